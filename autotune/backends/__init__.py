@@ -1,0 +1,1 @@
+"""What runs the model; one file each. See `interfaces.Backend`."""

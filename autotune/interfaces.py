@@ -1,0 +1,80 @@
+"""What a plugin module offers, and what it is handed: the contracts between plugins and the rest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from autotune.types import Config, Hardware, LaunchPatch, Value, WorkloadSpec
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+class Workload(Protocol):
+    """A workload in a child process, as backends see it."""
+
+    spec: WorkloadSpec
+
+    def module(self) -> Any:
+        """The model as a torch module in eval mode."""
+
+    def arrays(self, batch_size: int) -> tuple[np.ndarray[Any, Any], ...]:
+        """The inputs: row i is the same for every batch size."""
+
+
+class Session(Protocol):
+    """A loaded model in the measured process, exactly as production would run it."""
+
+    def convert(self, arrays: tuple[np.ndarray[Any, Any], ...]) -> Any:
+        """Inputs in the runtime's own form, made once outside the measured calls."""
+
+    def __call__(self, batch: Any) -> Any:
+        """Run the model."""
+
+    def outputs(self, result: Any) -> tuple[np.ndarray[Any, Any], ...]:
+        """What a call returned, as arrays."""
+
+    def close(self) -> None:
+        """Release the runtime."""
+
+
+class Knob(Protocol):
+    """A module in `knobs/`: a setting of the process."""
+
+    Value: Any
+
+    def default(self, hw: Hardware) -> Value: ...
+    def domain(self, hw: Hardware) -> tuple[Value, ...]: ...
+    def unavailable(self, value: Any, hw: Hardware) -> str | None: ...
+    def launch(self, value: Any, hw: Hardware) -> LaunchPatch: ...
+    def applied(self, value: Any, hw: Hardware) -> str | None: ...
+
+
+class Backend(Protocol):
+    """A module in `backends/`: what runs the model. `source` names the backend and options it is made from."""
+
+    Options: Any
+    packages: tuple[str, ...]
+
+    def unavailable(self, options: Any, hw: Hardware) -> str | None: ...
+    def launch(self, options: Any, config: Config, hw: Hardware) -> LaunchPatch: ...
+    def source(self, options: Any) -> tuple[str, dict[str, Value]] | None: ...
+    def cache_key(self, options: Any, config: Config, hw: Hardware) -> tuple[Any, ...] | None: ...
+    def prepare(
+        self, workload: Workload, options: Any, config: Config, hw: Hardware, folder: Path, source: Path | None
+    ) -> None: ...
+    def load(self, workload: Workload, options: Any, config: Config, folder: Path | None) -> Session: ...
+    def applied(self, session: Any, options: Any, config: Config) -> str | None: ...
+
+
+class Provider(Protocol):
+    """A module in `workloads/`: where models come from."""
+
+    Options: Any
+    packages: tuple[str, ...]
+
+    def unavailable(self, options: Any, hw: Hardware) -> str | None: ...
+    def cache_key(self, name: str, options: Any) -> tuple[Any, ...]: ...
+    def judged(self, options: Any) -> bool: ...
+    def build(self, name: str, options: Any, seed: int) -> Any: ...

@@ -1,0 +1,1 @@
+"""Settings of the process; one file each. See `interfaces.Knob`."""

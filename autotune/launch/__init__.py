@@ -1,0 +1,1 @@
+"""From a trial to running processes and back to a result."""

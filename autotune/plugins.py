@@ -1,0 +1,45 @@
+"""Plugins are files: `knobs/huge_pages.py` is the knob `huge_pages`. Finding one imports nothing but that file."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from pathlib import Path
+from typing import Literal, cast, overload
+
+import msgspec
+
+from autotune.errors import PluginError, did_you_mean
+from autotune.interfaces import Backend, Knob, Provider
+from autotune.types import Struct
+
+Kind = Literal["knobs", "backends", "workloads"]
+
+
+@functools.cache
+def names(kind: Kind) -> tuple[str, ...]:
+    """The plugins of a kind, sorted; files that begin with an underscore are not plugins."""
+    files = (Path(__file__).parent / kind).glob("*.py")
+    return tuple(sorted(file.stem for file in files if not file.stem.startswith("_")))
+
+
+@overload
+def load(kind: Literal["knobs"], name: str) -> Knob: ...
+@overload
+def load(kind: Literal["backends"], name: str) -> Backend: ...
+@overload
+def load(kind: Literal["workloads"], name: str) -> Provider: ...
+def load(kind: Kind, name: str) -> Knob | Backend | Provider:
+    """The plugin module; PluginError names one that does not exist or does not import."""
+    if name not in names(kind):
+        raise PluginError(f"unknown {kind[:-1]} {name!r}{did_you_mean(name, names(kind))}")
+    try:
+        module = importlib.import_module(f"autotune.{kind}.{name}")
+    except Exception as error:
+        raise PluginError(f"the {kind[:-1]} plugin {name!r} does not import: {type(error).__name__}: {error}") from error
+    return cast(Knob | Backend | Provider, module)
+
+
+def backend_options(name: str, values: dict[str, object]) -> Struct:
+    """A backend's options as its own struct, defaults filled in; msgspec.ValidationError if a value is not legal."""
+    return cast(Struct, msgspec.convert(values, load("backends", name).Options))

@@ -1,0 +1,86 @@
+"""What a coordinator and its child processes say to each other: one JSON object a line, over two pipes."""
+
+from __future__ import annotations
+
+from autotune.results import Fidelity, Status
+from autotune.types import Config, Hardware, MeasureRules, Placement, Struct, TrialSpec, WorkloadSpec
+
+
+class PrepareJob(Struct, tag="prepare"):
+    """Make an artifact in `folder`: the reference outputs (backend None) or a backend's model from `source`."""
+
+    workload: WorkloadSpec
+    hardware: Hardware
+    rules: MeasureRules
+    folder: str
+    backend: str | None = None
+    config: Config | None = None
+    source: str | None = None
+
+
+class MeasureJob(Struct, tag="measure"):
+    """Load a configuration in each worker, prove that it took effect, then answer blocks."""
+
+    spec: TrialSpec
+    hardware: Hardware
+    rules: MeasureRules
+    placements: tuple[Placement, ...]
+    preload: tuple[str, ...]
+    folder: str
+    reference: str
+    artifact: str | None = None
+
+
+Job = PrepareJob | MeasureJob
+
+
+class Measure(Struct, tag="measure"):
+    """Run the model from now on; count what falls between two instants of CLOCK_MONOTONIC."""
+
+    start_ns: int
+    stop_ns: int
+
+
+class Finish(Struct, tag="finish"):
+    """Write the latencies and end."""
+
+
+Command = Measure | Finish
+
+
+class Prepared(Struct, tag="prepared"):
+    """The artifact is complete in its folder."""
+
+
+class Ready(Struct, tag="ready"):
+    """The model is loaded, verified and proven; times of CLOCK_MONOTONIC."""
+
+    load_s: float
+    first_call_s: float
+    warm_call_s: float
+    fidelity: Fidelity
+    versions: dict[str, str]
+
+
+class Measured(Struct, tag="measured"):
+    """One worker's share of a block."""
+
+    items: float
+    calls: int
+    cpu_ns: int
+
+
+class Finished(Struct, tag="finished"):
+    """The last word of a worker."""
+
+    peak_rss_bytes: int
+
+
+class Failed(Struct, tag="failed"):
+    """The worker cannot go on; the traceback is in stderr.log."""
+
+    status: Status
+    message: str
+
+
+Reply = Prepared | Ready | Measured | Finished | Failed

@@ -1,0 +1,1 @@
+"""What a person or a production system reads: tables and files."""

@@ -1,0 +1,124 @@
+"""What was measured: the frozen nouns of `result.json` and `best.json`."""
+
+from __future__ import annotations
+
+import enum
+from typing import Literal
+
+from autotune.types import FORMAT, Config, Hardware, Placement, Struct, TrialSpec, WorkloadSpec
+
+
+class Block(Struct):
+    """One measured slice of time, summed over the workers; calls that straddle an edge count in part."""
+
+    start_ns: int
+    elapsed_ns: int
+    items: float
+    calls: int
+    cpu_ns: int
+    unit: Literal["sample", "token", "step"] = "sample"
+    canary: dict[str, float] | None = None
+
+    @property
+    def rate(self) -> float:
+        """Items per second."""
+        return self.items / self.elapsed_ns * 1e9
+
+
+class Fidelity(Struct):
+    """How close the outputs are to the float32 eager reference; `judged` is false where that says nothing."""
+
+    judged: bool
+    samples: int
+    cosine_similarity: float
+    centred_error: float | None
+    max_abs_error: float
+
+
+class Status(enum.StrEnum):
+    """How a trial ended; every value but `ok` and `rejected` teaches the sampler that the configuration does not run."""
+
+    OK = "ok"
+    REJECTED = "rejected"
+    CRASHED = "crashed"
+    TIMEOUT = "timeout"
+    OUT_OF_MEMORY = "out_of_memory"
+    WRONG_OUTPUT = "wrong_output"
+    NOT_APPLIED = "not_applied"
+    PREPARE_FAILED = "prepare_failed"
+    UNSUPPORTED = "unsupported"
+    INTERRUPTED = "interrupted"
+
+    @property
+    def measured(self) -> bool:
+        """Whether the trial has a rate that the sampler may learn."""
+        return self in (Status.OK, Status.REJECTED)
+
+
+class ArtifactRef(Struct):
+    """A prepared model in the cache: its key, the digest of its content, what making it took (0 when cached)."""
+
+    key: str
+    sha256: str
+    bytes: int
+    prepare_s: float
+
+
+class TrialResult(Struct):
+    """What one trial measured: raw blocks, never a statistic, so that better statistics can be computed later."""
+
+    spec: TrialSpec
+    status: Status
+    feasible: bool = True
+    blocks: tuple[Block, ...] = ()
+    warmup: tuple[Block, ...] = ()
+    flags: tuple[str, ...] = ()
+    load_s: float | None = None
+    setup_s: float | None = None
+    wall_s: float = 0.0
+    peak_rss_bytes: int | None = None
+    fidelity: Fidelity | None = None
+    error: str | None = None
+    artifact: ArtifactRef | None = None
+    versions: dict[str, str] = {}
+    fingerprint: str = ""
+    started: str = ""
+    format: int = FORMAT
+
+
+class Estimate(Struct):
+    """A figure with its interval."""
+
+    estimate: float
+    low: float
+    high: float
+
+
+class Measurements(Struct):
+    """The exported configuration's figures; those of an unconfirmed study describe the search's window only."""
+
+    throughput: Estimate
+    speedup: Estimate
+    latency_p50_ms: float | None = None
+    cpu_s_per_sample: float | None = None
+    peak_rss_bytes: int | None = None
+    setup_s: float | None = None
+
+
+class Best(Struct):
+    """`best.json`: data only, everything that starts production with the winner."""
+
+    study: str
+    trial: int
+    confirmed: bool
+    workload: WorkloadSpec
+    config: Config
+    environment: dict[str, str | None]
+    preload: tuple[str, ...]
+    layout: tuple[Placement, ...]
+    measured: Measurements
+    fidelity: Fidelity | None
+    hardware: Hardware
+    versions: dict[str, str]
+    artifact: ArtifactRef | None
+    format: int = FORMAT

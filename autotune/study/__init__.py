@@ -1,0 +1,1 @@
+"""A study: asking the sampler, keeping results, resuming."""

@@ -1,0 +1,275 @@
+"""The frozen nouns of autotune: the same structs describe YAML, the launched processes and the JSON files.
+
+This module imports nothing from autotune. Every struct is immutable and refuses unknown fields; a file bears
+`format`, so that an older one can be read and a newer one refused by name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, Literal
+
+import msgspec
+
+FORMAT = 1
+Value = bool | int | float | str
+Dtype = Literal["float32", "float64", "int32", "int64", "bool"]
+
+
+class Struct(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The base of all data: immutable, keyword-only, strict."""
+
+
+# ------------------------------------------------------------------------------------------------ the machine
+
+
+class Cpu(Struct):
+    """One logical CPU as the kernel numbers it; SMT siblings share `core` (unique over the machine)."""
+
+    id: int
+    core: int
+    socket: int
+    node: int
+
+
+class Hardware(Struct):
+    """What a machine offers: its type (CPU, memory, instance), what we may use of it, and what is installed.
+
+    Plugins decide from this alone whether they are available, so a recorded one can be planned for elsewhere.
+    """
+
+    architecture: str
+    cpu_model: str
+    isa: tuple[str, ...]
+    cpus: tuple[Cpu, ...]
+    allowed_cpus: tuple[int, ...]
+    memory_bytes: int
+    cpu_quota: float | None = None
+    memory_limit_bytes: int | None = None
+    caches: dict[str, int] = {}
+    huge_page_mode: str | None = None
+    glibc: str | None = None
+    kernel: str = ""
+    instance_type: str = ""
+    accelerators: tuple[str, ...] = ()
+    libraries: dict[str, str] = {}
+    packages: dict[str, str] = {}
+    compiler: str | None = None
+    format: int = FORMAT
+
+    def __hash__(self) -> int:
+        return hash(self.fingerprint)
+
+    @property
+    def cores(self) -> tuple[Cpu, ...]:
+        """One usable CPU per physical core, in node order, at most as many as the quota can keep busy."""
+        first: dict[int, Cpu] = {}
+        allowed = set(self.allowed_cpus)
+        for cpu in sorted(self.cpus, key=lambda cpu: (cpu.node, cpu.socket, cpu.core, cpu.id)):
+            if cpu.id in allowed:
+                first.setdefault(cpu.core, cpu)
+        usable = tuple(first.values())
+        if self.cpu_quota is None:
+            return usable
+        return usable[: max(1, -int(-self.cpu_quota // 1))]
+
+    @property
+    def usable_memory_bytes(self) -> int:
+        """The memory a trial may use: the smaller of the machine's and the cgroup's."""
+        return min(self.memory_bytes, self.memory_limit_bytes or self.memory_bytes)
+
+    @property
+    def fingerprint(self) -> str:
+        """12 hex digits that are equal on machines of the same type, whatever their host or free memory."""
+        topology = sorted((cpu.socket, cpu.node, cpu.core, cpu.id) for cpu in self.cpus)
+        kind = (
+            self.architecture,
+            self.cpu_model,
+            sorted(self.isa),
+            topology,
+            list(self.allowed_cpus),
+            self.cpu_quota,
+            round(self.usable_memory_bytes / 2**30),
+            self.instance_type,
+            sorted(self.accelerators),
+        )
+        return digest(kind)[:12]
+
+
+# ----------------------------------------------------------------------------------------- a point in the space
+
+
+class Layout(Struct):
+    """Workers and threads per worker; written `2x1` wherever people or samplers see it."""
+
+    workers: int
+    threads: int
+
+    @classmethod
+    def parse(cls, text: str) -> Layout:
+        """`"2x1"` -> Layout; ValueError for anything else."""
+        workers, x, threads = text.partition("x")
+        if not (x and workers.isdecimal() and threads.isdecimal() and int(workers) > 0 and int(threads) > 0):
+            raise ValueError(f"a layout is written WORKERSxTHREADS, such as 2x1; got {text!r}")
+        return cls(workers=int(workers), threads=int(threads))
+
+    def __str__(self) -> str:
+        return f"{self.workers}x{self.threads}"
+
+
+class Placement(Struct):
+    """Where one worker runs: the CPUs it is pinned to, its thread count, its NUMA node."""
+
+    cpus: tuple[int, ...]
+    threads: int
+    node: int | None = None
+
+
+class InputSpec(Struct):
+    """One input of the model; `batch` in the shape stands for the batch size, low/high bound integers (high excluded)."""
+
+    shape: tuple[int | Literal["batch"], ...]
+    dtype: Dtype = "float32"
+    low: int = 0
+    high: int = 2
+
+
+class WorkloadSpec(Struct):
+    """The model (`provider:name`), the provider's options, its inputs, and the seed of weights and inputs."""
+
+    model: str
+    inputs: tuple[InputSpec, ...]
+    options: dict[str, Value | None] = {}
+    seed: int = 0
+
+    @property
+    def provider(self) -> str:
+        return self.model.partition(":")[0]
+
+    @property
+    def name(self) -> str:
+        return self.model.partition(":")[2]
+
+
+class WorkloadSettings(Struct):
+    """The part of a configuration that shapes the work itself."""
+
+    batch_size: int
+
+
+class Config(Struct):
+    """A point in the space, canonical: every option of its backend and every knob has a value."""
+
+    workload: WorkloadSettings
+    backend: str
+    options: dict[str, Value]
+    knobs: dict[str, Value]
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    @property
+    def key(self) -> str:
+        """A digest that is equal exactly when two configurations are."""
+        return digest(self)
+
+    @property
+    def layout(self) -> Layout:
+        return Layout.parse(str(self.knobs["layout"]))
+
+
+class Domains(Struct):
+    """What the sampler may choose on this machine: values for each setting, options under their backend."""
+
+    batch_size: tuple[int, ...]
+    knobs: dict[str, tuple[Value, ...]]
+    backends: dict[str, dict[str, tuple[Value, ...]]]
+
+
+class Exclusion(Struct):
+    """A value that the space names and this machine cannot honour, with the reason."""
+
+    setting: str
+    value: Value
+    reason: str
+
+
+class Budget(Struct):
+    """When a study ends: after so many trials or so many minutes, whichever comes first; None is no limit."""
+
+    trials: int | None = None
+    minutes: float | None = None
+
+
+class Space(Struct):
+    """A space file resolved on one machine: what `space.load` returns and `domains.json` keeps."""
+
+    name: str
+    workload: WorkloadSpec
+    domains: Domains
+    baseline: Config
+    budget: Budget = Budget()
+    objective: Literal["throughput"] = "throughput"
+    excluded: tuple[Exclusion, ...] = ()
+    format: int = FORMAT
+
+
+# -------------------------------------------------------------------------------------------------- launching
+
+
+class LaunchPatch(Struct):
+    """What a knob or backend asks of a process: `{cache}` in a value stands for the cache folder; None unsets."""
+
+    env: dict[str, str | None] = {}
+    preload: tuple[str, ...] = ()
+    argv_prefix: tuple[str, ...] = ()
+
+
+class WorkerPlan(Struct):
+    """One process to start: exact argv, exact environment, and where it is pinned."""
+
+    argv: tuple[str, ...]
+    env: dict[str, str]
+    placement: Placement
+
+
+class LaunchPlan(Struct):
+    """All processes of a trial."""
+
+    workers: tuple[WorkerPlan, ...]
+
+
+# -------------------------------------------------------------------------------------------------- measuring
+
+
+class MeasureRules(Struct):
+    """How a trial is measured and when it is given up; seconds, ratios, and a count of samples."""
+
+    block_s: float = 0.5
+    warmup_s: float = 10.0
+    warmup_rise: float = 0.05
+    min_blocks: int = 3
+    confidence: float = 0.90
+    half_width: float = 0.05
+    measure_s: float = 6.0
+    reject_first_call: float = 1 / 3
+    reject_blocks: float = 1 / 2
+    prepare_timeout_s: float = 600.0
+    setup_timeout_s: float = 240.0
+    block_timeout_s: float = 60.0
+    memory_fraction: float = 0.9
+    verify_samples: int = 8
+
+
+class TrialSpec(Struct):
+    """One configuration to measure; `folder` is relative to the study."""
+
+    id: int
+    workload: WorkloadSpec
+    config: Config
+    folder: str
+
+
+def digest(value: Any) -> str:
+    """SHA-256 of the canonical JSON (sorted keys) of any value that msgspec encodes."""
+    return hashlib.sha256(msgspec.json.encode(value, order="deterministic")).hexdigest()

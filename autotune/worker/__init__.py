@@ -1,0 +1,1 @@
+"""The child process: loads one configuration and answers blocks. Imports no optuna, typer, rich or yaml."""
