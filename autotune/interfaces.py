@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from autotune.types import Config, Hardware, LaunchPatch, Value, WorkloadSpec
+from autotune.results import Block, TrialResult
+from autotune.types import Config, Hardware, LaunchPatch, MeasureRules, TrialSpec, Value, WorkloadSpec
 
 if TYPE_CHECKING:
     import numpy as np
@@ -78,3 +80,26 @@ class Provider(Protocol):
     def cache_key(self, name: str, options: Any) -> tuple[Any, ...]: ...
     def judged(self, options: Any) -> bool: ...
     def build(self, name: str, options: Any, seed: int) -> Any: ...
+
+
+Execute = Callable[[TrialSpec, MeasureRules, float | None], TrialResult]
+"""Runs one trial wholly on one machine, given the rules and the best rate so far (samples/s) or None."""
+
+
+class Observer(Protocol):
+    """Who watches a study; called only while nothing is measured, so it may draw."""
+
+    def note(self, text: str) -> None:
+        """Something a person wants to know, such as an artifact that could not be made."""
+
+    def started(self, spec: TrialSpec) -> None:
+        """A trial begins."""
+
+    def preparing(self, what: str) -> None:
+        """An artifact is being made, which may take a minute."""
+
+    def measured(self, spec: TrialSpec, blocks: tuple[Block, ...]) -> None:
+        """A block was measured; all blocks of the trial so far."""
+
+    def ended(self, result: TrialResult) -> None:
+        """A trial has its result, already on disk."""

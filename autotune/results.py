@@ -87,11 +87,11 @@ class TrialResult(Struct):
 
 
 class Estimate(Struct):
-    """A figure with its interval."""
+    """A figure with its interval; None where there are too few values for one."""
 
     estimate: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
 
 
 class Measurements(Struct):

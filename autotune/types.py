@@ -243,7 +243,10 @@ class LaunchPlan(Struct):
 
 
 class MeasureRules(Struct):
-    """How a trial is measured and when it is given up; seconds, ratios, and a count of samples."""
+    """How a trial is measured and when it is given up; seconds, ratios, and a count of samples.
+
+    A trial cut short by `trial_timeout_s` (the end of the budget) is `interrupted`: it says nothing of its configuration.
+    """
 
     block_s: float = 0.5
     warmup_s: float = 10.0
@@ -257,6 +260,7 @@ class MeasureRules(Struct):
     prepare_timeout_s: float = 600.0
     setup_timeout_s: float = 240.0
     block_timeout_s: float = 60.0
+    trial_timeout_s: float | None = None
     memory_fraction: float = 0.9
     verify_samples: int = 8
 
