@@ -25,7 +25,6 @@ class MeasureJob(Struct, tag="measure"):
     hardware: Hardware
     rules: MeasureRules
     placements: tuple[Placement, ...]
-    preload: tuple[str, ...]
     folder: str
     reference: str
     artifact: str | None = None

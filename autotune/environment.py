@@ -1,0 +1,69 @@
+"""From a configuration to the exact environment of its processes: shared by launching, exporting and applying."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from autotune import plugins
+from autotune.errors import PluginError
+from autotune.knobs import layout
+from autotune.types import Config, Hardware, LaunchPatch, Placement
+
+INHERITED = (
+    "PATH",
+    "HOME",
+    "USER",
+    "LANG",
+    "LC_ALL",
+    "TZ",
+    "TMPDIR",
+    "LD_LIBRARY_PATH",
+    "VIRTUAL_ENV",
+    "CC",
+    "CXX",
+    "XDG_CACHE_HOME",
+)
+"""What a child may see of our own environment; everything else could change what is measured."""
+
+
+def patch(config: Config, hw: Hardware) -> LaunchPatch:
+    """What all knobs and the backend together ask for; PluginError if two of them set one variable differently."""
+    backend = plugins.load("backends", config.backend)
+    options = plugins.backend_options(config.backend, dict(config.options))
+    asked = [(name, plugins.load("knobs", name).launch(value, hw)) for name, value in sorted(config.knobs.items())]
+    return merge([*asked, (config.backend, backend.launch(options, config, hw))])
+
+
+def merge(patches: Iterable[tuple[str, LaunchPatch]]) -> LaunchPatch:
+    """Named patches as one; PluginError names both owners of a variable that gets two values."""
+    env: dict[str, str | None] = {}
+    owners: dict[str, str] = {}
+    preload: list[str] = []
+    prefix: list[str] = []
+    for owner, asked in patches:
+        for name, value in asked.env.items():
+            if name in env and env[name] != value:
+                raise PluginError(f"{owners[name]} and {owner} both set {name}: {env[name]!r} and {value!r}")
+            env[name] = value
+            owners[name] = owner
+        preload += [path for path in asked.preload if path not in preload]
+        prefix += asked.argv_prefix
+    return LaunchPatch(env=env, preload=tuple(preload), argv_prefix=tuple(prefix))
+
+
+def apply(asked: LaunchPatch, environ: Mapping[str, str], cache: str) -> dict[str, str]:
+    """The whole environment of a process: what it inherits, changed as asked."""
+    env = {name: environ[name] for name in INHERITED if name in environ}
+    for name, value in asked.env.items():
+        if value is None:
+            env.pop(name, None)
+        else:
+            env[name] = value.replace("{cache}", cache)
+    if asked.preload:
+        env["LD_PRELOAD"] = ":".join(asked.preload)
+    return env
+
+
+def placements(config: Config, hw: Hardware) -> tuple[Placement, ...]:
+    """Where each worker of the configuration runs."""
+    return layout.placements(str(config.layout), hw)

@@ -1,0 +1,81 @@
+"""What this machine offers and what it lacks, each with the reason and the remedy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal, get_args, get_origin
+
+import msgspec
+from rich.console import Console
+from rich.text import Text
+
+from autotune import plugins
+from autotune.types import Hardware, Struct, Value
+
+
+class Finding(Struct):
+    """A setting's value, and why it is not to be had here (None: it is)."""
+
+    setting: str
+    value: str
+    reason: str | None
+
+
+def findings(hw: Hardware) -> Iterator[Finding]:
+    """Every value of every knob, and every backend with the values of its options."""
+    for name in plugins.names("knobs"):
+        knob = plugins.load("knobs", name)
+        for value in legal(knob.Value) or knob.domain(hw):
+            yield Finding(setting=name, value=_text(value), reason=knob.unavailable(value, hw))
+    for name in plugins.names("backends"):
+        backend = plugins.load("backends", name)
+        reason = backend.unavailable(backend.Options(), hw)
+        yield Finding(setting="backend", value=name, reason=reason)
+        if reason is None:
+            for field in msgspec.structs.fields(backend.Options):
+                for value in legal(field.type):
+                    why = backend.unavailable(plugins.backend_options(name, {field.name: value}), hw)
+                    yield Finding(setting=f"{name}.{field.name}", value=_text(value), reason=why)
+
+
+def legal(annotation: object) -> tuple[Value, ...]:
+    """The values of a Literal or a bool; empty for a type with too many to list."""
+    if get_origin(annotation) is Literal:
+        return get_args(annotation)
+    return (False, True) if annotation is bool else ()
+
+
+def print_to(console: Console, hw: Hardware) -> None:
+    """The machine, then a line for each setting, then what is missing."""
+    for line in machine(hw):
+        console.print(line, soft_wrap=True)
+    found = list(findings(hw))
+    console.print()
+    for setting in dict.fromkeys(entry.setting for entry in found):
+        values = [entry.value for entry in found if entry.setting == setting and entry.reason is None]
+        console.print(Text.assemble(f"{setting:28}", (", ".join(values), "green")), soft_wrap=True)
+    missing = [entry for entry in found if entry.reason is not None]
+    if missing:
+        console.print("\nnot to be had here:")
+    for entry in missing:
+        console.print(Text.assemble(f"{entry.setting + ' ' + entry.value:28}", (entry.reason or "", "yellow")), soft_wrap=True)
+
+
+def machine(hw: Hardware) -> list[str]:
+    """The machine in a few lines."""
+    quota = "" if hw.cpu_quota is None else f", quota {hw.cpu_quota:g} CPUs"
+    nodes = len({cpu.node for cpu in hw.cpus})
+    sockets = len({cpu.socket for cpu in hw.cpus})
+    cores = len({cpu.core for cpu in hw.cpus})
+    return [
+        f"machine    {hw.instance_type} ({hw.fingerprint})",
+        f"cpu        {hw.cpu_model}: {sockets} socket(s), {cores} cores, {len(hw.cpus)} threads, {nodes} NUMA node(s)",
+        f"usable     {len(hw.cores)} cores of CPUs {', '.join(map(str, hw.allowed_cpus))}{quota}",
+        f"isa        {', '.join(hw.isa) or 'nothing special'}",
+        f"memory     {hw.usable_memory_bytes / 2**30:.1f} GiB, transparent huge pages: {hw.huge_page_mode or 'none'}",
+        f"software   glibc {hw.glibc or '?'}, " + ", ".join(f"{name} {v}" for name, v in sorted(hw.packages.items())),
+    ]
+
+
+def _text(value: Value) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

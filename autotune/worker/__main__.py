@@ -1,0 +1,80 @@
+"""`python -m autotune.worker JOB RANK COMMANDS REPLIES PARENT`: one measured or preparing process.
+
+It pins itself before anything that starts threads is imported, and ends by itself when its coordinator does.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+import traceback
+from pathlib import Path
+
+import msgspec
+
+from autotune.protocol import Failed, Job, MeasureJob, Prepared
+from autotune.results import Status
+from autotune.worker.channel import Channel
+from autotune.worker.verify import CheckFailed
+
+PR_SET_PDEATHSIG = 1
+
+
+def main() -> None:
+    """Do the job, reporting any failure as a value; frameworks' own exit handlers are skipped."""
+    job_path, rank, commands, replies, parent = sys.argv[1:]
+    _end_with_parent(int(parent))
+    channel = Channel(int(commands), int(replies))
+    job: Job = msgspec.json.decode(Path(job_path).read_bytes(), type=Job)
+    try:
+        _run(job, int(rank), channel)
+    except CheckFailed as failed:
+        channel.send(Failed(status=failed.status, message=str(failed)))
+    except MemoryError as error:
+        traceback.print_exc()
+        channel.send(Failed(status=Status.OUT_OF_MEMORY, message=_last_line(error)))
+    except Exception as error:
+        traceback.print_exc()
+        channel.send(Failed(status=_status(job, error), message=_last_line(error)))
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
+
+
+def _run(job: Job, rank: int, channel: Channel) -> None:
+    if isinstance(job, MeasureJob):
+        os.sched_setaffinity(0, job.placements[rank].cpus)
+        from autotune.worker import loop
+
+        loop.run(job, rank, channel)
+    else:
+        from autotune.worker import prepare
+
+        prepare.run(job)
+        channel.send(Prepared())
+
+
+def _end_with_parent(parent: int) -> None:
+    """The kernel kills us when our coordinator dies; and out of memory, we go before it does."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+    Path("/proc/self/oom_score_adj").write_text("500")
+
+
+def _status(job: Job, error: Exception) -> Status:
+    text = str(error).lower()
+    if "can't allocate memory" in text or "bad_alloc" in text or "not enough memory" in text:
+        return Status.OUT_OF_MEMORY
+    return Status.CRASHED if isinstance(job, MeasureJob) else Status.PREPARE_FAILED
+
+
+def _last_line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {lines[0][:300]}" if lines else type(error).__name__
+
+
+if __name__ == "__main__":
+    main()

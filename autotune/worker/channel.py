@@ -1,0 +1,26 @@
+"""The child's end of the two pipes."""
+
+from __future__ import annotations
+
+import os
+
+import msgspec
+
+from autotune.protocol import Command, Reply
+
+
+class Channel:
+    """Reads commands and writes replies, one JSON object a line."""
+
+    def __init__(self, commands: int, replies: int) -> None:
+        self._commands = os.fdopen(commands, "rb")
+        self._replies = os.fdopen(replies, "wb", buffering=0)
+
+    def receive(self) -> Command | None:
+        """The next command; None once the coordinator closed its end."""
+        line = self._commands.readline()
+        return msgspec.json.decode(line, type=Command) if line else None
+
+    def send(self, reply: Reply) -> None:
+        """One reply, at once."""
+        self._replies.write(msgspec.json.encode(reply) + b"\n")

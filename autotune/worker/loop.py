@@ -1,0 +1,112 @@
+"""The measured child: load one configuration as production would, prove it, then answer blocks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from autotune import plugins, workload
+from autotune.interfaces import Session
+from autotune.protocol import Finish, Finished, Measure, Measured, MeasureJob, Ready
+from autotune.worker import meters, verify
+from autotune.worker.channel import Channel
+from autotune.worker.prepare import REFERENCE
+
+clock = time.monotonic_ns
+
+
+def run(job: MeasureJob, rank: int, channel: Channel) -> None:
+    """Load, verify, then serve commands until `Finish` or the coordinator is gone."""
+    config = job.spec.config
+    backend = plugins.load("backends", config.backend)
+    options = plugins.backend_options(config.backend, dict(config.options))
+    model = workload.BuiltWorkload(job.spec.workload)
+    begin = clock()
+    session = backend.load(model, options, config, Path(job.artifact) if job.artifact else None)
+    loaded = clock()
+    size = config.workload.batch_size
+    batches = [session.convert(rows) for rows in split(model.arrays, size, job.rules.verify_samples)]
+    outputs, first_call_s = _call_all(session, batches)
+    with np.load(Path(job.reference) / REFERENCE, allow_pickle=False) as stored:
+        reference = tuple(stored[name] for name in stored.files)
+    samples = len(reference[0])
+    outputs = tuple(array[:samples] for array in outputs)
+    fidelity = verify.compare(outputs, reference, workload.judged(job.spec.workload))
+    verify.applied(session, config, job.hardware)
+    before_warm = clock()
+    session(batches[0])
+    warm_call_s = (clock() - before_warm) / 1e9
+    channel.send(
+        Ready(
+            load_s=(loaded - begin) / 1e9,
+            first_call_s=first_call_s,
+            warm_call_s=warm_call_s,
+            fidelity=fidelity,
+            versions=meters.versions(backend.packages),
+        )
+    )
+    serve(session, batches[0], size, channel, Path(job.folder) / f"latencies-{rank}.npy")
+    session.close()
+
+
+def split(arrays: Any, size: int, samples: int) -> list[tuple[np.ndarray[Any, Any], ...]]:
+    """Batches of `size` rows that together hold at least `samples` rows; the first is the batch to measure."""
+    count = -(-samples // size)
+    whole = arrays(count * size)
+    return [tuple(np.ascontiguousarray(a[i * size : (i + 1) * size]) for a in whole) for i in range(count)]
+
+
+def _call_all(session: Session, batches: Sequence[Any]) -> tuple[verify.Arrays, float]:
+    """The outputs of all batches joined, and the seconds of the first call (which may compile)."""
+    begin = clock()
+    results = [session.outputs(session(batches[0]))]
+    first_call_s = (clock() - begin) / 1e9
+    results += [session.outputs(session(batch)) for batch in batches[1:]]
+    return tuple(np.concatenate(parts) for parts in zip(*results, strict=True)), first_call_s
+
+
+def serve(session: Session, batch: Any, size: int, channel: Channel, latencies: Path) -> None:
+    """Answer `Measure` with a block's share, `Finish` with the last word after saving the latencies."""
+    rows = []
+    while (command := channel.receive()) is not None:
+        if isinstance(command, Finish):
+            np.save(latencies, np.concatenate(rows) if rows else np.zeros((0, 3), np.int64), allow_pickle=False)
+            channel.send(Finished(peak_rss_bytes=meters.peak_rss_bytes()))
+            return
+        share, latencies_ns = measure(session, batch, size, command)
+        channel.send(share)
+        rows.append(meters.latency_rows(len(rows), latencies_ns))
+
+
+def measure(session: Session, batch: Any, size: int, command: Measure) -> tuple[Measured, list[int]]:
+    """Call from now until the stop; the share is what lies between start and stop, edge calls in part.
+
+    Also the latencies (ns) of the calls that began in between.
+    """
+    ticks = [clock()]
+    cpu_begin = time.process_time_ns()
+    while ticks[-1] < command.stop_ns:
+        session(batch)
+        ticks.append(clock())
+    cpu_ns = time.process_time_ns() - cpu_begin
+    calls, latencies_ns = count(ticks, command.start_ns, command.stop_ns)
+    inside = command.stop_ns - max(command.start_ns, ticks[0])
+    cpu_share = int(cpu_ns * inside / (ticks[-1] - ticks[0])) if len(ticks) > 1 else 0
+    return Measured(items=calls * size, calls=len(latencies_ns), cpu_ns=cpu_share), latencies_ns
+
+
+def count(ticks: Sequence[int], start_ns: int, stop_ns: int) -> tuple[float, list[int]]:
+    """Calls between two instants, given the instants between which calls ran; those that straddle count in part."""
+    calls = 0.0
+    latencies_ns = []
+    for begin, end in zip(ticks, ticks[1:], strict=False):
+        inside = min(end, stop_ns) - max(begin, start_ns)
+        if inside > 0 and end > begin:
+            calls += inside / (end - begin)
+        if start_ns <= begin < stop_ns:
+            latencies_ns.append(end - begin)
+    return calls, latencies_ns
