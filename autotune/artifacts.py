@@ -87,7 +87,10 @@ def reference(spec: WorkloadSpec, hw: Hardware, rules: MeasureRules, run: Run, c
     key = digest(("reference", workload.cache_key(spec), rules.verify_samples, _versions(spec, hw)))
 
     def make(folder: Path) -> None:
-        run(PrepareJob(workload=spec, hardware=hw, rules=rules, folder=str(folder)), f"reference outputs of {spec.model}")
+        run(
+            PrepareJob(workload=spec, hardware=hw, rules=rules, folder=str(folder)),
+            f"reference outputs of {spec.model}",
+        )
 
     return _ensure(key, f"reference outputs of {spec.model}", make, cache)
 

@@ -19,9 +19,7 @@ from autotune.errors import AutotuneError, UnsupportedSystem
 if TYPE_CHECKING:
     from rich.console import Console
 
-app = typer.Typer(
-    add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=False
-)
+app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=False)
 
 Studies = Annotated[Path, typer.Option("--studies", help="The folder of study folders.", metavar="DIR")]
 STUDIES = Path("studies")
@@ -61,7 +59,7 @@ def tune(
     name: Annotated[str | None, typer.Option(help="The study's name; by default SPACE@INSTANCE-TYPE.")] = None,
     studies: Studies = STUDIES,
     storage: Annotated[str | None, typer.Option(help="An Optuna storage URL instead of the study's own.")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the sampler.")] = 0,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of sampler, weights and inputs.")] = None,
     instance_type: Annotated[str | None, typer.Option(help="This machine's type, where it cannot be read.")] = None,
     version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
 ) -> None:
@@ -71,14 +69,16 @@ def tune(
         return
     if context.invoked_subcommand is not None:
         if space is not None:
-            raise typer.BadParameter(f"goes without a command; got --space and {context.invoked_subcommand}", param_hint="--space")
+            raise typer.BadParameter(
+                f"goes without a command; got --space and {context.invoked_subcommand}", param_hint="--space"
+            )
         return
     if space is None:
         print(context.get_help())
         raise typer.Exit(2)
     from autotune import tuning
 
-    tuning.tune(
+    measured = tuning.tune(
         _console(),
         space,
         trials=trials,
@@ -89,6 +89,8 @@ def tune(
         seed=seed,
         instance_type=instance_type,
     )
+    if not measured:
+        raise typer.Exit(4)
 
 
 @app.command()

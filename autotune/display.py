@@ -22,16 +22,14 @@ CONFIDENCE = MeasureRules().confidence
 
 
 class Display:
-    """An Observer that prints; `results` are those of earlier runs of the same study."""
+    """An Observer that prints."""
 
-    def __init__(
-        self, console: Console, budget: Budget, baseline: Config, results: list[TrialResult], elapsed_s: float
-    ) -> None:
+    def __init__(self, console: Console, budget: Budget, baseline: Config) -> None:
         self.console = console
         self.budget = budget
         self.baseline = baseline
-        self.results = list(results)
-        self.begin = time.monotonic() - elapsed_s
+        self.results: list[TrialResult] = []
+        self.begin = time.monotonic()
         self.live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
 
     def __enter__(self) -> Display:
@@ -40,8 +38,18 @@ class Display:
         return self
 
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Take the running trial's lines away, for good."""
         if self.live:
             self.live.stop()
+            self.live = None
+
+    def resume(self, results: list[TrialResult], elapsed_s: float) -> None:
+        """Go on counting from what earlier runs of the study left."""
+        self.results = list(results)
+        self.begin = time.monotonic() - elapsed_s
 
     def note(self, text: str) -> None:
         """A line of its own."""
@@ -74,7 +82,7 @@ class Display:
             (self._position(len(self.results)), "dim"),
             f"  {words.configuration(result.spec.config)}  ",
             (words.outcome(result), style),
-            f"  {words.speedup(result, base)}" + (f"  {result.error}" if result.error else ""),
+            f"  {words.speedup(result, base)}" if result.blocks else f"  {result.error} (trial {result.spec.id})",
         )
         self.console.print(text, soft_wrap=True)
 

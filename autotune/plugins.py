@@ -36,7 +36,9 @@ def load(kind: Kind, name: str) -> Knob | Backend | Provider:
     try:
         module = importlib.import_module(f"autotune.{kind}.{name}")
     except Exception as error:
-        raise PluginError(f"the {kind[:-1]} plugin {name!r} does not import: {type(error).__name__}: {error}") from error
+        raise PluginError(
+            f"the {kind[:-1]} plugin {name!r} does not import: {type(error).__name__}: {error}"
+        ) from error
     return cast(Knob | Backend | Provider, module)
 
 

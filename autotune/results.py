@@ -36,7 +36,7 @@ class Fidelity(Struct):
 
 
 class Status(enum.StrEnum):
-    """How a trial ended; every value but `ok` and `rejected` teaches the sampler that the configuration does not run."""
+    """How a trial ended; all but `ok`, `rejected` and `interrupted` say that the configuration does not run."""
 
     OK = "ok"
     REJECTED = "rejected"

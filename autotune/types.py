@@ -7,7 +7,7 @@ This module imports nothing from autotune. Every struct is immutable and refuses
 from __future__ import annotations
 
 import hashlib
-from typing import Any, Literal
+from typing import Any, Literal, dataclass_transform
 
 import msgspec
 
@@ -16,6 +16,7 @@ Value = bool | int | float | str
 Dtype = Literal["float32", "float64", "int32", "int64", "bool"]
 
 
+@dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(msgspec.field,))
 class Struct(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The base of all data: immutable, keyword-only, strict."""
 
@@ -126,7 +127,7 @@ class Placement(Struct):
 
 
 class InputSpec(Struct):
-    """One input of the model; `batch` in the shape stands for the batch size, low/high bound integers (high excluded)."""
+    """One input; `batch` in the shape stands for the batch size, integers lie in [low, high)."""
 
     shape: tuple[int | Literal["batch"], ...]
     dtype: Dtype = "float32"
@@ -218,7 +219,7 @@ class Space(Struct):
 
 
 class LaunchPatch(Struct):
-    """What a knob or backend asks of a process: `{cache}` in a value stands for the cache folder; None unsets."""
+    """What a knob or backend asks of a process: `{cache}` stands for the cache folder, None unsets."""
 
     env: dict[str, str | None] = {}
     preload: tuple[str, ...] = ()

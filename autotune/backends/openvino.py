@@ -61,7 +61,9 @@ def prepare(
 
         rows = workload.arrays(CALIBRATION_SAMPLES)
         names = [f"input_{index}" for index in range(len(rows))]
-        samples = [{name: array[i : i + 1] for name, array in zip(names, rows, strict=True)} for i in range(len(rows[0]))]
+        samples = [
+            {name: array[i : i + 1] for name, array in zip(names, rows, strict=True)} for i in range(len(rows[0]))
+        ]
         model = nncf.quantize(
             openvino.Core().read_model(source / MODEL), nncf.Dataset(samples), subset_size=CALIBRATION_SAMPLES
         )
@@ -88,7 +90,9 @@ def applied(session: OpenvinoSession, options: Options, config: Config) -> str |
     threads = session.compiled.get_property("INFERENCE_NUM_THREADS")
     if threads != config.layout.threads:
         return f"openvino runs {threads} threads, not {config.layout.threads}"
-    executed = {op.get_rt_info()["runtimePrecision"].astype(str) for op in session.compiled.get_runtime_model().get_ops()}
+    executed = {
+        op.get_rt_info()["runtimePrecision"].astype(str) for op in session.compiled.get_runtime_model().get_ops()
+    }
     if options.precision == "int8" and not executed & {"i8", "u8"}:
         return f"no operation of the compiled model runs in int8; it runs in {', '.join(sorted(executed))}"
     return None

@@ -29,7 +29,7 @@ def unavailable(options: Options, hw: Hardware) -> str | None:
     if "torch" not in hw.packages:
         return "torch is not installed; pip install torch"
     if options.precision == "bfloat16" and not set(BFLOAT16_ISA) & set(hw.isa):
-        return "bfloat16 needs AMX, AVX512_BF16 or Arm bf16 instructions; this CPU has none (emulated it is 3 times slower)"
+        return "bfloat16 needs AMX, AVX512_BF16 or Arm bf16; this CPU has none, and emulated it is 3 times slower"
     return None
 
 

@@ -70,7 +70,9 @@ def block(workers: Workers, call_s: float, rules: MeasureRules) -> Block:
         measured = _block(workers, call_s, rules)
         if measured.items > 0:
             return measured
-    raise WorkerFailed(Status.TIMEOUT, f"{EMPTY_BLOCKS} blocks in a row passed before a worker woke; the machine is overloaded")
+    raise WorkerFailed(
+        Status.TIMEOUT, f"{EMPTY_BLOCKS} blocks in a row passed before a worker woke; the machine is overloaded"
+    )
 
 
 def _block(workers: Workers, call_s: float, rules: MeasureRules) -> Block:

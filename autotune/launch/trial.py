@@ -40,7 +40,9 @@ class Machine:
         except PreparationFailed as error:
             with tempfile.NamedTemporaryFile("w", prefix="autotune-", suffix=".log", delete=False) as file:
                 file.write(error.log)
-            raise ModelError(f"the workload {workload.model} cannot be built: {error}; the whole story: {file.name}") from error
+            raise ModelError(
+                f"the workload {workload.model} cannot be built: {error}; the whole story: {file.name}"
+            ) from error
 
     def execute(self, spec: TrialSpec, rules: MeasureRules, incumbent: float | None) -> TrialResult:
         """Measure one configuration; a failure is the result's status. `result.json` is on disk before this returns.
@@ -144,5 +146,3 @@ def _merge_latencies(folder: Path, workers: int) -> None:
         parts.append(np.column_stack([np.full(len(rows), rank), rows]))
         path.unlink()
     np.save(folder / "latencies.npy", np.concatenate(parts), allow_pickle=False)
-
-

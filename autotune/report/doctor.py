@@ -53,12 +53,14 @@ def print_to(console: Console, hw: Hardware) -> None:
     console.print()
     for setting in dict.fromkeys(entry.setting for entry in found):
         values = [entry.value for entry in found if entry.setting == setting and entry.reason is None]
-        console.print(Text.assemble(f"{setting:28}", (", ".join(values), "green")), soft_wrap=True)
+        console.print(Text.assemble(f"{setting:34}", (", ".join(values), "green")), soft_wrap=True)
     missing = [entry for entry in found if entry.reason is not None]
     if missing:
         console.print("\nnot to be had here:")
     for entry in missing:
-        console.print(Text.assemble(f"{entry.setting + ' ' + entry.value:28}", (entry.reason or "", "yellow")), soft_wrap=True)
+        console.print(
+            Text.assemble(f"{entry.setting + ' ' + entry.value:34}", (entry.reason or "", "yellow")), soft_wrap=True
+        )
 
 
 def machine(hw: Hardware) -> list[str]:

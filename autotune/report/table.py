@@ -18,14 +18,13 @@ from autotune.types import Config, MeasureRules
 
 
 def trials(folder: Path, results: Sequence[TrialResult], baseline: Config) -> RenderableType:
-    """All trials, fastest first, then those that failed with the reason."""
+    """All trials, fastest first, then those that failed with the reason; the configuration last, since it may wrap."""
     base = ranking.baseline(results, baseline)
     measured = sorted((r for r in results if r.blocks), key=ranking.rate, reverse=True)
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("trial", "configuration"):
-        table.add_column(name)
-    for name in ("rate", "vs baseline", "p50 ms", "memory", "set-up"):
+    for name in ("trial", "rate", "vs baseline", "p50 ms", "memory", "set-up"):
         table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("configuration", no_wrap=True)
     for result in measured:
         table.add_row(*_row(folder, result, base), style=None if result.status is Status.OK else "dim")
     failed = [r for r in results if not r.blocks]
@@ -37,12 +36,12 @@ def _row(folder: Path, result: TrialResult, base: TrialResult | None) -> list[st
     config = words.configuration(result.spec.config)
     return [
         str(result.spec.id),
-        f"{config} (baseline)" if base is not None and result is base else config,
         words.outcome(result),
         words.speedup(result, base),
         "" if latency is None else f"{latency:.1f}",
         "" if result.peak_rss_bytes is None else words.size(result.peak_rss_bytes),
         "" if result.setup_s is None else f"{result.setup_s:.1f} s",
+        f"{config} (baseline)" if base is not None and result is base else config,
     ]
 
 

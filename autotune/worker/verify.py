@@ -1,4 +1,4 @@
-"""Checks on a loaded model before it is measured: are its answers those of the reference, did the settings take effect."""
+"""Checks on a loaded model before it is measured: are its answers right, and did its settings take effect?"""
 
 from __future__ import annotations
 
@@ -29,10 +29,14 @@ def compare(outputs: Arrays, reference: Arrays, judged: bool) -> Fidelity:
     between samples (None where outputs do not vary); CheckFailed with wrong_output on NaN, Inf or another shape.
     """
     if len(outputs) != len(reference):
-        raise CheckFailed(Status.WRONG_OUTPUT, f"the model gives {len(outputs)} outputs, the reference {len(reference)}")
+        raise CheckFailed(
+            Status.WRONG_OUTPUT, f"{len(outputs)} outputs; the reference has {len(reference)}"
+        )
     for index, (got, wanted) in enumerate(zip(outputs, reference, strict=True)):
         if got.shape != wanted.shape:
-            raise CheckFailed(Status.WRONG_OUTPUT, f"output {index} has shape {got.shape}, the reference {wanted.shape}")
+            raise CheckFailed(
+                Status.WRONG_OUTPUT, f"output {index} has shape {got.shape}, the reference {wanted.shape}"
+            )
         wrong = ~np.isfinite(got) & np.isfinite(wanted)
         if wrong.any():
             raise CheckFailed(Status.WRONG_OUTPUT, f"output {index} has {int(wrong.sum())} values that are NaN or Inf")

@@ -1,0 +1,76 @@
+ifneq ($(shell uname -s 2>/dev/null),Linux)
+$(error autotune needs Linux; this is $(or $(shell uname -s 2>/dev/null),another system))
+endif
+
+PYTHON ?= python3
+TORCH_INDEX ?=
+SYSTEM_PACKAGES ?= yes
+SPACE ?= search_spaces/resnet50.yaml
+ARGS ?=
+
+BIN := .venv/bin
+STAMP := .venv/.setup-done
+
+.DEFAULT_GOAL := help
+.PHONY: help setup system tune test check lint format slow bench clean
+
+help:
+	@echo "make setup     .venv with everything, and system packages where you may install them"
+	@echo "                 PYTHON=python3.12      make it with another Python (3.11 or later)"
+	@echo "                 TORCH_INDEX=<url>      take torch from there: a CPU build is enough and much smaller;"
+	@echo "                                        PyTorch's CPU index is named on pytorch.org/get-started"
+	@echo "                 SYSTEM_PACKAGES=no     install no system packages"
+	@echo "make system    only the system packages: allocators, numactl, a C++ compiler, Python's headers"
+	@echo "make tune      search for the fastest configuration"
+	@echo "                 SPACE=<file>           the space to search ($(SPACE))"
+	@echo "                 ARGS='--minutes 30'    further arguments (of pytest, with test and slow)"
+	@echo "make test      lint, types, import rules, tests (make check is the same)"
+	@echo "make lint      all of that but the tests"
+	@echo "make format    let ruff put the code in order"
+	@echo "make slow      the tests that take long"
+	@echo "make bench     every script in benchmarks/, one after the other"
+	@echo "make clean     remove what builds and checks left; keeps .venv and studies"
+
+setup: $(STAMP)
+	@echo "setup: .venv is up to date"
+
+$(STAMP) system: export PYTHON := $(PYTHON)
+$(STAMP) system: export SYSTEM_PACKAGES := $(SYSTEM_PACKAGES)
+$(STAMP): export TORCH_INDEX := $(TORCH_INDEX)
+
+$(STAMP): pyproject.toml constraints.txt scripts/setup.sh scripts/system.sh
+	@scripts/setup.sh
+	@touch $@
+
+system:
+	@scripts/system.sh
+
+tune: $(STAMP)
+	@$(BIN)/python -m autotune --space "$(SPACE)" $(ARGS)
+
+test check: lint
+	@echo "check: pytest"
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: $(STAMP)
+	@echo "check: ruff"
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --quiet --check .
+	@echo "check: mypy"
+	@$(BIN)/mypy --no-error-summary
+	@echo "check: import rules"
+	@out=$$($(BIN)/lint-imports --no-logo) || { echo "$$out"; exit 1; }
+
+format: $(STAMP)
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+slow: $(STAMP)
+	@$(BIN)/python -m pytest -m slow $(ARGS)
+
+bench: $(STAMP)
+	@set -e; for file in $(wildcard benchmarks/*.py); do echo "== $$file"; $(BIN)/python "$$file"; done
+
+clean:
+	@rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@find . -name .venv -prune -o -name .git -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +

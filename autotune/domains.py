@@ -1,0 +1,135 @@
+"""The `search` of a space file as domains: each setting's values that this machine can honour.
+
+A setting that is not named has one value, its default; without `backend` that is torch_eager.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Mapping
+from typing import TypeVar
+
+import msgspec
+
+from autotune import plugins
+from autotune.knobs import layout
+from autotune.setting import Count, choices, kinds, knob, values
+from autotune.types import Domains, Exclusion, Hardware, Value
+from autotune.yaml_lines import Node
+
+PLAIN = "torch_eager"
+MAX_COMBINATIONS = 10_000
+
+Axes = dict[str, tuple[Value, ...]]
+V = TypeVar("V", bound=Value)
+
+
+def resolve(node: Node, hw: Hardware) -> tuple[Domains, tuple[Exclusion, ...]]:
+    """Values for every knob and for every option of the backends that run here, and what was left out.
+
+    SpaceError for an unknown name, an illegal value, or a setting of which nothing is left.
+    """
+    excluded: list[Exclusion] = []
+    knobs = plugins.names("knobs")
+    parts = node.section(("batch_size", "workers", "threads", "backend", *knobs), "knob")
+    domains = Domains(
+        batch_size=values(parts["batch_size"], Count) if "batch_size" in parts else (1,),
+        knobs={name: _knob(name, parts, hw, excluded) for name in knobs},
+        backends=_backends(parts.get("backend"), node, hw, excluded),
+    )
+    return domains, tuple(excluded)
+
+
+def _knob(name: str, parts: Mapping[str, Node], hw: Hardware, excluded: list[Exclusion]) -> tuple[Value, ...]:
+    if name == "layout" and ("workers" in parts or "threads" in parts):
+        return _layouts(parts, hw, excluded)
+    plugin = plugins.load("knobs", name)
+    if name not in parts:
+        return (plugin.default(hw),)
+    found = values(parts[name], knob(name), plugin.domain(hw))
+    kept, left_out = _sorted_out(name, found, lambda value: plugin.unavailable(value, hw))
+    if not kept:
+        raise parts[name].error(f"no value of search.{name} can be used here", _reasons(left_out))
+    excluded += left_out
+    return kept
+
+
+def _layouts(parts: Mapping[str, Node], hw: Hardware, excluded: list[Exclusion]) -> tuple[Value, ...]:
+    """All pairs that fit; a number of workers or threads that fits with nothing is left out as a layout of its own."""
+    if "layout" in parts:
+        raise parts["layout"].error("search.layout beside workers or threads", "; write one or the other")
+    workers, threads = (values(parts[name], Count, ()) if name in parts else () for name in ("workers", "threads"))
+    found = layout.combine(workers or None, threads or None, hw)
+    if not found:
+        smallest = f"{min(workers, default=1)}x{min(threads, default=1)}"
+        node = parts.get("workers") or parts["threads"]
+        raise node.error("no pair of search.workers and search.threads fits", f"; {layout.unavailable(smallest, hw)}")
+    alone = (*(f"{count}x1" for count in workers), *(f"1x{count}" for count in threads))
+    excluded += _sorted_out("layout", alone, lambda text: layout.unavailable(text, hw))[1]
+    return found
+
+
+def _backends(node: Node | None, search: Node, hw: Hardware, excluded: list[Exclusion]) -> dict[str, Axes]:
+    if node is None:
+        parts = {PLAIN: Node(value=None, file=search.file, line=search.line, key=f"search.backend.{PLAIN}")}
+    else:
+        parts = node.section(plugins.names("backends"), "backend")
+        if not parts:
+            raise node.error("search.backend is empty", f"; allowed: {', '.join(plugins.names('backends'))}")
+    axes = {name: _axes(name, part, hw) for name, part in parts.items()}
+    kept, left_out = _sorted_out("backend", tuple(axes), lambda name: _why_none_runs(name, axes[name], hw))
+    if not kept:
+        raise (node or search).error("no backend of search.backend can be used here", _reasons(left_out))
+    excluded += left_out
+    return {name: _usable(name, axes[name], hw, excluded) for name in kept}
+
+
+def _axes(name: str, node: Node, hw: Hardware) -> Axes:
+    """The values of every option as written, its default where it is not named."""
+    backend = plugins.load("backends", name)
+    legal = kinds(backend.Options)
+    parts = node.section(tuple(legal), f"{name} option")
+    defaults = msgspec.structs.asdict(plugins.backend_options(name, {}))
+    offered = backend.domains(hw) if hasattr(backend, "domains") else {}
+    return {
+        option: values(parts[option], kind, offered.get(option, choices(kind)))
+        if option in parts
+        else (defaults[option],)
+        for option, kind in legal.items()
+    }
+
+
+def _usable(name: str, axes: Axes, hw: Hardware, excluded: list[Exclusion]) -> Axes:
+    """The axes without the values that run with no other; what fails only beside certain others stays."""
+    usable: Axes = {}
+    for option, found in axes.items():
+        usable[option], left_out = _sorted_out(
+            f"{name}.{option}", found, lambda value, option=option: _why_none_runs(name, {**axes, option: (value,)}, hw)
+        )
+        excluded += left_out
+    return usable
+
+
+def _why_none_runs(name: str, axes: Axes, hw: Hardware) -> str | None:
+    """None if a combination of the axes runs here, else the first one's reason; tries MAX_COMBINATIONS at most."""
+    backend = plugins.load("backends", name)
+    first = None
+    for chosen in itertools.islice(itertools.product(*axes.values()), MAX_COMBINATIONS):
+        reason = backend.unavailable(plugins.backend_options(name, dict(zip(axes, chosen, strict=True))), hw)
+        if reason is None:
+            return None
+        first = first or reason
+    return first
+
+
+def _sorted_out(
+    setting: str, found: Iterable[V], why_not: Callable[[V], str | None]
+) -> tuple[tuple[V, ...], list[Exclusion]]:
+    """The values that can be honoured, and the others with their reasons."""
+    judged = [(value, why_not(value)) for value in found]
+    kept = tuple(value for value, reason in judged if reason is None)
+    return kept, [Exclusion(setting=setting, value=value, reason=reason) for value, reason in judged if reason]
+
+
+def _reasons(left_out: list[Exclusion]) -> str:
+    return "; " + "; ".join(f"{exclusion.value}: {exclusion.reason}" for exclusion in left_out)

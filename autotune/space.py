@@ -1,0 +1,228 @@
+"""A space file resolved on one machine: `load` gives the domains to search, the baseline, and what was left out, why.
+
+Everything that is searched is a finite choice (a range is written out, see `setting`). A setting that is not named has
+one value, its default: batch size 1, the default of a knob or option, torch_eager as backend.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from autotune import plugins, yaml_lines
+from autotune.domains import PLAIN, resolve
+from autotune.errors import SpaceError, did_you_mean
+from autotune.setting import Count, Name, Seed, kinds, knob, one
+from autotune.types import (
+    Budget,
+    Config,
+    Dtype,
+    Hardware,
+    InputSpec,
+    Space,
+    Value,
+    WorkloadSettings,
+    WorkloadSpec,
+)
+from autotune.yaml_lines import Node
+
+KEYS = ("name", "workload", "objective", "constraints", "search", "baseline", "budget")
+SHIPPED = (Path(__file__).parent / "search_spaces", Path(__file__).parent.parent / "search_spaces")
+
+# ---------------------------------------------------------------------------------------------------- the file
+
+
+def find(name: str | Path) -> Path:
+    """A space file by its path or, among the shipped ones, by its name with or without `.yaml`; else SpaceError."""
+    path = Path(name)
+    if path.exists() and not path.is_dir():
+        return path
+    files = {file.stem: file for file in shipped()}
+    wanted = str(name).removesuffix(".yaml")
+    if wanted in files:
+        return files[wanted]
+    near = did_you_mean(wanted, files)
+    known = "" if near.startswith("; allowed") else f" shipped: {', '.join(files)}"
+    raise SpaceError(f"no space {str(name)!r}, neither a file nor shipped{near.replace('allowed', 'shipped')}{known}")
+
+
+def shipped() -> tuple[Path, ...]:
+    """The space files that come with autotune, sorted; in a checkout they lie beside the package."""
+    folder = next((folder for folder in SHIPPED if folder.is_dir()), SHIPPED[0])
+    return tuple(sorted(folder.glob("*.yaml")))
+
+
+def load(path: Path, hw: Hardware) -> Space:
+    """The space that a file describes on this machine; SpaceError names file, line, key and what is allowed."""
+    root = yaml_lines.read(path)
+    parts = root.section(KEYS)
+    for key in ("name", "workload", "search"):
+        if key not in parts:
+            raise root.error(f"there is no {key!r}", "; a space has name, workload and search")
+
+    def part(key: str) -> Node:
+        return parts.get(key) or Node(value=None, file=root.file, line=root.line, key=key)
+
+    _refuse_later_ones(part("objective"), part("constraints"))
+    domains, excluded = resolve(part("search"), hw)
+    return Space(
+        name=one(part("name"), Name),
+        workload=_workload(part("workload"), path.parent, hw),
+        domains=domains,
+        baseline=_baseline(part("baseline"), domains.batch_size[0], hw),
+        budget=_budget(part("budget")),
+        excluded=excluded,
+    )
+
+
+def _refuse_later_ones(objective: Node, constraints: Node) -> None:
+    if objective.value not in (None, "throughput"):
+        raise objective.error(f"objective is {objective.written}", "; allowed: throughput (others come later)")
+    if constraints.value not in (None, {}):
+        got = ", ".join(constraints.value) if isinstance(constraints.value, dict) else constraints.written
+        raise constraints.error(f"constraints is {got}", "; allowed: {} (constraints come later)")
+
+
+def _budget(node: Node) -> Budget:
+    parts = node.section(("trials", "minutes"))
+    trials = one(parts["trials"], Count) if "trials" in parts else None
+    minutes = one(parts["minutes"], float) if "minutes" in parts else None
+    if minutes is not None and minutes <= 0:
+        raise parts["minutes"].error(f"budget.minutes is {minutes:g}", "; allowed: a number above 0")
+    return Budget(trials=trials, minutes=minutes)
+
+
+# --------------------------------------------------------------------------------------------- configurations
+
+
+def configure(
+    hw: Hardware,
+    *,
+    batch_size: int,
+    backend: str,
+    options: Mapping[str, Value] = {},
+    knobs: Mapping[str, Value] = {},
+) -> Config:
+    """The canonical configuration, defaults filled in; SpaceError for unknown names and illegal options."""
+    for name in knobs:
+        if name not in plugins.names("knobs"):
+            raise SpaceError(f"unknown knob {name!r}{did_you_mean(name, plugins.names('knobs'))}")
+    try:
+        filled = plugins.backend_options(backend, dict(options))
+    except msgspec.ValidationError as error:
+        raise SpaceError(f"options of {backend} that are not legal: {error}") from None
+    return Config(
+        workload=WorkloadSettings(batch_size=batch_size),
+        backend=backend,
+        options=msgspec.structs.asdict(filled),
+        knobs={
+            name: knobs[name] if name in knobs else plugins.load("knobs", name).default(hw)
+            for name in plugins.names("knobs")
+        },
+    )
+
+
+def unavailable(config: Config, hw: Hardware) -> str | None:
+    """Why this machine cannot honour a configuration, or None: single values may only fail together."""
+    options = plugins.backend_options(config.backend, dict(config.options))
+    if reason := plugins.load("backends", config.backend).unavailable(options, hw):
+        return f"{config.backend}: {reason}"
+    for name, value in config.knobs.items():
+        if reason := plugins.load("knobs", name).unavailable(value, hw):
+            return f"{name}: {reason}"
+    return None
+
+
+def _baseline(node: Node, batch_size: int, hw: Hardware) -> Config:
+    """The plain model with the changes written, in the form of `search` but one value each."""
+    knobs = plugins.names("knobs")
+    parts = node.section(("batch_size", "backend", *knobs), "knob")
+    backend, options = PLAIN, {}
+    if "backend" in parts:
+        backends = parts["backend"].section(plugins.names("backends"), "backend")
+        if len(backends) != 1:
+            raise parts["backend"].error(f"baseline.backend names {len(backends)} backends", "; write one")
+        ((backend, part),) = backends.items()
+        legal = kinds(plugins.load("backends", backend).Options)
+        options = {
+            name: one(value, legal[name]) for name, value in part.section(tuple(legal), f"{backend} option").items()
+        }
+    config = configure(
+        hw,
+        batch_size=one(parts["batch_size"], Count) if "batch_size" in parts else batch_size,
+        backend=backend,
+        options=options,
+        knobs={name: one(parts[name], knob(name)) for name in knobs if name in parts},
+    )
+    if reason := unavailable(config, hw):
+        raise node.error("the baseline cannot be used here", f"; {reason}; write another under 'baseline'")
+    return config
+
+
+# ------------------------------------------------------------------------------------------------- the workload
+
+
+def _workload(node: Node, folder: Path, hw: Hardware) -> WorkloadSpec:
+    model = node.value.get("model") if isinstance(node.value, dict) else None
+    if model is None:
+        raise node.error("workload has no 'model'", "; write one such as model: torchvision:resnet50")
+    provider, _, name = str(one(model, str)).partition(":")
+    if provider not in plugins.names("workloads"):
+        hint = did_you_mean(provider, plugins.names("workloads"))
+        raise model.error(f"unknown provider {provider!r} of workload.model", hint)
+    if not name:
+        raise model.error(f"workload.model is {model.written}", f"; write {provider}: and the model's name")
+    module = plugins.load("workloads", provider)
+    legal = kinds(module.Options)
+    parts = node.section(("model", "inputs", "seed", *legal))
+    given = {option: one(parts[option], kind) for option, kind in legal.items() if option in parts}
+    for option in getattr(module, "paths", ()):
+        if given.get(option) is not None:
+            given[option] = _file(parts[option], folder)
+    try:
+        options = msgspec.convert(given, module.Options)
+    except msgspec.ValidationError as error:
+        raise node.error(f"workload does not fit {provider}: {error}") from None
+    if reason := module.unavailable(options, hw):
+        raise model.error(f"workload.model {model.written} cannot be used here", f"; {reason}")
+    if "inputs" not in parts and hasattr(module, "default_inputs"):
+        inputs = module.default_inputs(name)
+    else:
+        inputs = _inputs(parts.get("inputs") or node)
+    seed = one(parts["seed"], Seed) if "seed" in parts else 0
+    return WorkloadSpec(model=f"{provider}:{name}", inputs=inputs, options=msgspec.structs.asdict(options), seed=seed)
+
+
+def _file(node: Node, folder: Path) -> str:
+    path = folder / str(node.value)
+    if not path.exists():
+        raise node.error(f"{node.key} is {node.written}, which does not exist", f"; it is looked for in {folder}")
+    return str(path.resolve())
+
+
+def _inputs(node: Node) -> tuple[InputSpec, ...]:
+    if not isinstance(node.value, tuple) or not node.value:
+        hint = "; write such as inputs: [{shape: [batch, 3, 224, 224], dtype: float32}]"
+        raise node.error("workload has no list of 'inputs'", hint)
+    return tuple(_input(item) for item in node.value)
+
+
+def _input(node: Node) -> InputSpec:
+    parts = node.section(("shape", "dtype", "low", "high"))
+    shape = parts.get("shape")
+    sizes = shape.value if shape and isinstance(shape.value, tuple) else ()
+    if not sizes or sizes[0].value != "batch":
+        got = shape.written if shape and not sizes else "a shape that does not begin with batch" if shape else "missing"
+        raise (shape or node).error(f"{node.key}.shape is {got}", "; write such as [batch, 3, 224, 224]")
+    spec = InputSpec(
+        shape=("batch", *(one(size, Count) for size in sizes[1:])),
+        dtype=one(parts["dtype"], Dtype) if "dtype" in parts else "float32",
+        **{bound: one(parts[bound], int) for bound in ("low", "high") if bound in parts},
+    )
+    if not spec.dtype.startswith("int") and (bound := parts.get("low") or parts.get("high")):
+        raise bound.error(f"{bound.key} beside dtype {spec.dtype}", "; low and high bound int32 and int64")
+    if spec.low >= spec.high:
+        raise node.error(f"{node.key} has low {spec.low} and high {spec.high}", "; low must be below high")
+    return spec

@@ -1,0 +1,214 @@
+"""The search: ask the sampler, run the trial, tell the result, until the budget or the space is used up."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Literal
+
+import msgspec
+import optuna
+
+from autotune import space
+from autotune.errors import StudyError
+from autotune.interfaces import Execute, Observer
+from autotune.results import Status, TrialResult
+from autotune.study import ranking, recipes, resume, sampler, storage, store, suggest
+from autotune.study.opening import OpenStudy
+from autotune.types import Config, MeasureRules, Struct, TrialSpec
+
+REPEATS = 5
+"""So many proposals in a row that were seen before, and an unseen configuration is drawn instead."""
+
+SHORTEST_TRIAL_S = 5.0
+HOPELESS = 10
+"""So many trials, not counting the baseline, that all failed end the search: the fault is not in the settings."""
+
+Reason = Literal["trials", "minutes", "exhausted"]
+
+
+class Outcome(Struct):
+    """Why a search ended, and what the study holds: distinct configurations over all its runs, and its wall time."""
+
+    reason: Reason
+    trials: int
+    failed: int
+    elapsed_s: float
+
+
+def search(
+    study: OpenStudy,
+    execute: Execute,
+    observer: Observer,
+    rules: MeasureRules,
+    *,
+    make_sampler: Callable[[int], optuna.samplers.BaseSampler] = sampler.tpe,
+    clock: Callable[[], float] = time.monotonic,
+) -> Outcome:
+    """Search until the study's budget is used up, going on from what it already holds.
+
+    `observer.started` and `ended` are called here; `preparing` and `measured` are the business of `execute`.
+    StudyError if the baseline fails, if everything else does, or if the storage or disk cannot be used. Whatever
+    ends `execute` early, Ctrl-C above all, comes through after the trial was put in order for the next run.
+    """
+    with storage.explained(study.url):
+        resume.recover(study)
+        begun = len(study.optuna.get_trials(deepcopy=False))
+        # Another seed for each run: a study that goes on must not draw again what it drew before.
+        rng = random.Random(f"{study.space.workload.seed}/{begun}")
+        study.optuna.sampler = make_sampler(rng.getrandbits(32))
+        with _stopwatch(study, clock) as elapsed:
+            reason = _Search(study, execute, observer, rules, rng, elapsed, store.results(study.folder)).run()
+            return _outcome(reason, study, elapsed())
+
+
+@dataclass
+class _Search:
+    study: OpenStudy
+    execute: Execute
+    observer: Observer
+    rules: MeasureRules
+    rng: random.Random
+    elapsed: Callable[[], float]
+    results: list[TrialResult]
+    unsupported: dict[str, int] = field(default_factory=dict)
+    repeats: int = 0
+
+    def run(self) -> Reason:
+        plan = self._plan()
+        while True:
+            done = distinct(self.results, self.study.space.baseline)
+            if reason := self._used_up(len(done)):
+                return reason
+            seen = done | self.unsupported
+            planned = next((config for config in plan if config.key not in seen), None)
+            if planned is None and self.repeats >= REPEATS:
+                planned = self._unseen(seen)
+                if planned is None:
+                    return "exhausted"
+            trial, config = sampler.ask(self.study.optuna, self.study.space.domains, self.study.hardware, planned)
+            if config.key in seen:
+                self.repeats += 1
+                sampler.tell_repeat(self.study.optuna, trial, seen[config.key])
+                continue
+            self.repeats = 0
+            if why := space.unavailable(config, self.study.hardware):
+                self._skip(trial, config, why)
+                continue
+            result = self._measure(trial, config)
+            if result.status is Status.INTERRUPTED:
+                return "minutes"
+            self._check(result)
+
+    def _plan(self) -> list[Config]:
+        """What goes before the sampler: the baseline, by which all is judged, then what was cut short, then recipes."""
+        interrupted = [result.spec.config for result in self.results if result.status is Status.INTERRUPTED]
+        baseline, *advised = recipes.first(self.study.space, self.study.hardware)
+        return [baseline, *interrupted, *advised]
+
+    def _used_up(self, done: int) -> Reason | None:
+        trials = self.study.space.budget.trials
+        if trials is not None and done >= trials:
+            return "trials"
+        return "minutes" if self._left_s() < SHORTEST_TRIAL_S else None
+
+    def _left_s(self) -> float:
+        minutes = self.study.space.budget.minutes
+        return math.inf if minutes is None else minutes * 60 - self.elapsed()
+
+    def _unseen(self, seen: dict[str, int]) -> Config | None:
+        hw = self.study.hardware
+        found = suggest.unseen(self.study.space.domains, hw, seen, self.rng)
+        return next((config for config in found if space.unavailable(config, hw) is None), None)
+
+    def _skip(self, trial: optuna.Trial, config: Config, why: str) -> None:
+        """A combination that the machine cannot honour costs nothing: no trial of the budget, no folder."""
+        self.unsupported[config.key] = trial.number
+        sampler.tell_unsupported(self.study.optuna, trial, why)
+        if config == self.study.space.baseline:
+            raise StudyError(f"the baseline cannot run on this machine: {why}; change `baseline` in the space file")
+
+    def _measure(self, trial: optuna.Trial, config: Config) -> TrialResult:
+        """Run the trial, then tell its result, which is on disk by then."""
+        spec = TrialSpec(
+            id=trial.number,
+            workload=self.study.space.workload,
+            config=config,
+            folder=store.trial_folder(trial.number),
+        )
+        # The baseline is never given up as slow: a study that goes on may already know faster ones.
+        incumbent = None if config == self.study.space.baseline else ranking.incumbent(self.results)
+        self.observer.started(spec)
+        try:
+            result = self.execute(spec, self._limited(), incumbent)
+        except BaseException as error:
+            resume.recover(self.study, error=f"ended by {type(error).__name__}")
+            raise
+        sampler.tell(self.study.optuna, trial, result)
+        store.write_elapsed(self.study.folder, self.elapsed())
+        self.results.append(result)
+        self.observer.ended(result)
+        return result
+
+    def _limited(self) -> MeasureRules:
+        """The rules with what is left of the budget as the trial's limit."""
+        left_s = min(self._left_s(), self.rules.trial_timeout_s or math.inf)
+        return msgspec.structs.replace(self.rules, trial_timeout_s=None if math.isinf(left_s) else left_s)
+
+    def _check(self, result: TrialResult) -> None:
+        """StudyError where going on is pointless: nothing to compare with, or nothing that runs."""
+        baseline = self.study.space.baseline
+        if result.status.measured:
+            return
+        if result.spec.config == baseline:
+            raise StudyError(
+                f"the baseline failed ({_said(result)}), so nothing can be compared with it; its log is "
+                f"{self.study.folder / result.spec.folder / 'stderr.log'}; mend it and run the same command again"
+            )
+        others = [found for found in self.results if found.spec.config != baseline and not _cut_short(found)]
+        if len(others) >= HOPELESS and not any(found.status.measured for found in others):
+            (commonest, times), *_ = Counter(map(_said, others)).most_common(1)
+            raise StudyError(
+                f"all {len(others)} trials after the baseline failed, {times} of them so: {commonest}; "
+                f"the logs are in {self.study.folder / 'trials'}"
+            )
+
+
+def distinct(results: Iterable[TrialResult], baseline: Config) -> dict[str, int]:
+    """The configurations that need no further trial, with the trial's number; the baseline only if it was measured."""
+    settled = (found for found in results if found.status.measured or found.spec.config != baseline)
+    return {found.spec.config.key: found.spec.id for found in settled if not _cut_short(found)}
+
+
+def _cut_short(result: TrialResult) -> bool:
+    return result.status is Status.INTERRUPTED
+
+
+def _said(result: TrialResult) -> str:
+    return f"{result.status.replace('_', ' ')}: {result.error}" if result.error else str(result.status)
+
+
+def _outcome(reason: Reason, study: OpenStudy, elapsed_s: float) -> Outcome:
+    results = store.results(study.folder)
+    settled = set(distinct(results, study.space.baseline).values())
+    failed = sum(not found.status.measured for found in results if found.spec.id in settled)
+    return Outcome(reason=reason, trials=len(settled), failed=failed, elapsed_s=elapsed_s)
+
+
+@contextlib.contextmanager
+def _stopwatch(study: OpenStudy, clock: Callable[[], float]) -> Iterator[Callable[[], float]]:
+    """The study's wall time, earlier runs included; kept however the search ends."""
+    before, begin = store.elapsed_s(study.folder), clock()
+
+    def elapsed() -> float:
+        return before + clock() - begin
+
+    try:
+        yield elapsed
+    finally:
+        store.write_elapsed(study.folder, elapsed())

@@ -1,0 +1,179 @@
+"""Opening a study: a new one, or one to go on with, after every check and with nothing half-written."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import optuna
+
+from autotune.errors import StudyError
+from autotune.study import storage, store
+from autotune.types import Hardware, Space
+
+
+@dataclass(frozen=True)
+class OpenStudy:
+    """A study of which this process is the only writer."""
+
+    folder: Path
+    space: Space
+    hardware: Hardware
+    optuna: optuna.Study
+    url: str
+
+
+@contextlib.contextmanager
+def opened(folder: Path, space: Space, text: str, hw: Hardware, url: str | None = None) -> Iterator[OpenStudy]:
+    """The study in `folder`, begun if there is none, for as long as the context lasts.
+
+    `text` is the space file's content and `space` what it resolves to here; a study that goes on keeps the domains it
+    began with and takes only the budget. `url` names another storage than the folder's own. StudyError if the folder
+    belongs to another space, another type of machine or another process, or if the storage cannot be used.
+    """
+    new = not store.exists(folder)
+    if new:
+        _check_free(folder)
+    else:
+        _check_same(folder, space, text, hw)
+    if new and url is not None:
+        # Reached before anything is written, so that a mistyped URL leaves no folder behind.
+        with storage.connected(url) as found, storage.explained(url):
+            _check_unused(found, folder.name, url)
+    with storage.explained(str(folder)):
+        if new:
+            _create(folder, space, text, hw)
+        with _locked(folder), storage.connected(url or storage.own(folder)) as found:
+            frozen = msgspec.structs.replace(store.space(folder), budget=space.budget)
+            with storage.explained(url or storage.own(folder)):
+                study = storage.study(found, folder.name)
+                _claim(study, frozen, hw, url)
+            yield OpenStudy(folder=folder, space=frozen, hardware=hw, optuna=study, url=url or storage.own(folder))
+
+
+# --------------------------------------------------------------------------------------------------------- checks
+
+
+def _check_free(folder: Path) -> None:
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise StudyError(f"{folder} exists and is not a study (it has no domains.json); choose another --name")
+
+
+def _check_same(folder: Path, space: Space, text: str, hw: Hardware) -> None:
+    machine = store.hardware(folder)
+    if machine.fingerprint != hw.fingerprint:
+        raise StudyError(
+            f"the study {folder} began on another type of machine ({_machine(machine)}; this one is {_machine(hw)}); "
+            "choose another --name"
+        )
+    before, now = _view(store.space(folder)), _view(space)
+    if text == (folder / "space.yaml").read_text():
+        # The same file may resolve otherwise after something was installed: a study keeps what it began with.
+        del before["search"], now["search"], before["baseline"], now["baseline"]
+    if found := _difference(before, now):
+        key, old, new = found
+        raise StudyError(
+            f"the study {folder} began with {key} = {_short(old)}, which is now {_short(new)}; "
+            "put it back, or choose another --name"
+        )
+
+
+def _view(space: Space) -> dict[str, Any]:
+    """What must not change, by the names that a space file has for it."""
+    plain = msgspec.to_builtins(space)
+    domains = plain["domains"]
+    search = {"batch_size": domains["batch_size"], **domains["knobs"], "backend": domains["backends"]}
+    return {name: plain[name] for name in ("workload", "objective", "baseline")} | {"search": search}
+
+
+def _difference(before: Any, now: Any, path: str = "") -> tuple[str, Any, Any] | None:
+    """The first key that differs, with both values."""
+    if not (isinstance(before, dict) and isinstance(now, dict)):
+        return None if before == now else (path, before, now)
+    for key in dict.fromkeys([*before, *now]):
+        found = _difference(before.get(key), now.get(key), f"{path}.{key}" if path else key)
+        if found:
+            return found
+    return None
+
+
+def _short(value: Any) -> str:
+    return "absent" if value is None else msgspec.json.encode(value).decode()
+
+
+def _machine(hw: Hardware) -> str:
+    return f"{hw.instance_type or hw.cpu_model}, {len(hw.allowed_cpus)} CPUs, {hw.fingerprint}"
+
+
+def _check_unused(found: optuna.storages.RDBStorage, name: str, url: str) -> None:
+    if name in optuna.get_all_study_names(found):
+        raise StudyError(
+            f"the storage {storage.shown(url)} already has a study {name!r}, of which there is no folder here; "
+            "choose another --name"
+        )
+
+
+def _claim(study: optuna.Study, space: Space, hw: Hardware, url: str | None) -> None:
+    """Marks the study in its storage, so that folders of one name do not share one; and for a dashboard's reader."""
+    identity = {"space": space.name, "model": space.workload.model, "machine": _machine(hw)}
+    held = {name: study.user_attrs.get(name) for name in identity}
+    if held == identity:
+        return
+    if study.user_attrs:
+        raise StudyError(
+            f"the storage {storage.shown(url or '')} has another study {study.study_name!r} "
+            f"({held['model']} on {held['machine']}); choose another --name"
+        )
+    for name, value in identity.items():
+        study.set_user_attr(name, value)
+
+
+# -------------------------------------------------------------------------------------------------- creating, locking
+
+
+def _create(folder: Path, space: Space, text: str, hw: Hardware) -> None:
+    """The whole folder at once: made under a temporary name beside it, then renamed."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        making = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+        try:
+            (making / "space.yaml").write_text(text)
+            (making / "hardware.json").write_bytes(store.encode(hw))
+            (making / "domains.json").write_bytes(store.encode(space))
+            (making / "trials").mkdir()
+            making.chmod(0o755)
+            making.rename(folder)
+        finally:
+            shutil.rmtree(making, ignore_errors=True)
+    except OSError as error:
+        if error.errno in storage.NO_SPACE:
+            raise
+        raise StudyError(
+            f"the study folder {folder} cannot be made: {error.strerror}; choose another folder with --studies"
+        ) from error
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    with (folder / "lock").open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            raise StudyError(
+                f"the study {folder} is being written by process {file.read().strip() or 'unknown'}; "
+                "wait for it, or choose another --name"
+            ) from None
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+        file.truncate(0)

@@ -1,0 +1,120 @@
+"""A study's folder, which alone is enough to make every table again.
+
+    space.yaml hardware.json domains.json      what the study is; written once, when it begins
+    study.db                                   Optuna's storage, unless --storage names another
+    elapsed.json                               how long the study has run, over all its runs
+    trials/00017/                              spec.json result.json stdout.log stderr.log latencies.npy
+    lock                                       held, with its process id inside, while a coordinator writes
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from autotune.errors import StudyError
+from autotune.files import write_atomically
+from autotune.results import TrialResult
+from autotune.types import FORMAT, Hardware, Space, Struct, TrialSpec
+
+T = TypeVar("T")
+
+
+class Elapsed(Struct):
+    """The wall time of all runs of a study."""
+
+    elapsed_s: float = 0.0
+    format: int = FORMAT
+
+
+class _Versioned(msgspec.Struct):
+    format: int = FORMAT
+
+
+def exists(folder: Path) -> bool:
+    """Whether the folder holds a study."""
+    return (folder / "domains.json").exists()
+
+
+def space(folder: Path) -> Space:
+    """The space as it was resolved when the study began."""
+    return decode(folder / "domains.json", Space)
+
+
+def hardware(folder: Path) -> Hardware:
+    """The machine on which the study began."""
+    return decode(folder / "hardware.json", Hardware)
+
+
+def elapsed_s(folder: Path) -> float:
+    """How long the study has run so far; 0 for one that never ended a trial."""
+    path = folder / "elapsed.json"
+    return decode(path, Elapsed).elapsed_s if path.exists() else 0.0
+
+
+def write_elapsed(folder: Path, seconds: float) -> None:
+    """Keep how long the study has run."""
+    write_atomically(folder / "elapsed.json", encode(Elapsed(elapsed_s=round(seconds, 3))))
+
+
+def trial_folder(number: int) -> str:
+    """Where a trial's files are, relative to the study."""
+    return f"trials/{number:05d}"
+
+
+def numbers(folder: Path) -> list[int]:
+    """The trials that were begun, in order."""
+    return sorted(int(path.name) for path in (folder / "trials").glob("[0-9]*") if path.name.isdecimal())
+
+
+def results(folder: Path) -> list[TrialResult]:
+    """All results in the order of their trials; StudyError names a file that cannot be read."""
+    return list(_results(folder))
+
+
+def result(folder: Path, number: int) -> TrialResult | None:
+    """A trial's result; None while it has none."""
+    path = folder / trial_folder(number) / "result.json"
+    return decode(path, TrialResult, "delete it, and the trial is measured again") if path.exists() else None
+
+
+def write_result(folder: Path, result: TrialResult) -> None:
+    """Keep the result of a trial that could not write its own."""
+    write_atomically(folder / result.spec.folder / "result.json", encode(result))
+
+
+def spec(folder: Path, number: int) -> TrialSpec | None:
+    """What a begun trial was to measure; None where it was ended before that was written."""
+    path = folder / trial_folder(number) / "spec.json"
+    return decode(path, TrialSpec, "delete its folder") if path.exists() else None
+
+
+def encode(value: Any) -> bytes:
+    """JSON that people can read, too."""
+    return msgspec.json.format(msgspec.json.encode(value)) + b"\n"
+
+
+def decode(path: Path, kind: type[T], advice: str = "choose another --name to begin a new study") -> T:
+    """A file of the study; StudyError names the file and what to do where it is missing, damaged or too new."""
+    try:
+        data = path.read_bytes()
+        version = msgspec.json.decode(data, type=_Versioned).format
+        if version > FORMAT:
+            raise StudyError(
+                f"{path} has format {version}; this version of autotune reads up to {FORMAT}; update autotune"
+            )
+        return msgspec.json.decode(data, type=kind)
+    except OSError as error:
+        raise StudyError(f"{path} cannot be read: {error.strerror}; {advice}") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise StudyError(f"{path} is damaged: {error}; {advice}") from error
+
+
+def _results(folder: Path) -> Iterator[TrialResult]:
+    for number in numbers(folder):
+        found = result(folder, number)
+        if found is not None:
+            yield found

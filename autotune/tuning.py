@@ -1,0 +1,145 @@
+"""What the commands do: a study from the space file to `best.json`, and showing one again."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+from rich.console import Console
+
+from autotune import artifacts, hardware
+from autotune import space as spaces
+from autotune.display import Display
+from autotune.errors import StudyError, did_you_mean
+from autotune.launch.trial import Machine
+from autotune.report import export, table, words
+from autotune.results import TrialResult
+from autotune.study import driver, opening, store, suggest
+from autotune.types import Budget, Hardware, MeasureRules, Space
+
+WIDTH = 140
+ENDED = {
+    "trials": "all trials of the budget are done",
+    "minutes": "the budget's minutes are used up",
+    "exhausted": "every configuration of the space was tried",
+}
+
+
+def tune(
+    console: Console,
+    space_file: str,
+    *,
+    trials: int | None,
+    minutes: float | None,
+    name: str | None,
+    studies: Path,
+    storage: str | None,
+    seed: int | None,
+    instance_type: str | None,
+) -> bool:
+    """Search, or go on searching, and write `best.json`; False if nothing could be measured.
+
+    Nothing is written to the study's folder before the space, the machine, the workload and the storage are known good.
+    """
+    hw = hardware.probe(instance_type=instance_type)
+    path = spaces.find(space_file)
+    space = _with_options(spaces.load(path, hw), trials, minutes, seed)
+    folder = studies / _checked_name(name or f"{space.name}@{hw.instance_type}")
+    rules = MeasureRules()
+    with Display(console, space.budget, space.baseline) as display:
+        machine = Machine(hw, folder, artifacts.default_folder(), display)
+        machine.check(space.workload, rules)
+        with opening.opened(folder, space, path.read_text(), hw, storage) as study:
+            space = study.space
+            earlier = store.results(folder)
+            display.resume(earlier, store.elapsed_s(folder))
+            _introduce(console, space, hw, folder, len(earlier))
+            try:
+                outcome = driver.search(study, machine.execute, display, rules)
+            except KeyboardInterrupt:
+                display.stop()
+                console.print("\ninterrupted; what is finished is kept", highlight=False)
+                _conclude(console, folder, space, hw)
+                console.print(f"go on     {_command()}", soft_wrap=True)
+                raise
+    console.print(f"\n{ENDED[outcome.reason]}, after {words.duration(outcome.elapsed_s)}")
+    return _conclude(console, folder, space, hw)
+
+
+def show(console: Console, study: str, studies: Path) -> None:
+    """Print the trials of a study and its summary again, from its folder alone."""
+    folder = find_study(study, studies)
+    space, results = store.space(folder), store.results(folder)
+    # Wider than a narrow terminal rather than with columns squeezed: only the last one then wraps.
+    Console(highlight=False, width=max(console.width, WIDTH)).print(table.trials(folder, results, space.baseline))
+    console.print()
+    _say(console, table.summary(results, space.baseline))
+    if (folder / "best.json").exists():
+        console.print(f"file      {folder / 'best.json'}", soft_wrap=True)
+
+
+def find_study(study: str, studies: Path) -> Path:
+    """The folder that STUDY means: a path, or a name under `studies`; StudyError with the nearest names."""
+    for folder in (Path(study), studies / study):
+        if store.exists(folder):
+            return folder
+    known = [path.parent.name for path in studies.glob("*/domains.json")]
+    hint = did_you_mean(study, known) if known else f"; there is none in {studies}/"
+    raise StudyError(f"no study {study!r}{hint}")
+
+
+def _with_options(space: Space, trials: int | None, minutes: float | None, seed: int | None) -> Space:
+    budget = Budget(
+        trials=space.budget.trials if trials is None else trials,
+        minutes=space.budget.minutes if minutes is None else minutes,
+    )
+    workload = space.workload if seed is None else msgspec.structs.replace(space.workload, seed=seed)
+    return msgspec.structs.replace(space, budget=budget, workload=workload)
+
+
+def _checked_name(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._@+-]*", name):
+        raise StudyError(
+            f"a study cannot be named {name!r}; allowed are letters, digits and ._@+-, a letter or digit first"
+        )
+    return name
+
+
+def _introduce(console: Console, space: Space, hw: Hardware, folder: Path, earlier: int) -> None:
+    count = suggest.count(space.domains)
+    limits = [f"{space.budget.trials} trials"] if space.budget.trials is not None else []
+    limits += [f"{space.budget.minutes:g} minutes"] if space.budget.minutes is not None else []
+    console.print(f"{space.workload.model} on {hw.instance_type}: {count} configurations, {len(hw.cores)} cores")
+    console.print(f"study     {folder}" + (f", going on after {earlier} trials" if earlier else ""), soft_wrap=True)
+    console.print(f"budget    {' or '.join(limits) or 'none: until every configuration was tried'}")
+    for left_out in space.excluded:
+        console.print(f"left out  {left_out.setting} {left_out.value}: {left_out.reason}", soft_wrap=True)
+    console.print()
+
+
+def _conclude(console: Console, folder: Path, space: Space, hw: Hardware) -> bool:
+    results: Sequence[TrialResult] = store.results(folder)
+    _say(console, table.summary(results, space.baseline))
+    found = export.best(folder, space, hw, results)
+    if found is not None:
+        export.write(folder / "best.json", found)
+        console.print(f"file      {folder / 'best.json'}", soft_wrap=True)
+        console.print(f"next      {_program()} show {shlex.quote(str(folder))}", soft_wrap=True)
+    return found is not None
+
+
+def _say(console: Console, lines: list[str]) -> None:
+    for line in lines:
+        console.print(line, soft_wrap=True)
+
+
+def _program() -> str:
+    return "python -m autotune"
+
+
+def _command() -> str:
+    return shlex.join([*_program().split(), *sys.argv[1:]])

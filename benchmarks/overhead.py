@@ -1,0 +1,117 @@
+"""Does a block's rate tell the truth? The launcher's figure against a bare loop over the same session, interleaved.
+
+One child holds one session. It answers the coordinator's blocks through the launcher's own code and, between two
+blocks, times a bare `for` loop over the same session. Prints the ratio with its 95 % interval; must lie within ±2 %.
+
+    python benchmarks/overhead.py [--backend onnxruntime] [--model torchvision:squeezenet1_1] [--minutes 5]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from scipy.special import stdtrit
+
+from autotune import artifacts, hardware, space
+from autotune.launch import measure, plan, process
+from autotune.launch.trial import Machine
+from autotune.protocol import Finish, Measure
+from autotune.types import InputSpec, LaunchPlan, MeasureRules, TrialSpec, WorkloadSpec
+
+LIMIT = 0.02
+
+
+def worker() -> None:
+    """The child: the launcher's own worker, whose `measure` is followed by a bare loop."""
+    from autotune.worker import __main__ as child
+    from autotune.worker import loop
+
+    bare: list[float] = []
+    ours = loop.measure
+
+    def both(session: Any, batch: Any, size: int, command: Measure) -> Any:
+        answer = ours(session, batch, size, command)
+        calls = max(1, round(answer[0].calls))
+        begin = time.perf_counter()
+        for _ in range(calls):
+            session(batch)
+        bare.append(calls * size / (time.perf_counter() - begin))
+        Path("bare.json").write_text(json.dumps(bare))
+        return answer
+
+    loop.measure = both
+    child.main()
+
+
+def main() -> int:
+    """Alternate until the interval is narrower than a quarter of the limit, or time is up."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--backend", default="onnxruntime")
+    parser.add_argument("--model", default="torchvision:squeezenet1_1")
+    parser.add_argument("--minutes", type=float, default=5.0)
+    chosen = parser.parse_args()
+
+    hw, rules, cache = hardware.probe(), MeasureRules(), artifacts.default_folder()
+    workload = WorkloadSpec(model=chosen.model, inputs=(InputSpec(shape=("batch", 3, 224, 224)),))
+    config = space.configure(hw, batch_size=1, backend=chosen.backend)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        machine = Machine(hw, folder, cache, Quiet())
+        machine.execute(TrialSpec(id=0, workload=workload, config=config, folder="prepared"), rules, None)
+        launched = plan.measuring(config, hw, os.environ, cache)
+        own = tuple(msgspec.structs.replace(w, argv=(sys.executable, __file__, "--worker")) for w in launched.workers)
+        ours: list[float] = []
+        with process.start(LaunchPlan(workers=own), folder / "prepared" / "job.json", folder, 2**40) as workers:
+            [ready] = workers.gather(rules.setup_timeout_s, "loading")
+            limit = time.monotonic() + chosen.minutes * 60
+            while time.monotonic() < limit:
+                ours.append(measure.block(workers, ready.warm_call_s, rules).rate)
+                if len(ours) >= 30 and interval(ours, bare(folder))[1] < LIMIT / 4:
+                    break
+            workers.send(Finish())
+        mean, half = interval(ours, bare(folder))
+    low, high = math.exp(mean - half), math.exp(mean + half)
+    print(
+        f"launcher / bare loop: {math.exp(mean):.4f} ({low:.4f} to {high:.4f}) from {len(ours)} pairs, {chosen.backend}"
+    )
+    passed = low >= 1 - LIMIT and high <= 1 + LIMIT
+    print(f"within ±{LIMIT:.0%}: {'yes' if passed else 'no'}")
+    return 0 if passed else 1
+
+
+def bare(folder: Path) -> list[float]:
+    """The bare loop's rates so far."""
+    rates: list[float] = json.loads((folder / "bare.json").read_text())
+    return rates
+
+
+def interval(ours: list[float], plain: list[float]) -> tuple[float, float]:
+    """Mean log ratio and its 95 % half-width; each block is held against the bare loops before and after it."""
+    pairs = zip(ours[1:], plain[:-1], plain[1:], strict=False)
+    logs = [math.log(block) - (math.log(before) + math.log(after)) / 2 for block, before, after in pairs]
+    half = float(stdtrit(len(logs) - 1, 0.975)) * statistics.stdev(logs) / math.sqrt(len(logs))
+    return statistics.fmean(logs), half
+
+
+class Quiet:
+    """An observer that says nothing."""
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *_: None
+
+
+if __name__ == "__main__":
+    if "--worker" in sys.argv:
+        sys.argv.remove("--worker")
+        worker()
+    sys.exit(main())

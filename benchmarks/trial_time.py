@@ -1,0 +1,91 @@
+"""What a trial costs beside measuring, with the artifact cached, against the limits we set ourselves.
+
+For each backend the median of several trials: wall time less measured blocks and warm-up. From onnxruntime and openvino
+the runtime's own loading is taken off, timed in a bare process that does just what a user's script would: start
+Python, import the runtime, load the same file, run once. Prints the ratio to the limit; at most 1 passes.
+
+    python benchmarks/trial_time.py [--repeats 5]
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from autotune import artifacts, hardware, space
+from autotune.launch.trial import Machine
+from autotune.results import TrialResult
+from autotune.types import InputSpec, MeasureRules, TrialSpec, WorkloadSpec
+
+LIMITS_S = {"onnxruntime": 1.5, "openvino": 1.5, "torch_eager": 5.0}
+ALONE = {
+    "onnxruntime": """
+import sys, numpy, onnxruntime
+session = onnxruntime.InferenceSession(sys.argv[1] + "/model.onnx")
+session.run(None, {session.get_inputs()[0].name: numpy.zeros((8, 3, 224, 224), numpy.float32)})
+""",
+    "openvino": """
+import sys, numpy, openvino
+model = openvino.Core().compile_model(sys.argv[1] + "/model.xml", "CPU")
+model([numpy.zeros((8, 3, 224, 224), numpy.float32)])
+""",
+}
+
+
+def main() -> int:
+    """Time each backend; 1 if one is over its limit."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--repeats", type=int, default=5)
+    repeats = parser.parse_args().repeats
+    hw, rules, cache = hardware.probe(), MeasureRules(), artifacts.default_folder()
+    workload = WorkloadSpec(model="torchvision:resnet50", inputs=(InputSpec(shape=("batch", 3, 224, 224)),))
+    passed = True
+    with tempfile.TemporaryDirectory() as name:
+        machine = Machine(hw, Path(name), cache, Quiet())
+        for backend, limit_s in LIMITS_S.items():
+            config = space.configure(hw, batch_size=8, backend=backend)
+            spec = TrialSpec(id=0, workload=workload, config=config, folder=backend)
+            result = machine.execute(spec, rules, None)
+            beside, alone = [], []
+            for _ in range(repeats):
+                result = machine.execute(spec, rules, None)
+                beside.append(outside_s(result))
+                if backend in ALONE and result.artifact is not None:
+                    alone.append(alone_s(backend, cache / "artifacts" / result.artifact.key))
+            own_s = statistics.median(alone) if alone else 0.0
+            cost_s = statistics.median(beside) - own_s
+            ratio = cost_s / limit_s
+            passed &= ratio <= 1
+            loading = f" beyond the runtime's own {own_s:.2f} s" if alone else ""
+            print(f"{backend}: {cost_s:.2f} s{loading}; limit {limit_s} s; ratio {ratio:.2f}")
+    return 0 if passed else 1
+
+
+def outside_s(result: TrialResult) -> float:
+    """Seconds of a trial that were not measured."""
+    assert result.blocks, result.error
+    return result.wall_s - sum(block.elapsed_ns for block in (*result.warmup, *result.blocks)) / 1e9
+
+
+def alone_s(backend: str, artifact: Path) -> float:
+    """Seconds from starting Python to the first answer, without us."""
+    begin = time.monotonic()
+    subprocess.run([sys.executable, "-c", ALONE[backend], str(artifact)], check=True)
+    return time.monotonic() - begin
+
+
+class Quiet:
+    """An observer that says nothing."""
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *_: None
+
+
+if __name__ == "__main__":
+    sys.exit(main())
