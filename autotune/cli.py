@@ -39,8 +39,6 @@ def main() -> NoReturn:
     except AutotuneError as error:
         _say_error(str(error))
         sys.exit(1)
-    except KeyboardInterrupt as interrupt:
-        sys.exit(143 if isinstance(interrupt, Terminated) else 130)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         sys.exit(1)
@@ -78,17 +76,20 @@ def tune(
         raise typer.Exit(2)
     from autotune import tuning
 
-    measured = tuning.tune(
-        _console(),
-        space,
-        trials=trials,
-        minutes=minutes,
-        name=name,
-        studies=studies,
-        storage=storage,
-        seed=seed,
-        instance_type=instance_type,
-    )
+    try:
+        measured = tuning.tune(
+            _console(),
+            space,
+            trials=trials,
+            minutes=minutes,
+            name=name,
+            studies=studies,
+            storage=storage,
+            seed=seed,
+            instance_type=instance_type,
+        )
+    except KeyboardInterrupt as interrupt:
+        raise typer.Exit(143 if isinstance(interrupt, Terminated) else 130) from None
     if not measured:
         raise typer.Exit(4)
 

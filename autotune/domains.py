@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Mapping
-from typing import TypeVar
+from typing import Any
 
 import msgspec
 
@@ -21,7 +21,7 @@ PLAIN = "torch_eager"
 MAX_COMBINATIONS = 10_000
 
 Axes = dict[str, tuple[Value, ...]]
-V = TypeVar("V", bound=Value)
+Options = dict[str, Value]
 
 
 def resolve(node: Node, hw: Hardware) -> tuple[Domains, tuple[Exclusion, ...]]:
@@ -76,12 +76,19 @@ def _backends(node: Node | None, search: Node, hw: Hardware, excluded: list[Excl
         parts = node.section(plugins.names("backends"), "backend")
         if not parts:
             raise node.error("search.backend is empty", f"; allowed: {', '.join(plugins.names('backends'))}")
-    axes = {name: _axes(name, part, hw) for name, part in parts.items()}
-    kept, left_out = _sorted_out("backend", tuple(axes), lambda name: _why_none_runs(name, axes[name], hw))
+    kept: dict[str, Axes] = {}
+    left_out: list[Exclusion] = []
+    for name, part in parts.items():
+        axes = _axes(name, part, hw)
+        running = _running(name, axes, hw)
+        if running is not None:
+            kept[name] = _usable(name, axes, running, hw, excluded)
+        elif reason := _why_not(name, {option: found[0] for option, found in axes.items()}, hw):
+            left_out.append(Exclusion(setting="backend", value=name, reason=reason))
     if not kept:
         raise (node or search).error("no backend of search.backend can be used here", _reasons(left_out))
     excluded += left_out
-    return {name: _usable(name, axes[name], hw, excluded) for name in kept}
+    return kept
 
 
 def _axes(name: str, node: Node, hw: Hardware) -> Axes:
@@ -99,32 +106,35 @@ def _axes(name: str, node: Node, hw: Hardware) -> Axes:
     }
 
 
-def _usable(name: str, axes: Axes, hw: Hardware, excluded: list[Exclusion]) -> Axes:
+def _usable(name: str, axes: Axes, running: Options, hw: Hardware, excluded: list[Exclusion]) -> Axes:
     """The axes without the values that run with no other; what fails only beside certain others stays."""
     usable: Axes = {}
     for option, found in axes.items():
-        usable[option], left_out = _sorted_out(
-            f"{name}.{option}", found, lambda value, option=option: _why_none_runs(name, {**axes, option: (value,)}, hw)
-        )
+
+        def why_not(value: Value, option: str = option) -> str | None:
+            if _running(name, {**axes, option: (value,)}, hw) is not None:
+                return None
+            return _why_not(name, {**running, option: value}, hw)
+
+        usable[option], left_out = _sorted_out(f"{name}.{option}", found, why_not)
         excluded += left_out
     return usable
 
 
-def _why_none_runs(name: str, axes: Axes, hw: Hardware) -> str | None:
-    """None if a combination of the axes runs here, else the first one's reason; tries MAX_COMBINATIONS at most."""
-    backend = plugins.load("backends", name)
-    first = None
-    for chosen in itertools.islice(itertools.product(*axes.values()), MAX_COMBINATIONS):
-        reason = backend.unavailable(plugins.backend_options(name, dict(zip(axes, chosen, strict=True))), hw)
-        if reason is None:
-            return None
-        first = first or reason
-    return first
+def _running(name: str, axes: Axes, hw: Hardware) -> Options | None:
+    """The first combination of the axes, of the first MAX_COMBINATIONS, that this machine can honour."""
+    combinations = itertools.islice(itertools.product(*axes.values()), MAX_COMBINATIONS)
+    options = (dict(zip(axes, chosen, strict=True)) for chosen in combinations)
+    return next((found for found in options if _why_not(name, found, hw) is None), None)
+
+
+def _why_not(name: str, options: Options, hw: Hardware) -> str | None:
+    return plugins.load("backends", name).unavailable(plugins.backend_options(name, dict(options)), hw)
 
 
 def _sorted_out(
-    setting: str, found: Iterable[V], why_not: Callable[[V], str | None]
-) -> tuple[tuple[V, ...], list[Exclusion]]:
+    setting: str, found: Iterable[Value], why_not: Callable[[Any], str | None]
+) -> tuple[tuple[Value, ...], list[Exclusion]]:
     """The values that can be honoured, and the others with their reasons."""
     judged = [(value, why_not(value)) for value in found]
     kept = tuple(value for value, reason in judged if reason is None)

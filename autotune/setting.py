@@ -34,14 +34,14 @@ LayoutText = Annotated[
 MAX_RANGE = 1024
 
 
-def values(node: Node, kind: Any, auto: tuple[Value, ...] | None = None) -> tuple[Value, ...]:
+def values(node: Node, kind: Any, auto: tuple[Value, ...] | None = None) -> tuple[Any, ...]:
     """What the setting may be, in the order written; SpaceError for what is not legal, empty or written twice.
 
     `auto` is what the word stands for, None where it stands for nothing; in a list it is an ordinary text.
     """
     if node.value == "auto":
         if auto is None:
-            raise node.error(f"{node.key} is 'auto', which it does not know", f"; allowed: {legal(kind)}")
+            raise node.error(f"{node.key} has no 'auto'", f"; allowed: {legal(kind)}")
         return auto
     if isinstance(node.value, dict):
         found = tuple(_converted(node, number, kind) for number in _range(node))

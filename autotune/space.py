@@ -81,8 +81,8 @@ def _refuse_later_ones(objective: Node, constraints: Node) -> None:
     if objective.value not in (None, "throughput"):
         raise objective.error(f"objective is {objective.written}", "; allowed: throughput (others come later)")
     if constraints.value not in (None, {}):
-        got = ", ".join(constraints.value) if isinstance(constraints.value, dict) else constraints.written
-        raise constraints.error(f"constraints is {got}", "; allowed: {} (constraints come later)")
+        node = next(iter(constraints.value.values())) if isinstance(constraints.value, dict) else constraints
+        raise node.error(f"{node.key} cannot be honoured yet", "; write constraints: {}")
 
 
 def _budget(node: Node) -> Budget:
@@ -198,7 +198,7 @@ def _workload(node: Node, folder: Path, hw: Hardware) -> WorkloadSpec:
 def _file(node: Node, folder: Path) -> str:
     path = folder / str(node.value)
     if not path.exists():
-        raise node.error(f"{node.key} is {node.written}, which does not exist", f"; it is looked for in {folder}")
+        raise node.error(f"{node.key} names the missing file {node.written}", f"; looked for in {folder.resolve()}")
     return str(path.resolve())
 
 

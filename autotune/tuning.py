@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shlex
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -17,7 +16,6 @@ from autotune.display import Display
 from autotune.errors import StudyError, did_you_mean
 from autotune.launch.trial import Machine
 from autotune.report import export, table, words
-from autotune.results import TrialResult
 from autotune.study import driver, opening, store, suggest
 from autotune.types import Budget, Hardware, MeasureRules, Space
 
@@ -55,7 +53,7 @@ def tune(
         machine.check(space.workload, rules)
         with opening.opened(folder, space, path.read_text(), hw, storage) as study:
             space = study.space
-            earlier = store.results(folder)
+            earlier = table.counted(store.results(folder))
             display.resume(earlier, store.elapsed_s(folder))
             _introduce(console, space, hw, folder, len(earlier))
             try:
@@ -73,7 +71,7 @@ def tune(
 def show(console: Console, study: str, studies: Path) -> None:
     """Print the trials of a study and its summary again, from its folder alone."""
     folder = find_study(study, studies)
-    space, results = store.space(folder), store.results(folder)
+    space, results = store.space(folder), table.counted(store.results(folder))
     # Wider than a narrow terminal rather than with columns squeezed: only the last one then wraps.
     Console(highlight=False, width=max(console.width, WIDTH)).print(table.trials(folder, results, space.baseline))
     console.print()
@@ -114,7 +112,7 @@ def _introduce(console: Console, space: Space, hw: Hardware, folder: Path, earli
     limits = [f"{space.budget.trials} trials"] if space.budget.trials is not None else []
     limits += [f"{space.budget.minutes:g} minutes"] if space.budget.minutes is not None else []
     console.print(f"{space.workload.model} on {hw.instance_type}: {count} configurations, {len(hw.cores)} cores")
-    console.print(f"study     {folder}" + (f", going on after {earlier} trials" if earlier else ""), soft_wrap=True)
+    console.print(f"study     {folder}" + (f", going on after trial {earlier}" if earlier else ""), soft_wrap=True)
     console.print(f"budget    {' or '.join(limits) or 'none: until every configuration was tried'}")
     for left_out in space.excluded:
         console.print(f"left out  {left_out.setting} {left_out.value}: {left_out.reason}", soft_wrap=True)
@@ -122,7 +120,7 @@ def _introduce(console: Console, space: Space, hw: Hardware, folder: Path, earli
 
 
 def _conclude(console: Console, folder: Path, space: Space, hw: Hardware) -> bool:
-    results: Sequence[TrialResult] = store.results(folder)
+    results = table.counted(store.results(folder))
     _say(console, table.summary(results, space.baseline))
     found = export.best(folder, space, hw, results)
     if found is not None:

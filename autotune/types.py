@@ -246,7 +246,8 @@ class LaunchPlan(Struct):
 class MeasureRules(Struct):
     """How a trial is measured and when it is given up; seconds, ratios, and a count of samples.
 
-    A trial cut short by `trial_timeout_s` (the end of the budget) is `interrupted`: it says nothing of its configuration.
+    A trial that `trial_timeout_s` (the end of the budget) cuts short is `interrupted`, which says nothing of its
+    configuration.
     """
 
     block_s: float = 0.5

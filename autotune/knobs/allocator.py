@@ -6,6 +6,7 @@ OpenVINO needs TBB_ENABLE_SANITIZERS=1 beside any preloaded allocator; that is f
 from __future__ import annotations
 
 import ctypes
+import functools
 import os
 import re
 import sys
@@ -25,7 +26,7 @@ INSTALL = {
     "tbbmalloc": f"pip install tbb (its libtbbmalloc_proxy.so, with {TBBMALLOC_CORE} beside it)",
 }
 
-# gperftools may be built to dump a stack trace to stderr for an allocation above 1 GiB; nobody asks for this many bytes.
+# gperftools may be built to dump a stack trace to stderr for an allocation above 1 GiB; nobody asks for this much.
 TCMALLOC_REPORT_BYTES = 2**50
 
 # Functions of one allocator must not free what another one gave, so all of them have to come from the same library.
@@ -79,19 +80,19 @@ def applied(value: Value, hw: Hardware) -> str | None:
     return mismatch(hw.libraries.get(value), owners(maps, _addresses()), mapped(maps), sys.executable)
 
 
-def mismatch(wanted: str | None, owners: Mapping[str, str], mapped: frozenset[str], program: str) -> str | None:
-    """Why `wanted` (a library's path; None: the C library) does not serve the functions that `owners` locates.
+def mismatch(wanted: str | None, serving: Mapping[str, str], files: frozenset[str], program: str) -> str | None:
+    """Why `wanted` (a library's path; None: the C library) is not what serves the functions of `serving`.
 
     A program that was linked without position-independent code may answer with itself for a function that it merely
     calls; then the names of the mapped files decide.
     """
     expected = wanted or "the C library"
     real = None if wanted is None else os.path.realpath(wanted)
-    if real is not None and real not in mapped:
+    if real is not None and real not in files:
         return f"{wanted} is not mapped: it was not preloaded, or the loader passed over it"
-    for function, owner in owners.items():
+    for function, owner in serving.items():
         if owner == os.path.realpath(program):
-            others = sorted(file for file in mapped if allocator_of(file) and file != real)
+            others = sorted(file for file in files if allocator_of(file) and file != real)
             if others:
                 return f"{', '.join(others)} may serve {function} in place of {expected}"
         elif not (_is_libc(owner) if real is None else owner == real):
@@ -116,11 +117,12 @@ def mapped(maps: str) -> frozenset[str]:
 def _mappings(maps: str) -> list[tuple[int, int, str]]:
     """(start, end, real path) of each mapping of a file; one that was replaced on disk keeps its name."""
     found = []
+    real = functools.cache(os.path.realpath)
     for line in maps.splitlines():
         span, *_, name = line.split(maxsplit=5)
         if name.startswith("/"):
             start, _, end = span.partition("-")
-            found.append((int(start, 16), int(end, 16), os.path.realpath(name.removesuffix(" (deleted)"))))
+            found.append((int(start, 16), int(end, 16), real(name.removesuffix(" (deleted)"))))
     return found
 
 

@@ -194,7 +194,8 @@ def last_line(path: Path) -> str:
 
 def _is_same(entry: Started) -> bool:
     try:
-        return abs(psutil.Process(entry.pid).create_time() - entry.started) < 1
+        created: float = psutil.Process(entry.pid).create_time()
+        return abs(created - entry.started) < 1
     except psutil.Error:
         return False
 

@@ -17,6 +17,11 @@ from autotune.study import ranking
 from autotune.types import Config, MeasureRules
 
 
+def counted(results: Sequence[TrialResult]) -> list[TrialResult]:
+    """The results that say something: a trial that was cut short is measured again as one of its own."""
+    return [result for result in results if result.status is not Status.INTERRUPTED]
+
+
 def trials(folder: Path, results: Sequence[TrialResult], baseline: Config) -> RenderableType:
     """All trials, fastest first, then those that failed with the reason; the configuration last, since it may wrap."""
     base = ranking.baseline(results, baseline)

@@ -25,7 +25,7 @@ class CheckFailed(Exception):
 def compare(outputs: Arrays, reference: Arrays, judged: bool) -> Fidelity:
     """How close outputs are to the reference, row by row of the first samples.
 
-    `cosine_similarity` is the least over samples; `centred_error` is the error's energy over the energy of the variation
+    `cosine_similarity` is the least over samples; `centred_error` is the error's energy over that of the variation
     between samples (None where outputs do not vary); CheckFailed with wrong_output on NaN, Inf or another shape.
     """
     if len(outputs) != len(reference):
