@@ -28,9 +28,6 @@ Name = Annotated[
         description="letters, digits, '.', '_' and '-', a letter or digit first",
     ),
 ]
-LayoutText = Annotated[
-    str, msgspec.Meta(pattern="^[1-9][0-9]*x[1-9][0-9]*$", description="WORKERSxTHREADS, such as 2x1")
-]
 MAX_RANGE = 1024
 
 
@@ -68,7 +65,7 @@ def one(node: Node, kind: Any) -> Any:
 
 def knob(name: str) -> Any:
     """The type of a knob's values."""
-    return LayoutText if name == "layout" else plugins.load("knobs", name).Value
+    return plugins.load("knobs", name).Value
 
 
 def kinds(options: Any) -> dict[str, Any]:

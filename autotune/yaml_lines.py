@@ -124,7 +124,7 @@ class _Reader:
             raise self.at(event, "").error("a second document", "; write one document a file, without a second ---")
         return root
 
-    def at(self, event: yaml.Event, key: str, line: int | None = None, value: object = None) -> Node:
+    def at(self, event: Any, key: str, line: int | None = None, value: object = None) -> Node:
         return Node(value=value, file=self.file, line=line or event.start_mark.line + 1, key=key)
 
     def node(self, key: str, line: int | None, depth: int) -> Node:

@@ -74,7 +74,7 @@ def arm_cpuinfo(cpus: int, implementer: str = "0x41", part: str = "0xd4f") -> st
 def caches(**sizes: str) -> dict[str, str]:
     """The caches of CPU 0, such as L1d="48K"."""
     kinds = {"d": "Data", "i": "Instruction"}
-    files = {}
+    files: dict[str, str] = {}
     for index, (name, size) in enumerate(sizes.items()):
         folder = f"/sys/devices/system/cpu/cpu0/cache/index{index}"
         files |= {f"{folder}/level": name[1], f"{folder}/type": kinds.get(name[2:], "Unified"), f"{folder}/size": size}

@@ -196,7 +196,12 @@ def test_instance_type_is_the_argument_then_the_environment_then_firmware(tmp_pa
 
 @pytest.mark.parametrize(
     ("vendor", "product"),
-    [("Google", "Google Compute Engine"), ("Microsoft Corporation", "Virtual Machine"), ("Xen", "HVM domU")],
+    [
+        ("Google", "Google Compute Engine"),
+        ("Microsoft Corporation", "Virtual Machine"),
+        ("Xen", "HVM domU"),
+        ("Maker", "x1.yoga"),
+    ],
 )
 def test_generic_product_names_are_no_instance_type(tmp_path: Path, vendor: str, product: str) -> None:
     machines.c7i_xlarge(tmp_path)
@@ -242,6 +247,18 @@ def test_compiler(tmp_path: Path) -> None:
     assert probe(tmp_path, environ=path | {"CXX": "icpx"}).compiler is None
     assert probe(tmp_path, environ=path | {"CXX": 'g++ "'}).compiler is None
     assert probe(tmp_path, environ=path | {"CXX": "./g++"}).compiler is None
+
+
+def test_relative_compiler_is_relative_to_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _program(tmp_path, "/bin/cc")
+    monkeypatch.chdir(tmp_path)
+    assert probe(environ={"CXX": "bin/cc"}).compiler == str(tmp_path / "bin/cc")
+
+
+def test_our_environment_says_nothing_of_a_recorded_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AUTOTUNE_INSTANCE_TYPE", "lab")
+    assert probe(machines.c7i_xlarge(tmp_path)).instance_type == "c7i.xlarge"
+    assert probe().instance_type == "lab"
 
 
 def test_huge_page_mode(tmp_path: Path) -> None:

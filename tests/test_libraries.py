@@ -31,6 +31,12 @@ def test_debian_names(tmp_path: Path) -> None:
     }
 
 
+def test_the_link_of_a_development_package_is_not_relied_on(tmp_path: Path) -> None:
+    write(tmp_path, {f"{LIB}/libmimalloc.so.2.0": elf()})
+    link(tmp_path, f"{LIB}/libmimalloc.so", "libmimalloc.so.2.0")
+    assert found(tmp_path) == {"mimalloc": f"{LIB}/libmimalloc.so.2.0"}
+
+
 @pytest.mark.parametrize(
     "name",
     [

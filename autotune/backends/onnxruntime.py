@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -71,12 +72,14 @@ def load(workload: Workload, options: Options, config: Config, folder: Path | No
     settings.intra_op_num_threads = config.layout.threads
     settings.inter_op_num_threads = 1
     settings.log_severity_level = 3
-    return OrtSession(ort.InferenceSession(folder / MODEL, settings, providers=["CPUExecutionProvider"]))
+    before = _own_threads()
+    session = ort.InferenceSession(folder / MODEL, settings, providers=["CPUExecutionProvider"])
+    return OrtSession(session, pool_threads=_own_threads() - before)
 
 
 def applied(session: OrtSession, options: Options, config: Config) -> str | None:
-    """Reads provider and threads back from the session, and the precision from its input."""
-    threads = session.ort.get_session_options().intra_op_num_threads
+    """Counts the threads that the session started (the caller is one more), and reads its provider back."""
+    threads = session.pool_threads + 1
     if threads != config.layout.threads:
         return f"onnxruntime runs {threads} threads, not {config.layout.threads}"
     if session.ort.get_providers() != ["CPUExecutionProvider"]:
@@ -87,8 +90,9 @@ def applied(session: OrtSession, options: Options, config: Config) -> str | None
 class OrtSession:
     """An InferenceSession called with a feed of arrays."""
 
-    def __init__(self, ort: Any) -> None:
+    def __init__(self, ort: Any, pool_threads: int) -> None:
         self.ort = ort
+        self.pool_threads = pool_threads
         self._names = [item.name for item in ort.get_inputs()]
 
     def convert(self, arrays: tuple[np.ndarray[Any, Any], ...]) -> Any:
@@ -106,3 +110,7 @@ class OrtSession:
     def close(self) -> None:
         """Release the session and its threads."""
         del self.ort
+
+
+def _own_threads() -> int:
+    return len(os.listdir("/proc/self/task"))

@@ -8,10 +8,13 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Mapping, Sequence
 from itertools import product
+from typing import Annotated
+
+import msgspec
 
 from autotune.types import Cpu, Hardware, LaunchPatch, Layout, Placement
 
-Value = str
+Value = Annotated[str, msgspec.Meta(pattern="^[1-9][0-9]*x[1-9][0-9]*$", description="WORKERSxTHREADS, such as 2x1")]
 
 # Up to this many cores every pair is offered (50 of them for 16); above, only pairs of `_sizes`.
 EVERY_PAIR_UP_TO = 16
@@ -38,10 +41,9 @@ def combine(workers: Sequence[int] | None, threads: Sequence[int] | None, hw: Ha
     leave none idle) and the cores of one NUMA node, and beside a given number whatever fills the machine best with it.
     What `unavailable` has a reason against is left out.
     """
-    pairs = product(
-        _auto(hw, threads) if workers is None else workers, _auto(hw, workers) if threads is None else threads
-    )
-    fitting = {pair for pair in pairs if unavailable(f"{pair[0]}x{pair[1]}", hw) is None}
+    counts = _auto(hw, threads) if workers is None else workers
+    sizes = _auto(hw, workers) if threads is None else threads
+    fitting = {pair for pair in product(counts, sizes) if unavailable(f"{pair[0]}x{pair[1]}", hw) is None}
     return tuple(f"{count}x{size}" for count, size in sorted(fitting))
 
 

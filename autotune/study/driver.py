@@ -56,7 +56,7 @@ def search(
     StudyError if the baseline fails, if everything else does, or if the storage or disk cannot be used. Whatever
     ends `execute` early, Ctrl-C above all, comes through after the trial was put in order for the next run.
     """
-    with storage.explained(study.url):
+    with store.disk(study.folder), storage.explained(study.url):
         resume.recover(study)
         begun = len(study.optuna.get_trials(deepcopy=False))
         # Another seed for each run: a study that goes on must not draw again what it drew before.

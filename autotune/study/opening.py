@@ -17,7 +17,7 @@ import optuna
 
 from autotune.errors import StudyError
 from autotune.study import storage, store
-from autotune.types import Hardware, Space
+from autotune.types import Hardware, Space, digest
 
 
 @dataclass(frozen=True)
@@ -48,15 +48,15 @@ def opened(folder: Path, space: Space, text: str, hw: Hardware, url: str | None 
         # Reached before anything is written, so that a mistyped URL leaves no folder behind.
         with storage.connected(url) as found, storage.explained(url):
             _check_unused(found, folder.name, url)
-    with storage.explained(str(folder)):
-        if new:
-            _create(folder, space, text, hw)
-        with _locked(folder), storage.connected(url or storage.own(folder)) as found:
-            frozen = msgspec.structs.replace(store.space(folder), budget=space.budget)
-            with storage.explained(url or storage.own(folder)):
-                study = storage.study(found, folder.name)
-                _claim(study, frozen, hw, url)
-            yield OpenStudy(folder=folder, space=frozen, hardware=hw, optuna=study, url=url or storage.own(folder))
+    if new:
+        _create(folder, space, text, hw)
+    url = url or storage.own(folder)
+    with store.disk(folder), _locked(folder), storage.connected(url) as found:
+        frozen = msgspec.structs.replace(store.space(folder), budget=space.budget)
+        with storage.explained(url):
+            study = storage.study(found, folder.name)
+            _claim(study, frozen, hw, url)
+        yield OpenStudy(folder=folder, space=frozen, hardware=hw, optuna=study, url=url)
 
 
 # --------------------------------------------------------------------------------------------------------- checks
@@ -75,7 +75,7 @@ def _check_same(folder: Path, space: Space, text: str, hw: Hardware) -> None:
             "choose another --name"
         )
     before, now = _view(store.space(folder)), _view(space)
-    if text == (folder / "space.yaml").read_text():
+    if text == store.text(folder):
         # The same file may resolve otherwise after something was installed: a study keeps what it began with.
         del before["search"], now["search"], before["baseline"], now["baseline"]
     if found := _difference(before, now):
@@ -116,24 +116,22 @@ def _machine(hw: Hardware) -> str:
 def _check_unused(found: optuna.storages.RDBStorage, name: str, url: str) -> None:
     if name in optuna.get_all_study_names(found):
         raise StudyError(
-            f"the storage {storage.shown(url)} already has a study {name!r}, of which there is no folder here; "
+            f"the storage {storage.shown(url)} already has a study {name!r}, whose folder is not here; "
+            "choose another --name, or delete it there"
+        )
+
+
+def _claim(study: optuna.Study, space: Space, hw: Hardware, url: str) -> None:
+    """Marks the study in its storage: two folders of one name must not share one, and a dashboard's reader sees it."""
+    identity = f"{space.workload.model} on {_machine(hw)}, space {digest(_view(space))[:12]}"
+    held = study.user_attrs.get("study")
+    if held is None and not study.get_trials(deepcopy=False):
+        study.set_user_attr("study", identity)
+    elif held != identity:
+        raise StudyError(
+            f"the storage {storage.shown(url)} has another study {study.study_name!r} ({held or 'not autotune'}); "
             "choose another --name"
         )
-
-
-def _claim(study: optuna.Study, space: Space, hw: Hardware, url: str | None) -> None:
-    """Marks the study in its storage, so that folders of one name do not share one; and for a dashboard's reader."""
-    identity = {"space": space.name, "model": space.workload.model, "machine": _machine(hw)}
-    held = {name: study.user_attrs.get(name) for name in identity}
-    if held == identity:
-        return
-    if study.user_attrs:
-        raise StudyError(
-            f"the storage {storage.shown(url or '')} has another study {study.study_name!r} "
-            f"({held['model']} on {held['machine']}); choose another --name"
-        )
-    for name, value in identity.items():
-        study.set_user_attr(name, value)
 
 
 # -------------------------------------------------------------------------------------------------- creating, locking
@@ -145,7 +143,7 @@ def _create(folder: Path, space: Space, text: str, hw: Hardware) -> None:
         folder.parent.mkdir(parents=True, exist_ok=True)
         making = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
         try:
-            (making / "space.yaml").write_text(text)
+            (making / "space.yaml").write_text(text, encoding="utf-8")
             (making / "hardware.json").write_bytes(store.encode(hw))
             (making / "domains.json").write_bytes(store.encode(space))
             (making / "trials").mkdir()
@@ -154,16 +152,20 @@ def _create(folder: Path, space: Space, text: str, hw: Hardware) -> None:
         finally:
             shutil.rmtree(making, ignore_errors=True)
     except OSError as error:
-        if error.errno in storage.NO_SPACE:
-            raise
         raise StudyError(
-            f"the study folder {folder} cannot be made: {error.strerror}; choose another folder with --studies"
+            f"the study folder {folder} cannot be made: {error.strerror}; mend that, or choose another with --studies"
         ) from error
 
 
 @contextlib.contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    with (folder / "lock").open("a+") as file:
+    try:
+        opened_file = (folder / "lock").open("a+")
+    except OSError as error:
+        raise StudyError(
+            f"the study {folder} cannot be written: {error.strerror}; mend that, or choose another with --studies"
+        ) from error
+    with opened_file as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

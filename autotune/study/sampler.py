@@ -16,17 +16,24 @@ if TYPE_CHECKING:
     import optuna
 
 STARTUP_TRIALS = 10
+CANDIDATES = 4
 ERROR_LENGTH = 200
 
 
 def tpe(seed: int) -> optuna.samplers.BaseSampler:
-    """TPE over all settings jointly, an option's group of its own for each backend."""
+    """TPE over all settings jointly, with the options of each backend as a group of their own.
+
+    It takes the best of few candidates, since no configuration is measured twice: on 24 made-up machines two thirds of
+    all proposals were repeats with Optuna's 24 candidates, a third with 4, and 60 trials ended nearer to the optimum.
+    """
     import optuna
 
     with warnings.catch_warnings():
         # `group` is experimental; without it the options of a backend are sampled one by one, with a warning each.
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        return optuna.samplers.TPESampler(seed=seed, multivariate=True, group=True, n_startup_trials=STARTUP_TRIALS)
+        return optuna.samplers.TPESampler(
+            seed=seed, multivariate=True, group=True, n_startup_trials=STARTUP_TRIALS, n_ei_candidates=CANDIDATES
+        )
 
 
 def ask(study: optuna.Study, domains: Domains, hw: Hardware, planned: Config | None) -> tuple[optuna.Trial, Config]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,9 +15,9 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 
 from autotune.errors import StudyError
+from autotune.study import store
 
 LOCK_TIMEOUT_S = 60
-NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
 
 def own(folder: Path) -> str:
@@ -31,7 +30,7 @@ def connected(url: str) -> Iterator[RDBStorage]:
     """The storage of a URL, with its tables; StudyError in one line where it cannot be reached."""
     with explained(url):
         parsed = sqlalchemy.make_url(url)
-        local = parsed.get_backend_name() == "sqlite"
+        local = parsed.get_backend_name() == "sqlite" and bool(parsed.database)
         # A connection may lie idle for as long as a trial takes; a reader may hold an SQLite file.
         arguments = {"connect_args": {"timeout": LOCK_TIMEOUT_S}} if local else {"pool_pre_ping": True}
         storage = RDBStorage(url, engine_kwargs=arguments)
@@ -53,13 +52,9 @@ def study(storage: RDBStorage, name: str) -> optuna.Study:
 
 @contextlib.contextmanager
 def explained(url: str) -> Iterator[None]:
-    """Turns what a storage or a full disk raises into a StudyError that says what to do, without the password."""
+    """Turns what a storage raises into a StudyError of one line that says what to do, without the password."""
     try:
         yield
-    except OSError as error:
-        if error.errno not in NO_SPACE:
-            raise
-        raise StudyError(_no_space(str(error.filename or shown(url)))) from error
     except (ImportError, RuntimeError, ValueError, SQLAlchemyError, OptunaError) as error:
         if not _from_storage(error):
             raise
@@ -115,7 +110,7 @@ def _cause(error: BaseException) -> str:
 
 def _advice(cause: str, where: str) -> str:
     if "disk is full" in cause:
-        return _no_space(where)
+        return store.no_space(where)
     if "locked" in cause:
         return (
             f"the storage {where} has been locked by another program for {LOCK_TIMEOUT_S} s; close that program and "
@@ -127,13 +122,9 @@ def _advice(cause: str, where: str) -> str:
             "from the folder's trials"
         )
     return (
-        f"the storage {where} cannot be used: {cause}; check that it runs and its driver is installed, or leave out "
-        "--storage to keep the study in its folder"
+        f"the storage {where} cannot be used: {cause}; check the URL, that it runs and that its driver is installed, "
+        "or leave out --storage to keep the study in its folder"
     )
-
-
-def _no_space(where: str) -> str:
-    return f"no space left for {where}; free some and run the same command again: finished trials are kept"
 
 
 def _hidden(text: str, url: str) -> str:

@@ -1,14 +1,18 @@
 """A study's folder, which alone is enough to make every table again.
 
-    space.yaml hardware.json domains.json      what the study is; written once, when it begins
-    study.db                                   Optuna's storage, unless --storage names another
-    elapsed.json                               how long the study has run, over all its runs
-    trials/00017/                              spec.json result.json stdout.log stderr.log latencies.npy
-    lock                                       held, with its process id inside, while a coordinator writes
+space.yaml hardware.json domains.json      what the study is; written once, when it begins
+study.db                                   Optuna's storage, unless --storage names another
+elapsed.json                               how long the study has run, over all its runs
+trials/00017/                              spec.json result.json stdout.log stderr.log latencies.npy
+lock                                       held, with its process id inside, while a coordinator writes
+
+Reading needs no lock: every file is written whole, and the coordinator is the only writer.
 """
 
 from __future__ import annotations
 
+import contextlib
+import errno
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -47,6 +51,12 @@ def space(folder: Path) -> Space:
 def hardware(folder: Path) -> Hardware:
     """The machine on which the study began."""
     return decode(folder / "hardware.json", Hardware)
+
+
+def text(folder: Path) -> str | None:
+    """The space file that the study began with; None if somebody removed it."""
+    path = folder / "space.yaml"
+    return path.read_text(encoding="utf-8") if path.exists() else None
 
 
 def elapsed_s(folder: Path) -> float:
@@ -90,6 +100,22 @@ def spec(folder: Path, number: int) -> TrialSpec | None:
     """What a begun trial was to measure; None where it was ended before that was written."""
     path = folder / trial_folder(number) / "spec.json"
     return decode(path, TrialSpec, "delete its folder") if path.exists() else None
+
+
+@contextlib.contextmanager
+def disk(folder: Path) -> Iterator[None]:
+    """Turns a full disk into a StudyError that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise StudyError(no_space(str(error.filename or folder))) from error
+
+
+def no_space(where: str) -> str:
+    """What to say when a disk is full."""
+    return f"no space left for {where}; free some and run the same command again: finished trials are kept"
 
 
 def encode(value: Any) -> bytes:

@@ -29,9 +29,7 @@ def compare(outputs: Arrays, reference: Arrays, judged: bool) -> Fidelity:
     between samples (None where outputs do not vary); CheckFailed with wrong_output on NaN, Inf or another shape.
     """
     if len(outputs) != len(reference):
-        raise CheckFailed(
-            Status.WRONG_OUTPUT, f"{len(outputs)} outputs; the reference has {len(reference)}"
-        )
+        raise CheckFailed(Status.WRONG_OUTPUT, f"{len(outputs)} outputs; the reference has {len(reference)}")
     for index, (got, wanted) in enumerate(zip(outputs, reference, strict=True)):
         if got.shape != wanted.shape:
             raise CheckFailed(

@@ -77,6 +77,10 @@ def test_domain_of_two_sockets_is_short_and_fills_the_machine() -> None:
     assert "3x5" not in domain
 
 
+def test_domain_has_the_size_of_each_node() -> None:
+    assert {"1x24", "1x10", "2x10"} <= set(layout.domain(hardware(24, 10)))
+
+
 def test_combine() -> None:
     hw = hardware(4)
     assert layout.combine([1, 2], [1, 2, 3], hw) == ("1x1", "1x2", "1x3", "2x1", "2x2")

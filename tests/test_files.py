@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import os
+import stat
+import threading
+from pathlib import Path
+
+import pytest
+
+from autotune.files import write_atomically
+
+
+def test_writes_the_bytes(tmp_path: Path) -> None:
+    write_atomically(tmp_path / "a.json", b"\x00one\n")
+    assert (tmp_path / "a.json").read_bytes() == b"\x00one\n"
+
+
+def test_replaces_what_was_there(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_bytes(b"a much longer text than the next")
+    write_atomically(path, b"short")
+    assert path.read_bytes() == b"short"
+    assert os.listdir(tmp_path) == ["a.json"]
+
+
+def test_others_may_read_it(tmp_path: Path) -> None:
+    write_atomically(tmp_path / "a.json", b"1")
+    assert stat.S_IMODE((tmp_path / "a.json").stat().st_mode) == 0o644
+
+
+def test_a_reader_never_meets_half_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    whole = [bytes([letter]) * 300_000 for letter in b"ab"]
+    write_atomically(path, whole[0])
+    stop = threading.Event()
+
+    def write() -> None:
+        while not stop.is_set():
+            for data in whole:
+                write_atomically(path, data)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        assert all(path.read_bytes() in whole for _ in range(200))
+    finally:
+        stop.set()
+        writer.join()
+
+
+def test_a_failure_leaves_nothing_behind(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(IsADirectoryError):
+        write_atomically(tmp_path / "folder", b"1")
+    assert os.listdir(tmp_path) == ["folder"]
+
+
+def test_an_interruption_keeps_the_old_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(handle: int) -> None:
+        raise KeyboardInterrupt
+
+    path = tmp_path / "a.json"
+    path.write_bytes(b"old")
+    monkeypatch.setattr(os, "fsync", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        write_atomically(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["a.json"]
+
+
+def test_a_missing_folder_is_the_callers_mistake(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        write_atomically(tmp_path / "missing" / "a.json", b"1")

@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from autotune import stats
+from autotune.types import MeasureRules
+
+RULES = MeasureRules()
+SOME = [101.0, 99.5, 103.2, 97.9, 100.4, 102.2]
+OTHER = [48.0, 55.5, 51.0, 47.2]
+
+rates = st.lists(st.floats(1e-3, 1e9), min_size=2, max_size=40)
+confidences = st.floats(0.5, 0.999)
+
+
+def t_test():
+    """scipy.stats, here only: it takes more than a second to import."""
+    import scipy.stats
+
+    return scipy.stats
+
+
+# ------------------------------------------------------------------------------------------------------ interval
+
+
+@pytest.mark.parametrize("confidence", [0.5, 0.9, 0.99])
+def test_interval_is_students(confidence: float) -> None:
+    logs = np.log(SOME)
+    expected = t_test().t.interval(confidence, len(SOME) - 1, loc=logs.mean(), scale=t_test().sem(logs))
+    found = stats.interval(SOME, confidence)
+    assert found.estimate == pytest.approx(t_test().gmean(SOME))
+    assert (found.low, found.high) == pytest.approx(tuple(np.exp(expected)))
+
+
+def test_one_rate_has_no_interval() -> None:
+    found = stats.interval([12.5], 0.9)
+    assert (found.estimate, found.low, found.high) == (pytest.approx(12.5), None, None)
+
+
+def test_equal_rates_have_an_interval_of_no_width() -> None:
+    found = stats.interval([8.0] * 5, 0.9)
+    assert (found.estimate, found.low, found.high) == pytest.approx((8.0, 8.0, 8.0))
+
+
+@given(rates, confidences)
+def test_interval_holds_its_estimate(values: list[float], confidence: float) -> None:
+    found = stats.interval(values, confidence)
+    assert found.low is not None and found.high is not None
+    assert found.low <= found.estimate * (1 + 1e-9)
+    assert found.estimate <= found.high * (1 + 1e-9)
+
+
+@given(rates, confidences, st.floats(1e-3, 1e3))
+def test_interval_scales_with_the_unit(values: list[float], confidence: float, factor: float) -> None:
+    found = stats.interval(values, confidence)
+    scaled = stats.interval([value * factor for value in values], confidence)
+    assert (scaled.estimate, scaled.low, scaled.high) == pytest.approx(
+        (found.estimate * factor, found.low * factor, found.high * factor), rel=1e-6
+    )
+
+
+@given(rates)
+def test_more_confidence_is_wider(values: list[float]) -> None:
+    assert stats.half_width(values, 0.8) <= stats.half_width(values, 0.95) * (1 + 1e-12)
+
+
+def test_half_width_is_the_relative_width() -> None:
+    logs = np.log(SOME)
+    expected = t_test().t.ppf(0.95, len(SOME) - 1) * t_test().sem(logs)
+    assert stats.half_width(SOME, 0.9) == pytest.approx(expected)
+
+
+def test_half_width_of_one_rate_is_infinite() -> None:
+    assert stats.half_width([100.0], 0.9) == math.inf
+
+
+# --------------------------------------------------------------------------------------------------------- ratio
+
+
+@pytest.mark.parametrize("confidence", [0.5, 0.9, 0.99])
+def test_ratio_is_welchs(confidence: float) -> None:
+    result = t_test().ttest_ind(np.log(SOME), np.log(OTHER), equal_var=False)
+    expected = result.confidence_interval(confidence)
+    found = stats.ratio(SOME, OTHER, confidence)
+    assert found.estimate == pytest.approx(t_test().gmean(SOME) / t_test().gmean(OTHER))
+    assert (found.low, found.high) == pytest.approx((math.exp(expected.low), math.exp(expected.high)))
+
+
+@given(rates, rates)
+def test_ratio_turned_round_is_the_inverse(a: list[float], b: list[float]) -> None:
+    there, back = stats.ratio(a, b, 0.9), stats.ratio(b, a, 0.9)
+    assert back.estimate == pytest.approx(1 / there.estimate, rel=1e-6)
+    if there.high is not None and math.log(there.high) < 300:  # beyond, the inverse leaves the range of a float
+        assert back.low == pytest.approx(1 / there.high, rel=1e-6)
+
+
+def test_ratio_of_single_rates_has_no_interval() -> None:
+    for a, b in [([4.0], [2.0]), ([4.0, 4.0], [2.0]), ([4.0], [2.0, 2.0])]:
+        found = stats.ratio(a, b, 0.9)
+        assert (found.estimate, found.low, found.high) == (pytest.approx(2.0), None, None)
+
+
+def test_ratio_without_any_spread() -> None:
+    found = stats.ratio([4.0, 4.0], [2.0, 2.0], 0.9)
+    assert (found.estimate, found.low, found.high) == pytest.approx((2.0, 2.0, 2.0))
+
+
+def test_ratio_with_spread_on_one_side_only() -> None:
+    found = stats.ratio([4.0, 4.0], [2.0, 2.1, 1.9], 0.9)
+    alone = stats.half_width([2.0, 2.1, 1.9], 0.9)
+    assert found.low is not None and found.high is not None
+    assert math.log(found.high / found.low) / 2 == pytest.approx(alone)
+
+
+# ------------------------------------------------------------------------------------------------------- warm-up
+
+
+@pytest.mark.parametrize(
+    ("values", "rising"),
+    [
+        ([], True),
+        ([100], True),  # one block says nothing
+        ([100, 104], False),
+        ([100, 106], True),
+        ([100, 80], False),  # falling is not warming up
+        ([100, 150, 180, 181], False),
+        ([100, 150, 180, 200], True),
+        # a machine whose blocks vary by 30 %: a rise of 20 % is one of them
+        ([100, 130, 95, 128, 100, 120], False),
+        ([100, 130, 95, 128, 100, 250], True),
+    ],
+)
+def test_still_rising(values: list[float], rising: bool) -> None:
+    assert stats.still_rising(values, RULES) is rising
+
+
+def test_the_rise_that_counts_is_a_rule() -> None:
+    assert stats.still_rising([100, 104], MeasureRules(warmup_rise=0.01))
+
+
+# ---------------------------------------------------------------------------------------------------- stop rules
+
+
+@pytest.mark.parametrize(
+    ("values", "elapsed_s", "stop"),
+    [
+        ([], 0.0, False),
+        ([100, 100], 1.0, False),  # fewer blocks than asked for
+        ([100, 101, 100], 1.5, True),
+        ([100, 150, 70], 1.5, False),  # too wide
+        ([100, 150, 70], 6.0, True),  # out of time
+        ([100], 6.0, True),
+    ],
+)
+def test_enough(values: list[float], elapsed_s: float, stop: bool) -> None:
+    assert stats.enough(values, elapsed_s, RULES) is stop
+
+
+def test_enough_ends_exactly_at_the_width() -> None:
+    values = [100, 110, 95, 104]
+    width = stats.half_width(values, RULES.confidence)
+    assert stats.enough(values, 0, MeasureRules(half_width=width * 1.001))
+    assert not stats.enough(values, 0, MeasureRules(half_width=width * 0.999))
+
+
+@pytest.mark.parametrize(
+    ("values", "incumbent", "slower"),
+    [
+        ([10, 10], None, False),  # nothing to lose against
+        ([10], 100, False),  # one block may be a stall
+        ([49, 49], 100, True),
+        ([51, 51], 100, False),
+        ([10, 300], 100, False),  # the geometric mean is 55
+    ],
+)
+def test_clearly_slower(values: list[float], incumbent: float | None, slower: bool) -> None:
+    assert stats.clearly_slower(values, incumbent, RULES) is slower
+
+
+@pytest.mark.parametrize(("rate", "incumbent", "hopeless"), [(1, None, False), (33, 100, True), (34, 100, False)])
+def test_hopeless_call(rate: float, incumbent: float | None, hopeless: bool) -> None:
+    assert stats.hopeless_call(rate, incumbent, RULES) is hopeless
