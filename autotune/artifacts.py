@@ -27,6 +27,7 @@ import platformdirs
 
 from autotune import plugins, workload
 from autotune.errors import CacheError
+from autotune.files import write_atomically
 from autotune.protocol import PrepareJob
 from autotune.results import ArtifactRef
 from autotune.types import Config, Hardware, MeasureRules, Struct, WorkloadSpec, digest
@@ -150,7 +151,7 @@ def _ensure(key: str, what: str, make: Callable[[Path], None], cache: Path) -> A
             making.rename(folder)
         except PreparationFailed as error:
             if error.remember:
-                failure.write_text(f"{error}\n{error.log}")
+                write_atomically(failure, f"{error}\n{error.log}".encode())
             raise
         finally:
             shutil.rmtree(making, ignore_errors=True)

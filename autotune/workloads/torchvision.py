@@ -29,7 +29,10 @@ def unavailable(options: Options, hw: Hardware) -> str | None:
 
 def cache_key(name: str, options: Options) -> tuple[Any, ...]:
     """The digest of the weights file, so that other content is another model."""
-    return (_file_digest(Path(options.weights)),) if options.weights else ()
+    if options.weights is None:
+        return ()
+    state = Path(options.weights).stat()
+    return (_file_digest(options.weights, state.st_mtime_ns, state.st_size),)
 
 
 def judged(options: Options) -> bool:
@@ -51,8 +54,8 @@ def build(name: str, options: Options, seed: int) -> Any:
         try:
             model.load_state_dict(torch.load(options.weights, weights_only=True, map_location="cpu"))
         except Exception as error:
-            first = str(error).strip().splitlines()[0]
-            raise ModelError(f"the weights {options.weights} do not fit torchvision:{name}: {first}") from error
+            why = " ".join(str(error).split())[:300] or type(error).__name__
+            raise ModelError(f"the weights {options.weights} do not fit torchvision:{name}: {why}") from error
     return model.eval()
 
 
@@ -84,6 +87,7 @@ _libraries: list[Any] = []  # a torch.library.Library withdraws its operators wh
 
 
 @functools.cache
-def _file_digest(path: Path) -> str:
-    with path.open("rb") as file:
+def _file_digest(path: str, modified_ns: int, size: int) -> str:
+    """Read once for each state of the file: the key is asked for at every trial."""
+    with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

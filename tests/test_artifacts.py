@@ -1,0 +1,401 @@
+from __future__ import annotations
+
+import errno
+import functools
+import multiprocessing
+import os
+import shutil
+import stat
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import platformdirs
+import pytest
+
+from autotune import artifacts, space
+from autotune.artifacts import Artifact, PreparationFailed
+from autotune.errors import CacheError
+from autotune.launch.process import WorkerFailed
+from autotune.protocol import PrepareJob
+from autotune.results import Status
+from autotune.types import Config, Hardware, MeasureRules, Value, WorkloadSpec
+from tests.study import fakes
+
+HW = fakes.machine()
+RULES = MeasureRules()
+SIZES = {"onnxruntime": 1000, "openvino": 700, None: 50}
+
+
+class Maker:
+    """A `run` that writes files itself, and keeps what it was asked for."""
+
+    def __init__(self, fail: Exception | None = None) -> None:
+        self.fail = fail
+        self.jobs: list[PrepareJob] = []
+        self.said: list[str] = []
+
+    def __call__(self, job: PrepareJob, what: str) -> None:
+        self.jobs.append(job)
+        self.said.append(what)
+        folder = Path(job.folder)
+        (folder / "model.bin").write_bytes(bytes(SIZES[job.backend]))
+        (folder / "parts").mkdir()
+        (folder / "parts" / "weights").write_text(f"{job.backend}")
+        if self.fail:
+            raise self.fail
+
+
+def config(backend: str = "onnxruntime", batch_size: int = 1, knobs: dict[str, Value] = {}, **options: Value) -> Config:
+    return space.configure(HW, batch_size=batch_size, backend=backend, options=options, knobs=knobs)
+
+
+def ensure(
+    cache: Path,
+    run: artifacts.Run,
+    asked: Config | None = None,
+    hw: Hardware = HW,
+    spec: WorkloadSpec = fakes.WORKLOAD,
+) -> Artifact:
+    made = artifacts.ensure(spec, asked or config(), hw, RULES, run, cache)
+    assert made is not None
+    return made
+
+
+def listing(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+# ------------------------------------------------------------------------------------------------------ made once
+
+
+def test_made_once_and_then_cached(tmp_path: Path) -> None:
+    run = Maker()
+    first, second = ensure(tmp_path, run), ensure(tmp_path, run)
+    assert len(run.jobs) == 1
+    assert first.ref.prepare_s > 0
+    assert second == msgspec.structs.replace(first, ref=msgspec.structs.replace(first.ref, prepare_s=0.0))
+    assert (Path(second.folder) / "parts" / "weights").read_text() == "onnxruntime"
+    assert first.ref.bytes == 1000 + len("onnxruntime")
+
+
+def test_nothing_is_left_but_the_artifact(tmp_path: Path) -> None:
+    made = ensure(tmp_path, Maker())
+    key = made.ref.key
+    assert listing(tmp_path / "artifacts") == [f"{key}/{name}" for name in ("manifest.json", "model.bin", "parts/weights")]
+    assert listing(tmp_path / "failures") == listing(tmp_path / "making") == []
+
+
+def test_the_child_is_told_what_to_make(tmp_path: Path) -> None:
+    run = Maker()
+    ensure(tmp_path, run)
+    (job,) = run.jobs
+    assert (job.workload, job.hardware, job.config, job.source) == (fakes.WORKLOAD, HW, config(), None)
+    assert run.said == ["onnxruntime float32 of torchvision:resnet18"]
+
+
+def test_a_backend_that_prepares_nothing_has_no_artifact(tmp_path: Path) -> None:
+    run = Maker()
+    assert artifacts.ensure(fakes.WORKLOAD, config("torch_eager"), HW, RULES, run, tmp_path) is None
+    assert run.jobs == []
+
+
+def test_what_it_is_made_from_is_made_first(tmp_path: Path) -> None:
+    run = Maker()
+    made = ensure(tmp_path, run, config("openvino", precision="int8"))
+    assert run.said == [
+        "onnxruntime float32 of torchvision:resnet18",
+        "openvino float32 of torchvision:resnet18",
+        "openvino int8 of torchvision:resnet18",
+    ]
+    onnx, float32 = ensure(tmp_path, run), ensure(tmp_path, run, config("openvino"))
+    assert [job.source for job in run.jobs] == [None, onnx.folder, float32.folder]
+    assert len({made.ref.key, onnx.ref.key, float32.ref.key}) == 3
+
+
+def test_reference_outputs_are_an_artifact_too(tmp_path: Path) -> None:
+    run = Maker()
+    first = artifacts.reference(fakes.WORKLOAD, HW, RULES, run, tmp_path)
+    again = artifacts.reference(fakes.WORKLOAD, HW, RULES, run, tmp_path)
+    assert (len(run.jobs), run.jobs[0].backend, again.ref.prepare_s) == (1, None, 0.0)
+    assert first.folder == again.folder
+    more = artifacts.reference(fakes.WORKLOAD, HW, MeasureRules(verify_samples=9), run, tmp_path)
+    assert more.ref.key != first.ref.key
+
+
+# ----------------------------------------------------------------------------------------------- what the key holds
+
+
+def test_batch_size_and_knobs_share_an_artifact(tmp_path: Path) -> None:
+    run = Maker()
+    ensure(tmp_path, run)
+    ensure(tmp_path, run, config(batch_size=16, knobs={"layout": "2x1", "allocator": "tcmalloc"}))
+    assert len(run.jobs) == 1
+
+
+def test_another_version_makes_it_again(tmp_path: Path) -> None:
+    run = Maker()
+    keys = {ensure(tmp_path, run).ref.key}
+    for package in ("torch", "torchvision", "onnx", "onnxscript"):
+        newer = msgspec.structs.replace(HW, packages=HW.packages | {package: "99"})
+        keys.add(ensure(tmp_path, run, hw=newer).ref.key)
+    assert len(keys) == 5
+
+
+def test_another_version_of_the_source_makes_all_again(tmp_path: Path) -> None:
+    run = Maker()
+    ensure(tmp_path, run, config("openvino", precision="int8"))
+    newer = msgspec.structs.replace(HW, packages=HW.packages | {"torch": "99"})
+    ensure(tmp_path, run, config("openvino", precision="int8"), newer)
+    assert len(run.jobs) == 6
+
+
+def test_another_workload_is_another_artifact(tmp_path: Path) -> None:
+    run = Maker()
+    for spec in (fakes.WORKLOAD, msgspec.structs.replace(fakes.WORKLOAD, seed=1)):
+        ensure(tmp_path, run, spec=spec)
+    for content in (b"one", b"two"):
+        weights = tmp_path / content.decode()
+        weights.write_bytes(content)
+        named = msgspec.structs.replace(fakes.WORKLOAD, options={"weights": str(weights)})
+        ensure(tmp_path, run, spec=named)
+    assert len(run.jobs) == len(artifacts.kept(tmp_path)) == 4
+
+
+def test_other_content_of_the_same_weights_file_is_another_model(tmp_path: Path) -> None:
+    weights, run = tmp_path / "weights.pt", Maker()
+    named = msgspec.structs.replace(fakes.WORKLOAD, options={"weights": str(weights)})
+    for content in (b"one", b"another"):
+        weights.write_bytes(content)
+        ensure(tmp_path, run, spec=named)
+    assert len(run.jobs) == 2
+
+
+# --------------------------------------------------------------------------------------------- two at the same time
+
+
+def slowly(log: Path, job: PrepareJob, what: str) -> None:
+    """Makes an artifact in a while, and adds a line to the log."""
+    with log.open("a") as file:
+        file.write(f"{os.getpid()}\n")
+    time.sleep(0.4)
+    (Path(job.folder) / "model.bin").write_bytes(b"made")
+
+
+def ask_at(barrier, log: Path, cache: Path, queue) -> None:
+    barrier.wait(30)
+    queue.put(ensure(cache, functools.partial(slowly, log)))
+
+
+def test_two_processes_make_it_once(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    barrier, queue = context.Barrier(2), context.Queue()
+    asking = [
+        context.Process(target=ask_at, args=(barrier, tmp_path / "log", tmp_path / "cache", queue)) for _ in range(2)
+    ]
+    for process in asking:
+        process.start()
+    made = [queue.get(timeout=60) for _ in asking]
+    for process in asking:
+        process.join(30)
+    assert len((tmp_path / "log").read_text().splitlines()) == 1
+    assert made[0].folder == made[1].folder
+    assert sorted(artifact.ref.prepare_s > 0 for artifact in made) == [False, True]
+
+
+# -------------------------------------------------------------------------------------------------------- integrity
+
+
+def flip(folder: Path) -> None:
+    path = folder / "model.bin"
+    data = bytearray(path.read_bytes())
+    data[500] ^= 1
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        flip,
+        lambda folder: (folder / "parts" / "weights").unlink(),
+        lambda folder: (folder / "added.so").write_bytes(b"\x7fELF"),
+        lambda folder: (folder / "manifest.json").unlink(),
+        lambda folder: (folder / "manifest.json").write_text('{"what":"half'),
+        lambda folder: shutil.rmtree(folder / "parts"),
+    ],
+    ids=["one bit", "file gone", "file added", "no manifest", "half a manifest", "folder gone"],
+)
+def test_what_was_changed_is_made_again(tmp_path: Path, damage) -> None:
+    run = Maker()
+    whole = ensure(tmp_path, run)
+    damage(Path(whole.folder))
+    mended = ensure(tmp_path, run)
+    assert len(run.jobs) == 2
+    assert (mended.ref.key, mended.ref.sha256) == (whole.ref.key, whole.ref.sha256)
+    assert listing(Path(mended.folder)) == ["manifest.json", "model.bin", "parts/weights"]
+    ensure(tmp_path, run)
+    assert len(run.jobs) == 2
+
+
+def test_other_content_has_another_digest(tmp_path: Path) -> None:
+    one = ensure(tmp_path / "one", Maker())
+    other = ensure(tmp_path / "other", functools.partial(slowly, tmp_path / "log"))
+    assert one.ref.key == other.ref.key
+    assert one.ref.sha256 != other.ref.sha256
+
+
+def test_only_the_owner_may_enter(tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    made = ensure(cache, Maker())
+    assert stat.S_IMODE(cache.stat().st_mode) == 0o700
+    assert stat.S_IMODE(Path(made.folder).stat().st_mode) == 0o700
+
+
+# --------------------------------------------------------------------------------------------------------- failures
+
+
+def failed(message: str = "no such operator: frobnicate", **given: bool) -> PreparationFailed:
+    return PreparationFailed(message, "Traceback:\n  the whole story\n", **given)
+
+
+def test_a_failure_is_remembered_with_its_log(tmp_path: Path) -> None:
+    run = Maker(failed())
+    with pytest.raises(PreparationFailed, match="no such operator: frobnicate"):
+        ensure(tmp_path, run)
+    with pytest.raises(PreparationFailed) as again:
+        ensure(tmp_path, run)
+    assert len(run.jobs) == 1
+    assert str(again.value) == (
+        "no such operator: frobnicate (remembered; `python -m autotune cache --clear` forgets)"
+    )
+    assert again.value.log == "Traceback:\n  the whole story\n"
+    assert listing(tmp_path / "artifacts") == listing(tmp_path / "making") == []
+
+
+def test_a_failed_source_fails_what_is_made_from_it(tmp_path: Path) -> None:
+    run = Maker(failed())
+    for _ in range(2):
+        with pytest.raises(PreparationFailed, match="frobnicate"):
+            ensure(tmp_path, run, config("openvino", precision="int8"))
+    assert len(run.jobs) == 1
+
+
+def test_clear_forgets_a_failure(tmp_path: Path) -> None:
+    with pytest.raises(PreparationFailed):
+        ensure(tmp_path, Maker(failed()))
+    artifacts.clear(tmp_path)
+    run = Maker()
+    assert ensure(tmp_path, run).ref.prepare_s > 0
+
+
+@pytest.mark.parametrize(
+    "error",
+    [WorkerFailed(Status.INTERRUPTED, "the study's time ended"), KeyboardInterrupt(), failed(remember=False)],
+    ids=["out of time", "Ctrl-C", "told not to"],
+)
+def test_an_interruption_is_not_remembered(tmp_path: Path, error: Exception) -> None:
+    with pytest.raises(type(error)):
+        ensure(tmp_path, Maker(error))
+    assert listing(tmp_path / "failures") == listing(tmp_path / "artifacts") == []
+    assert os.listdir(tmp_path / "making") == []
+    assert ensure(tmp_path, Maker()).ref.prepare_s > 0
+
+
+# -------------------------------------------------------------------------------------------------------- full disk
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of one MiB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)]
+    if shutil.which("mount") is None or subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("mounting a small file system needs root")
+    try:
+        yield disk
+    finally:
+        subprocess.run(["umount", "--lazy", str(disk)], check=True)
+
+
+def too_much(job: PrepareJob, what: str) -> None:
+    (Path(job.folder) / "model.bin").write_bytes(bytes(2**21))
+
+
+def fill_and_fail(job: PrepareJob, what: str) -> None:
+    """As a child does that finds the disk full: its file stays, and it fails."""
+    try:
+        too_much(job, what)
+    except OSError as error:
+        raise failed(f"OSError: {error}") from error
+
+
+def one_line(error: BaseException, cache: Path) -> None:
+    assert str(error).count("\n") == 0
+    assert str(error).startswith(f"no space left for the artifact cache {cache}; ")
+    assert "AUTOTUNE_CACHE" in str(error)
+
+
+@pytest.mark.parametrize("run", [too_much, fill_and_fail])
+def test_a_full_disk_is_said_and_leaves_nothing(small_disk: Path, run: artifacts.Run) -> None:
+    with pytest.raises(CacheError) as caught:
+        ensure(small_disk, run)
+    one_line(caught.value, small_disk)
+    assert listing(small_disk / "artifacts") == listing(small_disk / "failures") == listing(small_disk / "making") == []
+    assert ensure(small_disk, Maker()).ref.prepare_s > 0
+
+
+def test_no_space_is_said_in_one_line(tmp_path: Path) -> None:
+    with pytest.raises(CacheError) as caught:
+        ensure(tmp_path, Maker(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))))
+    one_line(caught.value, tmp_path)
+    assert listing(tmp_path / "artifacts") == listing(tmp_path / "making") == []
+
+
+def test_a_folder_that_cannot_be_used_is_said_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(CacheError) as caught:
+        ensure(tmp_path / "file" / "cache", Maker())
+    assert str(caught.value) == (
+        f"the artifact cache {tmp_path / 'file' / 'cache'} cannot be used: Not a directory; "
+        "set AUTOTUNE_CACHE to a folder of yours"
+    )
+
+
+# -------------------------------------------------------------------------------------------- looking and clearing
+
+
+def test_kept_tells_what_the_cache_holds(tmp_path: Path) -> None:
+    made = ensure(tmp_path, Maker())
+    with pytest.raises(PreparationFailed):
+        ensure(tmp_path, Maker(failed("it broke")), config("openvino"))
+    (tmp_path / "inductor" / "deep").mkdir(parents=True)
+    (tmp_path / "inductor" / "deep" / "kernel.so").write_bytes(bytes(123))
+    told = {line.what: line for line in artifacts.kept(tmp_path)}
+    assert list(told) == ["onnxruntime float32 of torchvision:resnet18", "failed: it broke", "inductor's cache"]
+    assert told["onnxruntime float32 of torchvision:resnet18"].bytes == made.ref.bytes
+    assert told["onnxruntime float32 of torchvision:resnet18"].prepare_s == made.ref.prepare_s
+    assert told["inductor's cache"].bytes == 123
+
+
+def test_a_cache_that_does_not_exist_is_empty(tmp_path: Path) -> None:
+    assert artifacts.kept(tmp_path / "missing") == []
+    artifacts.clear(tmp_path / "missing")
+    assert not (tmp_path / "missing").exists()
+
+
+def test_clear_removes_what_autotune_made_and_nothing_else(tmp_path: Path) -> None:
+    ensure(tmp_path, Maker())
+    (tmp_path / "mine.txt").write_text("a user's own file")
+    artifacts.clear(tmp_path)
+    assert listing(tmp_path) == ["mine.txt"]
+    assert artifacts.kept(tmp_path) == []
+
+
+def test_the_folder_is_the_users_unless_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AUTOTUNE_CACHE", str(tmp_path))
+    assert artifacts.default_folder() == tmp_path
+    monkeypatch.delenv("AUTOTUNE_CACHE")
+    assert artifacts.default_folder() == platformdirs.user_cache_path("autotune")
