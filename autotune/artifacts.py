@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import hashlib
 import os
 import shutil
@@ -177,7 +178,10 @@ def _usable(cache: Path) -> Iterator[None]:
 
 
 def _checked(folder: Path) -> Manifest | None:
-    """The manifest if every file is there with its digest; None if the artifact is missing, incomplete or changed."""
+    """The manifest if every file is there with its digest; None if the artifact is missing, incomplete or changed.
+
+    A process reads a file's content once, and again when its time, size or inode has changed.
+    """
     try:
         manifest = msgspec.json.decode((folder / MANIFEST).read_bytes(), type=Manifest)
         return manifest if _files(folder) == manifest.files else None
@@ -191,6 +195,12 @@ def _files(folder: Path) -> dict[str, FileEntry]:
 
 
 def _entry(path: Path) -> FileEntry:
+    stat = path.stat()
+    return _digested(path, (stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size, stat.st_ino))
+
+
+@functools.lru_cache(maxsize=10_000)
+def _digested(path: Path, _: tuple[int, ...]) -> FileEntry:
     with path.open("rb") as file:
         return FileEntry(bytes=path.stat().st_size, sha256=hashlib.file_digest(file, "sha256").hexdigest())
 

@@ -72,8 +72,8 @@ def _groups(root: Path) -> Iterator[Path]:
             if controller in ours:
                 # A container may see only its own part of the hierarchy: `mounted` is the group at the mount point.
                 # A path outside it (another namespace) leaves just the mount point to look at.
-                path = ours[controller]
-                inside = path.relative_to(mounted) if path.is_relative_to(mounted) else PurePosixPath()
+                group = ours[controller]
+                inside = group.relative_to(mounted) if group.is_relative_to(mounted) else PurePosixPath()
                 below = [] if ".." in inside.parts else [folder / part for part in (inside, *inside.parents)]
                 yield from dict.fromkeys([*below, folder])
                 break

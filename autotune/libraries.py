@@ -139,8 +139,7 @@ def _shared_object(file: Path, architecture: str) -> bool:
         return False
     if len(header) < 20 or header[:6] != b"\x7fELF\x02\x01":
         return False
-    kind, machine = struct.unpack_from("<HH", header, 16)
-    return kind == _SHARED_OBJECT and machine == _ELF_MACHINES.get(architecture)
+    return struct.unpack_from("<HH", header, 16) == (_SHARED_OBJECT, _ELF_MACHINES.get(architecture))
 
 
 def _version(file: Path) -> tuple[int, ...]:

@@ -56,7 +56,6 @@ class Ready(Struct, tag="ready"):
 
     load_s: float
     first_call_s: float
-    warm_call_s: float
     fidelity: Fidelity
     versions: dict[str, str]
 

@@ -75,9 +75,9 @@ def clearly_slower(rates: Sequence[float], incumbent: float | None, rules: Measu
     return interval(rates, rules.confidence).estimate < rules.reject_blocks * incumbent
 
 
-def hopeless_call(rate: float, incumbent: float | None, rules: MeasureRules) -> bool:
-    """Whether the first warm call alone implies under a third of the incumbent's rate."""
-    return incumbent is not None and rate < rules.reject_first_call * incumbent
+def hopeless(rate: float, incumbent: float | None, rules: MeasureRules) -> bool:
+    """Whether the first block, which may be one call, already runs at under a third of the incumbent's rate."""
+    return incumbent is not None and rate < rules.reject_first_block * incumbent
 
 
 def _quantile(confidence: float, df: float) -> float:

@@ -257,7 +257,7 @@ class MeasureRules(Struct):
     confidence: float = 0.90
     half_width: float = 0.05
     measure_s: float = 6.0
-    reject_first_call: float = 1 / 3
+    reject_first_block: float = 1 / 3
     reject_blocks: float = 1 / 2
     prepare_timeout_s: float = 600.0
     setup_timeout_s: float = 240.0

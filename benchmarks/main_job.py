@@ -60,9 +60,7 @@ def run(which: str, space: str, folder: Path) -> bool:
     limit = LIMITS_MIN[which]
     print(f"{which}: {minutes:.1f} minutes; limit {limit}; ratio {minutes / limit:.2f}")
     print(f"{which}: speed-up {speedup:.2f}; wanted {SPEEDUP}; ratio {speedup / SPEEDUP:.2f}")
-    print(
-        f"{which}: first good result {first_s:.0f} s; limit {FIRST_GOOD_S:.0f}; ratio {first_s / FIRST_GOOD_S:.2f}"
-    )
+    print(f"{which}: first good result {first_s:.0f} s; limit {FIRST_GOOD_S:.0f}; ratio {first_s / FIRST_GOOD_S:.2f}")
     print(f"{which}: coordinator {peak / 2**20:.0f} MiB; limit {PEAK_MIB:.0f}; ratio {peak / 2**20 / PEAK_MIB:.2f}")
     return minutes <= limit and speedup >= SPEEDUP and first_s <= FIRST_GOOD_S and peak <= PEAK_MIB * 2**20
 

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from typing import cast
 
 from autotune import stats
 from autotune.launch.process import WorkerFailed, Workers
-from autotune.protocol import Measure, Measured, Ready
+from autotune.protocol import Measure, Measured
 from autotune.results import Block, Status
 from autotune.types import MeasureRules, Struct
 
 LEAD_S = 0.005
 """Between a command and the common start: time for every worker to read it."""
+
+SHORT_CALL_S = 0.05
+"""Calls up to this long are made once before the start: caches that are cold after a pause would slow them."""
+
+EDGE = 0.97
+"""A block ends this far into its last expected call, so that little of one more call is made in vain."""
 
 EMPTY_BLOCKS = 3
 """How many blocks may pass without a call in them (a stalled machine) before the trial is given up."""
@@ -30,57 +37,60 @@ class Measurement(Struct):
 
 def measure(
     workers: Workers,
-    ready: list[Ready],
     batch_size: int,
     rules: MeasureRules,
     incumbent: float | None,
     measured: Callable[[tuple[Block, ...]], None],
 ) -> Measurement:
     """Warm up, then measure until `stats` says that it is enough; `measured` is told the blocks after each one."""
-    call_s = max(answer.warm_call_s for answer in ready)
-    rate = sum(batch_size / answer.warm_call_s for answer in ready)
-    if stats.hopeless_call(rate, incumbent, rules):
-        return Measurement(warmup=(), blocks=(block(workers, call_s, rules),), rejected=True)
-
-    warmup = [block(workers, call_s, rules)]
+    warmup = [block(workers, batch_size, None, rules)]
+    if stats.hopeless(warmup[0].rate, incumbent, rules):
+        return Measurement(warmup=(), blocks=tuple(warmup), rejected=True)
     flags: tuple[str, ...] = ()
     while stats.still_rising([b.rate for b in warmup], rules):
         if sum(b.elapsed_ns for b in warmup) >= rules.warmup_s * 1e9:
             flags = ("not_steady",)
             break
-        warmup.append(block(workers, call_s, rules))
+        warmup.append(block(workers, batch_size, warmup[-1], rules))
     if stats.clearly_slower([b.rate for b in warmup[-2:]], incumbent, rules):
         return Measurement(warmup=tuple(warmup[:-2]), blocks=tuple(warmup[-2:]), rejected=True, flags=flags)
 
     blocks: list[Block] = []
     while not stats.enough([b.rate for b in blocks], sum(b.elapsed_ns for b in blocks) / 1e9, rules):
-        blocks.append(block(workers, call_s, rules))
+        blocks.append(block(workers, batch_size, (warmup + blocks)[-1], rules))
         measured(tuple(blocks))
         if stats.clearly_slower([b.rate for b in blocks], incumbent, rules):
             return Measurement(warmup=tuple(warmup), blocks=tuple(blocks), rejected=True, flags=flags)
     return Measurement(warmup=tuple(warmup), blocks=tuple(blocks), rejected=False, flags=flags)
 
 
-def block(workers: Workers, call_s: float, rules: MeasureRules) -> Block:
-    """One block of all workers: they run from the command on, and what falls between two common instants counts.
+def block(workers: Workers, batch_size: int, previous: Block | None, rules: MeasureRules) -> Block:
+    """One block of all workers, which run from the command on; what falls between two common instants counts.
 
-    So the first call after a pause, whose caches are cold, is made but not counted where calls are short.
+    The previous block says how long a call takes: the window then holds whole calls, `block_s` or more.
     """
+    call = None if previous is None else len(workers) * batch_size / previous.rate
     for _ in range(EMPTY_BLOCKS):
-        measured = _block(workers, call_s, rules)
-        if measured.items > 0:
-            return measured
-    raise WorkerFailed(
-        Status.TIMEOUT, f"{EMPTY_BLOCKS} blocks in a row passed before a worker woke; the machine is overloaded"
-    )
+        found = _block(workers, call, rules)
+        if found.items > 0:
+            return found
+    raise WorkerFailed(Status.TIMEOUT, f"in {EMPTY_BLOCKS} blocks no call was made; the machine is overloaded")
 
 
-def _block(workers: Workers, call_s: float, rules: MeasureRules) -> Block:
-    lead_s = LEAD_S + min(call_s, 0.1)
+def window_s(call: float | None, rules: MeasureRules) -> float:
+    """The length of a block's window: the fewest whole calls that fill `block_s`, less a little of the last."""
+    if call is None or call <= SHORT_CALL_S:
+        return rules.block_s
+    calls = math.ceil(rules.block_s / call / EDGE)
+    return calls * call - (1 - EDGE) * call
+
+
+def _block(workers: Workers, call: float | None, rules: MeasureRules) -> Block:
+    lead_s = LEAD_S + (call if call is not None and call <= SHORT_CALL_S else 0.0)
     start_ns = time.monotonic_ns() + int(lead_s * 1e9)
-    elapsed_ns = int(max(rules.block_s, call_s) * 1e9)
+    elapsed_ns = int(window_s(call, rules) * 1e9)
     workers.send(Measure(start_ns=start_ns, stop_ns=start_ns + elapsed_ns))
-    shares = cast(list[Measured], workers.gather(rules.block_timeout_s + 10 * call_s, "measuring a block"))
+    shares = cast(list[Measured], workers.gather(rules.block_timeout_s + 10 * (call or 0.0), "measuring a block"))
     return Block(
         start_ns=start_ns,
         elapsed_ns=elapsed_ns,

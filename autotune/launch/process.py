@@ -55,6 +55,9 @@ class Workers:
     deadline: float | None
     workers: list[_Worker] = field(default_factory=list)
 
+    def __len__(self) -> int:
+        return len(self.workers)
+
     def send(self, command: Command) -> None:
         """The same command to every worker; a worker that is gone is noticed by the next gather."""
         line = msgspec.json.encode(command) + b"\n"
@@ -70,7 +73,13 @@ class Workers:
                 selector.register(worker.replies, selectors.EVENT_READ, rank)
             replies: dict[int, Reply] = {}
             while len(replies) < len(self.workers):
-                for key, _ in selector.select(POLL_S):
+                gone = [
+                    w for rank, w in enumerate(self.workers) if rank not in replies and w.process.poll() is not None
+                ]
+                events = selector.select(POLL_S)
+                if gone and not events:  # what it forked still holds its pipe open
+                    raise self._death(gone[0])
+                for key, _ in events:
                     reply = self._read(self.workers[key.data])
                     if isinstance(reply, Failed):
                         raise WorkerFailed(reply.status, reply.message)
@@ -100,8 +109,8 @@ class Workers:
         last = last_line(self.folder / "stderr.log")
         if code == -signal.SIGKILL:
             return WorkerFailed(Status.OUT_OF_MEMORY, "a worker was killed by SIGKILL, most likely for want of memory")
-        how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit status {code}"
-        return WorkerFailed(Status.CRASHED, f"a worker was {how}" + (f": {last}" if last else ""))
+        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit status {code}"
+        return WorkerFailed(Status.CRASHED, f"a worker {how}" + (f": {last}" if last else ""))
 
     def _check_memory(self) -> None:
         used = sum(_rss_bytes(worker.process.pid) for worker in self.workers)

@@ -81,7 +81,7 @@ class Machine:
             setup_s = time.monotonic() - begin
             size = spec.config.workload.batch_size
             found = measure.measure(
-                workers, ready, size, rules, incumbent, lambda blocks: self.observer.measured(spec, blocks)
+                workers, size, rules, incumbent, lambda blocks: self.observer.measured(spec, blocks)
             )
             workers.send(Finish())
             finished = cast(list[Finished], workers.gather(rules.block_timeout_s, "finishing"))

@@ -18,7 +18,6 @@ from autotune.worker.channel import Channel
 from autotune.worker.prepare import REFERENCE
 
 clock = time.monotonic_ns
-WARM_CALLS_NS = 100_000_000
 
 
 def run(job: MeasureJob, rank: int, channel: Channel) -> None:
@@ -43,7 +42,6 @@ def run(job: MeasureJob, rank: int, channel: Channel) -> None:
         Ready(
             load_s=(loaded - begin) / 1e9,
             first_call_s=first_call_s,
-            warm_call_s=_warm_call_s(session, batches[0]),
             fidelity=fidelity,
             versions=meters.versions(backend.packages),
         )
@@ -66,15 +64,6 @@ def _call_all(session: Session, batches: Sequence[Any]) -> tuple[verify.Arrays, 
     first_call_s = (clock() - begin) / 1e9
     results += [session.outputs(session(batch)) for batch in batches[1:]]
     return tuple(np.concatenate(parts) for parts in zip(*results, strict=True)), first_call_s
-
-
-def _warm_call_s(session: Session, batch: Any) -> float:
-    """The quickest of the calls in a tenth of a second, one at least: a lone short call is often a cold one."""
-    ticks = [clock()]
-    while len(ticks) < 2 or ticks[-1] - ticks[0] < WARM_CALLS_NS:
-        session(batch)
-        ticks.append(clock())
-    return min(end - begin for begin, end in itertools.pairwise(ticks)) / 1e9
 
 
 def serve(session: Session, batch: Any, size: int, channel: Channel, latencies: Path) -> None:
