@@ -209,6 +209,7 @@ def test_two_processes_make_it_once(tmp_path: Path) -> None:
 
 
 def flip(folder: Path) -> None:
+    time.sleep(0.02)  # times of files may be no finer than 10 ms
     path = folder / "model.bin"
     data = bytearray(path.read_bytes())
     data[500] ^= 1

@@ -160,12 +160,12 @@ def _create(folder: Path, space: Space, text: str, hw: Hardware) -> None:
 @contextlib.contextmanager
 def _locked(folder: Path) -> Iterator[None]:
     try:
-        opened_file = (folder / "lock").open("a+")
+        file = (folder / "lock").open("a+")
     except OSError as error:
         raise StudyError(
             f"the study {folder} cannot be written: {error.strerror}; mend that, or choose another with --studies"
         ) from error
-    with opened_file as file:
+    with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -61,7 +61,8 @@ def _end_with_parent(parent: int) -> None:
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)
-    Path("/proc/self/oom_score_adj").write_text("500")
+    score = Path("/proc/self/oom_score_adj")
+    score.write_text(str(max(500, int(score.read_text()))))  # lowering it (a pod may start at 1000) is not permitted
 
 
 def _status(job: Job, error: Exception) -> Status:

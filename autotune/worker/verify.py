@@ -26,7 +26,8 @@ def compare(outputs: Arrays, reference: Arrays, judged: bool) -> Fidelity:
     """How close outputs are to the reference, row by row of the first samples.
 
     `cosine_similarity` is the least over samples; `centred_error` is the error's energy over that of the variation
-    between samples (None where outputs do not vary); CheckFailed with wrong_output on NaN, Inf or another shape.
+    between samples (None where outputs do not vary). Values that are not finite in the reference (a mask's -inf) are
+    left out; CheckFailed with wrong_output on another NaN or Inf, or another shape.
     """
     if len(outputs) != len(reference):
         raise CheckFailed(Status.WRONG_OUTPUT, f"{len(outputs)} outputs; the reference has {len(reference)}")
@@ -38,7 +39,8 @@ def compare(outputs: Arrays, reference: Arrays, judged: bool) -> Fidelity:
         wrong = ~np.isfinite(got) & np.isfinite(wanted)
         if wrong.any():
             raise CheckFailed(Status.WRONG_OUTPUT, f"output {index} has {int(wrong.sum())} values that are NaN or Inf")
-    got, wanted = _rows(outputs), _rows(reference)
+    finite = _rows(tuple(np.isfinite(array) for array in reference)) > 0
+    got, wanted = (np.where(finite, _rows(arrays), 0.0) for arrays in (outputs, reference))
     error = got - wanted
     norms = np.linalg.norm(got, axis=1) * np.linalg.norm(wanted, axis=1)
     cosines = np.divide((got * wanted).sum(axis=1), norms, out=np.ones_like(norms), where=norms > 0)
@@ -53,9 +55,8 @@ def compare(outputs: Arrays, reference: Arrays, judged: bool) -> Fidelity:
 
 
 def _rows(arrays: Arrays) -> np.ndarray[Any, Any]:
-    """All outputs side by side, one row a sample; what is not finite in the reference too counts as equal."""
-    flat = [np.nan_to_num(array.astype(np.float64)).reshape(len(array), -1) for array in arrays]
-    return np.concatenate(flat, axis=1)
+    """All outputs side by side, one row a sample."""
+    return np.concatenate([array.astype(np.float64).reshape(len(array), -1) for array in arrays], axis=1)
 
 
 def applied(session: Session, config: Config, hw: Hardware) -> None:

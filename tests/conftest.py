@@ -1,0 +1,152 @@
+"""What several test files share: this machine, short rules, and a copy of the package with plugins made for tests."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import psutil
+import pytest
+
+import autotune
+from autotune import hardware
+from autotune.launch import process
+from autotune.launch.process import Workers
+from autotune.protocol import Job
+from autotune.types import (
+    Config,
+    Hardware,
+    InputSpec,
+    LaunchPlan,
+    MeasureRules,
+    Placement,
+    TrialSpec,
+    Value,
+    WorkerPlan,
+    WorkloadSettings,
+    WorkloadSpec,
+)
+from tests.extra.execute import Ask, Listener, Told
+
+EXTRA = Path(__file__).parent / "extra"
+TINY = WorkloadSpec(model="tiny:conv", inputs=(InputSpec(shape=("batch", 3, 16, 16)),))
+
+
+@pytest.fixture(scope="session")
+def this_machine() -> Hardware:
+    return hardware.probe()
+
+
+@pytest.fixture(scope="session")
+def quick() -> MeasureRules:
+    """Rules under which a trial takes a fraction of a second, and limits that a loaded machine keeps."""
+    return MeasureRules(block_s=0.05, measure_s=0.2, warmup_s=0.5, min_blocks=2)
+
+
+@pytest.fixture
+def listener() -> Listener:
+    """An observer that keeps what it is told."""
+    return Listener()
+
+
+@dataclass(frozen=True)
+class Lab:
+    """A copy of the package that also holds the plugins in `extra`, and a cache for the whole run."""
+
+    package: Path
+    cache: Path
+    hardware: Hardware
+    rules: MeasureRules
+
+    @property
+    def environ(self) -> dict[str, str]:
+        return {"PATH": os.environ["PATH"], "PYTHONPATH": str(self.package), "PYTHONDONTWRITEBYTECODE": "1"}
+
+    def spec(
+        self,
+        backend: str,
+        options: dict[str, Value],
+        *,
+        trial: int = 1,
+        batch_size: int = 2,
+        workload: WorkloadSpec = TINY,
+        **knobs: Value,
+    ) -> TrialSpec:
+        """One worker on one thread unless `layout` is given."""
+        config = Config(
+            workload=WorkloadSettings(batch_size=batch_size),
+            backend=backend,
+            options=options,
+            knobs={"layout": "1x1", **knobs},
+        )
+        return TrialSpec(id=trial, workload=workload, config=config, folder=f"trials/{trial:05}")
+
+    def execute(
+        self,
+        root: Path,
+        specs: Sequence[TrialSpec],
+        rules: MeasureRules | None = None,
+        *,
+        incumbent: float | None = None,
+        cache: Path | None = None,
+    ) -> Told:
+        """Run trials one after the other in a coordinator of their own."""
+        return self.run(root, [(spec, rules or self.rules, incumbent) for spec in specs], cache)
+
+    def run(
+        self, root: Path, trials: list[tuple[TrialSpec, MeasureRules, float | None]], cache: Path | None = None
+    ) -> Told:
+        ask = Ask(hardware=self.hardware, root=str(root), cache=str(cache or self.cache), trials=trials)
+        done = subprocess.run(
+            [sys.executable, EXTRA / "execute.py"],
+            input=msgspec.json.encode(ask),
+            capture_output=True,
+            env=self.environ,
+            cwd=self.package,
+            timeout=300,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr.decode()
+        return msgspec.json.decode(done.stdout, type=Told)
+
+
+    @contextlib.contextmanager
+    def worker(self, job: Job, folder: Path) -> Iterator[Workers]:
+        """The real worker program on a job, driven by this very process."""
+        folder.mkdir(exist_ok=True)
+        (folder / "job.json").write_bytes(msgspec.json.encode(job))
+        entry = WorkerPlan(
+            argv=(sys.executable, "-m", "autotune.worker"), env=self.environ, placement=Placement(cpus=(), threads=1)
+        )
+        with process.start(LaunchPlan(workers=(entry,)), folder / "job.json", folder, 2**40) as workers:
+            yield workers
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory: pytest.TempPathFactory, this_machine: Hardware, quick: MeasureRules) -> Lab:
+    folder = tmp_path_factory.mktemp("lab")
+    shutil.copytree(Path(autotune.__file__).parent, folder / "autotune", ignore=shutil.ignore_patterns("__pycache__"))
+    for extra in EXTRA.glob("*/*.py"):
+        shutil.copy(extra, folder / "autotune" / extra.relative_to(EXTRA))
+    return Lab(package=folder, cache=folder / "cache", hardware=this_machine, rules=quick)
+
+
+def ended(pid: int, within_s: float = 5.0) -> bool:
+    """Whether a process ends in time; one that nobody waits for (a zombie) has ended."""
+    try:
+        process = psutil.Process(pid)
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return True
+        process.wait(within_s)
+    except psutil.NoSuchProcess:
+        return True
+    except psutil.TimeoutExpired:
+        return process.status() == psutil.STATUS_ZOMBIE
+    return True

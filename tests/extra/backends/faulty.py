@@ -1,0 +1,148 @@
+"""A backend that fails in every way that a runtime can; it imports no framework."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from autotune.interfaces import Workload
+from autotune.types import Config, Hardware, LaunchPatch, Struct, Value
+
+packages: tuple[str, ...] = ("numpy",)
+
+Mode = Literal[
+    "fine",
+    "crash",
+    "exit",
+    "error",
+    "memory_error",
+    "allocator_error",
+    "hang",
+    "oom",
+    "nan",
+    "shape",
+    "outputs",
+    "ignored",
+    "crash_later",
+    "hang_later",
+    "artifact",
+    "prepare_error",
+    "prepare_exit",
+    "prepare_hang",
+]
+
+
+class Options(Struct):
+    """`mode`: what goes wrong."""
+
+    mode: Mode = "fine"
+
+
+def unavailable(options: Options, hw: Hardware) -> str | None:
+    """Always there."""
+    return None
+
+
+def launch(options: Options, config: Config, hw: Hardware) -> LaunchPatch:
+    """Nothing."""
+    return LaunchPatch()
+
+
+def source(options: Options) -> tuple[str, dict[str, Value]] | None:
+    """Made from the workload itself."""
+    return None
+
+
+def cache_key(options: Options, config: Config, hw: Hardware) -> tuple[Any, ...] | None:
+    """Only some modes prepare anything."""
+    return () if options.mode.startswith(("prepare", "artifact")) else None
+
+
+def prepare(
+    workload: Workload, options: Options, config: Config, hw: Hardware, folder: Path, source: Path | None
+) -> None:
+    """A file, or a failure."""
+    if options.mode == "prepare_error":
+        print("before the error", file=sys.stderr)
+        raise RuntimeError("no such operator: frobnicate\nand a second line")
+    if options.mode == "prepare_exit":
+        print("the converter gave up", file=sys.stderr, flush=True)
+        os._exit(7)
+    if options.mode == "prepare_hang":
+        time.sleep(60)
+    (folder / "model.bin").write_bytes(b"prepared by faulty")
+
+
+def load(workload: Workload, options: Options, config: Config, folder: Path | None) -> FaultySession:
+    """A session, or one of the failures of loading."""
+    if options.mode == "artifact":
+        assert folder is not None and (folder / "model.bin").read_bytes() == b"prepared by faulty"
+    if options.mode == "crash":
+        print("about to crash", file=sys.stderr, flush=True)
+        os.kill(os.getpid(), signal.SIGSEGV)
+    if options.mode == "exit":
+        print("about to exit", file=sys.stderr, flush=True)
+        os._exit(3)
+    if options.mode == "error":
+        raise ValueError("this model cannot be loaded\nin two lines")
+    if options.mode == "memory_error":
+        raise MemoryError
+    if options.mode == "allocator_error":
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 TB")
+    if options.mode == "hang":
+        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+        print("grandchild", child.pid, flush=True)
+        time.sleep(60)
+    if options.mode == "oom":
+        hoard = []
+        while True:
+            hoard.append(b"x" * 10_000_000)
+            time.sleep(0.02)
+    atexit.register(print, "an exit handler ran", flush=True)
+    return FaultySession(options.mode)
+
+
+def applied(session: FaultySession, options: Options, config: Config) -> str | None:
+    """In effect, but for one mode."""
+    return "the setting was ignored" if options.mode == "ignored" else None
+
+
+class FaultySession:
+    """Four outputs a sample, each call a millisecond."""
+
+    def __init__(self, mode: Mode) -> None:
+        self.mode = mode
+        self.calls = 0
+
+    def convert(self, arrays: tuple[np.ndarray[Any, Any], ...]) -> Any:
+        """The first input."""
+        return arrays[0]
+
+    def __call__(self, batch: Any) -> Any:
+        """Sleep, so that the rate is about the same everywhere."""
+        self.calls += 1
+        time.sleep(0.001)
+        if self.calls > 100 and self.mode == "crash_later":
+            print("crashed while measured", file=sys.stderr, flush=True)
+            os.kill(os.getpid(), signal.SIGABRT)
+        if self.calls > 100 and self.mode == "hang_later":
+            time.sleep(60)
+        result = np.tile(np.arange(4, dtype=np.float32), (len(batch), 1))
+        if self.mode == "nan":
+            result[0, 0] = np.nan
+        return result[:, :3] if self.mode == "shape" else result
+
+    def outputs(self, result: Any) -> tuple[np.ndarray[Any, Any], ...]:
+        """One array; two in one mode."""
+        return (result, result) if self.mode == "outputs" else (result,)
+
+    def close(self) -> None:
+        """Nothing."""

@@ -1,0 +1,36 @@
+"""A knob that changes nothing: in the measured child it prints what has been imported there."""
+
+from __future__ import annotations
+
+import sys
+
+from autotune.types import Hardware, LaunchPatch
+
+Value = bool
+
+
+def default(hw: Hardware) -> bool:
+    """Silent."""
+    return False
+
+
+def domain(hw: Hardware) -> tuple[bool, ...]:
+    """Silent or not."""
+    return (False, True)
+
+
+def unavailable(value: bool, hw: Hardware) -> str | None:
+    """Always there."""
+    return None
+
+
+def launch(value: bool, hw: Hardware) -> LaunchPatch:
+    """Nothing."""
+    return LaunchPatch()
+
+
+def applied(value: bool, hw: Hardware) -> str | None:
+    """Prints the names of all modules; the model has been loaded and called by now."""
+    if value:
+        print("modules:", *sorted(sys.modules), flush=True)
+    return None

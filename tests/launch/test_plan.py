@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from autotune import space
+from autotune.launch import plan
+from autotune.types import Config, LaunchPlan, Value
+from tests.study import fakes
+
+MACHINE = fakes.machine(cores=4)
+ENVIRON = {"PATH": "/usr/bin", "HOME": "/root", "LD_PRELOAD": "/other.so", "PYTHONPATH": "/elsewhere", "OMP_NUM_THREADS": "9"}
+CACHE = Path("/home/me/cache")
+
+
+def configured(backend: str = "torch_eager", **knobs: Value) -> Config:
+    return space.configure(MACHINE, batch_size=1, backend=backend, options={}, knobs=knobs)
+
+
+def measuring(backend: str = "torch_eager", **knobs: Value) -> LaunchPlan:
+    return plan.measuring(configured(backend, **knobs), MACHINE, ENVIRON, CACHE)
+
+
+def preparing() -> LaunchPlan:
+    return plan.preparing(MACHINE, ENVIRON, CACHE)
+
+
+def test_one_process_a_worker_each_on_cpus_of_its_own() -> None:
+    workers = measuring(layout="2x2").workers
+    assert [worker.placement.threads for worker in workers] == [2, 2]
+    assert sorted(cpu for worker in workers for cpu in worker.placement.cpus) == [0, 1, 2, 3]
+    assert {worker.env["OMP_NUM_THREADS"] for worker in workers} == {"2"}
+
+
+def test_the_worker_is_this_interpreter_and_this_package() -> None:
+    (worker,) = measuring(layout="1x4").workers
+    assert worker.argv == (sys.executable, "-m", "autotune.worker")
+    assert worker.env["PYTHONPATH"] == plan.IMPORT_ROOT
+    assert (Path(plan.IMPORT_ROOT) / "autotune" / "worker" / "__main__.py").is_file()
+
+
+@pytest.mark.parametrize("launched", [measuring(layout="1x1"), preparing()], ids=["measuring", "preparing"])
+def test_our_own_environment_stays_out(launched: LaunchPlan) -> None:
+    for worker in launched.workers:
+        assert worker.env["PATH"] == "/usr/bin"
+        assert worker.env["PYTHONPATH"] != "/elsewhere"
+        assert worker.env["OMP_NUM_THREADS"] != "9"
+        assert "LD_PRELOAD" not in worker.env
+
+
+def test_the_knobs_reach_every_worker() -> None:
+    workers = measuring(layout="4x1", allocator="tcmalloc", huge_pages=True).workers
+    assert len(workers) == 4
+    for worker in workers:
+        assert worker.env["LD_PRELOAD"] == fakes.LIBRARIES["tcmalloc"]
+        assert worker.env["THP_MEM_ALLOC_ENABLE"] == "1"
+
+
+def test_the_cache_folder_is_filled_in() -> None:
+    (worker,) = measuring("torch_compile", layout="1x1").workers
+    assert worker.env["TORCHINDUCTOR_CACHE_DIR"] == "/home/me/cache/inductor"
+
+
+def test_preparation_is_one_clean_process_on_all_cpus() -> None:
+    (worker,) = preparing().workers
+    assert worker.placement.cpus == MACHINE.allowed_cpus
+    assert worker.env["OMP_NUM_THREADS"] == "4"
+    assert worker.argv == (sys.executable, "-m", "autotune.worker")
+    assert set(worker.env) == {"PATH", "HOME", "PYTHONPATH", "OMP_NUM_THREADS"}
+
+
+def test_planning_is_pure() -> None:
+    before = dict(os.environ)
+    assert measuring("openvino", layout="2x2") == measuring("openvino", layout="2x2")
+    assert preparing() == preparing()
+    assert dict(os.environ) == before
+
+
+def test_a_layout_that_does_not_fit_is_refused() -> None:
+    with pytest.raises(ValueError, match="5x1 needs 5 cores, and 4 are usable"):
+        measuring(layout="5x1")

@@ -1,0 +1,346 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import msgspec
+import psutil
+import pytest
+
+from autotune.launch import process
+from autotune.launch.process import Started, WorkerFailed, Workers
+from autotune.protocol import Finish, Finished, Measure, Measured, Prepared
+from autotune.results import Status
+from autotune.types import LaunchPlan, Placement, WorkerPlan
+from tests.conftest import ended
+
+ENOUGH = 2**40
+
+PRELUDE = """
+import json, os, signal, sys, time
+job, rank, commands, replies, parent = sys.argv[1:]
+rank, commands, replies = int(rank), os.fdopen(int(commands), "rb"), int(replies)
+
+def say(tag, **fields):
+    os.write(replies, json.dumps({"type": tag, **fields}).encode() + b"\\n")
+
+def spawn():
+    child = os.fork()
+    if child == 0:
+        os.close(replies)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        time.sleep(60)
+        os._exit(0)
+    return child
+"""
+
+ANSWERS = """
+say("prepared")
+for line in commands:
+    command = json.loads(line)
+    if command["type"] == "finish":
+        say("finished", peak_rss_bytes=rank)
+        break
+    say("measured", items=command["stop_ns"] - command["start_ns"], calls=rank, cpu_ns=0)
+"""
+
+
+def planned(folder: Path, *bodies: str) -> LaunchPlan:
+    """Workers that are little programs; one body a worker."""
+    entries = []
+    for rank, body in enumerate(bodies):
+        script = folder / f"worker-{rank}.py"
+        script.write_text(PRELUDE + body)
+        entries.append(
+            WorkerPlan(
+                argv=(sys.executable, "-IS", str(script)),
+                env={"ONLY": str(rank)},
+                placement=Placement(cpus=(0,), threads=1),
+            )
+        )
+    return LaunchPlan(workers=tuple(entries))
+
+
+def gathered(folder: Path, *bodies: str, timeout_s: float = 20, limit: int = ENOUGH, deadline: float | None = None):
+    """The first replies of such workers."""
+    with process.start(planned(folder, *bodies), folder / "job.json", folder, limit, deadline) as workers:
+        return workers.gather(timeout_s, "testing")
+
+
+def failure(folder: Path, *bodies: str, **limits: float) -> WorkerFailed:
+    with pytest.raises(WorkerFailed) as caught:
+        gathered(folder, *bodies, **limits)
+    return caught.value
+
+
+def pids(workers: Workers) -> list[int]:
+    return [worker.process.pid for worker in workers.workers]
+
+
+def open_files() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+# ---------------------------------------------------------------------------------------------------------- answers
+
+
+def test_a_worker_answers(tmp_path: Path) -> None:
+    with process.start(planned(tmp_path, ANSWERS), tmp_path / "job.json", tmp_path, ENOUGH) as workers:
+        assert workers.gather(20, "starting") == [Prepared()]
+        workers.send(Measure(start_ns=5, stop_ns=12))
+        assert workers.gather(20, "measuring") == [Measured(items=7, calls=0, cpu_ns=0)]
+        workers.send(Finish())
+        assert workers.gather(20, "finishing") == [Finished(peak_rss_bytes=0)]
+
+
+def test_replies_are_in_rank_order(tmp_path: Path) -> None:
+    late = 'time.sleep(0.4); say("finished", peak_rss_bytes=100)'
+    soon = 'say("finished", peak_rss_bytes=200)'
+    replies = gathered(tmp_path, late, soon, late.replace("100", "300"))
+    assert [reply.peak_rss_bytes for reply in replies] == [100, 200, 300]
+
+
+def test_a_worker_is_told_who_it_is(tmp_path: Path) -> None:
+    body = """
+print(json.dumps([job, rank, int(parent), dict(os.environ), os.getcwd(), os.getsid(0) == os.getpid()]), flush=True)
+say("prepared")
+"""
+    gathered(tmp_path, body, body)
+    told = sorted((json.loads(line) for line in (tmp_path / "stdout.log").read_text().splitlines()), key=lambda t: t[1])
+    for rank, (job, own, parent, environ, folder, leads) in enumerate(told):
+        assert (job, own, parent) == (str(tmp_path / "job.json"), rank, os.getpid())
+        environ.pop("LC_CTYPE", None)  # which Python itself may set
+        assert environ == {"ONLY": str(rank)}
+        assert (folder, leads) == (str(tmp_path), True)
+
+
+def test_a_worker_sees_only_its_own_pipes(tmp_path: Path) -> None:
+    body = 'print(rank, len(os.listdir("/proc/self/fd")) - 1, flush=True); say("prepared")'
+    gathered(tmp_path, body, body)
+    # stdin, stdout, stderr, commands, replies
+    assert sorted((tmp_path / "stdout.log").read_text().split("\n")) == ["", "0 5", "1 5"]
+
+
+def test_a_reply_may_come_in_pieces(tmp_path: Path) -> None:
+    body = """
+text = json.dumps({"type": "finished", "peak_rss_bytes": 7, }).encode() + b"\\n"
+for piece in (text[:5], text[5:20], text[20:]):
+    os.write(replies, piece)
+    time.sleep(0.1)
+"""
+    assert gathered(tmp_path, body) == [Finished(peak_rss_bytes=7)]
+
+
+def test_output_goes_to_the_logs(tmp_path: Path) -> None:
+    gathered(tmp_path, 'print("out", flush=True); print("err", file=sys.stderr, flush=True); say("prepared")')
+    assert (tmp_path / "stdout.log").read_text() == "out\n"
+    assert (tmp_path / "stderr.log").read_text() == "err\n"
+
+
+# --------------------------------------------------------------------------------------------------------- failures
+
+
+def test_a_failure_that_the_worker_tells(tmp_path: Path) -> None:
+    error = failure(tmp_path, 'say("failed", status="not_applied", message="allocator: not mapped")')
+    assert (error.status, str(error)) == (Status.NOT_APPLIED, "allocator: not mapped")
+
+
+def test_a_crash_names_its_signal_and_last_words(tmp_path: Path) -> None:
+    error = failure(
+        tmp_path,
+        'print("first\\nfree(): invalid pointer\\n", file=sys.stderr, flush=True); os.kill(os.getpid(), signal.SIGSEGV)',
+    )
+    assert (error.status, str(error)) == (Status.CRASHED, "a worker was killed by SIGSEGV: free(): invalid pointer")
+
+
+def test_an_exit_names_its_status(tmp_path: Path) -> None:
+    error = failure(tmp_path, 'sys.exit("no module named frobnicate")')
+    assert error.status is Status.CRASHED
+    assert str(error) == "a worker ended with exit status 1: no module named frobnicate"
+
+
+def test_a_silent_exit_is_a_crash_too(tmp_path: Path) -> None:
+    error = failure(tmp_path, "os._exit(0)")
+    assert (error.status, str(error)) == (Status.CRASHED, "a worker ended with exit status 0")
+
+
+def test_sigkill_is_taken_for_want_of_memory(tmp_path: Path) -> None:
+    error = failure(tmp_path, "os.kill(os.getpid(), signal.SIGKILL)")
+    assert error.status is Status.OUT_OF_MEMORY
+
+
+def test_one_dead_worker_ends_all(tmp_path: Path) -> None:
+    error = failure(tmp_path, 'say("prepared"); time.sleep(60)', "os._exit(4)")
+    assert str(error) == "a worker ended with exit status 4"
+
+
+def test_a_crash_is_seen_although_a_fork_holds_the_pipe(tmp_path: Path) -> None:
+    begin = time.monotonic()
+    error = failure(tmp_path, "if os.fork() == 0:\n    time.sleep(60)\nos._exit(5)")
+    assert (error.status, str(error)) == (Status.CRASHED, "a worker ended with exit status 5")
+    assert time.monotonic() - begin < 10
+
+
+def test_a_hang_ends_in_time(tmp_path: Path) -> None:
+    begin = time.monotonic()
+    error = failure(tmp_path, "time.sleep(60)", timeout_s=0.6)
+    assert (error.status, str(error)) == (Status.TIMEOUT, "no answer within 1 s while testing")
+    assert 0.6 <= time.monotonic() - begin < 5
+
+
+def test_the_studys_deadline_interrupts(tmp_path: Path) -> None:
+    error = failure(tmp_path, "time.sleep(60)", deadline=time.monotonic() + 0.3)
+    assert (error.status, str(error)) == (Status.INTERRUPTED, "the study's time ended while testing")
+
+
+def test_too_much_memory(tmp_path: Path) -> None:
+    hoards = "hoard = bytearray(150_000_000); time.sleep(60)"
+    error = failure(tmp_path, hoards, hoards, limit=250_000_000)  # neither of them alone is above it
+    assert error.status is Status.OUT_OF_MEMORY
+    assert str(error).endswith("GiB; allowed are 0.2 GiB")
+
+
+def test_a_worker_that_is_gone_is_noticed_by_the_next_gather(tmp_path: Path) -> None:
+    with process.start(planned(tmp_path, 'say("prepared")'), tmp_path / "job.json", tmp_path, ENOUGH) as workers:
+        workers.gather(20, "starting")
+        assert ended(*pids(workers))
+        workers.send(Finish())
+        with pytest.raises(WorkerFailed, match="ended with exit status 0"):
+            workers.gather(20, "finishing")
+
+
+# ---------------------------------------------------------------------------------------------------------- closing
+
+
+def grandchild(folder: Path) -> int:
+    """The process that a worker started, by what it printed."""
+    while not (text := (folder / "stdout.log").read_text()).endswith("\n"):
+        time.sleep(0.02)
+    return int(text)
+
+
+@pytest.mark.parametrize("way", ["well", "by a failure", "by an error", "by Ctrl-C"])
+def test_nothing_runs_after_leaving(tmp_path: Path, way: str) -> None:
+    body = 'print(spawn(), flush=True); say("prepared"); time.sleep(60)'
+    errors = {"by a failure": WorkerFailed, "by an error": ZeroDivisionError, "by Ctrl-C": KeyboardInterrupt}
+    files = open_files()
+    running = []
+    try:
+        with process.start(planned(tmp_path, body), tmp_path / "job.json", tmp_path, ENOUGH) as workers:
+            workers.gather(20, "starting")
+            running = [*pids(workers), grandchild(tmp_path)]
+            assert all(psutil.pid_exists(pid) for pid in running)
+            assert (tmp_path / "processes.json").exists()
+            if way == "by a failure":
+                workers.gather(0.1, "waiting")
+            if way in errors:
+                raise errors[way]
+    except tuple(errors.values()):
+        assert way in errors
+    assert all(ended(pid) for pid in running)
+    assert open_files() == files
+    assert not (tmp_path / "processes.json").exists()
+
+
+def test_a_worker_that_cannot_start_takes_the_others_along(tmp_path: Path) -> None:
+    first, second = planned(tmp_path, "time.sleep(60)", "").workers
+    missing = msgspec.structs.replace(second, argv=("/no/such/program",))
+    files = open_files()
+    with (
+        pytest.raises(FileNotFoundError),
+        process.start(LaunchPlan(workers=(first, missing)), tmp_path / "job.json", tmp_path, ENOUGH),
+    ):
+        raise AssertionError("started")
+    assert psutil.Process().children() == []
+    assert open_files() == files
+
+
+# ---------------------------------------------------------------------------------- a coordinator that is killed
+
+COORDINATOR = """
+import sys, time
+from pathlib import Path
+import msgspec
+from autotune.launch import process
+from autotune.types import LaunchPlan
+plan = msgspec.json.decode(sys.argv[1], type=LaunchPlan)
+folder = Path(sys.argv[2])
+with process.start(plan, folder / "job.json", folder, 2**40) as workers:
+    workers.gather(20, "starting")
+    print("started", flush=True)
+    time.sleep(60)
+"""
+
+
+def killed_coordinator(folder: Path, *bodies: str) -> list[Started]:
+    """The workers of a coordinator that was killed once they had answered."""
+    asked = [sys.executable, "-c", COORDINATOR, msgspec.json.encode(planned(folder, *bodies)), str(folder)]
+    with subprocess.Popen(asked, stdout=subprocess.PIPE, cwd=Path(__file__).parents[2]) as coordinator:
+        assert coordinator.stdout is not None
+        assert coordinator.stdout.readline() == b"started\n"
+        coordinator.kill()
+    assert coordinator.returncode == -signal.SIGKILL
+    return msgspec.json.decode((folder / "processes.json").read_bytes(), type=list[Started])
+
+
+def test_workers_end_when_the_pipe_closes(tmp_path: Path) -> None:
+    left = killed_coordinator(tmp_path, ANSWERS, ANSWERS)
+    assert len(left) == 2
+    assert all(ended(entry.pid) for entry in left)
+
+
+def test_reap_kills_what_a_killed_coordinator_left(tmp_path: Path) -> None:
+    (left,) = killed_coordinator(tmp_path, 'print(spawn(), flush=True); say("prepared"); time.sleep(60)')
+    running = [left.pid, grandchild(tmp_path)]
+    assert all(psutil.pid_exists(pid) for pid in running)
+    assert process.reap(tmp_path / "processes.json") == 1
+    assert all(ended(pid) for pid in running)
+    assert process.reap(tmp_path / "processes.json") == 0
+
+
+def test_reap_spares_a_process_that_got_the_same_number(tmp_path: Path) -> None:
+    record = tmp_path / "processes.json"
+    with subprocess.Popen([sys.executable, "-IS", "-c", "import time; time.sleep(60)"], start_new_session=True) as other:
+        started = psutil.Process(other.pid).create_time()
+        record.write_bytes(msgspec.json.encode([Started(pid=other.pid, started=started - 100)]))
+        assert process.reap(record) == 0
+        assert other.poll() is None
+        record.write_bytes(msgspec.json.encode([Started(pid=other.pid, started=started)]))
+        assert process.reap(record) == 1
+        assert other.wait(10) == -signal.SIGKILL
+
+
+@pytest.mark.parametrize("content", [None, b"", b"[{", b'{"pid": 1}'])
+def test_reap_without_a_record_does_nothing(tmp_path: Path, content: bytes | None) -> None:
+    if content is not None:
+        (tmp_path / "processes.json").write_bytes(content)
+    assert process.reap(tmp_path / "processes.json") == 0
+
+
+# --------------------------------------------------------------------------------------------------------- last line
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("", ""),
+        ("\n \n", ""),
+        ("one\ntwo\n", "two"),
+        ("one\n  two  \n\n \n", "two"),
+        ("x" * 500, "x" * 300),
+        ("begin\n" * 5000 + "end\n", "end"),
+        ("bad \udcff byte", "bad \ufffd byte"),
+    ],
+)
+def test_last_line_that_says_something(tmp_path: Path, text: str, line: str) -> None:
+    (tmp_path / "stderr.log").write_text(text, errors="surrogateescape")
+    assert process.last_line(tmp_path / "stderr.log") == line
+
+
+def test_last_line_of_a_missing_log_is_empty(tmp_path: Path) -> None:
+    assert process.last_line(tmp_path / "stderr.log") == ""

@@ -1,0 +1,391 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from importlib.util import find_spec
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import psutil
+import pytest
+
+from autotune import artifacts, space
+from autotune.errors import ModelError
+from autotune.launch.trial import Machine
+from autotune.results import Status, TrialResult
+from autotune.types import Hardware, InputSpec, MeasureRules, TrialSpec, WorkloadSpec
+from tests.conftest import TINY, Lab, ended
+from tests.extra.execute import Listener, Told
+
+FRAMEWORKS = {"torch", "torchvision", "onnxruntime", "onnx", "openvino", "nncf"}
+COORDINATORS_OWN = {"optuna", "typer", "rich", "yaml"}
+SQUEEZENET = WorkloadSpec(model="torchvision:squeezenet1_1", inputs=(InputSpec(shape=("batch", 3, 32, 32)),))
+
+pytestmark = pytest.mark.skipif(find_spec("torch") is None, reason="reference outputs are torch's")
+
+
+def rules(**changes: float) -> MeasureRules:
+    return MeasureRules(block_s=0.05, measure_s=0.2, warmup_s=0.5, min_blocks=2, **changes)
+
+
+def written(root: Path, spec: TrialSpec) -> TrialResult:
+    return msgspec.json.decode((root / spec.folder / "result.json").read_bytes(), type=TrialResult)
+
+
+def calls(folder: Path) -> np.ndarray:
+    """Rows of (rank, block, latency_ns, count)."""
+    return np.load(folder / "latencies.npy", allow_pickle=False)
+
+
+# --------------------------------------------------------------------------------------------------- a whole trial
+
+
+class Squeezenet:
+    """The plain configuration of a real model, run once by this very process."""
+
+    def __init__(self, root: Path, cache: Path, hw: Hardware) -> None:
+        self.listener = Listener()
+        self.machine = Machine(hw, root, cache, self.listener)
+        self.cache = cache
+        self.config = space.configure(hw, batch_size=2, backend="torch_eager")
+        self.spec = TrialSpec(id=3, workload=SQUEEZENET, config=self.config, folder="trials/00003")
+        self.root = root
+        self.machine.check(SQUEEZENET, rules())
+        self.result = self.machine.execute(self.spec, rules(), None)
+
+    @property
+    def folder(self) -> Path:
+        return self.root / self.spec.folder
+
+
+@pytest.fixture(scope="module")
+def squeezenet(tmp_path_factory: pytest.TempPathFactory, this_machine: Hardware) -> Squeezenet:
+    if find_spec("torchvision") is None:
+        pytest.skip("needs torchvision")
+    folder = tmp_path_factory.mktemp("squeezenet")
+    return Squeezenet(folder / "study", folder / "cache", this_machine)
+
+
+def test_a_real_model_is_measured(squeezenet: Squeezenet, this_machine: Hardware) -> None:
+    result = squeezenet.result
+    assert (result.status, result.error, result.feasible) == (Status.OK, None, True)
+    assert result.blocks and result.warmup
+    assert all(block.items > 0 and block.cpu_ns > 0 for block in result.blocks)
+    assert result.load_s is not None and result.setup_s is not None
+    assert 0 < result.load_s < result.setup_s < result.wall_s
+    assert result.peak_rss_bytes is not None and result.peak_rss_bytes > 50_000_000
+    assert result.versions["torch"] == this_machine.packages["torch"]
+    assert result.fingerprint == this_machine.fingerprint
+    assert result.started.endswith("+00:00")
+
+
+def test_its_outputs_are_the_references_own(squeezenet: Squeezenet) -> None:
+    fidelity = squeezenet.result.fidelity
+    assert fidelity is not None
+    assert fidelity.cosine_similarity == pytest.approx(1.0)
+    assert fidelity.max_abs_error < 1e-5
+    assert fidelity.samples == 8
+    assert not fidelity.judged  # its weights are random
+
+
+def test_the_result_on_disk_is_the_one_returned(squeezenet: Squeezenet) -> None:
+    assert written(squeezenet.root, squeezenet.spec) == squeezenet.result
+    assert (squeezenet.folder / "result.json").stat().st_size < 64 * 1024
+    spec = msgspec.json.decode((squeezenet.folder / "spec.json").read_bytes(), type=TrialSpec)
+    assert spec == squeezenet.spec == squeezenet.result.spec
+
+
+def test_the_folder_can_be_moved(squeezenet: Squeezenet) -> None:
+    text = (squeezenet.folder / "result.json").read_text()
+    assert json.loads(text)["spec"]["folder"] == "trials/00003"
+    assert str(squeezenet.root) not in text
+
+
+def test_latencies_agree_with_the_blocks(squeezenet: Squeezenet) -> None:
+    rows = calls(squeezenet.folder)
+    result = squeezenet.result
+    blocks = [*result.warmup, *result.blocks]
+    assert rows.shape[1] == 4
+    assert set(rows[:, 0]) == {0}
+    assert set(rows[:, 1]) == set(range(len(blocks)))
+    for number, block in enumerate(blocks):
+        own = rows[rows[:, 1] == number]
+        assert own[:, 3].sum() == block.calls
+        # at most one call more began before the block, and one ended after it
+        assert abs(block.items / result.spec.config.workload.batch_size - block.calls) <= 1
+        assert own[:, 2].min() > 0
+
+
+def test_a_folder_holds_nothing_temporary(squeezenet: Squeezenet) -> None:
+    assert sorted(path.name for path in squeezenet.folder.iterdir()) == [
+        "job.json",
+        "latencies.npy",
+        "result.json",
+        "spec.json",
+        "stderr.log",
+        "stdout.log",
+    ]
+
+
+def test_the_reference_is_made_once(squeezenet: Squeezenet) -> None:
+    assert squeezenet.listener.prepared == ["reference outputs of torchvision:squeezenet1_1"]
+    assert len(artifacts.kept(squeezenet.cache)) == 1
+
+
+def test_the_observer_sees_every_block(squeezenet: Squeezenet) -> None:
+    assert squeezenet.listener.blocks == [(3, count + 1) for count in range(len(squeezenet.result.blocks))]
+
+
+def test_a_model_that_does_not_exist_names_its_neighbours(squeezenet: Squeezenet) -> None:
+    wrong = msgspec.structs.replace(SQUEEZENET, model="torchvision:squeezenet1_2")
+    with pytest.raises(ModelError) as caught:
+        squeezenet.machine.check(wrong, rules())
+    text = str(caught.value)
+    assert text.count("\n") == 0
+    assert "torchvision has no model 'squeezenet1_2'; did you mean 'squeezenet1_" in text
+    log = Path(text.rpartition(" ")[2])
+    assert "Traceback" in log.read_text()
+    log.unlink()
+
+
+def test_a_weights_file_that_does_not_exist_is_a_users_mistake(squeezenet: Squeezenet, tmp_path: Path) -> None:
+    wrong = msgspec.structs.replace(SQUEEZENET, options={"weights": str(tmp_path / "missing.pt")})
+    with pytest.raises(ModelError, match=r"missing\.pt"):
+        squeezenet.machine.check(wrong, rules())
+
+
+# ------------------------------------------------------------------------------------------------- two workers
+
+
+def test_two_workers_share_the_blocks(lab: Lab, tmp_path: Path) -> None:
+    if len(lab.hardware.cores) < 2:
+        pytest.skip("needs two cores")
+    spec = lab.spec("faulty", {"mode": "fine"}, layout="2x1")
+    (result,) = lab.execute(tmp_path, [spec]).results
+    assert (result.status, result.error) == (Status.OK, None)
+    rows = calls(tmp_path / spec.folder)
+    assert set(rows[:, 0]) == {0, 1}
+    for number, block in enumerate([*result.warmup, *result.blocks]):
+        own = rows[rows[:, 1] == number]
+        assert own[:, 3].sum() == block.calls
+        assert set(own[:, 0]) == {0, 1}
+    single = lab.spec("faulty", {"mode": "fine"}, trial=2)
+    (alone,) = lab.execute(tmp_path, [single]).results
+    # each call sleeps a millisecond, so two workers do twice as much; and each holds as much memory as one
+    assert sum(b.rate for b in result.blocks) / len(result.blocks) > 1.4 * alone.blocks[-1].rate
+    assert result.peak_rss_bytes > 1.7 * alone.peak_rss_bytes
+
+
+# ------------------------------------------------------------------------------------------------ what is imported
+
+
+@pytest.mark.parametrize(
+    ("backend", "options", "absent"),
+    [
+        ("faulty", {"mode": "fine"}, FRAMEWORKS | COORDINATORS_OWN),
+        ("onnxruntime", {"precision": "float32"}, (FRAMEWORKS - {"onnxruntime"}) | COORDINATORS_OWN),
+        ("openvino", {"precision": "float32"}, (FRAMEWORKS - {"openvino"}) | COORDINATORS_OWN),
+        ("torch_eager", {"memory_format": "contiguous", "precision": "float32"}, {"optuna", "typer", "rich"}),
+    ],
+)
+def test_a_worker_imports_no_more_than_it_needs(
+    lab: Lab, tmp_path: Path, backend: str, options: dict[str, str], absent: set[str]
+) -> None:
+    if backend != "faulty" and backend.partition("_")[0] not in lab.hardware.packages:
+        pytest.skip(f"needs {backend}")
+    spec = lab.spec(backend, options, witness=True)
+    told = lab.execute(tmp_path, [spec])
+    assert (told.results[0].status, told.results[0].error) == (Status.OK, None)
+    out = (tmp_path / spec.folder / "stdout.log").read_text()
+    (line,) = [line for line in out.splitlines() if line.startswith("modules: ")]
+    imported = {name.partition(".")[0] for name in line.split()[1:]}
+    assert {"autotune", "numpy", "msgspec"} <= imported
+    assert absent & imported == set()
+    assert (FRAMEWORKS | COORDINATORS_OWN) & {name.partition(".")[0] for name in told.modules} == set()
+
+
+# ------------------------------------------------------------------------------------------------------- artifacts
+
+
+def test_an_artifact_is_made_once(lab: Lab, tmp_path: Path) -> None:
+    specs = [lab.spec("faulty", {"mode": "artifact"}, trial=trial, batch_size=trial) for trial in (1, 2)]
+    told = lab.execute(tmp_path, specs, cache=tmp_path / "cache")
+    first, second = (result.artifact for result in told.results)
+    assert first is not None and second is not None
+    assert first.prepare_s > 0
+    assert second == msgspec.structs.replace(first, prepare_s=0.0)
+    assert first.bytes == len(b"prepared by faulty")
+    assert told.preparing == ["reference outputs of tiny:conv", "faulty artifact of tiny:conv"]
+
+
+def test_a_preparation_that_fails_is_remembered_with_its_log(lab: Lab, tmp_path: Path) -> None:
+    specs = [lab.spec("faulty", {"mode": "prepare_error"}, trial=trial) for trial in (1, 2)]
+    told = lab.execute(tmp_path, specs)
+    first, second = told.results
+    assert (first.status, second.status) == (Status.PREPARE_FAILED, Status.PREPARE_FAILED)
+    assert first.error == "RuntimeError: no such operator: frobnicate"
+    assert second.error is not None and second.error.startswith(f"{first.error} (remembered; ")
+    for spec in specs:
+        log = (tmp_path / spec.folder / "stderr.log").read_text()
+        assert log.startswith("before the error\nTraceback")
+        assert "and a second line" in log
+    assert told.preparing.count("faulty prepare_error of tiny:conv") == 1
+
+
+def test_a_preparation_that_dies(lab: Lab, tmp_path: Path) -> None:
+    spec = lab.spec("faulty", {"mode": "prepare_exit"})
+    (result,) = lab.execute(tmp_path, [spec]).results
+    assert result.status is Status.PREPARE_FAILED
+    assert result.error == "a worker ended with exit status 7: the converter gave up"
+    assert (tmp_path / spec.folder / "stderr.log").read_text() == "the converter gave up\n"
+
+
+def test_a_preparation_that_hangs(lab: Lab, tmp_path: Path) -> None:
+    spec = lab.spec("faulty", {"mode": "prepare_hang"})
+    (result,) = lab.run(tmp_path, [(spec, rules(prepare_timeout_s=1.5), None)]).results
+    assert result.status is Status.PREPARE_FAILED
+    assert result.error == "no answer within 2 s while preparing faulty prepare_hang of tiny:conv"
+
+
+def test_a_preparation_cut_short_is_neither_failed_nor_remembered(lab: Lab, tmp_path: Path) -> None:
+    slow = msgspec.structs.replace(TINY, model="tiny:slow")
+    spec = lab.spec("faulty", {"mode": "fine"}, workload=slow)
+    cache = tmp_path / "cache"
+    (result,) = lab.run(tmp_path, [(spec, rules(trial_timeout_s=1.0), None)], cache).results
+    assert result.status is Status.INTERRUPTED
+    assert result.error == "the study's time ended while preparing reference outputs of tiny:slow"
+    assert artifacts.kept(cache) == []
+    assert list((cache / "making").iterdir()) == []
+
+
+def test_a_workload_that_cannot_be_built_is_a_failed_preparation(lab: Lab, tmp_path: Path) -> None:
+    broken = msgspec.structs.replace(TINY, model="tiny:broken")
+    spec = lab.spec("faulty", {"mode": "fine"}, workload=broken)
+    (result,) = lab.execute(tmp_path, [spec]).results
+    assert (result.status, result.error) == (Status.PREPARE_FAILED, "ModelError: it is broken")
+
+
+# ---------------------------------------------------------------------------------------------------------- faults
+
+FAULTS = {
+    "crash": (Status.CRASHED, "a worker was killed by SIGSEGV: about to crash"),
+    "exit": (Status.CRASHED, "a worker ended with exit status 3: about to exit"),
+    "error": (Status.CRASHED, "ValueError: this model cannot be loaded"),
+    "crash_later": (Status.CRASHED, "a worker was killed by SIGABRT: crashed while measured"),
+    "memory_error": (Status.OUT_OF_MEMORY, "MemoryError"),
+    "allocator_error": (
+        Status.OUT_OF_MEMORY,
+        "RuntimeError: DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 TB",
+    ),
+    "oom": (Status.OUT_OF_MEMORY, "the workers use 0.3 GiB; allowed are 0.3 GiB"),
+    "hang": (Status.TIMEOUT, "no answer within 3 s while loading the model"),
+    "hang_later": (Status.TIMEOUT, "no answer within 1 s while measuring a block"),
+    "nan": (Status.WRONG_OUTPUT, "output 0 has 4 values that are NaN or Inf"),
+    "shape": (Status.WRONG_OUTPUT, "output 0 has shape (8, 3), the reference (8, 4)"),
+    "outputs": (Status.WRONG_OUTPUT, "the model gives 2 outputs, the reference 1"),
+    "ignored": (Status.NOT_APPLIED, "faulty: the setting was ignored"),
+}
+
+
+class Faults:
+    """One trial for every fault, run one after the other by one coordinator."""
+
+    def __init__(self, lab: Lab, root: Path) -> None:
+        self.root = root
+        limit = rules(memory_fraction=0.3 * 2**30 / lab.hardware.usable_memory_bytes)
+        limits = {"oom": limit, "hang": rules(setup_timeout_s=2.5), "hang_later": rules(block_timeout_s=1.0)}
+        self.specs = {mode: lab.spec("faulty", {"mode": mode}, trial=i) for i, mode in enumerate([*FAULTS, "fine"])}
+        self.told: Told = lab.run(
+            root, [(spec, limits.get(mode, rules()), None) for mode, spec in self.specs.items()]
+        )
+
+    def result(self, mode: str) -> TrialResult:
+        return self.told.results[list(self.specs).index(mode)]
+
+
+@pytest.fixture(scope="module")
+def faults(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Faults:
+    return Faults(lab, tmp_path_factory.mktemp("faults"))
+
+
+@pytest.mark.parametrize("mode", FAULTS)
+def test_a_fault_is_the_trials_status(faults: Faults, mode: str) -> None:
+    result = faults.result(mode)
+    assert (result.status, result.error) == FAULTS[mode]
+    assert result.blocks == ()
+    assert result.wall_s > 0
+    assert written(faults.root, faults.specs[mode]) == result
+
+
+def test_a_fault_leaves_the_next_trial_alone(faults: Faults) -> None:
+    assert faults.result("fine").status is Status.OK
+
+
+def test_a_faults_traceback_is_kept(faults: Faults) -> None:
+    log = (faults.root / faults.specs["error"].folder / "stderr.log").read_text()
+    assert log.startswith("Traceback")
+    assert "in two lines" in log
+
+
+def test_a_hang_leaves_no_process(faults: Faults) -> None:
+    out = (faults.root / faults.specs["hang"].folder / "stdout.log").read_text()
+    word, pid = out.split()
+    assert word == "grandchild"
+    assert ended(int(pid))
+
+
+def test_exit_handlers_are_skipped(faults: Faults) -> None:
+    assert "exit handler" not in (faults.root / faults.specs["fine"].folder / "stdout.log").read_text()
+
+
+def test_the_studys_time_interrupts(lab: Lab, tmp_path: Path) -> None:
+    spec = lab.spec("faulty", {"mode": "hang"})
+    (result,) = lab.run(tmp_path, [(spec, rules(trial_timeout_s=1.0), None)]).results
+    assert (result.status, result.error) == (Status.INTERRUPTED, "the study's time ended while loading the model")
+
+
+def test_a_hopeless_trial_is_rejected(lab: Lab, tmp_path: Path) -> None:
+    spec = lab.spec("faulty", {"mode": "fine"})
+    (result,) = lab.execute(tmp_path, [spec], incumbent=1e9).results
+    assert (result.status, result.error) == (Status.REJECTED, None)
+    assert (len(result.warmup), len(result.blocks)) == (0, 1)
+    assert result.feasible
+
+
+def test_a_trial_may_be_run_again_in_its_folder(lab: Lab, tmp_path: Path) -> None:
+    crashes = lab.spec("faulty", {"mode": "crash"})
+    fine = lab.spec("faulty", {"mode": "fine"})
+    first, second = lab.execute(tmp_path, [crashes, fine]).results
+    assert (first.status, second.status) == (Status.CRASHED, Status.OK)
+    assert written(tmp_path, fine) == second
+
+
+def test_a_killed_coordinator_takes_its_workers_along(lab: Lab, tmp_path: Path) -> None:
+    spec = lab.spec("faulty", {"mode": "hang"})
+    script = f"""
+import msgspec
+from pathlib import Path
+from autotune.launch.trial import Machine
+from autotune.types import Hardware, MeasureRules, TrialSpec
+from tests.extra.execute import Listener
+machine = Machine(
+    msgspec.json.decode({msgspec.json.encode(lab.hardware)!r}, type=Hardware),
+    Path({str(tmp_path)!r}), Path({str(lab.cache)!r}), Listener()
+)
+machine.execute(msgspec.json.decode({msgspec.json.encode(spec)!r}, type=TrialSpec), MeasureRules(), None)
+"""
+    environ = lab.environ | {"PYTHONPATH": f"{lab.package}:{Path(__file__).parents[2]}"}
+    with subprocess.Popen([sys.executable, "-c", script], env=environ, cwd=lab.package) as coordinator:
+        record, out = tmp_path / spec.folder / "processes.json", tmp_path / spec.folder / "stdout.log"
+        for _ in range(400):
+            if out.exists() and out.read_text().endswith("\n"):
+                break
+            assert coordinator.poll() is None
+            time.sleep(0.05)
+        (worker,) = msgspec.json.decode(record.read_bytes())
+        coordinator.kill()
+    assert ended(worker["pid"])
+    psutil.Process(int(out.read_text().split()[1])).kill()

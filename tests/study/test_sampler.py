@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from autotune.results import Status, TrialResult
+from autotune.study import sampler
+from autotune.types import Config, Domains, TrialSpec
+from tests.study.fakes import DOMAINS, SMALL, WORKLOAD, machine, measured, plain, speed
+
+HW = machine()
+ROOT = Path(__file__).parents[2]
+
+
+def told(result: Callable[[TrialSpec], TrialResult]) -> optuna.trial.FrozenTrial:
+    study = optuna.create_study(direction="maximize")
+    trial, config = sampler.ask(study, SMALL, HW, plain(HW))
+    spec = TrialSpec(id=trial.number, workload=WORKLOAD, config=config, folder="trials/00000")
+    sampler.tell(study, trial, result(spec))
+    return study.trials[0]
+
+
+@pytest.mark.parametrize("status", [Status.OK, Status.REJECTED])
+def test_a_rate_is_told_as_a_value(status: Status) -> None:
+    trial = told(lambda spec: measured(spec, 12.5, status=status))
+    assert (trial.state, trial.constraints) == (TrialState.COMPLETE, {})
+    assert trial.value == pytest.approx(12.5)
+    assert trial.user_attrs["status"] == status
+    assert trial.user_attrs["rate"] == 12.5
+    assert msgspec.json.decode(trial.user_attrs["config"], type=Config) == plain(HW)
+
+
+def test_a_missed_constraint_is_told_with_its_value() -> None:
+    trial = told(lambda spec: measured(spec, 12.5, feasible=False))
+    assert (trial.state, trial.constraints) == (TrialState.COMPLETE, {"feasible": 1.0})
+
+
+@pytest.mark.parametrize("status", [status for status in Status if not status.measured and status != "interrupted"])
+def test_a_failure_is_told_as_a_constraint_with_one_line(status: Status) -> None:
+    trial = told(lambda spec: TrialResult(spec=spec, status=status, error="a long\nstory " + "x" * 500))
+    assert (trial.state, trial.constraints) == (TrialState.PRUNED, {"runs": 1.0})
+    assert trial.user_attrs["error"].startswith("a long story")
+    assert len(trial.user_attrs["error"]) == sampler.ERROR_LENGTH
+
+
+def test_an_interruption_teaches_nothing() -> None:
+    trial = told(lambda spec: TrialResult(spec=spec, status=Status.INTERRUPTED))
+    assert (trial.state, trial.constraints) == (TrialState.FAIL, {})
+
+
+def test_a_planned_configuration_outside_the_domains_has_no_parameters() -> None:
+    study = optuna.create_study(direction="maximize", sampler=sampler.tpe(0))
+    outside = plain(HW, 3)
+    trial, config = sampler.ask(study, SMALL, HW, outside)
+    assert (config, trial.params) == (outside, {})
+    study.tell(trial, 1e9)
+    for _ in range(sampler.STARTUP_TRIALS + 3):
+        trial, config = sampler.ask(study, SMALL, HW, None)
+        study.tell(trial, speed(config))
+
+
+def paid(tell: Callable[[optuna.Study, optuna.Trial], object], seed: int, trials: int = 60) -> int:
+    """How often a crash is paid for, where repeats are run again: the two fastest settings crash together."""
+    study = optuna.create_study(direction="maximize", sampler=sampler.tpe(seed))
+    crashes = 0
+    for _ in range(trials):
+        trial, config = sampler.ask(study, DOMAINS, HW, None)
+        if config.backend == "openvino" and config.knobs["allocator"] == "tcmalloc":
+            crashes += 1
+            tell(study, trial)
+        else:
+            study.tell(trial, speed(config))
+    return crashes
+
+
+def test_a_crashing_pair_is_learned() -> None:
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    seeds = range(6)
+    learned = [paid(sampler.tell_failure, seed) for seed in seeds]
+    ignored = [paid(lambda study, trial: study.tell(trial, state=TrialState.FAIL), seed) for seed in seeds]
+    assert sum(learned) < 12 * len(seeds)
+    assert sum(learned) < sum(ignored) / 1.5
+
+
+def test_asking_needs_no_framework_and_little_memory(tmp_path: Path) -> None:
+    """A whole study on disk, in a process of its own."""
+    code = """
+import pathlib, resource, sys
+from tests.study import coordinator
+coordinator.main(pathlib.Path(sys.argv[1]), "finish", 8)
+frameworks = {"torch", "openvino", "onnxruntime", "nncf", "pandas", "sklearn", "matplotlib", "scipy.stats"}
+print(sorted(frameworks & set(sys.modules)), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+"""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code, str(tmp_path / "s")],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    loaded, mib = done.stdout.rsplit(maxsplit=1)
+    assert loaded == "[]"
+    assert int(mib) < 200
+
+
+def test_a_space_of_one_backend_asks_no_backend() -> None:
+    study = optuna.create_study(direction="maximize", sampler=sampler.tpe(0))
+    trial, config = sampler.ask(study, Domains(batch_size=(1, 2), knobs={}, backends={"openvino": {}}), HW, None)
+    assert (config.backend, set(trial.params)) == ("openvino", {"batch_size"})

@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import optuna
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from autotune.study import suggest
+from autotune.types import Domains, Value
+from tests.study.fakes import DOMAINS, SMALL, machine, plain
+
+HW = machine()
+OPTIONS: dict[str, dict[str, tuple[Value, ...]]] = {
+    "torch_eager": {"memory_format": ("contiguous", "channels_last")},
+    "torch_compile": {"memory_format": ("contiguous", "channels_last"), "freezing": (False, True)},
+    "onnxruntime": {"precision": ("float32",)},
+    "openvino": {"precision": ("float32", "int8")},
+}
+
+
+@st.composite
+def domains(draw: st.DrawFn) -> Domains:
+    def some(values: tuple[Any, ...]) -> tuple[Any, ...]:
+        return tuple(draw(st.permutations(values))[: draw(st.integers(1, len(values)))])
+
+    backends = some(tuple(OPTIONS))
+    knobs: dict[str, tuple[Value, ...]] = {
+        "allocator": ("system", "tcmalloc"),
+        "layout": ("1x2", "2x1", "1x1"),
+        "huge_pages": (False, True),
+    }
+    named = draw(st.sets(st.sampled_from(sorted(knobs))))
+    return Domains(
+        batch_size=some((1, 2, 4)),
+        knobs={knob: some(knobs[knob]) for knob in sorted(named)},
+        backends={backend: {option: some(v) for option, v in OPTIONS[backend].items()} for backend in backends},
+    )
+
+
+@settings(deadline=None, max_examples=30)
+@given(domains(), st.randoms(use_true_random=False))
+def test_every_configuration_is_reached_by_its_parameters(found: Domains, rng: random.Random) -> None:
+    everything = list(suggest.unseen(found, HW, (), rng))
+    assert len({config.key for config in everything}) == len(everything) == suggest.count(found)
+    study = optuna.create_study()
+    for config in rng.sample(everything, min(5, len(everything))):
+        params = suggest.parameters(config, found, HW)
+        assert params is not None
+        study.enqueue_trial(params)
+        trial = study.ask()
+        assert suggest.suggest(trial, found, HW) == config
+        assert trial.params == params
+
+
+def test_parameters_are_named_as_documented_and_single_values_are_not_asked_for() -> None:
+    study = optuna.create_study()
+    study.enqueue_trial({"backend": "openvino"})
+    trial = study.ask()
+    config = suggest.suggest(trial, DOMAINS, HW)
+    assert config.backend == "openvino"
+    assert set(trial.params) == {"batch_size", "allocator", "layout", "backend", "openvino.precision"}
+    study.enqueue_trial({"backend": "onnxruntime"})
+    trial = study.ask()
+    assert suggest.suggest(trial, DOMAINS, HW).options == {"precision": "float32"}
+    assert set(trial.params) == {"batch_size", "allocator", "layout", "backend"}
+
+
+def test_a_space_of_one_point_asks_nothing() -> None:
+    found = Domains(batch_size=(4,), knobs={}, backends={"torch_eager": {}})
+    trial = optuna.create_study().ask()
+    assert suggest.suggest(trial, found, HW) == plain(HW, 4)
+    assert trial.params == {}
+    assert suggest.parameters(plain(HW, 4), found, HW) == {}
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        Domains(batch_size=(1,), knobs={}, backends={"openvino": {}}),
+        Domains(batch_size=(2, 4), knobs={}, backends={"torch_eager": {}}),
+        Domains(batch_size=(1,), knobs={"allocator": ("tcmalloc",)}, backends={"torch_eager": {}}),
+        Domains(batch_size=(1,), knobs={}, backends={"torch_eager": {"memory_format": ("channels_last",)}}),
+    ],
+)
+def test_a_baseline_outside_the_domains_has_no_parameters(found: Domains) -> None:
+    assert suggest.parameters(plain(HW), found, HW) is None
+
+
+def test_a_setting_that_is_not_named_must_have_its_default() -> None:
+    changed = next(suggest.unseen(DOMAINS, HW, {plain(HW).key}, random.Random(0)))
+    named = {"allocator", "layout"}
+    found = Domains(batch_size=(1, 2, 4, 8, 16), knobs={}, backends=DOMAINS.backends)
+    differs = any(changed.knobs[name] != plain(HW).knobs[name] for name in named)
+    assert (suggest.parameters(changed, found, HW) is None) == differs
+
+
+def test_unseen_leaves_out_what_was_seen_and_starts_anywhere() -> None:
+    everything = list(suggest.unseen(SMALL, HW, (), random.Random(0)))
+    left = everything[3]
+    seen = {config.key for config in everything} - {left.key}
+    assert list(suggest.unseen(SMALL, HW, seen, random.Random(1))) == [left]
+    assert list(suggest.unseen(SMALL, HW, seen | {left.key}, random.Random(1))) == []
+    first = {next(suggest.unseen(SMALL, HW, (), random.Random(seed))).key for seed in range(40)}
+    assert len(first) == suggest.count(SMALL) == 8

@@ -1,0 +1,249 @@
+from __future__ import annotations
+
+import itertools
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from autotune.protocol import Command, Finish, Finished, Measure, Measured, Reply
+from autotune.worker import loop
+from autotune.worker.channel import Channel
+
+MS = 1_000_000
+
+
+@st.composite
+def calls_and_windows(draw: st.DrawFn) -> tuple[list[int], list[int]]:
+    """Instants between which calls ran, and the edges of adjacent windows that hold all of them."""
+    durations = draw(st.lists(st.integers(1, 10**9), min_size=1, max_size=40))
+    ticks = list(itertools.accumulate(durations, initial=draw(st.integers(0, 10**12))))
+    inner = draw(st.lists(st.integers(ticks[0], ticks[-1]), max_size=8))
+    return ticks, sorted({ticks[0], *inner, ticks[-1]})
+
+
+# ------------------------------------------------------------------------------------------------------------ count
+
+
+@given(calls_and_windows())
+def test_adjacent_windows_count_every_call_once(given: tuple[list[int], list[int]]) -> None:
+    ticks, edges = given
+    counted = [loop.count(ticks, start, stop) for start, stop in itertools.pairwise(edges)]
+    assert sum(calls for calls, _ in counted) == pytest.approx(len(ticks) - 1)
+    latencies = [latency for _, latencies in counted for latency in latencies]
+    assert latencies == [end - begin for begin, end in itertools.pairwise(ticks)]
+
+
+@given(calls_and_windows(), st.integers(0, 10**12), st.integers(1, 10**9))
+def test_a_window_never_counts_more_than_ran(given: tuple[list[int], list[int]], start: int, length: int) -> None:
+    ticks, _ = given
+    calls, latencies = loop.count(ticks, start, start + length)
+    assert 0 <= calls <= len(ticks) - 1
+    # those that only ended inside count in part and have no latency; so may one that began inside
+    assert len(latencies) - 1 <= calls + 1e-9
+    assert calls <= len(latencies) + 1 + 1e-9
+
+
+@pytest.mark.parametrize(
+    ("ticks", "calls", "latencies"),
+    [
+        ([100, 150, 200], 2.0, [50, 50]),  # just inside
+        ([50, 150, 200], 1.5, [50]),  # the first began before
+        ([100, 150, 250], 1.5, [50, 100]),  # the last ended after
+        ([50, 150, 250], 1.0, [100]),
+        ([0, 400], 0.25, []),  # one call longer than the window
+        ([0, 50, 100], 0.0, []),  # all before
+        ([200, 300], 0.0, []),  # all after
+        ([150], 0.0, []),  # none at all
+        ([], 0.0, []),
+    ],
+)
+def test_calls_that_straddle_an_edge_count_in_part(ticks: list[int], calls: float, latencies: list[int]) -> None:
+    assert loop.count(ticks, 100, 200) == (calls, latencies)
+
+
+# ------------------------------------------------------------------------------------------------------------ split
+
+
+def rows(count: int) -> tuple[np.ndarray[Any, Any], ...]:
+    """Two inputs whose rows are numbered."""
+    return np.arange(count)[:, None] * np.ones((1, 3)), np.arange(count)
+
+
+@given(st.integers(1, 20), st.integers(1, 40))
+def test_batches_hold_the_samples_in_order(size: int, samples: int) -> None:
+    batches = loop.split(rows, size, samples)
+    assert all(len(array) == size for batch in batches for array in batch)
+    joined = np.concatenate([batch[1] for batch in batches])
+    np.testing.assert_array_equal(joined, np.arange(len(joined)))
+    assert samples <= len(joined) < samples + size
+
+
+def test_the_first_batch_is_that_of_its_size() -> None:
+    for mine, whole in zip(loop.split(rows, 4, 8)[0], rows(4), strict=True):
+        np.testing.assert_array_equal(mine, whole)
+        assert mine.flags.c_contiguous
+
+
+# ---------------------------------------------------------------------------------------------------------- measure
+
+
+class Sleeper:
+    """A session of calls of a known length."""
+
+    def __init__(self, call_s: float = 0.002) -> None:
+        self.call_s = call_s
+        self.calls = 0
+
+    def convert(self, arrays: tuple[np.ndarray[Any, Any], ...]) -> Any:
+        return arrays
+
+    def __call__(self, batch: Any) -> Any:
+        self.calls += 1
+        time.sleep(self.call_s)
+
+    def outputs(self, result: Any) -> tuple[np.ndarray[Any, Any], ...]:
+        raise AssertionError("not while measured")
+
+    def close(self) -> None: ...
+
+
+def window(lead_s: float, length_s: float) -> Measure:
+    start_ns = time.monotonic_ns() + int(lead_s * 1e9)
+    return Measure(start_ns=start_ns, stop_ns=start_ns + int(length_s * 1e9))
+
+
+def test_a_share_is_what_lies_in_the_window() -> None:
+    session = Sleeper()
+    share, latencies = loop.measure(session, None, 4, window(0.01, 0.1))
+    assert share.calls == len(latencies) < session.calls
+    assert share.items / 4 == pytest.approx(share.calls, abs=1)
+    # as many as fit at the pace that the calls themselves had
+    assert share.items / 4 == pytest.approx(0.1 * 1e9 / np.mean(latencies), rel=0.25)
+    assert min(latencies) >= 2 * MS
+
+
+def test_the_model_runs_before_the_window() -> None:
+    session = Sleeper()
+    share, _ = loop.measure(session, None, 1, window(0.05, 0.002))
+    assert session.calls >= share.calls + 5
+
+
+def test_a_worker_that_wakes_too_late_counts_nothing() -> None:
+    session = Sleeper()
+    share, latencies = loop.measure(session, None, 1, window(-1.0, 0.5))
+    assert (share, latencies, session.calls) == (Measured(items=0, calls=0, cpu_ns=0), [], 0)
+
+
+def test_a_call_longer_than_the_window_counts_in_part() -> None:
+    session = Sleeper(0.2)
+    share, latencies = loop.measure(session, None, 8, window(0.05, 0.05))
+    assert (session.calls, share.calls, latencies) == (1, 0, [])
+    assert 0.5 < share.items <= 8 * 0.25
+
+
+def test_time_asleep_is_no_processor_time() -> None:
+    share, _ = loop.measure(Sleeper(), None, 1, window(0.0, 0.1))
+    assert share.cpu_ns < 50 * MS
+
+
+def test_time_at_work_is_processor_time() -> None:
+    class Busy(Sleeper):
+        def __call__(self, batch: Any) -> Any:
+            end = time.process_time_ns() + 2 * MS
+            while time.process_time_ns() < end:
+                pass
+
+    share, latencies = loop.measure(Busy(), None, 1, window(0.1, 0.2))
+    # what was used before the window is not part of the share
+    assert share.cpu_ns == pytest.approx(share.items * 2 * MS, rel=0.3)
+    assert share.calls == len(latencies)
+
+
+# ------------------------------------------------------------------------------------------------------------ serve
+
+
+class Coordinator:
+    """The other ends of a channel's pipes."""
+
+    def __init__(self) -> None:
+        commands, self._commands = os.pipe()
+        replies, worker_replies = os.pipe()
+        self.channel = Channel(commands, worker_replies)
+        self._replies = os.fdopen(replies, "rb")
+
+    def send(self, *commands: Command) -> None:
+        for command in commands:
+            os.write(self._commands, msgspec.json.encode(command) + b"\n")
+        os.close(self._commands)
+
+    def replies(self) -> list[Reply]:
+        self.close_worker()
+        return [msgspec.json.decode(line, type=Reply) for line in self._replies]
+
+    def close_worker(self) -> None:
+        self.channel._replies.close()
+        self.channel._commands.close()
+
+    def close(self) -> None:
+        self.close_worker()
+        self._replies.close()
+
+
+@pytest.fixture
+def coordinator() -> Iterator[Coordinator]:
+    coordinator = Coordinator()
+    yield coordinator
+    coordinator.close()
+
+
+def test_serve_answers_blocks_and_saves_latencies(coordinator: Coordinator, tmp_path: Path) -> None:
+    late = Measure(start_ns=0, stop_ns=1)  # long past: a block without calls
+    coordinator.send(window(0, 0.03), late, Finish())
+    loop.serve(Sleeper(), None, 2, coordinator.channel, tmp_path / "latencies-0.npy")
+    first, second, last = coordinator.replies()
+    assert isinstance(first, Measured) and first.calls > 0
+    assert second == Measured(items=0, calls=0, cpu_ns=0)
+    assert isinstance(last, Finished) and last.peak_rss_bytes > 0
+    saved = np.load(tmp_path / "latencies-0.npy", allow_pickle=False)
+    assert saved.shape == (first.calls, 3)
+    assert set(saved[:, 0]) == {0}
+
+
+def test_serve_without_a_block_saves_no_rows(coordinator: Coordinator, tmp_path: Path) -> None:
+    coordinator.send(Finish())
+    loop.serve(Sleeper(), None, 2, coordinator.channel, tmp_path / "latencies-0.npy")
+    assert np.load(tmp_path / "latencies-0.npy", allow_pickle=False).shape == (0, 3)
+
+
+def test_serve_ends_when_the_coordinator_is_gone(coordinator: Coordinator, tmp_path: Path) -> None:
+    coordinator.send()
+    loop.serve(Sleeper(), None, 2, coordinator.channel, tmp_path / "latencies-0.npy")
+    assert coordinator.replies() == []
+    assert list(tmp_path.iterdir()) == []
+
+
+@given(st.lists(st.integers(1, 30), min_size=2, max_size=5))
+def test_outputs_of_all_batches_are_joined(sizes: list[int]) -> None:
+    assume(sum(sizes) < 60)
+
+    class Echo(Sleeper):
+        def __call__(self, batch: Any) -> Any:
+            return batch
+
+        def outputs(self, result: Any) -> tuple[np.ndarray[Any, Any], ...]:
+            return (result, result * 2)
+
+    edges = list(itertools.accumulate(sizes, initial=0))
+    batches = [np.arange(*edge) for edge in itertools.pairwise(edges)]
+    (same, double), first_call_s = loop._call_all(Echo(), batches)
+    np.testing.assert_array_equal(same, np.arange(edges[-1]))
+    np.testing.assert_array_equal(double, 2 * np.arange(edges[-1]))
+    assert first_call_s >= 0

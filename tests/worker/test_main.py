@@ -1,0 +1,204 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import psutil
+import pytest
+
+from autotune.launch.process import WorkerFailed, Workers
+from autotune.protocol import Finish, Finished, MeasureJob, Ready
+from autotune.results import Status
+from autotune.types import Placement
+from autotune.worker.prepare import REFERENCE
+from tests.conftest import Lab, ended
+
+
+@pytest.fixture
+def job(lab: Lab, tmp_path: Path) -> Callable[[str], MeasureJob]:
+    """A job for `faulty`, with reference outputs made by hand: no framework is needed."""
+    samples = np.tile(np.arange(4, dtype=np.float32), (lab.rules.verify_samples, 1))
+    np.savez(tmp_path / REFERENCE, output_0=samples)
+
+    def made(mode: str) -> MeasureJob:
+        return MeasureJob(
+            spec=lab.spec("faulty", {"mode": mode}),
+            hardware=lab.hardware,
+            rules=lab.rules,
+            placements=(Placement(cpus=(lab.hardware.allowed_cpus[-1],), threads=1),),
+            folder=str(tmp_path),
+            reference=str(tmp_path),
+        )
+
+    return made
+
+
+Made = Callable[[str], MeasureJob]
+
+
+def pid(workers: Workers) -> int:
+    return workers.workers[0].process.pid
+
+
+def wait_for(path: Path) -> str:
+    """The first line that a worker writes."""
+    for _ in range(1000):
+        if path.exists() and "\n" in (text := path.read_text()):
+            return text
+        time.sleep(0.02)
+    raise AssertionError(f"{path} stays empty")
+
+
+def environ(lab: Lab) -> dict[str, str]:
+    """With the thread variables that the layout knob asks for."""
+    return lab.environ | dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+
+
+def measuring(lab: Lab) -> Lab:
+    """A lab whose workers have the environment of `1x1`."""
+
+    class Measuring(Lab):
+        @property
+        def environ(self) -> dict[str, str]:
+            return environ(lab)
+
+    return Measuring(lab.package, lab.cache, lab.hardware, lab.rules)
+
+
+def failure(lab: Lab, job: MeasureJob, folder: Path) -> WorkerFailed:
+    with pytest.raises(WorkerFailed) as caught, measuring(lab).worker(job, folder) as workers:
+        workers.gather(30, "loading")
+    return caught.value
+
+
+def test_it_loads_answers_and_ends(lab: Lab, tmp_path: Path, job: Made) -> None:
+    with measuring(lab).worker(job("fine"), tmp_path) as workers:
+        (ready,) = workers.gather(30, "loading")
+        assert isinstance(ready, Ready)
+        assert ready.fidelity.max_abs_error == 0
+        assert ready.versions["numpy"] == np.__version__
+        assert ready.first_call_s >= 0.001
+        workers.send(Finish())
+        (finished,) = workers.gather(30, "finishing")
+        assert isinstance(finished, Finished)
+        assert finished.peak_rss_bytes > 10_000_000
+        assert workers.workers[0].process.wait(10) == 0
+    assert "exit handler" not in (tmp_path / "stdout.log").read_text()
+
+
+def test_it_is_pinned_with_all_its_threads(lab: Lab, tmp_path: Path, job: Made) -> None:
+    with measuring(lab).worker(job("fine"), tmp_path) as workers:
+        workers.gather(30, "loading")
+        for thread in os.listdir(f"/proc/{pid(workers)}/task"):
+            assert os.sched_getaffinity(int(thread)) == {lab.hardware.allowed_cpus[-1]}
+
+
+def test_it_dies_before_its_coordinator_for_want_of_memory(lab: Lab, tmp_path: Path, job: Made) -> None:
+    own = int(Path("/proc/self/oom_score_adj").read_text())
+    with measuring(lab).worker(job("fine"), tmp_path) as workers:
+        workers.gather(30, "loading")
+        assert int(Path(f"/proc/{pid(workers)}/oom_score_adj").read_text()) == max(500, own)
+
+
+def test_a_higher_oom_score_is_kept(lab: Lab, tmp_path: Path, job: Made) -> None:
+    # as in a Kubernetes pod without guarantees, where no process may lower it
+    (tmp_path / "job.json").write_bytes(msgspec.json.encode(job("hang")))
+    script = """
+import os, sys
+open("/proc/self/oom_score_adj", "w").write("900")
+own = [str(os.open("/dev/null", os.O_RDWR)) for _ in range(2)]
+for handle in own:
+    os.set_inheritable(int(handle), True)
+os.execv(sys.executable, [sys.executable, "-m", "autotune.worker", sys.argv[1], "0", *own, sys.argv[2]])
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", script, tmp_path / "job.json", str(os.getpid())],
+        env=environ(lab),
+        stdout=(tmp_path / "out").open("w"),
+        start_new_session=True,
+    ) as worker:
+        wait_for(tmp_path / "out")
+        assert Path(f"/proc/{worker.pid}/oom_score_adj").read_text() == "900\n"
+        os.killpg(worker.pid, signal.SIGKILL)
+
+
+def test_it_ends_when_its_coordinator_closes_the_pipe(lab: Lab, tmp_path: Path, job: Made) -> None:
+    with measuring(lab).worker(job("fine"), tmp_path) as workers:
+        workers.gather(30, "loading")
+        (worker,) = workers.workers
+        os.dup2(os.open("/dev/null", os.O_WRONLY | os.O_CLOEXEC), worker.commands)
+        assert worker.process.wait(10) == 0
+
+
+def test_it_refuses_another_parent(lab: Lab, tmp_path: Path, job: Made) -> None:
+    (tmp_path / "job.json").write_bytes(msgspec.json.encode(job("exit")))
+    argv = [sys.executable, "-m", "autotune.worker", tmp_path / "job.json", "0", "0", "1"]
+    done = subprocess.run(
+        [*argv, str(os.getpid() + 1)], env=environ(lab), capture_output=True, check=False, stdin=subprocess.DEVNULL
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (1, b"", b"")
+    mine = subprocess.run(
+        [*argv, str(os.getpid())], env=environ(lab), capture_output=True, check=False, stdin=subprocess.DEVNULL
+    )
+    assert (mine.returncode, mine.stderr) == (3, b"about to exit\n")
+
+
+def test_it_dies_with_its_parent_even_in_the_middle_of_a_call(lab: Lab, tmp_path: Path, job: Made) -> None:
+    (tmp_path / "job.json").write_bytes(msgspec.json.encode(job("hang")))
+    script = """
+import os, subprocess, sys, time
+own = [os.open("/dev/null", os.O_RDWR) for _ in range(2)]
+worker = subprocess.Popen(
+    [sys.executable, "-m", "autotune.worker", sys.argv[1], "0", *map(str, own), str(os.getpid())], pass_fds=own
+)
+print("worker", worker.pid, flush=True)
+time.sleep(60)
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", script, tmp_path / "job.json"], env=environ(lab), stdout=(tmp_path / "out").open("w")
+    ) as coordinator:
+        while "grandchild" not in (text := wait_for(tmp_path / "out")):
+            time.sleep(0.02)
+        (worker, grandchild) = (int(line.split()[1]) for line in text.splitlines())
+        assert psutil.pid_exists(worker)
+        coordinator.kill()
+    assert ended(worker)
+    psutil.Process(grandchild).kill()
+
+
+@pytest.mark.parametrize(
+    ("mode", "status", "message"),
+    [
+        ("error", Status.CRASHED, "ValueError: this model cannot be loaded"),
+        ("memory_error", Status.OUT_OF_MEMORY, "MemoryError"),
+        ("nan", Status.WRONG_OUTPUT, "output 0 has 4 values that are NaN or Inf"),
+        ("ignored", Status.NOT_APPLIED, "faulty: the setting was ignored"),
+    ],
+)
+def test_a_failure_has_its_status(
+    lab: Lab, tmp_path: Path, job: Made, mode: str, status: Status, message: str
+) -> None:
+    error = failure(lab, job(mode), tmp_path)
+    assert (error.status, str(error)) == (status, message)
+
+
+def test_a_layout_that_is_not_in_effect_is_found_out(lab: Lab, tmp_path: Path, job: Made) -> None:
+    # the environment says nothing of threads
+    with (
+        pytest.raises(WorkerFailed, match="layout: OMP_NUM_THREADS is not set, and 1x1 needs 1") as caught,
+        lab.worker(job("fine"), tmp_path) as workers,
+    ):
+        workers.gather(30, "loading")
+    assert caught.value.status is Status.NOT_APPLIED
+
+
+def test_a_job_that_cannot_be_read_is_a_crash(lab: Lab, tmp_path: Path, job: Made) -> None:
+    asked = msgspec.structs.replace(job("fine"), placements=())
+    assert failure(lab, asked, tmp_path).status is Status.CRASHED
