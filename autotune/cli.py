@@ -5,6 +5,7 @@ Imports stay inside the functions, so that `--help` answers at once.
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
 from autotune import __version__
 from autotune.errors import AutotuneError, UnsupportedSystem
@@ -19,19 +21,34 @@ from autotune.errors import AutotuneError, UnsupportedSystem
 if TYPE_CHECKING:
     from rich.console import Console
 
-app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=False)
-
-Studies = Annotated[Path, typer.Option("--studies", help="The folder of study folders.", metavar="DIR")]
-STUDIES = Path("studies")
+NOT_A_BUG = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG)
+"""What the system may refuse at any place."""
 
 
 class Terminated(KeyboardInterrupt):
     """SIGTERM, which ends a study as cleanly as Ctrl-C."""
 
 
+class Commands(TyperGroup):
+    """Commands that end with the signal's own status, wherever it meets them; before, the signal simply kills."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; 130 after Ctrl-C, 143 after SIGTERM."""
+        signal.signal(signal.SIGTERM, _terminate)
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as interrupt:
+            raise typer.Exit(143 if isinstance(interrupt, Terminated) else 130) from None
+
+
+app = typer.Typer(cls=Commands, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+Studies = Annotated[Path, typer.Option("--studies", help="The folder of study folders.", metavar="DIR")]
+STUDIES = Path("studies")
+
+
 def main() -> NoReturn:
     """Run a command and exit: 0 done, 1 a user's mistake, 2 usage, 3 a bug, 130 or 143 interrupted."""
-    signal.signal(signal.SIGTERM, _terminate)
     try:
         if not sys.platform.startswith("linux"):
             raise UnsupportedSystem(f"autotune needs Linux (pinning, /proc, LD_PRELOAD); this is {sys.platform}")
@@ -42,7 +59,10 @@ def main() -> NoReturn:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         sys.exit(1)
-    except Exception:
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in NOT_A_BUG:
+            _say_error(f"{error.strerror}: {error.filename or 'writing the output'}")
+            sys.exit(1)
         _say_error(f"a bug in autotune; please report it with the log {_save_traceback()}")
         sys.exit(3)
     sys.exit(0)
@@ -53,11 +73,11 @@ def tune(
     context: typer.Context,
     space: Annotated[str | None, typer.Option(help="A space file, or the name of a shipped one.")] = None,
     trials: Annotated[int | None, typer.Option(min=1, help="Stop after so many trials.")] = None,
-    minutes: Annotated[float | None, typer.Option(min=0.1, help="Stop after so many minutes.")] = None,
+    minutes: Annotated[float | None, typer.Option(min=0.1, max=1_000_000, help="Stop after so many minutes.")] = None,
     name: Annotated[str | None, typer.Option(help="The study's name; by default SPACE@INSTANCE-TYPE.")] = None,
     studies: Studies = STUDIES,
     storage: Annotated[str | None, typer.Option(help="An Optuna storage URL instead of the study's own.")] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Seed of sampler, weights and inputs.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, max=2**32 - 1, help="Seed of sampler, weights and inputs.")] = None,
     instance_type: Annotated[str | None, typer.Option(help="This machine's type, where it cannot be read.")] = None,
     version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
 ) -> None:
@@ -76,20 +96,17 @@ def tune(
         raise typer.Exit(2)
     from autotune import tuning
 
-    try:
-        measured = tuning.tune(
-            _console(),
-            space,
-            trials=trials,
-            minutes=minutes,
-            name=name,
-            studies=studies,
-            storage=storage,
-            seed=seed,
-            instance_type=instance_type,
-        )
-    except KeyboardInterrupt as interrupt:
-        raise typer.Exit(143 if isinstance(interrupt, Terminated) else 130) from None
+    measured = tuning.tune(
+        _console(),
+        space,
+        trials=trials,
+        minutes=minutes,
+        name=name,
+        studies=studies,
+        storage=storage,
+        seed=seed,
+        instance_type=instance_type,
+    )
     if not measured:
         raise typer.Exit(4)
 
@@ -153,7 +170,8 @@ def cache(clear: Annotated[bool, typer.Option("--clear", help="Remove everything
 def _console() -> Console:
     from rich.console import Console
 
-    return Console(highlight=False)
+    # Names and reasons may hold brackets and colons, which are meant as they are.
+    return Console(highlight=False, markup=False, emoji=False)
 
 
 def _say_error(message: str) -> None:

@@ -15,7 +15,7 @@ from rich.text import Text
 from autotune import stats
 from autotune.report import words
 from autotune.results import Block, TrialResult
-from autotune.study import ranking
+from autotune.study import driver, ranking
 from autotune.types import Budget, Config, MeasureRules, TrialSpec
 
 CONFIDENCE = MeasureRules().confidence
@@ -53,7 +53,7 @@ class Display:
 
     def note(self, text: str) -> None:
         """A line of its own."""
-        self.console.print(Text(text, style="yellow"))
+        self.console.print(Text(text, style="yellow"), soft_wrap=True)
 
     def started(self, spec: TrialSpec) -> None:
         """Show the configuration that begins."""
@@ -64,7 +64,7 @@ class Display:
         if self.live:
             self._show(Text(f"preparing {what}", style="cyan"))
         else:
-            self.console.print(f"         preparing {what}", highlight=False)
+            self.console.print(Text(f"         preparing {what}"), soft_wrap=True)
 
     def measured(self, spec: TrialSpec, blocks: tuple[Block, ...]) -> None:
         """Show the rate so far."""
@@ -73,13 +73,13 @@ class Display:
 
     def ended(self, result: TrialResult) -> None:
         """Print the trial's line."""
-        before = ranking.incumbent(self.results)
+        before, position = ranking.incumbent(self.results), self._position()
         self.results.append(result)
         base = ranking.baseline(self.results, self.baseline)
         after = ranking.incumbent(self.results)
         style = "bold green" if after != before else "red" if not result.blocks else ""
         text = Text.assemble(
-            (self._position(len(self.results)), "dim"),
+            (position, "dim"),
             f"  {words.configuration(result.spec.config)}  ",
             (words.outcome(result), style),
             f"  {words.speedup(result, base)}" if result.blocks else f"  {result.error} (trial {result.spec.id})",
@@ -88,12 +88,14 @@ class Display:
 
     def _doing(self, spec: TrialSpec, what: str) -> Text:
         return Text.assemble(
-            (self._position(len(self.results) + 1), "dim"),
+            (self._position(), "dim"),
             f"  {words.configuration(spec.config)}  ",
             (what, "cyan"),
         )
 
-    def _position(self, number: int) -> str:
+    def _position(self) -> str:
+        """The running trial's place in the budget; a baseline that failed is measured again in the same place."""
+        number = len(driver.distinct(self.results, self.baseline)) + 1
         total = "" if self.budget.trials is None else f"/{self.budget.trials}"
         return f"{number:>4}{total}"
 

@@ -73,7 +73,8 @@ def show(console: Console, study: str, studies: Path) -> None:
     folder = find_study(study, studies)
     space, results = store.space(folder), table.counted(store.results(folder))
     # Wider than a narrow terminal rather than with columns squeezed: only the last one then wraps.
-    Console(highlight=False, width=max(console.width, WIDTH)).print(table.trials(folder, results, space.baseline))
+    wide = Console(file=console.file, highlight=False, markup=False, emoji=False, width=max(console.width, WIDTH))
+    wide.print(table.trials(folder, results, space.baseline))
     console.print()
     _say(console, table.summary(results, space.baseline))
     if (folder / "best.json").exists():

@@ -116,7 +116,6 @@ class Lab:
         assert done.returncode == 0, done.stderr.decode()
         return msgspec.json.decode(done.stdout, type=Told)
 
-
     @contextlib.contextmanager
     def worker(self, job: Job, folder: Path) -> Iterator[Workers]:
         """The real worker program on a job, driven by this very process."""

@@ -48,8 +48,10 @@ class Maker:
             raise self.fail
 
 
-def config(backend: str = "onnxruntime", batch_size: int = 1, knobs: dict[str, Value] = {}, **options: Value) -> Config:
-    return space.configure(HW, batch_size=batch_size, backend=backend, options=options, knobs=knobs)
+def config(
+    backend: str = "onnxruntime", batch_size: int = 1, knobs: dict[str, Value] | None = None, **options: Value
+) -> Config:
+    return space.configure(HW, batch_size=batch_size, backend=backend, options=options, knobs=knobs or {})
 
 
 def ensure(
@@ -84,7 +86,9 @@ def test_made_once_and_then_cached(tmp_path: Path) -> None:
 def test_nothing_is_left_but_the_artifact(tmp_path: Path) -> None:
     made = ensure(tmp_path, Maker())
     key = made.ref.key
-    assert listing(tmp_path / "artifacts") == [f"{key}/{name}" for name in ("manifest.json", "model.bin", "parts/weights")]
+    assert listing(tmp_path / "artifacts") == [
+        f"{key}/{name}" for name in ("manifest.json", "model.bin", "parts/weights")
+    ]
     assert listing(tmp_path / "failures") == listing(tmp_path / "making") == []
 
 
@@ -268,9 +272,7 @@ def test_a_failure_is_remembered_with_its_log(tmp_path: Path) -> None:
     with pytest.raises(PreparationFailed) as again:
         ensure(tmp_path, run)
     assert len(run.jobs) == 1
-    assert str(again.value) == (
-        "no such operator: frobnicate (remembered; `python -m autotune cache --clear` forgets)"
-    )
+    assert str(again.value) == ("no such operator: frobnicate (remembered; `python -m autotune cache --clear` forgets)")
     assert again.value.log == "Traceback:\n  the whole story\n"
     assert listing(tmp_path / "artifacts") == listing(tmp_path / "making") == []
 

@@ -183,5 +183,5 @@ def test_clearly_slower(values: list[float], incumbent: float | None, slower: bo
 
 
 @pytest.mark.parametrize(("rate", "incumbent", "hopeless"), [(1, None, False), (33, 100, True), (34, 100, False)])
-def test_hopeless_call(rate: float, incumbent: float | None, hopeless: bool) -> None:
-    assert stats.hopeless_call(rate, incumbent, RULES) is hopeless
+def test_hopeless(rate: float, incumbent: float | None, hopeless: bool) -> None:
+    assert stats.hopeless(rate, incumbent, RULES) is hopeless

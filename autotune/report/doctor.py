@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterator, Sequence
 from typing import Literal, get_args, get_origin
 
 import msgspec
@@ -69,14 +70,22 @@ def machine(hw: Hardware) -> list[str]:
     nodes = len({cpu.node for cpu in hw.cpus})
     sockets = len({cpu.socket for cpu in hw.cpus})
     cores = len({cpu.core for cpu in hw.cpus})
+    software = [f"glibc {hw.glibc or '?'}", *(f"{name} {version}" for name, version in sorted(hw.packages.items()))]
     return [
         f"machine    {hw.instance_type} ({hw.fingerprint})",
         f"cpu        {hw.cpu_model}: {sockets} socket(s), {cores} cores, {len(hw.cpus)} threads, {nodes} NUMA node(s)",
-        f"usable     {len(hw.cores)} cores of CPUs {', '.join(map(str, hw.allowed_cpus))}{quota}",
+        f"usable     {len(hw.cores)} cores of CPUs {_ranges(hw.allowed_cpus)}{quota}",
         f"isa        {', '.join(hw.isa) or 'nothing special'}",
         f"memory     {hw.usable_memory_bytes / 2**30:.1f} GiB, transparent huge pages: {hw.huge_page_mode or 'none'}",
-        f"software   glibc {hw.glibc or '?'}, " + ", ".join(f"{name} {v}" for name, v in sorted(hw.packages.items())),
+        f"software   {', '.join(software)}",
     ]
+
+
+def _ranges(numbers: Sequence[int]) -> str:
+    """`0-3, 8`."""
+    runs = itertools.groupby(enumerate(sorted(numbers)), key=lambda pair: pair[1] - pair[0])
+    found = [[number for _, number in run] for _, run in runs]
+    return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in found)
 
 
 def _text(value: Value) -> str:

@@ -29,7 +29,7 @@ def trials(folder: Path, results: Sequence[TrialResult], baseline: Config) -> Re
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("trial", "rate", "vs baseline", "p50 ms", "memory", "set-up"):
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("configuration", no_wrap=True)
+    table.add_column("configuration", overflow="fold")
     for result in measured:
         table.add_row(*_row(folder, result, base), style=None if result.status is Status.OK else "dim")
     failed = [r for r in results if not r.blocks]

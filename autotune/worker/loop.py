@@ -82,7 +82,7 @@ def serve(session: Session, batch: Any, size: int, channel: Channel, latencies: 
 def measure(session: Session, batch: Any, size: int, command: Measure) -> tuple[Measured, list[int]]:
     """Call from now until the stop; the share is what lies between start and stop, edge calls in part.
 
-    Also the latencies (ns) of the calls that began in between.
+    Also the latencies (ns) of the calls whose middle lies in between.
     """
     ticks = [clock()]
     cpu_begin = time.process_time_ns()
@@ -97,13 +97,16 @@ def measure(session: Session, batch: Any, size: int, command: Measure) -> tuple[
 
 
 def count(ticks: Sequence[int], start_ns: int, stop_ns: int) -> tuple[float, list[int]]:
-    """Calls between two instants, given the instants between which calls ran; those that straddle count in part."""
+    """Calls between two instants, given the instants between which calls ran; those that straddle count in part.
+
+    A latency belongs to the window that holds the middle of its call: one long call fills a window it began before.
+    """
     calls = 0.0
     latencies_ns = []
     for begin, end in itertools.pairwise(ticks):
         inside = min(end, stop_ns) - max(begin, start_ns)
         if inside > 0 and end > begin:
             calls += inside / (end - begin)
-        if start_ns <= begin < stop_ns:
+        if start_ns <= (begin + end) // 2 < stop_ns:
             latencies_ns.append(end - begin)
     return calls, latencies_ns

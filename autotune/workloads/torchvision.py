@@ -28,10 +28,13 @@ def unavailable(options: Options, hw: Hardware) -> str | None:
 
 
 def cache_key(name: str, options: Options) -> tuple[Any, ...]:
-    """The digest of the weights file, so that other content is another model."""
+    """The digest of the weights file, so that other content is another model; ModelError if it cannot be read."""
     if options.weights is None:
         return ()
-    state = Path(options.weights).stat()
+    try:
+        state = Path(options.weights).stat()
+    except OSError as error:
+        raise ModelError(f"the weights {options.weights} cannot be read: {error.strerror}") from error
     return (_file_digest(options.weights, state.st_mtime_ns, state.st_size),)
 
 

@@ -12,7 +12,13 @@ from autotune.types import Config, LaunchPlan, Value
 from tests.study import fakes
 
 MACHINE = fakes.machine(cores=4)
-ENVIRON = {"PATH": "/usr/bin", "HOME": "/root", "LD_PRELOAD": "/other.so", "PYTHONPATH": "/elsewhere", "OMP_NUM_THREADS": "9"}
+ENVIRON = {
+    "PATH": "/usr/bin",
+    "HOME": "/root",
+    "LD_PRELOAD": "/other.so",
+    "PYTHONPATH": "/elsewhere",
+    "OMP_NUM_THREADS": "9",
+}
 CACHE = Path("/home/me/cache")
 
 

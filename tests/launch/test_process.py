@@ -153,7 +153,10 @@ def test_a_failure_that_the_worker_tells(tmp_path: Path) -> None:
 def test_a_crash_names_its_signal_and_last_words(tmp_path: Path) -> None:
     error = failure(
         tmp_path,
-        'print("first\\nfree(): invalid pointer\\n", file=sys.stderr, flush=True); os.kill(os.getpid(), signal.SIGSEGV)',
+        """
+sys.stderr.write("first\\nfree(): invalid pointer\\n\\n")
+os.kill(os.getpid(), signal.SIGSEGV)
+""",
     )
     assert (error.status, str(error)) == (Status.CRASHED, "a worker was killed by SIGSEGV: free(): invalid pointer")
 
@@ -305,7 +308,9 @@ def test_reap_kills_what_a_killed_coordinator_left(tmp_path: Path) -> None:
 
 def test_reap_spares_a_process_that_got_the_same_number(tmp_path: Path) -> None:
     record = tmp_path / "processes.json"
-    with subprocess.Popen([sys.executable, "-IS", "-c", "import time; time.sleep(60)"], start_new_session=True) as other:
+    with subprocess.Popen(
+        [sys.executable, "-IS", "-c", "import time; time.sleep(60)"], start_new_session=True
+    ) as other:
         started = psutil.Process(other.pid).create_time()
         record.write_bytes(msgspec.json.encode([Started(pid=other.pid, started=started - 100)]))
         assert process.reap(record) == 0

@@ -110,13 +110,13 @@ def test_latencies_agree_with_the_blocks(squeezenet: Squeezenet) -> None:
     blocks = [*result.warmup, *result.blocks]
     assert rows.shape[1] == 4
     assert set(rows[:, 0]) == {0}
-    assert set(rows[:, 1]) == set(range(len(blocks)))
+    assert set(rows[:, 1]) == {number for number, block in enumerate(blocks) if block.calls}
     for number, block in enumerate(blocks):
         own = rows[rows[:, 1] == number]
         assert own[:, 3].sum() == block.calls
-        # at most one call more began before the block, and one ended after it
+        # the calls at both edges count in part
         assert abs(block.items / result.spec.config.workload.batch_size - block.calls) <= 1
-        assert own[:, 2].min() > 0
+        assert (own[:, 2] > 0).all()
 
 
 def test_a_folder_holds_nothing_temporary(squeezenet: Squeezenet) -> None:
@@ -281,11 +281,11 @@ FAULTS = {
         "RuntimeError: DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 TB",
     ),
     "oom": (Status.OUT_OF_MEMORY, "the workers use 0.3 GiB; allowed are 0.3 GiB"),
-    "hang": (Status.TIMEOUT, "no answer within 3 s while loading the model"),
+    "hang": (Status.TIMEOUT, "no answer within 2 s while loading the model"),
     "hang_later": (Status.TIMEOUT, "no answer within 1 s while measuring a block"),
     "nan": (Status.WRONG_OUTPUT, "output 0 has 4 values that are NaN or Inf"),
     "shape": (Status.WRONG_OUTPUT, "output 0 has shape (8, 3), the reference (8, 4)"),
-    "outputs": (Status.WRONG_OUTPUT, "the model gives 2 outputs, the reference 1"),
+    "outputs": (Status.WRONG_OUTPUT, "2 outputs; the reference has 1"),
     "ignored": (Status.NOT_APPLIED, "faulty: the setting was ignored"),
 }
 
@@ -296,11 +296,9 @@ class Faults:
     def __init__(self, lab: Lab, root: Path) -> None:
         self.root = root
         limit = rules(memory_fraction=0.3 * 2**30 / lab.hardware.usable_memory_bytes)
-        limits = {"oom": limit, "hang": rules(setup_timeout_s=2.5), "hang_later": rules(block_timeout_s=1.0)}
+        limits = {"oom": limit, "hang": rules(setup_timeout_s=2.0), "hang_later": rules(block_timeout_s=1.0)}
         self.specs = {mode: lab.spec("faulty", {"mode": mode}, trial=i) for i, mode in enumerate([*FAULTS, "fine"])}
-        self.told: Told = lab.run(
-            root, [(spec, limits.get(mode, rules()), None) for mode, spec in self.specs.items()]
-        )
+        self.told: Told = lab.run(root, [(spec, limits.get(mode, rules()), None) for mode, spec in self.specs.items()])
 
     def result(self, mode: str) -> TrialResult:
         return self.told.results[list(self.specs).index(mode)]

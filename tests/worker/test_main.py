@@ -47,13 +47,13 @@ def pid(workers: Workers) -> int:
     return workers.workers[0].process.pid
 
 
-def wait_for(path: Path) -> str:
-    """The first line that a worker writes."""
+def wait_for(path: Path, lines: int) -> list[str]:
+    """What a worker writes, once it is so many lines."""
     for _ in range(1000):
-        if path.exists() and "\n" in (text := path.read_text()):
-            return text
+        if (text := path.read_text()).count("\n") >= lines:
+            return text.splitlines()
         time.sleep(0.02)
-    raise AssertionError(f"{path} stays empty")
+    raise AssertionError(f"{path} has not {lines} lines but {text!r}")
 
 
 def environ(lab: Lab) -> dict[str, str]:
@@ -118,13 +118,17 @@ for handle in own:
     os.set_inheritable(int(handle), True)
 os.execv(sys.executable, [sys.executable, "-m", "autotune.worker", sys.argv[1], "0", *own, sys.argv[2]])
 """
-    with subprocess.Popen(
-        [sys.executable, "-c", script, tmp_path / "job.json", str(os.getpid())],
-        env=environ(lab),
-        stdout=(tmp_path / "out").open("w"),
-        start_new_session=True,
-    ) as worker:
-        wait_for(tmp_path / "out")
+    with (
+        (tmp_path / "out").open("w") as out,
+        subprocess.Popen(
+            [sys.executable, "-c", script, tmp_path / "job.json", str(os.getpid())],
+            env=environ(lab),
+            cwd=lab.package,
+            stdout=out,
+            start_new_session=True,
+        ) as worker,
+    ):
+        wait_for(tmp_path / "out", 1)
         assert Path(f"/proc/{worker.pid}/oom_score_adj").read_text() == "900\n"
         os.killpg(worker.pid, signal.SIGKILL)
 
@@ -133,21 +137,25 @@ def test_it_ends_when_its_coordinator_closes_the_pipe(lab: Lab, tmp_path: Path, 
     with measuring(lab).worker(job("fine"), tmp_path) as workers:
         workers.gather(30, "loading")
         (worker,) = workers.workers
-        os.dup2(os.open("/dev/null", os.O_WRONLY | os.O_CLOEXEC), worker.commands)
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), worker.commands, inheritable=False)  # which closes what it was
         assert worker.process.wait(10) == 0
 
 
 def test_it_refuses_another_parent(lab: Lab, tmp_path: Path, job: Made) -> None:
     (tmp_path / "job.json").write_bytes(msgspec.json.encode(job("exit")))
-    argv = [sys.executable, "-m", "autotune.worker", tmp_path / "job.json", "0", "0", "1"]
-    done = subprocess.run(
-        [*argv, str(os.getpid() + 1)], env=environ(lab), capture_output=True, check=False, stdin=subprocess.DEVNULL
-    )
-    assert (done.returncode, done.stdout, done.stderr) == (1, b"", b"")
-    mine = subprocess.run(
-        [*argv, str(os.getpid())], env=environ(lab), capture_output=True, check=False, stdin=subprocess.DEVNULL
-    )
-    assert (mine.returncode, mine.stderr) == (3, b"about to exit\n")
+    found = []
+    for parent in (os.getpid() + 1, os.getpid()):
+        done = subprocess.run(
+            [sys.executable, "-m", "autotune.worker", tmp_path / "job.json", "0", "0", "1", str(parent)],
+            env=environ(lab),
+            cwd=lab.package,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+        )
+        found.append((done.returncode, done.stderr))
+    assert found == [(1, b""), (3, b"about to exit\n")]
 
 
 def test_it_dies_with_its_parent_even_in_the_middle_of_a_call(lab: Lab, tmp_path: Path, job: Made) -> None:
@@ -161,12 +169,13 @@ worker = subprocess.Popen(
 print("worker", worker.pid, flush=True)
 time.sleep(60)
 """
-    with subprocess.Popen(
-        [sys.executable, "-c", script, tmp_path / "job.json"], env=environ(lab), stdout=(tmp_path / "out").open("w")
-    ) as coordinator:
-        while "grandchild" not in (text := wait_for(tmp_path / "out")):
-            time.sleep(0.02)
-        (worker, grandchild) = (int(line.split()[1]) for line in text.splitlines())
+    with (
+        (tmp_path / "out").open("w") as out,
+        subprocess.Popen(
+            [sys.executable, "-c", script, tmp_path / "job.json"], env=environ(lab), cwd=lab.package, stdout=out
+        ) as coordinator,
+    ):
+        worker, grandchild = (int(line.split()[1]) for line in wait_for(tmp_path / "out", 2))
         assert psutil.pid_exists(worker)
         coordinator.kill()
     assert ended(worker)
@@ -182,9 +191,7 @@ time.sleep(60)
         ("ignored", Status.NOT_APPLIED, "faulty: the setting was ignored"),
     ],
 )
-def test_a_failure_has_its_status(
-    lab: Lab, tmp_path: Path, job: Made, mode: str, status: Status, message: str
-) -> None:
+def test_a_failure_has_its_status(lab: Lab, tmp_path: Path, job: Made, mode: str, status: Status, message: str) -> None:
     error = failure(lab, job(mode), tmp_path)
     assert (error.status, str(error)) == (status, message)
 

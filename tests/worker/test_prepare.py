@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from autotune.launch.process import WorkerFailed
-from autotune.protocol import PrepareJob, Prepared
+from autotune.protocol import Prepared, PrepareJob
 from autotune.results import Status
 from autotune.types import Config, Value, WorkloadSpec
 from autotune.worker.prepare import REFERENCE

@@ -1,5 +1,7 @@
 """A backend that fails in every way that a runtime can; it imports no framework."""
 
+# ruff: noqa: T201 - what it prints ends up in the logs that tests read
+
 from __future__ import annotations
 
 import atexit

@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from autotune.report import export
+from autotune.results import ArtifactRef, Best, Fidelity, Status, TrialResult
+from autotune.types import Placement
+from tests.report.made import HW, PLAIN, config, keep_latencies, result
+from tests.study.fakes import SMALL, resolved
+
+SPACE = resolved(HW, SMALL)
+FAST = config("onnxruntime", 8, allocator="tcmalloc", layout="2x1", huge_pages=True)
+BASE = result(0, rates=(10, 11, 9))
+DOCUMENTATION = Path(__file__).parents[2] / "docs" / "results.md"
+
+
+def winner(**fields: Any) -> TrialResult:
+    return result(
+        7,
+        FAST,
+        rates=(40, 44, 36),
+        peak_rss_bytes=123,
+        setup_s=1.5,
+        fidelity=Fidelity(judged=True, samples=8, cosine_similarity=0.99, centred_error=0.1, max_abs_error=2.0),
+        artifact=ArtifactRef(key="k", sha256="s", bytes=9, prepare_s=0.0),
+        versions={"onnxruntime": "1.0"},
+        **fields,
+    )
+
+
+def found(folder: Path, *results: TrialResult) -> Best:
+    best = export.best(folder, SPACE, HW, results)
+    assert best is not None
+    return best
+
+
+def test_best_json_reads_back_as_what_was_written(tmp_path: Path) -> None:
+    fast = winner()
+    keep_latencies(tmp_path, fast, [(0, 0, 5_000_000, 3)])
+    best = found(tmp_path, BASE, fast)
+    export.write(tmp_path / "best.json", best)
+    assert msgspec.json.decode((tmp_path / "best.json").read_bytes(), type=Best) == best
+    assert (best.study, best.trial, best.config, best.hardware) == (tmp_path.name, 7, FAST, HW)
+    assert (best.fidelity, best.versions, best.artifact) == (fast.fidelity, fast.versions, fast.artifact)
+    assert best.workload == SPACE.workload
+
+
+def test_it_holds_what_starting_it_again_needs(tmp_path: Path) -> None:
+    best = found(tmp_path, BASE, winner())
+    assert best.preload == (HW.libraries["tcmalloc"],)
+    assert best.environment["OMP_NUM_THREADS"] == "1"
+    assert best.environment["THP_MEM_ALLOC_ENABLE"] == "1"
+    assert [(place.cpus, place.threads) for place in best.layout] == [((0,), 1), ((1,), 1)]
+    assert all(isinstance(place, Placement) for place in best.layout)
+
+
+def test_the_figures_are_the_winners_own(tmp_path: Path) -> None:
+    fast = winner()
+    keep_latencies(tmp_path, fast, [(0, 0, 5_000_000, 3)])
+    measured = found(tmp_path, BASE, fast).measured
+    low, high = measured.speedup.low, measured.speedup.high
+    assert measured.throughput.estimate == pytest.approx((40 * 44 * 36) ** (1 / 3))
+    assert measured.speedup.estimate == pytest.approx(4)
+    assert low is not None and high is not None and 2 < low < 4 < high < 8
+    assert measured.cpu_s_per_sample == pytest.approx(3 / 120)
+    assert (measured.latency_p50_ms, measured.peak_rss_bytes, measured.setup_s) == (5.0, 123, 1.5)
+
+
+def leaves(value: object) -> Iterator[object]:
+    if isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from leaves(inner)
+    else:
+        yield value
+
+
+def test_best_json_is_data_as_documented(tmp_path: Path) -> None:
+    export.write(tmp_path / "best.json", found(tmp_path, BASE, winner()))
+    plain = json.loads((tmp_path / "best.json").read_text())
+    assert all(leaf is None or isinstance(leaf, bool | int | float | str) for leaf in leaves(plain))
+    section = DOCUMENTATION.read_text().partition("## best.json")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| (`.*?) \|", section, re.MULTILINE)
+    documented = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
+    assert documented == plain.keys() - {"format"}
+    assert plain["confirmed"] is False
+    assert plain["format"] == 1
+
+
+def test_the_baseline_alone_is_once_as_fast_as_itself(tmp_path: Path) -> None:
+    best = found(tmp_path, BASE)
+    speedup = best.measured.speedup
+    assert (best.trial, speedup.estimate) == (0, 1.0)
+    assert speedup.low is not None and speedup.high is not None and speedup.low < 1 < speedup.high
+    assert best.artifact is best.fidelity is best.measured.latency_p50_ms is None
+
+
+@pytest.mark.parametrize(
+    "results",
+    [
+        [],
+        [winner()],
+        [result(0), winner()],
+        [result(0, rates=(10,), status=Status.REJECTED), winner()],
+        [result(0, status=Status.INTERRUPTED)],
+    ],
+)
+def test_without_a_measured_baseline_there_is_nothing_to_export(tmp_path: Path, results: list[TrialResult]) -> None:
+    assert export.best(tmp_path, SPACE, HW, results) is None
+
+
+@pytest.mark.parametrize("fields", [{"status": Status.REJECTED}, {"feasible": False}])
+def test_what_was_given_up_or_breaks_a_limit_is_not_exported(tmp_path: Path, fields: dict[str, Any]) -> None:
+    fast = msgspec.structs.replace(winner(), **fields)
+    assert found(tmp_path, BASE, fast).config == PLAIN
+
+
+def test_writing_is_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "best.json"
+    export.write(path, found(tmp_path, BASE))
+    before = path.read_bytes()
+
+    def interrupt(handle: int) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "fsync", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        export.write(path, found(tmp_path, BASE, winner()))
+    assert path.read_bytes() == before
+    assert os.listdir(tmp_path) == ["best.json"]

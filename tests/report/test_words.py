@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import random
+import re
+
+import pytest
+
+from autotune.report import words
+from autotune.results import Estimate, Status
+from autotune.study import suggest
+from autotune.types import Config
+from tests.report.made import HW, PLAIN, config, result
+from tests.study.fakes import DOMAINS
+
+
+@pytest.mark.parametrize(
+    ("found", "text"),
+    [
+        (PLAIN, "torch_eager contiguous float32, batch 1, 1x2"),
+        (config("openvino", 8, {"precision": "int8"}, layout="2x1", allocator="tcmalloc"),
+         "openvino int8, batch 8, 2x1, tcmalloc"),
+        (config("torch_compile", 4, {"freezing": True, "memory_format": "channels_last"}, huge_pages=True),
+         "torch_compile channels_last float32 freezing, batch 4, 1x2, huge_pages"),
+        (config("torch_compile", 4, {"freezing": False}), "torch_compile contiguous float32, batch 4, 1x2"),
+        (config("onnxruntime", allocator="jemalloc", huge_pages=True),
+         "onnxruntime float32, batch 1, 1x2, jemalloc, huge_pages"),
+    ],
+)  # fmt: skip
+def test_a_configuration_names_what_is_on(found: Config, text: str) -> None:
+    assert words.configuration(found) == text
+
+
+def test_no_two_configurations_read_the_same() -> None:
+    configs = list(suggest.unseen(DOMAINS, HW, (), random.Random(0)))
+    assert len({words.configuration(found) for found in configs}) == len(configs) == suggest.count(DOMAINS) > 100
+
+
+@pytest.mark.parametrize(
+    ("estimate", "text"),
+    [
+        (Estimate(estimate=96.42, low=94.4, high=98.44), "96.4/s ±2.1 %"),
+        (Estimate(estimate=1234.4, low=None, high=None), "1234/s"),
+        (Estimate(estimate=10.04, low=None, high=None), "10.0/s"),
+        (Estimate(estimate=9.9996, low=None, high=None), "10.0/s"),
+        (Estimate(estimate=5, low=None, high=None), "5.00/s"),
+        (Estimate(estimate=0.01234, low=0.01234, high=0.01234), "0.0123/s ±0.0 %"),
+    ],
+)
+def test_a_rate_has_three_figures_or_more(estimate: Estimate, text: str) -> None:
+    assert words.rate(estimate) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0 s"),
+        (45.4, "45 s"),
+        (59.6, "1 min 00 s"),
+        (245, "4 min 05 s"),
+        (3599.4, "59 min 59 s"),
+        (3599.6, "1 h 00 min"),
+        (7380, "2 h 03 min"),
+    ],
+)
+def test_durations(seconds: float, text: str) -> None:
+    assert words.duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [
+        (0, "0 KiB"),
+        (12 * 2**10, "12 KiB"),
+        (2**20, "1 MiB"),
+        (812 * 2**20, "812 MiB"),
+        (int(1.4 * 2**30), "1.4 GiB"),
+    ],
+)
+def test_sizes(count: int, text: str) -> None:
+    assert words.size(count) == text
+
+
+def test_a_speedup_needs_both_rates() -> None:
+    base, fast = result(0, rates=(10, 10)), result(1, rates=(79.1, 79.1))
+    assert words.speedup(fast, base) == "7.91x"
+    assert words.speedup(base, base) == "1.00x"
+    assert words.speedup(fast, None) == words.speedup(result(2), base) == ""
+
+
+def test_an_outcome_is_the_rate_or_the_status() -> None:
+    assert words.outcome(result(0, rates=(50, 50))) == "50.0/s ±0.0 %"
+    assert words.outcome(result(0, rates=(50,), status=Status.REJECTED)) == "50.0/s (slow)"
+    assert words.outcome(result(0, status=Status.OUT_OF_MEMORY)) == "out of memory"
+
+
+def test_every_failure_reads_as_words() -> None:
+    assert all(re.fullmatch("[a-z ]+", words.outcome(result(0, status=status))) for status in Status)
+
+
+def test_the_rates_are_the_blocks() -> None:
+    assert words.rates(result(0, rates=(1, 2, 4))) == [1, 2, 4]

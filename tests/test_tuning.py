@@ -1,0 +1,319 @@
+from __future__ import annotations
+
+import io
+import os
+import re
+import shlex
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from rich.console import Console
+
+from autotune import tuning
+from autotune.errors import ModelError, StudyError
+from autotune.results import Best, Status, TrialResult
+from autotune.study import store
+from autotune.types import Config, MeasureRules, TrialSpec, WorkloadSpec
+from tests.study import fakes
+
+HW = msgspec.structs.replace(fakes.machine(), instance_type="toy.large")
+SPACE = """\
+name: toy
+workload:
+  model: torchvision:resnet18
+  inputs: [{shape: [batch, 3, 32, 32]}]
+search:
+  batch_size: [1, 8]
+  allocator: [system, tcmalloc, mimalloc]
+  backend:
+    torch_eager: {}
+    onnxruntime: {}
+budget: {trials: 4}
+"""
+OPTIONS: dict[str, Any] = dict.fromkeys(("trials", "minutes", "name", "storage", "seed", "instance_type"))
+
+Behave = Callable[[Config], float | Status]
+
+
+@dataclass
+class Lab:
+    """A place where `tune` runs on a made-up machine; `ran` holds the machines of all runs."""
+
+    folder: Path
+    behave: Behave = fakes.speed
+    interrupt_at: int | None = None
+    broken: bool = False
+    checked: list[WorkloadSpec] = field(default_factory=list)
+    ran: list[fakes.Machine] = field(default_factory=list)
+    options: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def studies(self) -> Path:
+        return self.folder / "studies"
+
+    @property
+    def study(self) -> Path:
+        return self.studies / "toy@toy.large"
+
+    def tune(self, text: str = SPACE, **options: Any) -> tuple[bool, str]:
+        """Whether something was measured, and what was printed."""
+        (self.folder / "toy.yaml").write_text(text)
+        console = Console(file=io.StringIO(), width=80, highlight=False, markup=False, emoji=False)
+        self.options = {"studies": self.studies} | OPTIONS | options
+        try:
+            measured = tuning.tune(console, str(self.folder / "toy.yaml"), **self.options)
+        finally:
+            self.printed = printed(console)
+        return measured, self.printed
+
+    def best(self) -> Best:
+        return msgspec.json.decode((self.study / "best.json").read_bytes(), type=Best)
+
+    def machine(self, _: object, folder: Path, cache: Path, observer: object) -> Lab:
+        self.ran.append(fakes.Machine(folder, self.behave))
+        return self
+
+    def check(self, workload: WorkloadSpec, rules: MeasureRules) -> None:
+        self.checked.append(workload)
+        if self.broken:
+            raise ModelError("the workload cannot be built")
+
+    def execute(self, spec: TrialSpec, rules: MeasureRules, incumbent: float | None) -> TrialResult:
+        if len(self.ran[-1].ran) == self.interrupt_at:
+            (self.ran[-1].root / spec.folder).mkdir(parents=True)
+            (self.ran[-1].root / spec.folder / "spec.json").write_bytes(store.encode(spec))
+            raise KeyboardInterrupt
+        return self.ran[-1](spec, rules, incumbent)
+
+
+def printed(console: Console) -> str:
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+@pytest.fixture
+def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
+    found = Lab(tmp_path)
+    monkeypatch.setattr(tuning, "Machine", found.machine)
+    monkeypatch.setattr(tuning.hardware, "probe", lambda instance_type=None: HW)
+    monkeypatch.chdir(tmp_path)
+    return found
+
+
+def files(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+# ----------------------------------------------------------------------------------------------------------- a study
+
+
+def test_a_study_from_the_space_file_to_best_json(lab: Lab) -> None:
+    measured, text = lab.tune()
+    assert measured
+    best = lab.best()
+    ran = lab.ran[0].configs
+    assert len(ran) == 4
+    assert best.config == max(ran, key=fakes.speed)
+    assert best.measured.speedup.estimate == pytest.approx(fakes.speed(best.config) / fakes.speed(ran[0]))
+    assert (best.study, best.hardware, best.workload) == ("toy@toy.large", HW, lab.checked[0])
+    head, blank, first = text.splitlines()[:6], text.splitlines()[4], text.splitlines()[5]
+    assert head[:3] == [
+        "torchvision:resnet18 on toy.large: 8 configurations, 2 cores",
+        f"study     {lab.study}",
+        "budget    4 trials",
+    ]
+    assert re.fullmatch("left out  allocator mimalloc: .* apt-get install .*", head[3])
+    assert blank == "" and first.startswith("   1/4  torch_eager contiguous float32, batch 1, 1x2  10.2/s")
+    assert re.search(r"\nall trials of the budget are done, after \d+ s\nbest      ", text)
+    assert text.endswith(
+        f"trials    4: 0 given up as clearly slower, 0 failed\nfile      {lab.study / 'best.json'}\n"
+        f"next      python -m autotune show {shlex.quote(str(lab.study))}\n"
+    )
+
+
+def test_the_same_again_measures_nothing(lab: Lab) -> None:
+    lab.tune()
+    before = (store.results(lab.study), lab.best())
+    measured, text = lab.tune()
+    assert measured and lab.ran[1].ran == []
+    assert (store.results(lab.study), lab.best()) == before
+    assert f"study     {lab.study}, going on after trial 4\n" in text
+    assert "all trials of the budget are done" in text
+
+
+def test_a_larger_budget_goes_on(lab: Lab) -> None:
+    lab.tune()
+    _, text = lab.tune(trials=6)
+    assert len(lab.ran[1].ran) == 2
+    assert [line.split()[0] for line in text.splitlines() if "/6 " in line] == ["5/6", "6/6"]
+    assert not {spec.config for spec in lab.ran[0].ran} & {spec.config for spec in lab.ran[1].ran}
+
+
+def test_a_space_may_be_used_up(lab: Lab) -> None:
+    _, text = lab.tune(SPACE.replace("[1, 8]", "1").replace("[system, tcmalloc, mimalloc]", "system"), trials=100)
+    assert len(lab.ran[0].ran) == 2
+    assert "every configuration of the space was tried, after " in text
+
+
+def test_the_options_override_the_file(lab: Lab) -> None:
+    lab.tune(trials=1, minutes=7.5, seed=42, name="mine")
+    assert "budget    1 trials or 7.5 minutes\n" in lab.printed
+    assert [workload.seed for workload in lab.checked] == [42]
+    space = store.space(lab.studies / "mine")
+    assert (space.budget.trials, space.budget.minutes, space.workload.seed) == (1, 7.5, 42)
+    assert len(lab.ran[0].ran) == 1
+
+
+def test_without_a_budget_the_introduction_says_so(lab: Lab) -> None:
+    lab.interrupt_at = 0
+    with pytest.raises(KeyboardInterrupt):
+        lab.tune(SPACE.replace("budget: {trials: 4}", ""))
+    assert "budget    none: until every configuration was tried\n" in lab.printed
+
+
+def test_only_one_trial_is_its_own_best(lab: Lab) -> None:
+    measured, text = lab.tune(trials=1)
+    assert measured and lab.best().measured.speedup.estimate == 1
+    assert "speed-up  1.00x" in text
+
+
+def test_names_are_printed_as_they_are(lab: Lab) -> None:
+    studies = lab.folder / ("[red]:x: " + "long" * 30)
+    lab.tune(studies=studies)
+    assert f"study     {studies / 'toy@toy.large'}\n" in lab.printed
+    assert f"show {shlex.quote(str(studies / 'toy@toy.large'))}\n" in lab.printed
+
+
+# ----------------------------------------------------------------------------------------------------- what goes wrong
+
+
+def test_an_interruption_prints_the_best_so_far_and_how_to_go_on(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    command = ["--space", str(lab.folder / "toy.yaml"), "--studies", "my studies"]
+    monkeypatch.setattr(sys, "argv", ["autotune", *command])
+    lab.interrupt_at = 2
+    with pytest.raises(KeyboardInterrupt):
+        lab.tune()
+    lines = lab.printed.splitlines()
+    assert lines[lines.index("interrupted; what is finished is kept") + 1].startswith("best      onnxruntime")
+    (last,) = [line for line in lines if line.startswith("go on ")]
+    assert shlex.split(last.removeprefix("go on")) == ["python", "-m", "autotune", *command]
+    assert lines[-1] == last
+    assert len(store.results(lab.study)) == 3
+    before = lab.best()
+    assert before.config in lab.ran[0].configs
+
+    lab.interrupt_at = None
+    lab.tune()
+    assert "going on after trial 2\n" in lab.printed
+    settled = [found for found in store.results(lab.study) if found.status is Status.OK]
+    assert len(settled) == 4 and len(lab.ran[1].ran) == 2
+
+
+def test_an_interruption_before_the_first_result_leaves_no_best_json(lab: Lab) -> None:
+    lab.interrupt_at = 0
+    with pytest.raises(KeyboardInterrupt):
+        lab.tune()
+    assert not (lab.study / "best.json").exists()
+    assert "go on     python -m autotune" in lab.printed
+
+
+def test_nothing_measured_is_no_success(lab: Lab) -> None:
+    lab.behave = lambda config: Status.INTERRUPTED
+    measured, text = lab.tune()
+    assert not measured
+    assert "No configuration could be measured." in text
+    assert not (lab.study / "best.json").exists()
+
+
+def test_a_workload_that_cannot_be_built_leaves_no_folder(lab: Lab) -> None:
+    lab.broken = True
+    with pytest.raises(ModelError):
+        lab.tune()
+    assert not lab.studies.exists()
+    assert lab.printed == ""
+
+
+def test_a_failure_says_why_in_its_line(lab: Lab) -> None:
+    lab.behave = lambda found: Status.TIMEOUT if found.backend == "onnxruntime" else fakes.speed(found)
+    _, text = lab.tune()
+    line = next(line for line in text.splitlines() if "onnxruntime" in line)
+    assert re.search(r"timeout  a made-up timeout \(trial \d\)$", line)
+    failed = sum(found.backend == "onnxruntime" for found in lab.ran[0].configs)
+    assert failed > 0 and f", {failed} failed\n" in text
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b", "", ".hidden", "-x", "a b", "ä", "a\nb", "x" * 20 + "/"])
+def test_a_study_has_a_plain_name(lab: Lab, name: str) -> None:
+    with pytest.raises(StudyError, match=r"cannot be named .*; allowed are letters, digits and \._@\+-"):
+        lab.tune(name=name) if name else tuning._checked_name(name)
+    assert os.listdir(lab.folder) in (["toy.yaml"], [])
+
+
+def test_ordinary_names_are_taken(lab: Lab) -> None:
+    lab.tune(name="A1._@+-z", trials=1)
+    assert (lab.studies / "A1._@+-z" / "best.json").exists()
+
+
+# ---------------------------------------------------------------------------------------------------------- showing
+
+
+def shown(study: str | Path, studies: Path, width: int = 80) -> str:
+    console = Console(file=io.StringIO(), width=width)
+    tuning.show(console, str(study), studies)
+    return printed(console)
+
+
+def test_show_prints_table_and_summary_from_the_folder_alone(lab: Lab) -> None:
+    lab.behave = lambda found: Status.CRASHED if found.knobs["allocator"] == "tcmalloc" else fakes.speed(found)
+    _, text = lab.tune(trials=8)
+    summary = "best " + text.partition("\nbest ")[2].partition("file ")[0]
+    moved = lab.folder / "elsewhere"
+    shutil.copytree(lab.study, moved)
+    shutil.rmtree(lab.studies)
+    (moved / "study.db").unlink()
+    before = files(moved)
+    again = shown(moved, lab.studies)
+    assert files(moved) == before
+    head, _, rest = again.partition("\n\n4 failed:\n")
+    assert len(head.splitlines()) == 5 and head.count("(baseline)") == 1
+    assert rest.count("tcmalloc: crashed: a made-up crashed") == 4
+    assert again.endswith(f"\n\n{summary}file      {moved / 'best.json'}\n") and len(summary) > 100
+
+
+def test_show_is_wide_enough_on_a_narrow_terminal(lab: Lab) -> None:
+    lab.tune()
+    assert shown(lab.study, lab.studies, width=20) == shown(lab.study, lab.studies, width=120)
+
+
+def test_show_of_a_study_that_has_only_begun(lab: Lab) -> None:
+    lab.interrupt_at = 0
+    with pytest.raises(KeyboardInterrupt):
+        lab.tune()
+    assert "No configuration could be measured." in shown(lab.study, lab.studies)
+
+
+def test_a_study_is_a_folder_or_a_name(lab: Lab) -> None:
+    lab.tune(trials=1)
+    for study in (lab.study, lab.study.relative_to(lab.folder), "toy@toy.large"):
+        assert tuning.find_study(str(study), lab.studies).resolve() == lab.study.resolve()
+
+
+@pytest.mark.parametrize(
+    ("study", "says"),
+    [("toy@toy.larg", r"did you mean 'toy@toy\.large'\?"), ("resnet", r"allowed: toy@toy\.large")],
+)
+def test_a_study_that_is_not_there_has_near_names(lab: Lab, study: str, says: str) -> None:
+    lab.tune(trials=1)
+    with pytest.raises(StudyError, match=f"^no study '{study}'; {says}$"):
+        shown(study, lab.studies)
+
+
+def test_without_any_study_the_folder_is_named(lab: Lab) -> None:
+    with pytest.raises(StudyError, match=r"^no study 'x'; there is none in studies/$"):
+        shown("x", Path("studies"))
