@@ -52,7 +52,6 @@ class Hardware(Struct):
     glibc: str | None = None
     kernel: str = ""
     instance_type: str = ""
-    accelerators: tuple[str, ...] = ()
     libraries: dict[str, str] = {}
     packages: dict[str, str] = {}
     compiler: str | None = None
@@ -92,7 +91,6 @@ class Hardware(Struct):
             self.cpu_quota,
             round(self.usable_memory_bytes / 2**30),
             self.instance_type,
-            sorted(self.accelerators),
         )
         return digest(kind)[:12]
 
