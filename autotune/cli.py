@@ -171,7 +171,9 @@ def _console() -> Console:
     from rich.console import Console
 
     # Names and reasons may hold brackets and colons, which are meant as they are.
-    return Console(highlight=False, markup=False, emoji=False)
+    # FORCE_COLOR may colour a log, but nothing is redrawn in one.
+    interactive = None if os.isatty(1) else False
+    return Console(highlight=False, markup=False, emoji=False, force_interactive=interactive)
 
 
 def _say_error(message: str) -> None:

@@ -30,7 +30,7 @@ class Display:
         self.baseline = baseline
         self.results: list[TrialResult] = []
         self.begin = time.monotonic()
-        self.live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
+        self.live = Live(console=console, auto_refresh=False, transient=True) if console.is_interactive else None
 
     def __enter__(self) -> Display:
         if self.live:

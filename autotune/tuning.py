@@ -73,7 +73,14 @@ def show(console: Console, study: str, studies: Path) -> None:
     folder = find_study(study, studies)
     space, results = store.space(folder), table.counted(store.results(folder))
     # Wider than a narrow terminal rather than with columns squeezed: only the last one then wraps.
-    wide = Console(file=console.file, highlight=False, markup=False, emoji=False, width=max(console.width, WIDTH))
+    wide = Console(
+        file=console.file,
+        force_terminal=console.is_terminal,
+        width=max(console.width, WIDTH),
+        highlight=False,
+        markup=False,
+        emoji=False,
+    )
     wide.print(table.trials(folder, results, space.baseline))
     console.print()
     _say(console, table.summary(results, space.baseline))

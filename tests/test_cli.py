@@ -68,6 +68,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFi
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setenv("AUTOTUNE_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("AUTOTUNE_INSTANCE_TYPE", "toy.large")
+    monkeypatch.delenv("FORCE_COLOR", raising=False)
     monkeypatch.chdir(tmp_path)
     before = signal.getsignal(signal.SIGTERM)
     yield command
@@ -199,6 +200,14 @@ def test_a_study_and_its_table(quick: Run, tmp_path: Path) -> None:
     assert again.out.endswith("file      st[red]/toy@toy.large/best.json\n")
 
 
+def test_a_coloured_log_is_not_redrawn(quick: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "toy.yaml").write_text(SPACE)
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    out = quick("--space", "toy.yaml").out
+    assert "\x1b[1;32m10.2/s" in out
+    assert not re.search(r"\x1b\[[0-9;?]*[A-Zhl]|\r", out)
+
+
 def test_a_study_that_measured_nothing_is_exit_4(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tuning, "tune", lambda *_, **__: False)
     assert run("--space", "toy.yaml") == Done(4, "", "")
@@ -293,6 +302,7 @@ def test_a_mistake_on_the_command_line_is_one_line(run: Run, tmp_path: Path, arg
         ("sqlite:////nowhere/at/all.db", "the storage /nowhere/at/all.db cannot be used: unable to open database file"),
         (f"postgresql://user:{SECRET}@127.0.0.1:1/x", "the storage postgresql://user:***@127.0.0.1:1/x cannot be used"),
         (f"mysql://user:{SECRET}@127.0.0.1:1/x", "the storage mysql://user:***@127.0.0.1:1/x cannot be used"),
+        (f"postgresql://user@127.0.0.1:1/x?password={SECRET}", "cannot be used"),
         (f"nosuch://user:{SECRET}@127.0.0.1:1/x", "cannot be used"),
         ("no url", "cannot be used"),
     ],

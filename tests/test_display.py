@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import io
+import re
 import threading
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import msgspec
 import pytest
@@ -21,11 +23,12 @@ BASE = result(0, rates=(10, 10))
 class Screen:
     """A display and what it wrote."""
 
-    def __init__(self, *, terminal: bool, budget: Budget, width: int = 80) -> None:
+    def __init__(
+        self, *, terminal: bool, budget: Budget, width: int = 80, term: str = "xterm-256color", **options: bool
+    ) -> None:
         self.file = io.StringIO()
-        console = Console(
-            file=self.file, force_terminal=terminal, width=width, _environ={"TERM": "xterm-256color", "LINES": "24"}
-        )
+        environ = {"TERM": term, "LINES": "24"}
+        console = Console(file=self.file, force_terminal=terminal, width=width, _environ=environ, **options)
         self.display = Display(console, budget, PLAIN)
 
     def new(self) -> str:
@@ -84,6 +87,20 @@ def test_lines_of_a_log_are_not_wrapped(plain: Screen) -> None:
     assert plain.new().count("\n") == 1
 
 
+@pytest.mark.parametrize("options", [{"term": "dumb"}, {"force_interactive": False}])
+def test_where_nothing_can_be_redrawn_nothing_is(options: dict[str, Any]) -> None:
+    screen = Screen(terminal=True, budget=BUDGET, **options)
+    with screen.display:
+        screen.display.started(BASE.spec)
+        screen.display.preparing("a model")
+        screen.display.measured(BASE.spec, BASE.blocks)
+        screen.display.ended(BASE)
+    assert re.sub(r"\x1b\[[0-9;]*m", "", screen.new()).splitlines() == [
+        "         preparing a model",
+        "   1/12  torch_eager contiguous float32, batch 1, 1x2  10.0/s ±0.0 %  1.00x",
+    ]
+
+
 # ------------------------------------------------------------------------------------------------------ a terminal
 
 
@@ -137,7 +154,7 @@ def test_stopping_takes_the_running_trial_away_for_good(terminal: Screen) -> Non
     terminal.display.started(BASE.spec)
     terminal.new()
     terminal.display.stop()
-    assert "\x1b[2K" in terminal.new()
+    assert terminal.new().endswith("\x1b[1A\x1b[2K" * 2)  # both lines are erased and the cursor is where they were
     terminal.display.started(BASE.spec)
     terminal.display.measured(BASE.spec, BASE.blocks)
     terminal.display.stop()

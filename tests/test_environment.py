@@ -31,8 +31,11 @@ def test_two_values_of_a_variable_name_both_owners() -> None:
 
 
 def test_setting_and_unsetting_contradict_each_other() -> None:
+    sets, unsets = LaunchPatch(env={"X": "1"}), LaunchPatch(env={"X": None})
     with pytest.raises(PluginError, match="a and b both set X: None and '1'"):
-        environment.merge([("a", LaunchPatch(env={"X": None})), ("b", LaunchPatch(env={"X": "1"}))])
+        environment.merge([("a", unsets), ("b", sets)])
+    with pytest.raises(PluginError, match="a and b both set X: '1' and None"):
+        environment.merge([("a", sets), ("b", unsets)])
 
 
 def test_two_owners_may_agree() -> None:

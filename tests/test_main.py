@@ -34,7 +34,7 @@ baseline: {{backend: {{onnxruntime: {{}}}}}}
 budget: {{trials: 3}}
 """
 FRAMEWORKS = ("torch", "torchvision", "onnx", "onnxruntime", "onnxscript", "openvino", "nncf")
-PATIENCE_S = 120
+PATIENCE_S = 300
 MNT_DETACH = 2
 
 

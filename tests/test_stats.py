@@ -14,8 +14,8 @@ RULES = MeasureRules()
 SOME = [101.0, 99.5, 103.2, 97.9, 100.4, 102.2]
 OTHER = [48.0, 55.5, 51.0, 47.2]
 
-rates = st.lists(st.floats(1e-3, 1e9), min_size=2, max_size=40)
-confidences = st.floats(0.5, 0.999)
+rates = st.lists(st.floats(0.1, 1000), min_size=2, max_size=40)
+confidences = st.floats(0.5, 0.99)
 
 
 def t_test():
@@ -95,8 +95,7 @@ def test_ratio_is_welchs(confidence: float) -> None:
 def test_ratio_turned_round_is_the_inverse(a: list[float], b: list[float]) -> None:
     there, back = stats.ratio(a, b, 0.9), stats.ratio(b, a, 0.9)
     assert back.estimate == pytest.approx(1 / there.estimate, rel=1e-6)
-    if there.high is not None and math.log(there.high) < 300:  # beyond, the inverse leaves the range of a float
-        assert back.low == pytest.approx(1 / there.high, rel=1e-6)
+    assert back.low == pytest.approx(1 / there.high, rel=1e-6)
 
 
 def test_ratio_of_single_rates_has_no_interval() -> None:

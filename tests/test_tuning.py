@@ -64,7 +64,9 @@ class Lab:
     def tune(self, text: str = SPACE, **options: Any) -> tuple[bool, str]:
         """Whether something was measured, and what was printed."""
         (self.folder / "toy.yaml").write_text(text)
-        console = Console(file=io.StringIO(), width=80, highlight=False, markup=False, emoji=False)
+        console = Console(
+            file=io.StringIO(), force_terminal=False, width=80, highlight=False, markup=False, emoji=False
+        )
         self.options = {"studies": self.studies} | OPTIONS | options
         try:
             measured = tuning.tune(console, str(self.folder / "toy.yaml"), **self.options)
@@ -264,7 +266,7 @@ def test_ordinary_names_are_taken(lab: Lab) -> None:
 
 
 def shown(study: str | Path, studies: Path, width: int = 80) -> str:
-    console = Console(file=io.StringIO(), width=width)
+    console = Console(file=io.StringIO(), force_terminal=False, width=width)
     tuning.show(console, str(study), studies)
     return printed(console)
 

@@ -42,7 +42,7 @@ def declared(kind: Any) -> set[str]:
 
 
 def printed(hw: Hardware) -> str:
-    console = Console(file=io.StringIO(), width=80)
+    console = Console(file=io.StringIO(), force_terminal=False, width=80)
     doctor.print_to(console, hw)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()

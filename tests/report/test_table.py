@@ -24,7 +24,7 @@ LONG = config(
 
 
 def printed(folder: Path, results: Sequence[TrialResult], width: int = 140) -> list[str]:
-    console = Console(file=io.StringIO(), width=width)
+    console = Console(file=io.StringIO(), force_terminal=False, width=width)
     console.print(table.trials(folder, results, PLAIN))
     assert isinstance(console.file, io.StringIO)
     return [line.rstrip() for line in console.file.getvalue().splitlines()]

@@ -209,15 +209,15 @@ def coordinator() -> Iterator[Coordinator]:
 
 def test_serve_answers_blocks_and_saves_latencies(coordinator: Coordinator, tmp_path: Path) -> None:
     late = Measure(start_ns=0, stop_ns=1)  # long past: a block without calls
-    coordinator.send(window(0, 0.03), late, Finish())
+    coordinator.send(window(0, 0.03), late, window(0.1, 0.03), Finish())
     loop.serve(Sleeper(), None, 2, coordinator.channel, tmp_path / "latencies-0.npy")
-    first, second, last = coordinator.replies()
+    first, second, third, last = coordinator.replies()
     assert isinstance(first, Measured) and first.calls > 0
     assert second == Measured(items=0, calls=0, cpu_ns=0)
+    assert isinstance(third, Measured) and third.calls > 0
     assert isinstance(last, Finished) and last.peak_rss_bytes > 0
     saved = np.load(tmp_path / "latencies-0.npy", allow_pickle=False)
-    assert saved.shape == (first.calls, 3)
-    assert set(saved[:, 0]) == {0}
+    assert saved[:, 0].tolist() == [0] * first.calls + [2] * third.calls
 
 
 def test_serve_without_a_block_saves_no_rows(coordinator: Coordinator, tmp_path: Path) -> None:

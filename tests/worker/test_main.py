@@ -129,8 +129,9 @@ os.execv(sys.executable, [sys.executable, "-m", "autotune.worker", sys.argv[1], 
         ) as worker,
     ):
         wait_for(tmp_path / "out", 1)
-        assert Path(f"/proc/{worker.pid}/oom_score_adj").read_text() == "900\n"
+        score = Path(f"/proc/{worker.pid}/oom_score_adj").read_text()
         os.killpg(worker.pid, signal.SIGKILL)
+    assert score == "900\n"
 
 
 def test_it_ends_when_its_coordinator_closes_the_pipe(lab: Lab, tmp_path: Path, job: Made) -> None:
