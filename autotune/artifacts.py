@@ -2,11 +2,14 @@
 
     <cache>/artifacts/<key>/   the files, and manifest.json with the digest of each
     <cache>/failures/<key>.log what a preparation that failed said, so that it is not tried again
-    <cache>/locks/<key>.lock   held while the artifact is made
+    <cache>/locks/<key>.lock   held while the artifact is checked or made, not while it is used
+    <cache>/making/<key>-*/    an artifact that is being made
     <cache>/inductor/          inductor's own cache
 
-The folder is $AUTOTUNE_CACHE, else the user's cache folder (XDG); only its owner may enter it, since native code is
-loaded from it, and content is checked against the manifest before it is.
+The folder is $AUTOTUNE_CACHE, else the user's cache folder (XDG). A folder that is there keeps its mode; what is made
+is the owner's alone (0700). A subfolder of another user is refused, for root too, since native code is loaded from it.
+An artifact is checked against its manifest before it is loaded; the manifest lies beside it, so this finds damage, not
+malice. Inductor's own cache is not checked by autotune at all.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import filelock
@@ -37,12 +40,23 @@ Run = Callable[[PrepareJob, str], None]
 """Runs a preparation in a clean child and says what it makes; raises PreparationFailed."""
 
 MANIFEST = "manifest.json"
+PREPARED = 1
+"""A part of every key: raise it when what a backend prepares changes."""
+
+WAIT_S = 900.0
+"""How long to wait for another process that makes the same artifact."""
+
+FOLDERS = ("artifacts", "failures", "locks", "making", "inductor")
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
 
 class PreparationFailed(Exception):
-    """A preparation that ended without its artifact; `log` is what the child wrote."""
+    """A preparation that ended without its artifact; `log` is what the child wrote.
 
-    def __init__(self, message: str, log: str = "", remember: bool = True) -> None:
+    `remember` it only if it would fail again: not when time, memory or disk ran out.
+    """
+
+    def __init__(self, message: str, log: str = "", *, remember: bool) -> None:
         super().__init__(message)
         self.log = log
         self.remember = remember
@@ -84,9 +98,11 @@ def default_folder() -> Path:
     return Path(os.environ.get("AUTOTUNE_CACHE") or platformdirs.user_cache_path("autotune"))
 
 
-def reference(spec: WorkloadSpec, hw: Hardware, rules: MeasureRules, run: Run, cache: Path) -> Artifact:
+def reference(
+    spec: WorkloadSpec, hw: Hardware, rules: MeasureRules, run: Run, cache: Path, wait_s: float = WAIT_S
+) -> Artifact:
     """The outputs of the float32 eager model on the first samples, against which every trial is checked."""
-    key = digest(("reference", workload.cache_key(spec), rules.verify_samples, _versions(spec, hw)))
+    key = digest((PREPARED, "reference", workload.cache_key(spec), rules.verify_samples, _versions(spec, hw)))
 
     def make(folder: Path) -> None:
         run(
@@ -94,13 +110,22 @@ def reference(spec: WorkloadSpec, hw: Hardware, rules: MeasureRules, run: Run, c
             f"reference outputs of {spec.model}",
         )
 
-    return _ensure(key, f"reference outputs of {spec.model}", make, cache)
+    return _ensure(key, f"reference outputs of {spec.model}", make, cache, wait_s)
 
 
 def ensure(
-    spec: WorkloadSpec, config: Config, hw: Hardware, rules: MeasureRules, run: Run, cache: Path
+    spec: WorkloadSpec,
+    config: Config,
+    hw: Hardware,
+    rules: MeasureRules,
+    run: Run,
+    cache: Path,
+    wait_s: float = WAIT_S,
 ) -> Artifact | None:
-    """The backend's model for this configuration, and first what it is made from; None if it needs no preparation."""
+    """The backend's model for this configuration, and first what it is made from; None if it needs no preparation.
+
+    Of the options and the machine, only what the backend's `cache_key` returns tells artifacts apart.
+    """
     backend = plugins.load("backends", config.backend)
     options = plugins.backend_options(config.backend, dict(config.options))
     parts = backend.cache_key(options, config, hw)
@@ -109,9 +134,9 @@ def ensure(
     source = None
     if (named := backend.source(options)) is not None:
         other = msgspec.structs.replace(config, backend=named[0], options=named[1])
-        source = ensure(spec, other, hw, rules, run, cache)
+        source = ensure(spec, other, hw, rules, run, cache, wait_s)
     made_from = source.ref.key if source else _versions(spec, hw)
-    key = digest((config.backend, config.options, workload.cache_key(spec), parts, made_from))
+    key = digest((PREPARED, config.backend, workload.cache_key(spec), parts, made_from))
     what = " ".join((config.backend, *map(str, config.options.values()), "of", spec.model))
 
     def make(folder: Path) -> None:
@@ -126,55 +151,97 @@ def ensure(
         )
         run(job, what)
 
-    return _ensure(key, what, make, cache)
+    return _ensure(key, what, make, cache, wait_s)
 
 
 def _versions(spec: WorkloadSpec, hw: Hardware) -> list[tuple[str, str | None]]:
     return [(name, hw.packages.get(name)) for name in workload.provider(spec).packages]
 
 
-def _ensure(key: str, what: str, make: Callable[[Path], None], cache: Path) -> Artifact:
+def _ensure(key: str, what: str, make: Callable[[Path], None], cache: Path, wait_s: float) -> Artifact:
     """The artifact of a key, made by `make` in a temporary folder if it is not there, complete or not at all."""
     folder, failure = cache / "artifacts" / key, cache / "failures" / f"{key}.log"
-    with _usable(cache), filelock.FileLock(cache / "locks" / f"{key}.lock"):
-        if (manifest := _checked(folder)) is not None:
-            return Artifact(folder=str(folder), ref=msgspec.structs.replace(manifest.ref, key=key, prepare_s=0.0))
-        if failure.exists():
-            first, _, log = failure.read_text(errors="replace").partition("\n")
-            raise PreparationFailed(f"{first} (remembered; `python -m autotune cache --clear` forgets)", log)
-        making = Path(tempfile.mkdtemp(prefix=f"{key[:12]}-", dir=cache / "making"))
+    ours = functools.partial(_told, cache, what, ours=True)
+    with ours():
+        _own(cache)
+        held = _locked(cache, key, what, wait_s)
+    with held:
+        with ours():
+            if (manifest := _checked(folder)) is not None:
+                return Artifact(folder=str(folder), ref=msgspec.structs.replace(manifest.ref, key=key, prepare_s=0.0))
+            if failure.exists():
+                first, _, log = failure.read_text(errors="replace").partition("\n")
+                again = f"{first} (remembered; `python -m autotune cache --clear` forgets)"
+                raise PreparationFailed(again, log, remember=False)
+            _remove((cache / "making").glob(f"{key[:12]}-*"))  # of a coordinator that was killed
+            making = Path(tempfile.mkdtemp(prefix=f"{key[:12]}-", dir=cache / "making"))
         try:
             started = time.monotonic()
-            make(making)
-            manifest = Manifest(what=what, prepare_s=time.monotonic() - started, files=_files(making))
-            (making / MANIFEST).write_bytes(msgspec.json.encode(manifest))
-            shutil.rmtree(folder, ignore_errors=True)
-            making.rename(folder)
+            with _told(cache, what, ours=False):
+                make(making)
+            with ours():
+                manifest = Manifest(what=what, prepare_s=time.monotonic() - started, files=_files(making))
+                (making / MANIFEST).write_bytes(msgspec.json.encode(manifest))
+                _remove([folder])
+                making.rename(folder)
         except PreparationFailed as error:
+            if any(os.strerror(number) in f"{error}\n{error.log}" for number in NO_SPACE):
+                raise _no_space(cache, what) from error
             if error.remember:
-                write_atomically(failure, f"{error}\n{error.log}".encode())
+                with ours():
+                    write_atomically(failure, f"{error}\n{error.log}".encode())
             raise
         finally:
-            shutil.rmtree(making, ignore_errors=True)
+            _remove([making])
         return Artifact(folder=str(folder), ref=msgspec.structs.replace(manifest.ref, key=key))
 
 
-@contextlib.contextmanager
-def _usable(cache: Path) -> Iterator[None]:
+def _own(cache: Path) -> None:
+    """Make the cache's folders; CacheError where one belongs to another user, who could change what is loaded."""
+    cache.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for path in (cache / name for name in FOLDERS):
+        path.mkdir(mode=0o700, exist_ok=True)
+        if {path.lstat().st_uid, path.stat().st_uid} != {os.geteuid()}:
+            raise CacheError(f"{path} belongs to another user; set AUTOTUNE_CACHE to a folder of yours")
+
+
+def _locked(cache: Path, key: str, what: str, wait_s: float) -> contextlib.AbstractContextManager[object]:
+    """The key's lock, held until the end of a `with`."""
     try:
-        for name in ("artifacts", "failures", "locks", "making"):
-            (cache / name).mkdir(mode=0o700, parents=True, exist_ok=True)
-        cache.chmod(0o700)
+        return filelock.FileLock(cache / "locks" / f"{key}.lock").acquire(timeout=wait_s)
+    except filelock.Timeout as error:
+        raise CacheError(
+            f"another process has kept {what} locked for {wait_s:g} s; wait for it, end it, "
+            f"or set AUTOTUNE_CACHE to another folder than {cache}"
+        ) from error
+
+
+@contextlib.contextmanager
+def _told(cache: Path, what: str, *, ours: bool) -> Iterator[None]:
+    """A full disk becomes a CacheError, and if only our own folders are touched, so does every OSError."""
+    try:
         yield
     except OSError as error:
-        if error.errno == errno.ENOSPC:
-            raise CacheError(
-                f"no space left for the artifact cache {cache}; free some, run `python -m autotune cache --clear`, "
-                "or set AUTOTUNE_CACHE to a folder on another disk"
-            ) from error
+        if error.errno in NO_SPACE:
+            raise _no_space(cache, what) from error
+        if not ours:
+            raise
         raise CacheError(
-            f"the artifact cache {cache} cannot be used: {error.strerror}; set AUTOTUNE_CACHE to a folder of yours"
+            f"the artifact cache {cache} cannot be used: {error.strerror or error}; "
+            "set AUTOTUNE_CACHE to a folder of yours"
         ) from error
+
+
+def _no_space(cache: Path, what: str) -> CacheError:
+    return CacheError(
+        f"no space left while making {what}; cache {cache}: free some, run `python -m autotune cache --clear`, "
+        "or set AUTOTUNE_CACHE to a folder on another disk"
+    )
+
+
+def _remove(paths: Iterable[Path]) -> None:
+    for path in paths:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def _checked(folder: Path) -> Manifest | None:
@@ -203,35 +270,3 @@ def _entry(path: Path) -> FileEntry:
 def _digested(path: Path, _: tuple[int, ...]) -> FileEntry:
     with path.open("rb") as file:
         return FileEntry(bytes=path.stat().st_size, sha256=hashlib.file_digest(file, "sha256").hexdigest())
-
-
-# ------------------------------------------------------------------------------------------- looking and clearing
-
-
-class Kept(Struct):
-    """One line of `python -m autotune cache`."""
-
-    what: str
-    bytes: int
-    prepare_s: float
-
-
-def kept(cache: Path) -> list[Kept]:
-    """What the cache holds: artifacts, remembered failures, inductor's own cache."""
-    lines = []
-    for path in sorted((cache / "artifacts").glob(f"*/{MANIFEST}")):
-        manifest = msgspec.json.decode(path.read_bytes(), type=Manifest)
-        lines.append(Kept(what=manifest.what, bytes=manifest.ref.bytes, prepare_s=manifest.prepare_s))
-    for path in sorted((cache / "failures").glob("*.log")):
-        with path.open(errors="replace") as file:
-            lines.append(Kept(what=f"failed: {file.readline().strip()}", bytes=path.stat().st_size, prepare_s=0.0))
-    inductor = sum(path.stat().st_size for path in (cache / "inductor").rglob("*") if path.is_file())
-    if inductor:
-        lines.append(Kept(what="inductor's cache", bytes=inductor, prepare_s=0.0))
-    return lines
-
-
-def clear(cache: Path) -> None:
-    """Remove everything that autotune made in the folder, and nothing else."""
-    for name in ("artifacts", "failures", "making", "inductor", "locks"):
-        shutil.rmtree(cache / name, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""The command line: one small function a command, and the only place that exits or prints for people.
+"""The command line: one small function a command, and the only place that exits.
 
 Imports stay inside the functions, so that `--help` answers at once.
 """
@@ -86,14 +86,17 @@ def tune(
         print(f"autotune {__version__}")
         return
     if context.invoked_subcommand is not None:
-        if space is not None:
+        for option in (name for name, value in context.params.items() if value not in (None, False, STUDIES)):
+            got = f"--{option.replace('_', '-')}"
             raise typer.BadParameter(
-                f"goes without a command; got --space and {context.invoked_subcommand}", param_hint="--space"
+                f"goes without a command; got {got} before {context.invoked_subcommand}", param_hint=got
             )
         return
     if space is None:
         print(context.get_help())
         raise typer.Exit(2)
+    if storage == "":
+        raise typer.BadParameter("is empty; give an Optuna storage URL, or leave it out", param_hint="--storage")
     from autotune import tuning
 
     measured = tuning.tune(
@@ -152,14 +155,15 @@ def schema() -> None:
 def cache(clear: Annotated[bool, typer.Option("--clear", help="Remove everything.")] = False) -> None:
     """Show the prepared models that are kept, or clear them."""
     from autotune import artifacts
+    from autotune import cache as prepared
     from autotune.report import words
 
     console, folder = _console(), artifacts.default_folder()
     if clear:
-        artifacts.clear(folder)
+        prepared.clear(folder)
         console.print(f"cleared {folder}", highlight=False, soft_wrap=True)
         return
-    kept = artifacts.kept(folder)
+    kept = prepared.kept(folder)
     for entry in kept:
         made = f"made in {words.duration(entry.prepare_s)}" if entry.prepare_s else ""
         console.print(f"{words.size(entry.bytes):>9}  {entry.what}  {made}", highlight=False, soft_wrap=True)

@@ -51,10 +51,6 @@ class Display:
         self.results = list(results)
         self.begin = time.monotonic() - elapsed_s
 
-    def note(self, text: str) -> None:
-        """A line of its own."""
-        self.console.print(Text(text, style="yellow"), soft_wrap=True)
-
     def started(self, spec: TrialSpec) -> None:
         """Show the configuration that begins."""
         self._show(self._doing(spec, "loading"))

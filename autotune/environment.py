@@ -27,7 +27,7 @@ INHERITED = (
 
 
 def patch(config: Config, hw: Hardware) -> LaunchPatch:
-    """What all knobs and the backend together ask for; PluginError if two of them set one variable differently."""
+    """What all knobs and the backend together ask for; PluginError if two of them set the same variable."""
     backend = plugins.load("backends", config.backend)
     options = plugins.backend_options(config.backend, dict(config.options))
     asked = [(name, plugins.load("knobs", name).launch(value, hw)) for name, value in sorted(config.knobs.items())]
@@ -35,14 +35,14 @@ def patch(config: Config, hw: Hardware) -> LaunchPatch:
 
 
 def merge(patches: Iterable[tuple[str, LaunchPatch]]) -> LaunchPatch:
-    """Named patches as one; PluginError names both owners of a variable that gets two values."""
+    """Named patches as one; PluginError names both owners of a variable that is set twice."""
     env: dict[str, str | None] = {}
     owners: dict[str, str] = {}
     preload: list[str] = []
     prefix: list[str] = []
     for owner, asked in patches:
         for name, value in asked.env.items():
-            if name in env and env[name] != value:
+            if name in env:
                 raise PluginError(f"{owners[name]} and {owner} both set {name}: {env[name]!r} and {value!r}")
             env[name] = value
             owners[name] = owner

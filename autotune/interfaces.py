@@ -42,19 +42,27 @@ class Session(Protocol):
 
 
 class Knob(Protocol):
-    """A module in `knobs/`: a setting of the process."""
+    """A module in `knobs/`: a setting of the process.
+
+    `without_effect` is the reason why a value changes nothing in a configuration whose backend uses these packages.
+    """
 
     Value: Any
 
     def default(self, hw: Hardware) -> Value: ...
     def domain(self, hw: Hardware) -> tuple[Value, ...]: ...
     def unavailable(self, value: Any, hw: Hardware) -> str | None: ...
+    def without_effect(self, value: Any, config: Config, packages: tuple[str, ...]) -> str | None: ...
     def launch(self, value: Any, hw: Hardware) -> LaunchPatch: ...
     def applied(self, value: Any, hw: Hardware) -> str | None: ...
 
 
 class Backend(Protocol):
-    """A module in `backends/`: what runs the model. `source` names the backend and options it is made from."""
+    """A module in `backends/`: what runs the model. `source` names the backend and options it is made from.
+
+    Of the options only what `cache_key` returns decides whether an artifact can be shared; None is nothing to prepare.
+    It may offer `domains(hw)`: what `auto` stands for, by option, where that is not every available value.
+    """
 
     Options: Any
     packages: tuple[str, ...]
@@ -71,7 +79,10 @@ class Backend(Protocol):
 
 
 class Provider(Protocol):
-    """A module in `workloads/`: where models come from."""
+    """A module in `workloads/`: where models come from.
+
+    It may offer `paths`, the options that name files (relative to the space file), and `default_inputs(name)`.
+    """
 
     Options: Any
     packages: tuple[str, ...]
@@ -88,9 +99,6 @@ Execute = Callable[[TrialSpec, MeasureRules, float | None], TrialResult]
 
 class Observer(Protocol):
     """Who watches a study; called only while nothing is measured, so it may draw."""
-
-    def note(self, text: str) -> None:
-        """Something a person wants to know, such as an artifact that could not be made."""
 
     def started(self, spec: TrialSpec) -> None:
         """A trial begins."""

@@ -34,8 +34,9 @@ Job = PrepareJob | MeasureJob
 
 
 class Measure(Struct, tag="measure"):
-    """Run the model from now on; count what falls between two instants of CLOCK_MONOTONIC."""
+    """Run the model from now on; count what falls between two instants of CLOCK_MONOTONIC, as block number `block`."""
 
+    block: int
     start_ns: int
     stop_ns: int
 
@@ -79,6 +80,7 @@ class Failed(Struct, tag="failed"):
 
     status: Status
     message: str
+    errno: int | None = None
 
 
 Reply = Prepared | Ready | Measured | Finished | Failed

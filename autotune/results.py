@@ -74,6 +74,7 @@ class TrialResult(Struct):
     warmup: tuple[Block, ...] = ()
     flags: tuple[str, ...] = ()
     load_s: float | None = None
+    first_call_s: float | None = None
     setup_s: float | None = None
     wall_s: float = 0.0
     peak_rss_bytes: int | None = None

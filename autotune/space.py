@@ -125,12 +125,14 @@ def configure(
 
 
 def unavailable(config: Config, hw: Hardware) -> str | None:
-    """Why this machine cannot honour a configuration, or None: single values may only fail together."""
+    """Why a configuration cannot be honoured here, or None: single values may only fail, or do nothing, together."""
     options = plugins.backend_options(config.backend, dict(config.options))
-    if reason := plugins.load("backends", config.backend).unavailable(options, hw):
+    backend = plugins.load("backends", config.backend)
+    if reason := backend.unavailable(options, hw):
         return f"{config.backend}: {reason}"
     for name, value in config.knobs.items():
-        if reason := plugins.load("knobs", name).unavailable(value, hw):
+        knob_ = plugins.load("knobs", name)
+        if reason := knob_.unavailable(value, hw) or knob_.without_effect(value, config, backend.packages):
             return f"{name}: {reason}"
     return None
 

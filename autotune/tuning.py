@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
 import sys
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from autotune.errors import StudyError, did_you_mean
 from autotune.launch.trial import Machine
 from autotune.report import export, table, words
 from autotune.study import driver, opening, store, suggest
+from autotune.study import storage as databases
 from autotune.types import Budget, Hardware, MeasureRules, Space
 
 WIDTH = 140
@@ -62,7 +64,7 @@ def tune(
                 display.stop()
                 console.print("\ninterrupted; what is finished is kept", highlight=False)
                 _conclude(console, folder, space, hw)
-                console.print(f"go on     {_command()}", soft_wrap=True)
+                console.print(f"go on     {command(storage)}", soft_wrap=True)
                 raise
     console.print(f"\n{ENDED[outcome.reason]}, after {words.duration(outcome.elapsed_s)}")
     return _conclude(console, folder, space, hw)
@@ -134,7 +136,7 @@ def _conclude(console: Console, folder: Path, space: Space, hw: Hardware) -> boo
     if found is not None:
         export.write(folder / "best.json", found)
         console.print(f"file      {folder / 'best.json'}", soft_wrap=True)
-        console.print(f"next      {_program()} show {shlex.quote(str(folder))}", soft_wrap=True)
+        console.print(f"next      {program()} show {shlex.quote(str(folder))}", soft_wrap=True)
     return found is not None
 
 
@@ -143,9 +145,18 @@ def _say(console: Console, lines: list[str]) -> None:
         console.print(line, soft_wrap=True)
 
 
-def _program() -> str:
-    return "python -m autotune"
+def program() -> str:
+    """How this program was started, so that a printed command runs as it stands."""
+    python = Path(sys.executable)
+    if python.is_relative_to(Path.cwd()):
+        return shlex.join([str(python.relative_to(Path.cwd())), "-m", "autotune"])
+    same = shutil.which("python") == str(python)
+    return shlex.join(["python" if same else str(python), "-m", "autotune"])
 
 
-def _command() -> str:
-    return shlex.join([*_program().split(), *sys.argv[1:]])
+def command(storage: str | None) -> str:
+    """The same command again, without the password that a storage's URL may hold."""
+    arguments = sys.argv[1:]
+    if storage is not None:
+        arguments = [argument.replace(storage, databases.shown(storage)) for argument in arguments]
+    return f"{program()} {shlex.join(arguments)}"

@@ -259,6 +259,7 @@ class MeasureRules(Struct):
     reject_blocks: float = 1 / 2
     prepare_timeout_s: float = 600.0
     setup_timeout_s: float = 240.0
+    idle_timeout_s: float = 30.0
     block_timeout_s: float = 60.0
     trial_timeout_s: float | None = None
     memory_fraction: float = 0.9

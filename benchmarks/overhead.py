@@ -3,7 +3,7 @@
 One child holds one session. It answers the coordinator's blocks through the launcher's own code and, between two
 blocks, times a bare `for` loop over the same session. Prints the ratio with its 95 % interval; must lie within ±2 %.
 
-    python benchmarks/overhead.py [--backend onnxruntime] [--model torchvision:squeezenet1_1] [--minutes 5]
+    python benchmarks/overhead.py [--backend onnxruntime] [--model torchvision:squeezenet1_1] [--pairs 200]
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from autotune import artifacts, hardware, space
 from autotune.launch import measure, plan, process
 from autotune.launch.trial import Machine
 from autotune.protocol import Finish, Measure
+from autotune.results import Block
 from autotune.types import InputSpec, LaunchPlan, MeasureRules, TrialSpec, WorkloadSpec
 
 LIMIT = 0.02
@@ -54,11 +55,11 @@ def worker() -> None:
 
 
 def main() -> int:
-    """Alternate until the interval is narrower than a quarter of the limit, or time is up."""
+    """Alternate a fixed number of times, so that the interval is what it says."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--backend", default="onnxruntime")
     parser.add_argument("--model", default="torchvision:squeezenet1_1")
-    parser.add_argument("--minutes", type=float, default=5.0)
+    parser.add_argument("--pairs", type=int, default=200)
     chosen = parser.parse_args()
 
     hw, rules, cache = hardware.probe(), MeasureRules(), artifacts.default_folder()
@@ -70,21 +71,17 @@ def main() -> int:
         machine.execute(TrialSpec(id=0, workload=workload, config=config, folder="prepared"), rules, None)
         launched = plan.measuring(config, hw, os.environ, cache)
         own = tuple(msgspec.structs.replace(w, argv=(sys.executable, __file__, "--worker")) for w in launched.workers)
-        ours: list[float] = []
+        blocks: list[Block] = []
         with process.start(LaunchPlan(workers=own), folder / "prepared" / "job.json", folder, 2**40) as workers:
             workers.gather(rules.setup_timeout_s, "loading")
-            previous = None
-            limit = time.monotonic() + chosen.minutes * 60
-            while time.monotonic() < limit:
-                previous = measure.block(workers, 1, previous, rules)
-                ours.append(previous.rate)
-                if len(ours) >= 30 and interval(ours, bare(folder))[1] < LIMIT / 4:
-                    break
+            for _ in range(chosen.pairs):
+                blocks.append(measure.block(workers, 1, blocks, rules))
             workers.send(Finish())
-        mean, half = interval(ours, bare(folder))
+            workers.gather(rules.block_timeout_s, "finishing")
+        mean, half = interval([block.rate for block in blocks], bare(folder))
     low, high = math.exp(mean - half), math.exp(mean + half)
     print(
-        f"launcher / bare loop: {math.exp(mean):.4f} ({low:.4f} to {high:.4f}) from {len(ours)} pairs, {chosen.backend}"
+        f"launcher / bare loop: {math.exp(mean):.4f} ({low:.4f} to {high:.4f}), {len(blocks)} pairs, {chosen.backend}"
     )
     passed = low >= 1 - LIMIT and high <= 1 + LIMIT
     print(f"within ±{LIMIT:.0%}: {'yes' if passed else 'no'}")
@@ -98,9 +95,8 @@ def bare(folder: Path) -> list[float]:
 
 
 def interval(ours: list[float], plain: list[float]) -> tuple[float, float]:
-    """Mean log ratio and its 95 % half-width; each block is held against the bare loops before and after it."""
-    pairs = zip(ours[1:], plain[:-1], plain[1:], strict=False)
-    logs = [math.log(block) - (math.log(before) + math.log(after)) / 2 for block, before, after in pairs]
+    """Mean log ratio and its 95 % half-width; each block is held against the bare loop right after it."""
+    logs = [math.log(block / bare) for block, bare in zip(ours, plain, strict=True)]
     half = float(stdtrit(len(logs) - 1, 0.975)) * statistics.stdev(logs) / math.sqrt(len(logs))
     return statistics.fmean(logs), half
 

@@ -1,7 +1,8 @@
 """What a trial costs beside measuring, with the artifact cached, against the limits we set ourselves.
 
-For each backend the median of several trials: wall time less measured blocks and warm-up. From onnxruntime and openvino
-the runtime's own loading is taken off, timed in a bare process that does just what a user's script would: start
+For each backend the median of several trials: wall time before the first block starts and after the last one stops.
+What lies between blocks (a call that straddles an edge, the coordinator) is printed beside it. From onnxruntime and
+openvino the runtime's own loading is taken off, timed in a bare process that does what a user's script would: start
 Python, import the runtime, load the same file, run once. Prints the ratio to the limit; at most 1 passes.
 
     python benchmarks/trial_time.py [--repeats 5]
@@ -52,10 +53,11 @@ def main() -> int:
             config = space.configure(hw, batch_size=8, backend=backend)
             spec = TrialSpec(id=0, workload=workload, config=config, folder=backend)
             result = machine.execute(spec, rules, None)
-            beside, alone = [], []
+            beside, between, alone = [], [], []
             for _ in range(repeats):
                 result = machine.execute(spec, rules, None)
                 beside.append(outside_s(result))
+                between.append(between_share(result))
                 if backend in ALONE and result.artifact is not None:
                     alone.append(alone_s(backend, cache / "artifacts" / result.artifact.key))
             own_s = statistics.median(alone) if alone else 0.0
@@ -63,14 +65,29 @@ def main() -> int:
             ratio = cost_s / limit_s
             passed &= ratio <= 1
             loading = f" beyond the runtime's own {own_s:.2f} s" if alone else ""
-            print(f"{backend}: {cost_s:.2f} s{loading}; limit {limit_s} s; ratio {ratio:.2f}")
+            edges = f"{statistics.median(between):.0%} of measuring is between blocks"
+            print(f"{backend}: {cost_s:.2f} s{loading}; limit {limit_s} s; ratio {ratio:.2f}; {edges}")
+    config = space.configure(hw, batch_size=8, backend="torch_compile", options={"freezing": True})
+    result = machine.execute(TrialSpec(id=0, workload=workload, config=config, folder="compile"), rules, None)
+    print(f"torch_compile, apart: set-up {result.setup_s or 0:.1f} s, its first call {result.first_call_s or 0:.1f} s")
     return 0 if passed else 1
 
 
 def outside_s(result: TrialResult) -> float:
-    """Seconds of a trial that were not measured."""
+    """Seconds of a trial before its first block and after its last one."""
+    return result.wall_s - span_s(result)
+
+
+def span_s(result: TrialResult) -> float:
+    """Seconds from the start of the first block to the stop of the last one."""
     assert result.blocks, result.error
-    return result.wall_s - sum(block.elapsed_ns for block in (*result.warmup, *result.blocks)) / 1e9
+    first, last = (*result.warmup, *result.blocks)[0], result.blocks[-1]
+    return (last.start_ns + last.elapsed_ns - first.start_ns) / 1e9
+
+
+def between_share(result: TrialResult) -> float:
+    """The share of that span in which nothing is counted."""
+    return 1 - sum(block.elapsed_ns for block in (*result.warmup, *result.blocks)) / 1e9 / span_s(result)
 
 
 def alone_s(backend: str, artifact: Path) -> float:

@@ -8,15 +8,17 @@ import shutil
 import stat
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import filelock
 import msgspec
 import platformdirs
 import pytest
 
-from autotune import artifacts, space
+from autotune import artifacts, plugins, space
 from autotune.artifacts import Artifact, PreparationFailed
+from autotune.cache import Kept, clear, kept
 from autotune.errors import CacheError
 from autotune.launch.process import WorkerFailed
 from autotune.protocol import PrepareJob
@@ -139,6 +141,31 @@ def test_batch_size_and_knobs_share_an_artifact(tmp_path: Path) -> None:
     assert len(run.jobs) == 1
 
 
+def test_only_what_the_backend_names_tells_options_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    openvino, run = plugins.load("backends", "openvino"), Maker()
+    monkeypatch.setattr(openvino, "cache_key", lambda options, config, hw: ("the same for all",))
+    monkeypatch.setattr(openvino, "source", lambda options: None)
+    one, other = (ensure(tmp_path, run, config("openvino", precision=name)) for name in ("float32", "int8"))
+    assert one.folder == other.folder
+
+
+def test_precision_tells_artifacts_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plugins.load("backends", "openvino"), "source", lambda options: None)
+    hw = msgspec.structs.replace(HW, packages={name: HW.packages[name] for name in HW.packages if name != "nncf"})
+    run = Maker()
+    one, other = (ensure(tmp_path, run, config("openvino", precision=name), hw) for name in ("float32", "int8"))
+    assert one.ref.key != other.ref.key
+
+
+def test_another_way_of_preparing_makes_all_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = Maker()
+    for _ in range(2):
+        ensure(tmp_path, run)
+        artifacts.reference(fakes.WORKLOAD, HW, RULES, run, tmp_path)
+        monkeypatch.setattr(artifacts, "PREPARED", artifacts.PREPARED + 1)
+    assert len(run.jobs) == 4
+
+
 def test_another_version_makes_it_again(tmp_path: Path) -> None:
     run = Maker()
     keys = {ensure(tmp_path, run).ref.key}
@@ -165,7 +192,7 @@ def test_another_workload_is_another_artifact(tmp_path: Path) -> None:
         weights.write_bytes(content)
         named = msgspec.structs.replace(fakes.WORKLOAD, options={"weights": str(weights)})
         ensure(tmp_path, run, spec=named)
-    assert len(run.jobs) == len(artifacts.kept(tmp_path)) == 4
+    assert len(run.jobs) == len(kept(tmp_path)) == 4
 
 
 def test_other_content_of_the_same_weights_file_is_another_model(tmp_path: Path) -> None:
@@ -207,6 +234,50 @@ def test_two_processes_make_it_once(tmp_path: Path) -> None:
     assert len((tmp_path / "log").read_text().splitlines()) == 1
     assert made[0].folder == made[1].folder
     assert sorted(artifact.ref.prepare_s > 0 for artifact in made) == [False, True]
+
+
+def hold(lock: Path, held, done) -> None:
+    with filelock.FileLock(lock):
+        held.set()
+        done.wait(60)
+
+
+@pytest.fixture
+def holding() -> Iterator[Callable[[Path], None]]:
+    """Has another process hold a lock until the test ends."""
+    context = multiprocessing.get_context("spawn")
+    done, started = context.Event(), []
+
+    def start(lock: Path) -> None:
+        held = context.Event()
+        started.append(context.Process(target=hold, args=(lock, held, done)))
+        started[-1].start()
+        assert held.wait(30)
+
+    yield start
+    done.set()
+    for process in started:
+        process.join(30)
+
+
+def test_another_process_is_not_waited_for_for_ever(tmp_path: Path, holding: Callable[[Path], None]) -> None:
+    made = ensure(tmp_path, Maker())
+    holding(tmp_path / "locks" / f"{made.ref.key}.lock")
+    with pytest.raises(CacheError) as caught:
+        artifacts.ensure(fakes.WORKLOAD, config(), HW, RULES, Maker(), tmp_path, wait_s=0.2)
+    assert str(caught.value) == (
+        "another process has kept onnxruntime float32 of torchvision:resnet18 locked for 0.2 s; "
+        f"wait for it, end it, or set AUTOTUNE_CACHE to another folder than {tmp_path}"
+    )
+
+
+def test_what_a_killed_coordinator_left_is_removed(tmp_path: Path) -> None:
+    made = ensure(tmp_path, Maker())
+    shutil.rmtree(made.folder)
+    for name in (f"{made.ref.key[:12]}-left", "0123456789ab-another"):
+        (tmp_path / "making" / name).mkdir()
+    ensure(tmp_path, Maker())
+    assert os.listdir(tmp_path / "making") == ["0123456789ab-another"]
 
 
 # -------------------------------------------------------------------------------------------------------- integrity
@@ -251,18 +322,49 @@ def test_other_content_has_another_digest(tmp_path: Path) -> None:
     assert one.ref.sha256 != other.ref.sha256
 
 
-def test_only_the_owner_may_enter(tmp_path: Path) -> None:
+def test_only_the_owner_may_enter_what_is_made(tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     made = ensure(cache, Maker())
-    assert stat.S_IMODE(cache.stat().st_mode) == 0o700
-    assert stat.S_IMODE(Path(made.folder).stat().st_mode) == 0o700
+    for folder in (cache, *(cache / name for name in artifacts.FOLDERS), Path(made.folder)):
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+def test_a_folder_that_is_there_keeps_its_mode(tmp_path: Path) -> None:
+    tmp_path.chmod(0o1777)
+    ensure(tmp_path, Maker())
+    assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o1777
+    assert stat.S_IMODE((tmp_path / "artifacts").stat().st_mode) == 0o700
+
+
+def test_a_subfolder_of_another_user_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "artifacts").mkdir()
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    run = Maker()
+    with pytest.raises(CacheError) as caught:
+        ensure(tmp_path, run)
+    assert str(caught.value) == (
+        f"{tmp_path / 'artifacts'} belongs to another user; set AUTOTUNE_CACHE to a folder of yours"
+    )
+    assert run.jobs == []
+
+
+def test_a_link_that_another_user_made_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    link = tmp_path / "artifacts"
+    link.symlink_to("mine")
+    ensure(tmp_path, Maker())
+    if os.geteuid():
+        pytest.skip("giving a link to another user needs root")
+    os.chown(link, 1234, 1234, follow_symlinks=False)
+    with pytest.raises(CacheError, match="belongs to another user"):
+        ensure(tmp_path, Maker())
 
 
 # --------------------------------------------------------------------------------------------------------- failures
 
 
-def failed(message: str = "no such operator: frobnicate", **given: bool) -> PreparationFailed:
-    return PreparationFailed(message, "Traceback:\n  the whole story\n", **given)
+def failed(message: str = "no such operator: frobnicate", remember: bool = True) -> PreparationFailed:
+    return PreparationFailed(message, "Traceback:\n  the whole story\n", remember=remember)
 
 
 def test_a_failure_is_remembered_with_its_log(tmp_path: Path) -> None:
@@ -288,7 +390,7 @@ def test_a_failed_source_fails_what_is_made_from_it(tmp_path: Path) -> None:
 def test_clear_forgets_a_failure(tmp_path: Path) -> None:
     with pytest.raises(PreparationFailed):
         ensure(tmp_path, Maker(failed()))
-    artifacts.clear(tmp_path)
+    clear(tmp_path)
     run = Maker()
     assert ensure(tmp_path, run).ref.prepare_s > 0
 
@@ -337,7 +439,9 @@ def fill_and_fail(job: PrepareJob, what: str) -> None:
 
 def one_line(error: BaseException, cache: Path) -> None:
     assert str(error).count("\n") == 0
-    assert str(error).startswith(f"no space left for the artifact cache {cache}; ")
+    assert str(error).startswith(
+        f"no space left while making onnxruntime float32 of torchvision:resnet18; cache {cache}: "
+    )
     assert "AUTOTUNE_CACHE" in str(error)
 
 
@@ -350,11 +454,22 @@ def test_a_full_disk_is_said_and_leaves_nothing(small_disk: Path, run: artifacts
     assert ensure(small_disk, Maker()).ref.prepare_s > 0
 
 
-def test_no_space_is_said_in_one_line(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+@pytest.mark.parametrize("in_child", [False, True])
+def test_no_space_is_said_in_one_line(tmp_path: Path, number: int, in_child: bool) -> None:
+    error = OSError(number, os.strerror(number))
     with pytest.raises(CacheError) as caught:
-        ensure(tmp_path, Maker(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))))
+        ensure(tmp_path, Maker(failed(f"OSError: {error}") if in_child else error))
     one_line(caught.value, tmp_path)
-    assert listing(tmp_path / "artifacts") == listing(tmp_path / "making") == []
+    assert listing(tmp_path / "artifacts") == listing(tmp_path / "failures") == listing(tmp_path / "making") == []
+
+
+@pytest.mark.parametrize("error", [PermissionError(errno.EACCES, "not yours"), TimeoutError("too late")])
+def test_an_error_in_making_is_not_blamed_on_the_cache(tmp_path: Path, error: OSError) -> None:
+    with pytest.raises(type(error)) as caught:
+        ensure(tmp_path, Maker(error))
+    assert caught.value is error
+    assert os.listdir(tmp_path / "making") == []
 
 
 def test_a_folder_that_cannot_be_used_is_said_in_one_line(tmp_path: Path) -> None:
@@ -376,25 +491,64 @@ def test_kept_tells_what_the_cache_holds(tmp_path: Path) -> None:
         ensure(tmp_path, Maker(failed("it broke")), config("openvino"))
     (tmp_path / "inductor" / "deep").mkdir(parents=True)
     (tmp_path / "inductor" / "deep" / "kernel.so").write_bytes(bytes(123))
-    told = {line.what: line for line in artifacts.kept(tmp_path)}
+    told = {line.what: line for line in kept(tmp_path)}
     assert list(told) == ["onnxruntime float32 of torchvision:resnet18", "failed: it broke", "inductor's cache"]
     assert told["onnxruntime float32 of torchvision:resnet18"].bytes == made.ref.bytes
     assert told["onnxruntime float32 of torchvision:resnet18"].prepare_s == made.ref.prepare_s
     assert told["inductor's cache"].bytes == 123
 
 
+def damaged(folder: Path) -> None:
+    (folder / "manifest.json").write_text('{"what":"half')
+
+
+@pytest.mark.parametrize("damage", [damaged, lambda folder: (folder / "manifest.json").unlink()])
+def test_kept_lists_a_damaged_artifact(tmp_path: Path, damage) -> None:
+    made = ensure(tmp_path, Maker())
+    damage(Path(made.folder))
+    (line,) = kept(tmp_path)
+    size = sum(path.stat().st_size for path in Path(made.folder).rglob("*") if path.is_file())
+    assert line == Kept(what=f"damaged: {made.ref.key}", bytes=size, prepare_s=0.0)
+
+
 def test_a_cache_that_does_not_exist_is_empty(tmp_path: Path) -> None:
-    assert artifacts.kept(tmp_path / "missing") == []
-    artifacts.clear(tmp_path / "missing")
+    assert kept(tmp_path / "missing") == []
+    assert clear(tmp_path / "missing") == 0
     assert not (tmp_path / "missing").exists()
 
 
 def test_clear_removes_what_autotune_made_and_nothing_else(tmp_path: Path) -> None:
+    made = ensure(tmp_path, Maker())
+    with pytest.raises(PreparationFailed):
+        ensure(tmp_path, Maker(failed()), config("openvino"))
+    (tmp_path / "making" / f"{made.ref.key[:12]}-left").mkdir()
+    (tmp_path / "inductor" / "kernel.so").write_bytes(bytes(123))
+    for name in ("mine.txt", "artifacts/mine.txt"):
+        (tmp_path / name).write_text("a user's own file")
+    assert clear(tmp_path) == 0
+    assert [name for name in listing(tmp_path) if not name.startswith("locks/")] == ["artifacts/mine.txt", "mine.txt"]
+    assert os.listdir(tmp_path / "making") == kept(tmp_path) == []
+
+
+def test_a_cache_that_cannot_be_cleared_is_said_in_one_line(tmp_path: Path) -> None:
     ensure(tmp_path, Maker())
-    (tmp_path / "mine.txt").write_text("a user's own file")
-    artifacts.clear(tmp_path)
-    assert listing(tmp_path) == ["mine.txt"]
-    assert artifacts.kept(tmp_path) == []
+    shutil.rmtree(tmp_path / "locks")
+    (tmp_path / "locks").write_text("not a folder")
+    with pytest.raises(CacheError) as caught:
+        clear(tmp_path)
+    assert str(caught.value) == f"the artifact cache {tmp_path} cannot be cleared: File exists"
+
+
+def test_clear_leaves_what_another_process_holds(tmp_path: Path, holding: Callable[[Path], None]) -> None:
+    made = ensure(tmp_path, Maker())
+    ensure(tmp_path, Maker(), config("openvino"))
+    lock, making = tmp_path / "locks" / f"{made.ref.key}.lock", tmp_path / "making" / f"{made.ref.key[:12]}-now"
+    making.mkdir()
+    holding(lock)
+    assert clear(tmp_path) == 1
+    assert [line.what for line in kept(tmp_path)] == ["onnxruntime float32 of torchvision:resnet18"]
+    assert lock.exists()
+    assert making.exists()
 
 
 def test_the_folder_is_the_users_unless_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -129,8 +129,8 @@ def test_version(run: Run) -> None:
 @pytest.mark.parametrize(
     ("argv", "says"),
     [
-        (["--space", "toy.yaml", "show", "x"], "got --space and show"),
-        (["--space", "toy.yaml", "doctor"], "got --space and doctor"),
+        (["--space", "toy.yaml", "show", "x"], "got --space before show"),
+        (["--space", "toy.yaml", "doctor"], "got --space before doctor"),
         (["--frob"], "--frob"),
         (["frob"], "frob"),
         (["show"], "study"),
@@ -478,9 +478,7 @@ def test_a_full_disk_under_the_cache_is_one_line(
     (tmp_path / "toy.yaml").write_text(SPACE)
     disk = mounted("size=1m,nr_inodes=3")
     monkeypatch.setenv("AUTOTUNE_CACHE", str(disk.folder / "cache"))
-    says = (
-        f"no space left for the artifact cache {disk.folder / 'cache'}; free some, run `python -m autotune cache --cl"
-    )
+    says = f"cache {disk.folder / 'cache'}: free some, run `python -m autotune cache --cl"
     assert says in run("--space", "toy.yaml").mistake
     assert not (tmp_path / "studies").exists()
 

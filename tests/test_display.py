@@ -75,11 +75,10 @@ def test_a_log_gets_one_line_a_trial(plain: Screen) -> None:
     ]
 
 
-def test_a_log_says_what_is_prepared_and_noted_as_it_is(plain: Screen) -> None:
+def test_a_log_says_what_is_prepared_as_it_is(plain: Screen) -> None:
     long = "a model [red]of[/red] /a/path/with/:x:/" + "words " * 30
     plain.display.preparing(long)
-    plain.display.note(long)
-    assert plain.new() == f"         preparing {long}\n{long}\n"
+    assert plain.new() == f"         preparing {long}\n"
 
 
 def test_lines_of_a_log_are_not_wrapped(plain: Screen) -> None:

@@ -38,9 +38,9 @@ def test_setting_and_unsetting_contradict_each_other() -> None:
         environment.merge([("a", sets), ("b", unsets)])
 
 
-def test_two_owners_may_agree() -> None:
-    merged = environment.merge([("a", LaunchPatch(env={"X": "1"})), ("b", LaunchPatch(env={"X": "1", "Y": None}))])
-    assert merged.env == {"X": "1", "Y": None}
+def test_two_owners_of_a_variable_are_refused_even_if_they_agree() -> None:
+    with pytest.raises(PluginError, match="a and b both set X"):
+        environment.merge([("a", LaunchPatch(env={"X": "1"})), ("b", LaunchPatch(env={"X": "1"}))])
 
 
 def test_preloads_and_prefixes_keep_their_order() -> None:

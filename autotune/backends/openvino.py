@@ -31,7 +31,7 @@ def unavailable(options: Options, hw: Hardware) -> str | None:
 
 def launch(options: Options, config: Config, hw: Hardware) -> LaunchPatch:
     """oneTBB loads hwloc with RTLD_DEEPBIND, which crashes or hangs under a preloaded allocator (oneTBB#1645)."""
-    return LaunchPatch(env={"TBB_ENABLE_SANITIZERS": "1", "OPENVINO_TELEMETRY": "0"})
+    return LaunchPatch(env={"TBB_ENABLE_SANITIZERS": "1"})
 
 
 def source(options: Options) -> tuple[str, dict[str, Value]] | None:
@@ -42,9 +42,9 @@ def source(options: Options) -> tuple[str, dict[str, Value]] | None:
 
 
 def cache_key(options: Options, config: Config, hw: Hardware) -> tuple[Any, ...] | None:
-    """The converter's versions; the IR fits every batch size, thread count and CPU."""
+    """The precision and the converter's versions; the IR fits every batch size, thread count and CPU."""
     names = ("openvino", "nncf") if options.precision == "int8" else ("openvino",)
-    return (CALIBRATION_SAMPLES, *((name, hw.packages.get(name)) for name in names))
+    return (options.precision, CALIBRATION_SAMPLES, *((name, hw.packages.get(name)) for name in names))
 
 
 def prepare(
@@ -93,6 +93,8 @@ def applied(session: OpenvinoSession, options: Options, config: Config) -> str |
     executed = {
         op.get_rt_info()["runtimePrecision"].astype(str) for op in session.compiled.get_runtime_model().get_ops()
     }
+    if options.precision == "float32" and executed & {"bf16", "f16"}:
+        return f"the compiled model runs in {', '.join(sorted(executed))}, not in float32"
     if options.precision == "int8" and not executed & {"i8", "u8"}:
         return f"no operation of the compiled model runs in int8; it runs in {', '.join(sorted(executed))}"
     return None

@@ -75,4 +75,4 @@ def applied(session: CompiledSession, options: Options, config: Config) -> str |
         return "torch.compile compiled no graph"
     if inductor.freezing != options.freezing:
         return f"inductor's freezing is {inductor.freezing}, not {options.freezing}"
-    return torch_eager.not_in_effect(session, options, config)
+    return torch_eager.applied(session, options, config)

@@ -60,11 +60,6 @@ def load(workload: Workload, options: Options, config: Config, folder: Path | No
     return TorchSession(module(workload, options, config), options)
 
 
-def applied(session: TorchSession, options: Options, config: Config) -> str | None:
-    """Proof of threads, memory format and precision; the reason where one is not in effect."""
-    return not_in_effect(session, options, config)
-
-
 class TorchSession:
     """A torch callable with what must surround each call."""
 
@@ -115,8 +110,8 @@ def module(workload: Workload, options: Any, config: Config) -> Any:
     return model
 
 
-def not_in_effect(session: TorchSession, options: Any, config: Config) -> str | None:
-    """Shared by the torch backends: reads back thread count, weights' memory format and the precision of a product."""
+def applied(session: TorchSession, options: Any, config: Config) -> str | None:
+    """Why a setting is not in effect, or None; for the torch backends: threads, memory format, precision."""
     import torch
 
     if torch.get_num_threads() != config.layout.threads:

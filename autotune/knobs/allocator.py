@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from autotune.libraries import TBBMALLOC_CORE, allocator_of
-from autotune.types import Hardware, LaunchPatch
+from autotune.types import Config, Hardware, LaunchPatch
 
 Value = Literal["system", "tcmalloc", "jemalloc", "mimalloc", "tbbmalloc"]
 
@@ -49,6 +49,11 @@ def unavailable(value: Value, hw: Hardware) -> str | None:
     if value == "system" or value in hw.libraries:
         return None
     return f"{value} was not found in any library path for {hw.architecture}; {INSTALL[value]}"
+
+
+def without_effect(value: Value, config: Config, packages: tuple[str, ...]) -> str | None:
+    """Never: every backend allocates."""
+    return None
 
 
 def launch(value: Value, hw: Hardware) -> LaunchPatch:

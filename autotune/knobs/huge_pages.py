@@ -15,7 +15,7 @@ import re
 from pathlib import Path
 
 from autotune.hardware import huge_page_mode
-from autotune.types import Hardware, LaunchPatch
+from autotune.types import Config, Hardware, LaunchPatch
 
 Value = bool
 
@@ -43,6 +43,14 @@ def unavailable(value: bool, hw: Hardware) -> str | None:
     if hw.huge_page_mode is None:
         return "this kernel has no transparent huge pages (/sys/kernel/mm/transparent_hugepage is missing)"
     return f"transparent huge pages are set to {hw.huge_page_mode}; {ENABLE}"
+
+
+def without_effect(value: bool, config: Config, packages: tuple[str, ...]) -> str | None:
+    """The reason where nobody hears the request: glibc's malloc is replaced, and torch is not in the process."""
+    allocator = config.knobs.get("allocator", "system")
+    if value and allocator != "system" and "torch" not in packages:
+        return f"with {allocator} only torch asks for huge pages, and {config.backend} runs without it"
+    return None
 
 
 def launch(value: bool, hw: Hardware) -> LaunchPatch:

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import msgspec
 
-from autotune.types import Cpu, Hardware, LaunchPatch, Layout, Placement
+from autotune.types import Config, Cpu, Hardware, LaunchPatch, Layout, Placement
 
 Value = Annotated[str, msgspec.Meta(pattern="^[1-9][0-9]*x[1-9][0-9]*$", description="WORKERSxTHREADS, such as 2x1")]
 
@@ -60,6 +60,11 @@ def unavailable(value: str, hw: Hardware) -> str | None:
     return f"{value} needs {needed} cores, and {len(hw.cores)} are usable{quota}"
 
 
+def without_effect(value: str, config: Config, packages: tuple[str, ...]) -> str | None:
+    """Never: every backend runs on its workers' threads."""
+    return None
+
+
 def launch(value: str, hw: Hardware) -> LaunchPatch:
     """The thread count for every pool that reads one from the environment; pinning is by `placements`."""
     threads = str(Layout.parse(value).threads)
@@ -95,10 +100,13 @@ def placements(value: str, hw: Hardware) -> tuple[Placement, ...]:
 def applied(value: str, hw: Hardware) -> str | None:
     """In a worker: why it does not run as the layout says, or None.
 
-    The mask is that of the calling thread, which an OpenMP runtime that binds its threads would narrow. The thread
-    counts of the frameworks themselves are for the backends to prove.
+    The mask is that of the calling thread, which an OpenMP runtime that binds its threads would narrow; no other thread
+    may reach beyond it. The thread counts of the frameworks themselves are for the backends to prove.
     """
-    return mismatch(value, hw, os.sched_getaffinity(0), os.environ)
+    mask = os.sched_getaffinity(0)
+    if astray := {cpu for thread in os.listdir("/proc/self/task") for cpu in _mask(int(thread))} - mask:
+        return f"a thread of the worker may also run on CPUs {_listed(astray)}"
+    return mismatch(value, hw, mask, os.environ)
 
 
 def mismatch(value: str, hw: Hardware, mask: Collection[int], environ: Mapping[str, str]) -> str | None:
@@ -147,6 +155,14 @@ def _placement(cpus: list[Cpu]) -> Placement:
         threads=len(cpus),
         node=nodes.pop() if len(nodes) == 1 else None,
     )
+
+
+def _mask(thread: int) -> set[int]:
+    """The CPUs of a thread; none for one that has ended meanwhile."""
+    try:
+        return os.sched_getaffinity(thread)
+    except ProcessLookupError:
+        return set()
 
 
 def _listed(mask: Collection[int]) -> str:

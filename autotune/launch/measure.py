@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import cast
 
 from autotune import stats
@@ -43,7 +43,7 @@ def measure(
     measured: Callable[[tuple[Block, ...]], None],
 ) -> Measurement:
     """Warm up, then measure until `stats` says that it is enough; `measured` is told the blocks after each one."""
-    warmup = [block(workers, batch_size, None, rules)]
+    warmup = [block(workers, batch_size, [], rules)]
     if stats.hopeless(warmup[0].rate, incumbent, rules):
         return Measurement(warmup=(), blocks=tuple(warmup), rejected=True)
     flags: tuple[str, ...] = ()
@@ -51,27 +51,27 @@ def measure(
         if sum(b.elapsed_ns for b in warmup) >= rules.warmup_s * 1e9:
             flags = ("not_steady",)
             break
-        warmup.append(block(workers, batch_size, warmup[-1], rules))
+        warmup.append(block(workers, batch_size, warmup, rules))
     if stats.clearly_slower([b.rate for b in warmup[-2:]], incumbent, rules):
         return Measurement(warmup=tuple(warmup[:-2]), blocks=tuple(warmup[-2:]), rejected=True, flags=flags)
 
     blocks: list[Block] = []
     while not stats.enough([b.rate for b in blocks], sum(b.elapsed_ns for b in blocks) / 1e9, rules):
-        blocks.append(block(workers, batch_size, (warmup + blocks)[-1], rules))
+        blocks.append(block(workers, batch_size, warmup + blocks, rules))
         measured(tuple(blocks))
         if stats.clearly_slower([b.rate for b in blocks], incumbent, rules):
             return Measurement(warmup=tuple(warmup), blocks=tuple(blocks), rejected=True, flags=flags)
     return Measurement(warmup=tuple(warmup), blocks=tuple(blocks), rejected=False, flags=flags)
 
 
-def block(workers: Workers, batch_size: int, previous: Block | None, rules: MeasureRules) -> Block:
+def block(workers: Workers, batch_size: int, before: Sequence[Block], rules: MeasureRules) -> Block:
     """One block of all workers, which run from the command on; what falls between two common instants counts.
 
-    The previous block says how long a call takes: the window then holds whole calls, `block_s` or more.
+    The block before says how long a call takes: the window then holds whole calls, `block_s` or more.
     """
-    call = None if previous is None else len(workers) * batch_size / previous.rate
+    call = len(workers) * batch_size / before[-1].rate if before else None
     for _ in range(EMPTY_BLOCKS):
-        found = _block(workers, call, rules)
+        found = _block(workers, len(before), call, rules)
         if found.items > 0:
             return found
     raise WorkerFailed(Status.TIMEOUT, f"in {EMPTY_BLOCKS} blocks no call was made; the machine is overloaded")
@@ -85,11 +85,11 @@ def window_s(call: float | None, rules: MeasureRules) -> float:
     return calls * call - (1 - EDGE) * call
 
 
-def _block(workers: Workers, call: float | None, rules: MeasureRules) -> Block:
+def _block(workers: Workers, number: int, call: float | None, rules: MeasureRules) -> Block:
     lead_s = LEAD_S + (call if call is not None and call <= SHORT_CALL_S else 0.0)
     start_ns = time.monotonic_ns() + int(lead_s * 1e9)
     elapsed_ns = int(window_s(call, rules) * 1e9)
-    workers.send(Measure(start_ns=start_ns, stop_ns=start_ns + elapsed_ns))
+    workers.send(Measure(block=number, start_ns=start_ns, stop_ns=start_ns + elapsed_ns))
     shares = cast(list[Measured], workers.gather(rules.block_timeout_s + 10 * (call or 0.0), "measuring a block"))
     return Block(
         start_ns=start_ns,

@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import selectors
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
 import psutil
 
+from autotune.launch import tree
 from autotune.protocol import Command, Failed, Reply
 from autotune.results import Status
 from autotune.types import LaunchPlan, Struct
 
 POLL_S = 0.25
-"""How often a waiting coordinator looks at clocks and memory; it never spins beside a measurement."""
+"""How often a waiting coordinator looks at clocks and pipes; it never spins beside a measurement."""
+
+LOOK_S = 1.0
+"""The least time between two looks at the memory and CPU time of all workers."""
+
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+"""No fault of a configuration: these end the study and stay OSError."""
 
 
 class WorkerFailed(Exception):
@@ -54,6 +62,7 @@ class Workers:
     memory_limit_bytes: int
     deadline: float | None
     workers: list[_Worker] = field(default_factory=list)
+    looked: float = float("-inf")
 
     def __len__(self) -> int:
         return len(self.workers)
@@ -65,41 +74,53 @@ class Workers:
             with contextlib.suppress(BrokenPipeError):
                 os.write(worker.commands, line)
 
-    def gather(self, timeout_s: float, doing: str) -> list[Reply]:
-        """One reply of each worker; WorkerFailed on a death, a failure, a hang or too much memory."""
+    def gather(self, timeout_s: float, doing: str, idle_s: float | None = None) -> list[Reply]:
+        """One reply of each worker; WorkerFailed on a death, a failure, a hang or too much memory.
+
+        With `idle_s`, workers that neither answer nor use CPU time for so long hang. A full disk raises OSError.
+        """
         limit = time.monotonic() + timeout_s
-        with selectors.DefaultSelector() as selector:
-            for rank, worker in enumerate(self.workers):
-                selector.register(worker.replies, selectors.EVENT_READ, rank)
-            replies: dict[int, Reply] = {}
-            while len(replies) < len(self.workers):
-                gone = [
-                    w for rank, w in enumerate(self.workers) if rank not in replies and w.process.poll() is not None
-                ]
-                events = selector.select(POLL_S)
-                if gone and not events:  # what it forked still holds its pipe open
-                    raise self._death(gone[0])
-                for key, _ in events:
-                    reply = self._read(self.workers[key.data])
-                    if isinstance(reply, Failed):
-                        raise WorkerFailed(reply.status, reply.message)
-                    if reply is not None:
-                        replies[key.data] = reply
-                        selector.unregister(key.fileobj)
-                self._check_memory()
+        activity = None if idle_s is None else tree.Activity(idle_s)
+        replies: dict[int, Reply] = {}
+        self._take(replies)
+        while len(replies) < len(self.workers):
+            gone = self._read([rank for rank in range(len(self.workers)) if rank not in replies])
+            self._take(replies)
+            if gone:
+                raise self._death(self.workers[gone[0]])
+            self._look(replies, activity, doing)
+            if len(replies) < len(self.workers):
                 self._check_time(limit, timeout_s, doing)
         return [replies[rank] for rank in range(len(self.workers))]
 
-    def _read(self, worker: _Worker) -> Reply | None:
-        data = os.read(worker.replies, 65536)
-        if not data:
-            raise self._death(worker)
-        worker.buffer += data
-        line, newline, rest = worker.buffer.partition(b"\n")
-        if not newline:
-            return None
-        worker.buffer = rest
-        return msgspec.json.decode(line, type=Reply)  # type: ignore[no-any-return]
+    def _take(self, replies: dict[int, Reply]) -> None:
+        """One complete line of each worker that has not answered; what follows it waits for the next gather."""
+        for rank, worker in enumerate(self.workers):
+            line, newline, rest = worker.buffer.partition(b"\n")
+            if rank in replies or not newline:
+                continue
+            worker.buffer = rest
+            reply: Reply = msgspec.json.decode(line, type=Reply)
+            if isinstance(reply, Failed):
+                if reply.errno in DISK_FULL:
+                    raise OSError(reply.errno, os.strerror(reply.errno), str(self.folder))
+                raise WorkerFailed(reply.status, reply.message)
+            replies[rank] = reply
+
+    def _read(self, ranks: Sequence[int]) -> list[int]:
+        """Wait a little for what these workers say; the ranks of those that will say no more."""
+        ended = [rank for rank in ranks if self.workers[rank].process.poll() is not None]
+        with selectors.DefaultSelector() as selector:
+            for rank in ranks:
+                selector.register(self.workers[rank].replies, selectors.EVENT_READ, rank)
+            ready = [key.data for key, _ in selector.select(POLL_S)]
+        gone = [rank for rank in ended if rank not in ready]  # what it forked still holds its pipe open
+        for rank in ready:
+            data = os.read(self.workers[rank].replies, 65536)
+            self.workers[rank].buffer += data
+            if not data:
+                gone.append(rank)
+        return gone
 
     def _death(self, worker: _Worker) -> WorkerFailed:
         try:
@@ -109,16 +130,24 @@ class Workers:
         last = last_line(self.folder / "stderr.log")
         if code == -signal.SIGKILL:
             return WorkerFailed(Status.OUT_OF_MEMORY, "a worker was killed by SIGKILL, most likely for want of memory")
-        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit status {code}"
+        how = f"was killed by {_signal_name(-code)}" if code < 0 else f"ended with exit status {code}"
         return WorkerFailed(Status.CRASHED, f"a worker {how}" + (f": {last}" if last else ""))
 
-    def _check_memory(self) -> None:
-        used = sum(_rss_bytes(worker.process.pid) for worker in self.workers)
+    def _look(self, replies: dict[int, Reply], activity: tree.Activity | None, doing: str) -> None:
+        now = time.monotonic()
+        if now - self.looked < LOOK_S:
+            return
+        self.looked = now
+        trees = tree.trees([worker.process.pid for worker in self.workers])
+        used = sum(tree.memory_bytes(one) for one in trees)
         if used > self.memory_limit_bytes:
             raise WorkerFailed(
                 Status.OUT_OF_MEMORY,
                 f"the workers use {used / 2**30:.1f} GiB; allowed are {self.memory_limit_bytes / 2**30:.1f} GiB",
             )
+        waiting = {rank: tree.cpu_s(one) for rank, one in enumerate(trees) if rank not in replies}
+        if activity is not None and waiting and activity.idle(now, waiting):
+            raise WorkerFailed(Status.TIMEOUT, f"no answer and no work for {activity.idle_s:.0f} s while {doing}")
 
     def _check_time(self, limit: float, timeout_s: float, doing: str) -> None:
         now = time.monotonic()
@@ -157,16 +186,21 @@ def _spawn(argv: tuple[str, ...], env: dict[str, str], job: Path, rank: int, fol
     own = (str(job), str(rank), str(command_read), str(reply_write), str(os.getpid()))
     try:
         with (folder / "stdout.log").open("ab") as out, (folder / "stderr.log").open("ab") as err:
-            process = subprocess.Popen(
-                [*argv, *own],
-                env=env,
-                cwd=folder,
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=err,
-                pass_fds=(command_read, reply_write),
-                start_new_session=True,
-            )
+            try:
+                process = subprocess.Popen(
+                    [*argv, *own],
+                    env=env,
+                    cwd=folder,
+                    stdin=subprocess.DEVNULL,
+                    stdout=out,
+                    stderr=err,
+                    pass_fds=(command_read, reply_write),
+                    start_new_session=True,
+                )
+            except OSError as error:
+                if error.errno in DISK_FULL:
+                    raise
+                raise WorkerFailed(Status.CRASHED, f"{argv[0]} does not start: {error.strerror or error}") from error
     except BaseException:
         os.close(command_write)
         os.close(reply_read)
@@ -178,16 +212,18 @@ def _spawn(argv: tuple[str, ...], env: dict[str, str], job: Path, rank: int, fol
 
 
 def reap(record: Path) -> int:
-    """Kill the process groups that a killed coordinator left behind, as its `processes.json` names them; how many."""
+    """Kill what a killed coordinator left behind, as its `processes.json` names it; how many processes that were."""
     try:
         left = msgspec.json.decode(record.read_bytes(), type=list[Started])
     except (FileNotFoundError, msgspec.DecodeError):
         return 0
-    alive = [entry for entry in left if _is_same(entry)]
-    for entry in alive:
-        _kill_group(entry.pid)
+    killed = 0
+    for entry in left:
+        if group := _left_of(entry):
+            _kill_group(entry.pid)
+            killed += len(group)
     record.unlink(missing_ok=True)
-    return len(alive)
+    return killed
 
 
 def last_line(path: Path) -> str:
@@ -201,12 +237,28 @@ def last_line(path: Path) -> str:
     return lines[-1][:300] if lines else ""
 
 
-def _is_same(entry: Started) -> bool:
+def _left_of(entry: Started) -> list[int]:
+    """The living processes of a worker's group, which may outlive it; none where its number went to another process.
+
+    Linux gives no number away that a group still bears: if another process has it, nothing is left of ours.
+    """
+    if entry.pid in (0, 1, os.getpgrp()):
+        return []
+    boot, leader = _started(1), _started(entry.pid)
+    if boot is not None and entry.started < boot - 1:  # before this machine or container was started
+        return []
+    if leader is not None and abs(leader - entry.started) >= 1:
+        return []
+    group = [p.pid for p in tree.processes() if p.group == p.session == entry.pid and p.state not in "ZX"]
+    starts = {pid: started for pid in group if (started := _started(pid)) is not None}
+    return list(starts) if all(started >= entry.started - 1 for started in starts.values()) else []
+
+
+def _started(pid: int) -> float | None:
     try:
-        created: float = psutil.Process(entry.pid).create_time()
-        return abs(created - entry.started) < 1
+        return float(psutil.Process(pid).create_time())
     except psutil.Error:
-        return False
+        return None
 
 
 def _kill_group(pid: int) -> None:
@@ -214,9 +266,8 @@ def _kill_group(pid: int) -> None:
         os.killpg(pid, signal.SIGKILL)
 
 
-def _rss_bytes(pid: int) -> int:
+def _signal_name(number: int) -> str:
     try:
-        with open(f"/proc/{pid}/statm", "rb") as file:
-            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except (FileNotFoundError, ProcessLookupError):
-        return 0
+        return signal.Signals(number).name
+    except ValueError:  # a real-time signal
+        return f"signal {number}"

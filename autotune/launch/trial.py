@@ -12,7 +12,7 @@ from typing import cast
 import msgspec
 import numpy as np
 
-from autotune import artifacts, environment
+from autotune import artifacts
 from autotune.artifacts import Artifact, PreparationFailed
 from autotune.errors import ModelError
 from autotune.files import write_atomically
@@ -21,7 +21,7 @@ from autotune.launch import measure, plan, process
 from autotune.launch.process import WorkerFailed
 from autotune.protocol import Finish, Finished, MeasureJob, PrepareJob, Ready
 from autotune.results import Status, TrialResult
-from autotune.types import Hardware, MeasureRules, TrialSpec, WorkloadSpec
+from autotune.types import Hardware, LaunchPlan, MeasureRules, TrialSpec, WorkloadSpec
 
 
 class Machine:
@@ -41,7 +41,7 @@ class Machine:
             with tempfile.NamedTemporaryFile("w", prefix="autotune-", suffix=".log", delete=False) as file:
                 file.write(error.log)
             raise ModelError(
-                f"the workload {workload.model} cannot be built: {error}; the whole story: {file.name}"
+                f"the workload {workload.model} cannot be built: {error} (the whole story: {file.name})"
             ) from error
 
     def execute(self, spec: TrialSpec, rules: MeasureRules, incumbent: float | None) -> TrialResult:
@@ -72,12 +72,12 @@ class Machine:
         prepare = self._prepare(rules, deadline)
         reference = artifacts.reference(spec.workload, self.hardware, rules, prepare, self.cache)
         artifact = artifacts.ensure(spec.workload, spec.config, self.hardware, rules, prepare, self.cache)
-        job = self._job(spec, rules, folder, reference, artifact)
         launched = plan.measuring(spec.config, self.hardware, os.environ, self.cache)
+        job = self._job(spec, rules, folder, reference, artifact, launched)
         limit = int(self.hardware.usable_memory_bytes * rules.memory_fraction)
         begin = time.monotonic()
         with process.start(launched, job, folder, limit, deadline) as workers:
-            ready = cast(list[Ready], workers.gather(rules.setup_timeout_s, "loading the model"))
+            ready = cast(list[Ready], workers.gather(rules.setup_timeout_s, "loading the model", rules.idle_timeout_s))
             setup_s = time.monotonic() - begin
             size = spec.config.workload.batch_size
             found = measure.measure(
@@ -93,6 +93,7 @@ class Machine:
             warmup=found.warmup,
             flags=found.flags,
             load_s=max(answer.load_s for answer in ready),
+            first_call_s=max(answer.first_call_s for answer in ready),
             setup_s=setup_s,
             peak_rss_bytes=sum(answer.peak_rss_bytes for answer in finished),
             fidelity=ready[0].fidelity,
@@ -101,13 +102,19 @@ class Machine:
         )
 
     def _job(
-        self, spec: TrialSpec, rules: MeasureRules, folder: Path, reference: Artifact, artifact: Artifact | None
+        self,
+        spec: TrialSpec,
+        rules: MeasureRules,
+        folder: Path,
+        reference: Artifact,
+        artifact: Artifact | None,
+        launched: LaunchPlan,
     ) -> Path:
         job = MeasureJob(
             spec=spec,
             hardware=self.hardware,
             rules=rules,
-            placements=environment.placements(spec.config, self.hardware),
+            placements=tuple(worker.placement for worker in launched.workers),
             folder=str(folder),
             reference=reference.folder,
             artifact=artifact.folder if artifact else None,
@@ -127,12 +134,13 @@ class Machine:
                 path.write_bytes(msgspec.json.encode(job))
                 try:
                     with process.start(launched, path, folder, limit, deadline) as workers:
-                        workers.gather(rules.prepare_timeout_s, f"preparing {what}")
+                        workers.gather(rules.prepare_timeout_s, f"preparing {what}", rules.idle_timeout_s)
                 except WorkerFailed as error:
                     if error.status is Status.INTERRUPTED:
                         raise
                     log = (folder / "stderr.log").read_text(errors="replace")
-                    raise PreparationFailed(str(error), log) from error
+                    lasting = error.status in (Status.PREPARE_FAILED, Status.CRASHED)
+                    raise PreparationFailed(str(error), log, remember=lasting) from error
 
         return run
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from typing import Literal, get_args, get_origin
 
 import msgspec
 from rich.console import Console
 from rich.text import Text
 
 from autotune import plugins
+from autotune.setting import choices
 from autotune.types import Hardware, Struct, Value
 
 
@@ -23,10 +23,10 @@ class Finding(Struct):
 
 
 def findings(hw: Hardware) -> Iterator[Finding]:
-    """Every value of every knob, and every backend with the values of its options."""
+    """Every value of every knob, every backend with the values of its options, and every source of models."""
     for name in plugins.names("knobs"):
         knob = plugins.load("knobs", name)
-        for value in legal(knob.Value) or knob.domain(hw):
+        for value in choices(knob.Value) or knob.domain(hw):
             yield Finding(setting=name, value=_text(value), reason=knob.unavailable(value, hw))
     for name in plugins.names("backends"):
         backend = plugins.load("backends", name)
@@ -34,16 +34,12 @@ def findings(hw: Hardware) -> Iterator[Finding]:
         yield Finding(setting="backend", value=name, reason=reason)
         if reason is None:
             for field in msgspec.structs.fields(backend.Options):
-                for value in legal(field.type):
+                for value in choices(field.type) or ():
                     why = backend.unavailable(plugins.backend_options(name, {field.name: value}), hw)
                     yield Finding(setting=f"{name}.{field.name}", value=_text(value), reason=why)
-
-
-def legal(annotation: object) -> tuple[Value, ...]:
-    """The values of a Literal or a bool; empty for a type with too many to list."""
-    if get_origin(annotation) is Literal:
-        return get_args(annotation)
-    return (False, True) if annotation is bool else ()
+    for name in plugins.names("workloads"):
+        provider = plugins.load("workloads", name)
+        yield Finding(setting="models", value=name, reason=provider.unavailable(provider.Options(), hw))
 
 
 def print_to(console: Console, hw: Hardware) -> None:

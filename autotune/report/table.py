@@ -62,7 +62,7 @@ def summary(results: Sequence[TrialResult], baseline: Config) -> list[str]:
     """What a person wants at the end: the winner, how much faster, and what the figure is worth."""
     winner, base = ranking.best(results), ranking.baseline(results, baseline)
     if winner is None:
-        return ["No configuration could be measured."]
+        return ["No configuration has been measured."]
     confidence = MeasureRules().confidence
     lines = [
         f"best      {words.configuration(winner.spec.config)}",

@@ -15,7 +15,7 @@ import msgspec
 import optuna
 
 from autotune import space
-from autotune.errors import StudyError
+from autotune.errors import AutotuneError, StudyError
 from autotune.interfaces import Execute, Observer
 from autotune.results import Status, TrialResult
 from autotune.study import ranking, recipes, resume, sampler, storage, store, suggest
@@ -146,6 +146,13 @@ class _Search:
         self.observer.started(spec)
         try:
             result = self.execute(spec, self._limited(), incumbent)
+        except Exception as error:
+            # A full disk or a cache that cannot be used says nothing of the configuration; a bug would come again.
+            if not isinstance(error, (AutotuneError, OSError)):
+                crashed = TrialResult(spec=spec, status=Status.CRASHED, error=f"{type(error).__name__}: {error}")
+                store.write_result(self.study.folder, crashed)
+            resume.recover(self.study, error=f"ended by {type(error).__name__}")
+            raise
         except BaseException as error:
             resume.recover(self.study, error=f"ended by {type(error).__name__}")
             raise

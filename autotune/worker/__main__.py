@@ -6,6 +6,7 @@ It pins itself before anything that starts threads is imported, and ends by itse
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import signal
 import sys
@@ -17,7 +18,7 @@ import msgspec
 from autotune.protocol import Failed, Job, MeasureJob, Prepared
 from autotune.results import Status
 from autotune.worker.channel import Channel
-from autotune.worker.verify import CheckFailed
+from autotune.worker.failure import CheckFailed
 
 PR_SET_PDEATHSIG = 1
 
@@ -34,10 +35,10 @@ def main() -> None:
         channel.send(Failed(status=failed.status, message=str(failed)))
     except MemoryError as error:
         traceback.print_exc()
-        channel.send(Failed(status=Status.OUT_OF_MEMORY, message=_last_line(error)))
+        channel.send(Failed(status=Status.OUT_OF_MEMORY, message=_summary(error)))
     except Exception as error:
         traceback.print_exc()
-        channel.send(Failed(status=_status(job, error), message=_last_line(error)))
+        channel.send(Failed(status=_status(job, error), message=_summary(error), errno=_no_space(error)))
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)
@@ -72,7 +73,14 @@ def _status(job: Job, error: Exception) -> Status:
     return Status.CRASHED if isinstance(job, MeasureJob) else Status.PREPARE_FAILED
 
 
-def _last_line(error: BaseException) -> str:
+def _no_space(error: BaseException) -> int | None:
+    """The number of a full disk's error, also of one that a library reworded: it says nothing of the configuration."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return error.errno
+    return errno.ENOSPC if os.strerror(errno.ENOSPC) in str(error) else None
+
+
+def _summary(error: BaseException) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return f"{type(error).__name__}: {lines[0][:300]}" if lines else type(error).__name__
 

@@ -76,7 +76,7 @@ def serve(session: Session, batch: Any, size: int, channel: Channel, latencies: 
             return
         share, latencies_ns = measure(session, batch, size, command)
         channel.send(share)
-        rows.append(meters.latency_rows(len(rows), latencies_ns))
+        rows.append(meters.latency_rows(command.block, latencies_ns))
 
 
 def measure(session: Session, batch: Any, size: int, command: Measure) -> tuple[Measured, list[int]]:

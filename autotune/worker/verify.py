@@ -10,16 +10,9 @@ from autotune import plugins
 from autotune.interfaces import Session
 from autotune.results import Fidelity, Status
 from autotune.types import Config, Hardware
+from autotune.worker.failure import CheckFailed
 
 Arrays = tuple[np.ndarray[Any, Any], ...]
-
-
-class CheckFailed(Exception):
-    """A configuration that loaded but is not what was asked for, or answers wrongly."""
-
-    def __init__(self, status: Status, message: str) -> None:
-        super().__init__(message)
-        self.status = status
 
 
 def compare(outputs: Arrays, reference: Arrays, judged: bool) -> Fidelity:

@@ -55,7 +55,13 @@ def build(name: str, options: Options, seed: int) -> Any:
     model = torchvision.models.get_model(name, weights=None)
     if options.weights:
         try:
-            model.load_state_dict(torch.load(options.weights, weights_only=True, map_location="cpu"))
+            state = torch.load(options.weights, weights_only=True, map_location="cpu")
+        except Exception as error:
+            raise ModelError(
+                f"{options.weights} is not a state_dict file; write one with torch.save(model.state_dict(), path)"
+            ) from error
+        try:
+            model.load_state_dict(state)
         except Exception as error:
             why = " ".join(str(error).split())[:300] or type(error).__name__
             raise ModelError(f"the weights {options.weights} do not fit torchvision:{name}: {why}") from error

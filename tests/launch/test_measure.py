@@ -143,7 +143,7 @@ def test_the_observer_sees_every_block_grow() -> None:
 
 
 def a_block(workers: Scripted, previous: Block | None = None) -> Block:
-    return measure.block(workers, BATCH, previous, RULES)
+    return measure.block(workers, BATCH, [] if previous is None else [previous], RULES)
 
 
 def earlier(rate: float) -> Block:

@@ -75,7 +75,7 @@ def test_preparation_is_one_clean_process_on_all_cpus() -> None:
     assert worker.placement.cpus == MACHINE.allowed_cpus
     assert worker.env["OMP_NUM_THREADS"] == "4"
     assert worker.argv == (sys.executable, "-m", "autotune.worker")
-    assert set(worker.env) == {"PATH", "HOME", "PYTHONPATH", "OMP_NUM_THREADS"}
+    assert set(worker.env) == {"PATH", "HOME", "PYTHONPATH", "OMP_NUM_THREADS", "CI"}
 
 
 def test_planning_is_pure() -> None:

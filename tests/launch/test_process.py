@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import errno
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -66,10 +68,17 @@ def planned(folder: Path, *bodies: str) -> LaunchPlan:
     return LaunchPlan(workers=tuple(entries))
 
 
-def gathered(folder: Path, *bodies: str, timeout_s: float = 20, limit: int = ENOUGH, deadline: float | None = None):
+def gathered(
+    folder: Path,
+    *bodies: str,
+    timeout_s: float = 20,
+    limit: int = ENOUGH,
+    deadline: float | None = None,
+    idle_s: float | None = None,
+):
     """The first replies of such workers."""
     with process.start(planned(folder, *bodies), folder / "job.json", folder, limit, deadline) as workers:
-        return workers.gather(timeout_s, "testing")
+        return workers.gather(timeout_s, "testing", idle_s)
 
 
 def failure(folder: Path, *bodies: str, **limits: float) -> WorkerFailed:
@@ -82,6 +91,10 @@ def pids(workers: Workers) -> list[int]:
     return [worker.process.pid for worker in workers.workers]
 
 
+def wait_for_reply(workers: Workers, rank: int) -> None:
+    assert select.select([workers.workers[rank].replies], [], [], 20)[0]
+
+
 def open_files() -> int:
     return len(os.listdir("/proc/self/fd"))
 
@@ -92,7 +105,7 @@ def open_files() -> int:
 def test_a_worker_answers(tmp_path: Path) -> None:
     with process.start(planned(tmp_path, ANSWERS), tmp_path / "job.json", tmp_path, ENOUGH) as workers:
         assert workers.gather(20, "starting") == [Prepared()]
-        workers.send(Measure(start_ns=5, stop_ns=12))
+        workers.send(Measure(block=0, start_ns=5, stop_ns=12))
         assert workers.gather(20, "measuring") == [Measured(items=7, calls=0, cpu_ns=0)]
         workers.send(Finish())
         assert workers.gather(20, "finishing") == [Finished(peak_rss_bytes=0)]
@@ -136,6 +149,41 @@ for piece in (text[:5], text[5:20], text[20:]):
     assert gathered(tmp_path, body) == [Finished(peak_rss_bytes=7)]
 
 
+TOGETHER = """
+say_all = lambda *texts: os.write(replies, b"".join(json.dumps(text).encode() + b"\\n" for text in texts))
+say_all({"type": "prepared"}, {"type": "finished", "peak_rss_bytes": 3},
+        {"type": "failed", "status": "wrong_output", "message": "not equal"})
+"""
+
+
+@pytest.mark.parametrize("then", ["time.sleep(60)", "os._exit(0)"])
+def test_replies_may_come_together(tmp_path: Path, then: str) -> None:
+    plan = planned(tmp_path, TOGETHER + then, 'time.sleep(0.3); say("prepared"); say("prepared"); time.sleep(60)')
+    with process.start(plan, tmp_path / "job.json", tmp_path, ENOUGH) as workers:
+        assert workers.gather(20, "preparing") == [Prepared(), Prepared()]
+        assert workers.gather(20, "finishing") == [Finished(peak_rss_bytes=3), Prepared()]
+        with pytest.raises(WorkerFailed, match="not equal") as caught:
+            workers.gather(20, "failing")
+    assert caught.value.status is Status.WRONG_OUTPUT
+
+
+def test_what_is_told_goes_before_a_death(tmp_path: Path) -> None:
+    told = 'say("failed", status="not_applied", message="not mapped"); time.sleep(60)'
+    plan = planned(tmp_path, "os._exit(3)", told)
+    with process.start(plan, tmp_path / "job.json", tmp_path, ENOUGH) as workers:
+        workers.workers[0].process.wait()
+        wait_for_reply(workers, 1)
+        with pytest.raises(WorkerFailed, match="not mapped"):
+            workers.gather(20, "testing")
+
+
+def test_complete_replies_count_although_the_time_is_over(tmp_path: Path) -> None:
+    plan = planned(tmp_path, 'say("prepared"); time.sleep(60)')
+    with process.start(plan, tmp_path / "job.json", tmp_path, ENOUGH, deadline=0.0) as workers:
+        wait_for_reply(workers, 0)
+        assert workers.gather(0, "testing") == [Prepared()]
+
+
 def test_output_goes_to_the_logs(tmp_path: Path) -> None:
     gathered(tmp_path, 'print("out", flush=True); print("err", file=sys.stderr, flush=True); say("prepared")')
     assert (tmp_path / "stdout.log").read_text() == "out\n"
@@ -159,6 +207,23 @@ os.kill(os.getpid(), signal.SIGSEGV)
 """,
     )
     assert (error.status, str(error)) == (Status.CRASHED, "a worker was killed by SIGSEGV: free(): invalid pointer")
+
+
+def test_a_real_time_signal_has_a_number(tmp_path: Path) -> None:
+    error = failure(tmp_path, "os.kill(os.getpid(), 40)")
+    assert (error.status, str(error)) == (Status.CRASHED, "a worker was killed by signal 40")
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_is_no_fault_of_the_configuration(tmp_path: Path, number: int) -> None:
+    with pytest.raises(OSError, match=os.strerror(number)) as caught:
+        gathered(tmp_path, f'say("failed", status="crashed", message="cannot write", errno={number})')
+    assert (caught.value.errno, caught.value.filename) == (number, str(tmp_path))
+
+
+def test_another_system_error_is_a_failure(tmp_path: Path) -> None:
+    error = failure(tmp_path, f'say("failed", status="crashed", message="not found", errno={errno.ENOENT})')
+    assert (error.status, str(error)) == (Status.CRASHED, "not found")
 
 
 def test_an_exit_names_its_status(tmp_path: Path) -> None:
@@ -196,6 +261,34 @@ def test_a_hang_ends_in_time(tmp_path: Path) -> None:
     assert 0.6 <= time.monotonic() - begin < 5
 
 
+def test_a_worker_that_does_nothing_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "LOOK_S", 0.1)
+    begin = time.monotonic()
+    error = failure(tmp_path, 'say("prepared"); time.sleep(60)', "time.sleep(60)", idle_s=1.6)
+    assert (error.status, str(error)) == (Status.TIMEOUT, "no answer and no work for 2 s while testing")
+    assert 1.6 <= time.monotonic() - begin < 10
+
+
+BUSY_CHILDREN = """
+end = time.monotonic() + 3
+while time.monotonic() < end:
+    child = os.fork()
+    if child == 0:
+        stop = time.monotonic() + 0.1
+        while time.monotonic() < stop:
+            pass
+        os._exit(0)
+    os.waitpid(child, 0)
+say("prepared")
+"""
+
+
+def test_a_worker_whose_children_work_does_not_hang(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "LOOK_S", 0.1)
+    patient = 'time.sleep(4); say("prepared")'
+    assert gathered(tmp_path, BUSY_CHILDREN, patient, idle_s=1.5) == [Prepared(), Prepared()]
+
+
 def test_the_studys_deadline_interrupts(tmp_path: Path) -> None:
     error = failure(tmp_path, "time.sleep(60)", deadline=time.monotonic() + 0.3)
     assert (error.status, str(error)) == (Status.INTERRUPTED, "the study's time ended while testing")
@@ -206,6 +299,11 @@ def test_too_much_memory(tmp_path: Path) -> None:
     error = failure(tmp_path, hoards, hoards, limit=250_000_000)  # neither of them alone is above it
     assert error.status is Status.OUT_OF_MEMORY
     assert str(error).endswith("GiB; allowed are 0.2 GiB")
+
+
+def test_memory_of_children_counts(tmp_path: Path) -> None:
+    body = "os.fork(); hoard = bytearray(150_000_000); time.sleep(60)"
+    assert failure(tmp_path, body, limit=250_000_000).status is Status.OUT_OF_MEMORY
 
 
 def test_a_worker_that_is_gone_is_noticed_by_the_next_gather(tmp_path: Path) -> None:
@@ -255,11 +353,24 @@ def test_a_worker_that_cannot_start_takes_the_others_along(tmp_path: Path) -> No
     missing = msgspec.structs.replace(second, argv=("/no/such/program",))
     files, others = open_files(), psutil.Process().children()
     with (
-        pytest.raises(FileNotFoundError),
+        pytest.raises(WorkerFailed, match="^/no/such/program does not start: No such file or directory$") as caught,
         process.start(LaunchPlan(workers=(first, missing)), tmp_path / "job.json", tmp_path, ENOUGH),
     ):
         raise AssertionError("started")
+    assert caught.value.status is Status.CRASHED
     assert psutil.Process().children() == others
+    assert open_files() == files
+
+
+@pytest.mark.parametrize(("number", "kind"), [(errno.EAGAIN, WorkerFailed), (errno.ENOSPC, OSError)])
+def test_a_fork_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, kind: type[Exception]) -> None:
+    def refuse(*args: object, **kwargs: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    files = open_files()
+    monkeypatch.setattr(subprocess, "Popen", refuse)
+    with pytest.raises(kind, match=os.strerror(number)):
+        gathered(tmp_path, "")
     assert open_files() == files
 
 
@@ -297,13 +408,43 @@ def test_workers_end_when_the_pipe_closes(tmp_path: Path) -> None:
     assert all(ended(entry.pid) for entry in left)
 
 
-def test_reap_kills_what_a_killed_coordinator_left(tmp_path: Path) -> None:
+DIES_WITH_ITS_PARENT = """
+import ctypes
+ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+print(spawn(), flush=True)
+say("prepared")
+time.sleep(60)
+"""
+
+
+def test_reap_kills_what_outlived_its_worker(tmp_path: Path) -> None:
+    (left,) = killed_coordinator(tmp_path, DIES_WITH_ITS_PARENT)
+    compiler = grandchild(tmp_path)
+    assert ended(left.pid)
+    record = tmp_path / "processes.json"
+    for started in (left.started + 100, psutil.Process(1).create_time() - 100):  # not ours; of an earlier boot
+        again = record.read_bytes()
+        record.write_bytes(msgspec.json.encode([Started(pid=left.pid, started=started)]))
+        assert process.reap(record) == 0
+        record.write_bytes(again)
+    assert not ended(compiler, 0.1)
+    assert process.reap(record) == 1
+    assert ended(compiler)
+    assert process.reap(record) == 0
+
+
+def test_reap_kills_a_worker_that_still_runs_with_what_it_started(tmp_path: Path) -> None:
     (left,) = killed_coordinator(tmp_path, 'print(spawn(), flush=True); say("prepared"); time.sleep(60)')
     running = [left.pid, grandchild(tmp_path)]
-    assert all(psutil.pid_exists(pid) for pid in running)
-    assert process.reap(tmp_path / "processes.json") == 1
+    assert process.reap(tmp_path / "processes.json") == 2
     assert all(ended(pid) for pid in running)
-    assert process.reap(tmp_path / "processes.json") == 0
+
+
+@pytest.mark.parametrize("pid", [0, 1, os.getpgrp()])
+def test_reap_never_kills_its_own_group(tmp_path: Path, pid: int) -> None:
+    record = tmp_path / "processes.json"
+    record.write_bytes(msgspec.json.encode([Started(pid=pid, started=time.time())]))
+    assert process.reap(record) == 0
 
 
 def test_reap_spares_a_process_that_got_the_same_number(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import psutil
 import pytest
 
-from autotune import artifacts, space
+from autotune import cache, space
 from autotune.errors import ModelError
 from autotune.launch.trial import Machine
 from autotune.results import Status, TrialResult
@@ -132,7 +132,7 @@ def test_a_folder_holds_nothing_temporary(squeezenet: Squeezenet) -> None:
 
 def test_the_reference_is_made_once(squeezenet: Squeezenet) -> None:
     assert squeezenet.listener.prepared == ["reference outputs of torchvision:squeezenet1_1"]
-    assert len(artifacts.kept(squeezenet.cache)) == 1
+    assert len(cache.kept(squeezenet.cache)) == 1
 
 
 def test_the_observer_sees_every_block(squeezenet: Squeezenet) -> None:
@@ -257,7 +257,7 @@ def test_a_preparation_cut_short_is_neither_failed_nor_remembered(lab: Lab, tmp_
     (result,) = lab.run(tmp_path, [(spec, rules(trial_timeout_s=1.0), None)], cache).results
     assert result.status is Status.INTERRUPTED
     assert result.error == "the study's time ended while preparing reference outputs of tiny:slow"
-    assert artifacts.kept(cache) == []
+    assert cache.kept(cache) == []
     assert list((cache / "making").iterdir()) == []
 
 

@@ -124,10 +124,3 @@ def test_software_and_scattered_cpus(tmp_path: Path) -> None:
     lines = doctor.machine(msgspec.structs.replace(hw, packages={"torch": "2.9", "onnx": "1.2"}, glibc="2.36"))
     assert "usable     1 cores of CPUs 0, 2, quota 0.5 CPUs" in lines
     assert "software   glibc 2.36, onnx 1.2, torch 2.9" in lines
-
-
-@pytest.mark.parametrize(
-    ("kind", "values"), [(bool, (False, True)), (int, ()), (str, ()), (plugins.load("knobs", "layout").Value, ())]
-)
-def test_legal_values_are_listed_where_there_are_few(kind: Any, values: tuple[Any, ...]) -> None:
-    assert doctor.legal(kind) == values

@@ -108,7 +108,7 @@ def test_without_a_baseline_no_speedup_is_claimed() -> None:
 
 @pytest.mark.parametrize("results", [[], [result(0)], [result(0, rates=(9,), status=Status.REJECTED)]])
 def test_without_a_measurement_the_summary_says_so(results: list[TrialResult]) -> None:
-    assert table.summary(results, PLAIN) == ["No configuration could be measured."]
+    assert table.summary(results, PLAIN) == ["No configuration has been measured."]
 
 
 def test_what_is_infeasible_does_not_win() -> None:

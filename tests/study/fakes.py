@@ -130,12 +130,8 @@ class Watcher:
     """An Observer that keeps what it is told."""
 
     def __init__(self) -> None:
-        self.notes: list[str] = []
         self.begun: list[int] = []
         self.over: list[TrialResult] = []
-
-    def note(self, text: str) -> None:
-        self.notes.append(text)
 
     def started(self, spec: TrialSpec) -> None:
         self.begun.append(spec.id)

@@ -29,9 +29,9 @@ def ends() -> Iterator[Ends]:
 
 
 def test_commands_come_one_a_line(ends: Ends) -> None:
-    for command in (Measure(start_ns=1, stop_ns=2), Finish()):
+    for command in (Measure(block=0, start_ns=1, stop_ns=2), Finish()):
         os.write(ends.commands, msgspec.json.encode(command) + b"\n")
-    assert ends.channel.receive() == Measure(start_ns=1, stop_ns=2)
+    assert ends.channel.receive() == Measure(block=0, start_ns=1, stop_ns=2)
     assert ends.channel.receive() == Finish()
     os.close(ends.commands)
 

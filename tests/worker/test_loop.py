@@ -119,7 +119,7 @@ class Sleeper:
 
 def window(lead_s: float, length_s: float) -> Measure:
     start_ns = time.monotonic_ns() + int(lead_s * 1e9)
-    return Measure(start_ns=start_ns, stop_ns=start_ns + int(length_s * 1e9))
+    return Measure(block=0, start_ns=start_ns, stop_ns=start_ns + int(length_s * 1e9))
 
 
 def test_a_share_is_what_lies_in_the_window() -> None:
@@ -208,8 +208,9 @@ def coordinator() -> Iterator[Coordinator]:
 
 
 def test_serve_answers_blocks_and_saves_latencies(coordinator: Coordinator, tmp_path: Path) -> None:
-    late = Measure(start_ns=0, stop_ns=1)  # long past: a block without calls
-    coordinator.send(window(0, 0.03), late, window(0.1, 0.03), Finish())
+    late = Measure(block=0, start_ns=0, stop_ns=1)  # long past: a block without calls
+    again = msgspec.structs.replace(window(0.1, 0.03), block=2)
+    coordinator.send(window(0, 0.03), late, again, Finish())
     loop.serve(Sleeper(), None, 2, coordinator.channel, tmp_path / "latencies-0.npy")
     first, second, third, last = coordinator.replies()
     assert isinstance(first, Measured) and first.calls > 0

@@ -65,7 +65,7 @@ def source(options: Options) -> tuple[str, dict[str, Value]] | None:
 
 def cache_key(options: Options, config: Config, hw: Hardware) -> tuple[Any, ...] | None:
     """Only some modes prepare anything."""
-    return () if options.mode.startswith(("prepare", "artifact")) else None
+    return (options.mode,) if options.mode.startswith(("prepare", "artifact")) else None
 
 
 def prepare(

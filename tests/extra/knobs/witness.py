@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import sys
 
-from autotune.types import Hardware, LaunchPatch
+from autotune.types import Config, Hardware, LaunchPatch
 
 Value = bool
 
@@ -23,6 +23,11 @@ def domain(hw: Hardware) -> tuple[bool, ...]:
 
 def unavailable(value: bool, hw: Hardware) -> str | None:
     """Always there."""
+    return None
+
+
+def without_effect(value: bool, config: Config, packages: tuple[str, ...]) -> str | None:
+    """It is not meant to have one."""
     return None
 
 

@@ -1,0 +1,120 @@
+"""What a process and all that it started use: memory now, CPU time so far, and whether that still grows."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict, deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+IDLE_SHARE = 0.01
+"""Trees that use no more than this share of a core do nothing."""
+
+LONGEST_LOOK_S = 2.0
+"""More than this between two looks does not count: then the whole machine, or this process, stood still."""
+
+TICK_S = 1 / os.sysconf("SC_CLK_TCK")
+
+
+class Process(NamedTuple):
+    """One line of /proc/PID/stat; the CPU time includes that of children which ended and were waited for."""
+
+    pid: int
+    state: str
+    parent: int
+    group: int
+    session: int
+    cpu_s: float
+
+
+def processes() -> list[Process]:
+    """Every process of this machine, zombies too."""
+    found = (_process(name) for name in os.listdir("/proc") if name.isdigit())
+    return [process for process in found if process is not None]
+
+
+def trees(roots: Sequence[int]) -> list[list[Process]]:
+    """For each root: itself, its session, and all that descends from these."""
+    everything = processes()
+    children: dict[int, list[Process]] = defaultdict(list)
+    sessions: dict[int, list[Process]] = defaultdict(list)
+    for process in everything:
+        children[process.parent].append(process)
+        sessions[process.session].append(process)
+    own = {process.pid: process for process in everything}
+    found = []
+    for root in roots:
+        left = [*sessions[root], *([own[root]] if root in own else [])]
+        tree: dict[int, Process] = {}
+        while left:
+            process = left.pop()
+            if process.pid not in tree:
+                tree[process.pid] = process
+                left += children[process.pid]
+        found.append(list(tree.values()))
+    return found
+
+
+def memory_bytes(tree: Iterable[Process]) -> int:
+    """What only these processes keep in memory: pages of files do not count, the kernel can drop them."""
+    return sum(_memory_bytes(process.pid) for process in tree)
+
+
+def cpu_s(tree: Iterable[Process]) -> float:
+    """CPU time so far; it falls when a process ends that nobody of the tree waits for."""
+    return sum(process.cpu_s for process in tree)
+
+
+@dataclass
+class Activity:
+    """Whether any of several trees still works, by looks at their CPU times."""
+
+    idle_s: float
+    _watched_s: float = 0.0
+    _last: float | None = None
+    _before: dict[int, float] = field(default_factory=dict)
+    _worked: dict[int, float] = field(default_factory=dict)
+    _looks: deque[tuple[float, dict[int, float]]] = field(default_factory=deque)
+
+    def idle(self, now: float, used: dict[int, float]) -> bool:
+        """Take a look (CPU time by tree); whether none of these trees worked for the last `idle_s` seconds."""
+        if self._last is not None:
+            self._watched_s += min(now - self._last, LONGEST_LOOK_S)
+        self._last = now
+        for key, total in used.items():
+            self._worked[key] = self._worked.get(key, 0.0) + max(0.0, total - self._before.get(key, total))
+        self._before = used
+        self._looks.append((self._watched_s, dict(self._worked)))
+        while len(self._looks) > 1 and self._looks[1][0] <= self._watched_s - self.idle_s:
+            self._looks.popleft()
+        begin, worked = self._looks[0]
+        span = self._watched_s - begin
+        return span >= self.idle_s and all(
+            self._worked[key] - worked.get(key, 0.0) <= IDLE_SHARE * span for key in used
+        )
+
+
+def _process(name: str) -> Process | None:
+    try:
+        with open(f"/proc/{name}/stat", "rb") as file:
+            fields = file.read().rpartition(b")")[2].split()
+    except OSError:  # it ended meanwhile
+        return None
+    return Process(
+        pid=int(name),
+        state=fields[0].decode(),
+        parent=int(fields[1]),
+        group=int(fields[2]),
+        session=int(fields[3]),
+        cpu_s=sum(int(ticks) for ticks in fields[11:15]) * TICK_S,
+    )
+
+
+def _memory_bytes(pid: int) -> int:
+    try:
+        with open(f"/proc/{pid}/status", "rb") as file:
+            lines = [line.split() for line in file]
+    except OSError:
+        return 0
+    return sum(int(line[1]) * 1024 for line in lines if line and line[0] in {b"RssAnon:", b"RssShmem:"})
