@@ -173,7 +173,7 @@ def test_a_log_of_a_whole_run_is_plain_and_tells_the_story(whole: Whole) -> None
         "answers   unjudged: with random weights outputs hardly depend on the input",
         "trials    2: [01] given up as clearly slower, 0 failed",
         "file      studies/mine/best.json",
-        "next      python -m autotune show studies/mine",
+        "next      .*python -m autotune show studies/mine",
     ]
     lines = out.splitlines()
     assert len(lines) == len(expected), out
@@ -183,7 +183,7 @@ def test_a_log_of_a_whole_run_is_plain_and_tells_the_story(whole: Whole) -> None
 def test_the_next_command_shows_the_study(whole: Whole) -> None:
     command = whole.done.stdout.rpartition("next ")[2].split()
     done = whole.place.run(*command[1:])
-    assert (command[0], done.returncode, done.stderr) == ("python", 0, "")
+    assert (Path(command[0]).name, done.returncode, done.stderr) == ("python", 0, "")
     summary = "best " + whole.done.stdout.partition("\nbest ")[2].partition("next ")[0]
     assert done.stdout.endswith(f"\n\n{summary}")
     assert len(done.stdout.partition("\n\n")[0].splitlines()) == 3
@@ -237,7 +237,7 @@ def test_a_signal_keeps_what_is_finished_and_says_how_to_go_on(
     lines = out.splitlines()
     assert lines[lines.index("interrupted; what is finished is kept") + 1].startswith("best      onnxruntime")
     assert "file      studies/mine/best.json" in lines
-    assert lines[-1].startswith("go on     python -m autotune ")
+    assert re.match("go on     .*python -m autotune ", lines[-1])
     go_on = shlex.split(lines[-1].removeprefix("go on"))
     assert go_on[1:] == list(command)
 

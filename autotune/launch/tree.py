@@ -78,7 +78,10 @@ class Activity:
     _looks: deque[tuple[float, dict[int, float]]] = field(default_factory=deque)
 
     def idle(self, now: float, used: dict[int, float]) -> bool:
-        """Take a look (CPU time by tree); whether none of these trees worked for the last `idle_s` seconds."""
+        """Take a look (CPU time by tree); whether no tree worked for the last `idle_s` seconds.
+
+        What a tree did before it answered counts as well: another may have waited for just that.
+        """
         if self._last is not None:
             self._watched_s += min(now - self._last, LONGEST_LOOK_S)
         self._last = now
@@ -91,7 +94,7 @@ class Activity:
         begin, worked = self._looks[0]
         span = self._watched_s - begin
         return span >= self.idle_s and all(
-            self._worked[key] - worked.get(key, 0.0) <= IDLE_SHARE * span for key in used
+            total - worked.get(key, 0.0) <= IDLE_SHARE * span for key, total in self._worked.items()
         )
 
 

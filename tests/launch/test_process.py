@@ -285,8 +285,8 @@ say("prepared")
 
 def test_a_worker_whose_children_work_does_not_hang(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process, "LOOK_S", 0.1)
-    patient = 'time.sleep(4); say("prepared")'
-    assert gathered(tmp_path, BUSY_CHILDREN, patient, idle_s=1.5) == [Prepared(), Prepared()]
+    patient = 'time.sleep(3.5); say("prepared")'  # it waits for what the other does
+    assert gathered(tmp_path, BUSY_CHILDREN, patient, idle_s=2) == [Prepared(), Prepared()]
 
 
 def test_the_studys_deadline_interrupts(tmp_path: Path) -> None:
@@ -353,7 +353,7 @@ def test_a_worker_that_cannot_start_takes_the_others_along(tmp_path: Path) -> No
     missing = msgspec.structs.replace(second, argv=("/no/such/program",))
     files, others = open_files(), psutil.Process().children()
     with (
-        pytest.raises(WorkerFailed, match="^/no/such/program does not start: No such file or directory$") as caught,
+        pytest.raises(WorkerFailed, match=r"^/no/such/program does not start: No such file or directory$") as caught,
         process.start(LaunchPlan(workers=(first, missing)), tmp_path / "job.json", tmp_path, ENOUGH),
     ):
         raise AssertionError("started")
