@@ -516,6 +516,7 @@ class Hinted(Struct):
 def hinted(monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
     """A backend of that name."""
     module: Any = types.ModuleType("hinted")
+    module.packages = ()
     module.Options = Hinted
     module.unavailable = lambda options, hw: (
         "too many"
@@ -544,6 +545,18 @@ def test_what_fails_only_together_stays_and_is_found_by_unavailable(folder: Path
 
     assert space.unavailable(config("latency"), machine()) == "hinted: a hint excludes streams"
     assert space.unavailable(config("none"), machine()) is None
+
+
+def test_huge_pages_that_nobody_asks_for_are_not_measured() -> None:
+    hw = msgspec.structs.replace(machine(), huge_page_mode="madvise", libraries={"tcmalloc": "/lib/libtcmalloc.so.4"})
+
+    def reason(backend: str, allocator: str) -> str | None:
+        knobs = {"allocator": allocator, "huge_pages": True}
+        return space.unavailable(space.configure(hw, batch_size=1, backend=backend, knobs=knobs), hw)
+
+    assert "only torch asks for huge pages" in (reason("onnxruntime", "tcmalloc") or "")
+    assert reason("onnxruntime", "system") is None
+    assert reason("torch_eager", "tcmalloc") is None
 
 
 def test_only_combinations_that_never_run_exclude_the_backend(folder: Path, hinted: types.ModuleType) -> None:

@@ -56,6 +56,8 @@ def build(name: str, options: Options, seed: int) -> Any:
     if options.weights:
         try:
             state = torch.load(options.weights, weights_only=True, map_location="cpu")
+        except OSError as error:
+            raise ModelError(f"the weights {options.weights} cannot be read: {error.strerror}") from error
         except Exception as error:
             raise ModelError(
                 f"{options.weights} is not a state_dict file; write one with torch.save(model.state_dict(), path)"

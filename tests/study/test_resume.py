@@ -163,7 +163,26 @@ def test_a_study_goes_on_after_kill_9_to_the_original_total(tmp_path: Path) -> N
     assert store.results(folder) == results
 
 
-@pytest.mark.parametrize("interruption", [KeyboardInterrupt, SystemExit, RuntimeError])
+def test_a_bug_that_a_configuration_meets_is_not_met_again(tmp_path: Path) -> None:
+    study = in_memory(tmp_path, SPACE, HW)
+    quick = Machine(tmp_path)
+
+    def execute(spec: TrialSpec, rules: MeasureRules, incumbent: float | None) -> TrialResult:
+        if len(quick.ran) == 2:
+            (tmp_path / spec.folder).mkdir(parents=True)
+            raise RuntimeError("not foreseen")
+        return quick(spec, rules, incumbent)
+
+    with pytest.raises(RuntimeError):
+        search(study, execute, Watcher(), RULES)
+    last = store.results(tmp_path)[-1]
+    assert (last.status, last.error) == (Status.CRASHED, "RuntimeError: not foreseen")
+    again = Machine(tmp_path)
+    assert search(study, again, Watcher(), RULES).trials == 6
+    assert last.spec.config not in again.configs
+
+
+@pytest.mark.parametrize("interruption", [KeyboardInterrupt, SystemExit, OSError])
 def test_an_interruption_leaves_the_study_in_order(tmp_path: Path, interruption: type[BaseException]) -> None:
     study = in_memory(tmp_path, SPACE, HW)
     quick = Machine(tmp_path)

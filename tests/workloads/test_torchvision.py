@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -109,19 +110,14 @@ def test_a_model_with_no_neighbours_names_all(told: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("case", "file", "why"),
     [
-        ("other model", "right.pt", "Missing key(s) in state_dict"),
-        ("text", "text.pt", ""),
-        ("missing", "missing.pt", "No such file or directory"),
-        ("module", "module.pt", "weights_only"),  # unpickling it could run anything
+        ("other model", "right.pt", "the weights {} do not fit torchvision:resnet18: .*Missing key.s. in state_dict.*"),
+        ("text", "text.pt", "{} is not a state_dict file; .*"),
+        ("missing", "missing.pt", "the weights {} cannot be read: No such file or directory"),
+        ("module", "module.pt", "{} is not a state_dict file; .*"),  # unpickling it could run anything
     ],
 )
 def test_a_wrong_weights_file_is_said_in_one_line(told: dict[str, Any], case: str, file: str, why: str) -> None:
-    name = "resnet18" if case == "other model" else NAME
-    begin = f"the weights {told['folder']}/{file} do not fit torchvision:{name}: "
-    assert told[case].startswith(begin)
-    assert why in told[case]
-    assert len(told[case]) > len(begin) + 10
-    assert "\n" not in told[case]
+    assert re.fullmatch(why.format(re.escape(f"{told['folder']}/{file}")), told[case])
 
 
 # ------------------------------------------------------------------------------------------- without building anything
