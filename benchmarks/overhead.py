@@ -3,7 +3,7 @@
 One child holds one session. It answers the coordinator's blocks through the launcher's own code and, between two
 blocks, times a bare `for` loop over the same session. Prints the ratio with its 95 % interval; must lie within ±2 %.
 
-    python benchmarks/overhead.py [--backend onnxruntime] [--model torchvision:squeezenet1_1] [--pairs 200]
+    python benchmarks/overhead.py [--backend onnxruntime] [--model torchvision:squeezenet1_1] [--pairs 500]
 """
 
 from __future__ import annotations
@@ -59,10 +59,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--backend", default="onnxruntime")
     parser.add_argument("--model", default="torchvision:squeezenet1_1")
-    parser.add_argument("--pairs", type=int, default=200)
+    parser.add_argument("--pairs", type=int, default=500)
+    parser.add_argument("--block-s", type=float, default=0.2, help="short blocks keep a pair close in time")
     chosen = parser.parse_args()
 
-    hw, rules, cache = hardware.probe(), MeasureRules(), artifacts.default_folder()
+    hw, cache = hardware.probe(), artifacts.default_folder()
+    rules = MeasureRules(block_s=chosen.block_s)
     workload = WorkloadSpec(model=chosen.model, inputs=(InputSpec(shape=("batch", 3, 224, 224)),))
     config = space.configure(hw, batch_size=1, backend=chosen.backend)
     with tempfile.TemporaryDirectory() as name:
