@@ -34,7 +34,8 @@ from autotune.errors import CacheError
 from autotune.files import write_atomically
 from autotune.protocol import PrepareJob
 from autotune.results import ArtifactRef
-from autotune.types import Config, Hardware, MeasureRules, Struct, WorkloadSpec, digest
+from autotune.rules import MeasureRules
+from autotune.types import Config, Hardware, Struct, WorkloadSpec, digest
 
 Run = Callable[[PrepareJob, str], None]
 """Runs a preparation in a clean child and says what it makes; raises PreparationFailed."""

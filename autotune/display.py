@@ -15,8 +15,9 @@ from rich.text import Text
 from autotune import stats
 from autotune.report import words
 from autotune.results import Block, TrialResult
+from autotune.rules import MeasureRules
 from autotune.study import driver, ranking
-from autotune.types import Budget, Config, MeasureRules, TrialSpec
+from autotune.types import Budget, Config, TrialSpec
 
 CONFIDENCE = MeasureRules().confidence
 

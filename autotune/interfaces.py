@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from autotune.results import Block, TrialResult
-from autotune.types import Config, Hardware, LaunchPatch, MeasureRules, TrialSpec, Value, WorkloadSpec
+from autotune.rules import MeasureRules
+from autotune.types import Config, Hardware, LaunchPatch, TrialSpec, Value, WorkloadSpec
 
 if TYPE_CHECKING:
     import numpy as np

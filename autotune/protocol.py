@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from autotune.results import Fidelity, Status
-from autotune.types import Config, Hardware, MeasureRules, Placement, Struct, TrialSpec, WorkloadSpec
+from autotune.rules import MeasureRules
+from autotune.types import Config, Hardware, Placement, Struct, TrialSpec, WorkloadSpec
 
 
 class PrepareJob(Struct, tag="prepare"):

@@ -8,16 +8,51 @@ from typing import Literal
 from autotune.types import FORMAT, Config, Hardware, Placement, Struct, TrialSpec, WorkloadSpec
 
 
+class Canary(Struct):
+    """How fast the machine was around a block: operations per second and core of three small computations.
+
+    `compute` is a matrix product, `memory` a copy larger than a core's own cache, `scalar` a hash.
+    """
+
+    cores: int
+    compute: float
+    memory: float
+    scalar: float
+
+    @property
+    def parts(self) -> dict[str, float]:
+        """The computations by name."""
+        return {"compute": self.compute, "memory": self.memory, "scalar": self.scalar}
+
+
+class Surroundings(Struct):
+    """The machine during a block, as shares of its time; None where it cannot be read.
+
+    Pressure is that of the whole machine beyond our own control group's, `steal` what the hypervisor took.
+    """
+
+    cpu_pressure: float | None = None
+    memory_pressure: float | None = None
+    steal: float | None = None
+    frequency_mhz: float | None = None
+
+
 class Block(Struct):
-    """One measured slice of time, summed over the workers; calls that straddle an edge count in part."""
+    """One measured slice of time, summed over the workers; calls that straddle an edge count in part.
+
+    `number` is the one that the workers' latencies bear. `gates` names what was closed while it was measured.
+    """
 
     start_ns: int
     elapsed_ns: int
     items: float
     calls: int
     cpu_ns: int
+    number: int = 0
     unit: Literal["sample", "token", "step"] = "sample"
-    canary: dict[str, float] | None = None
+    canary: Canary | None = None
+    surroundings: Surroundings | None = None
+    gates: tuple[str, ...] = ()
 
     @property
     def rate(self) -> float:
@@ -65,13 +100,17 @@ class ArtifactRef(Struct):
 
 
 class TrialResult(Struct):
-    """What one trial measured: raw blocks, never a statistic, so that better statistics can be computed later."""
+    """What one trial measured: raw blocks, never a statistic, so that better statistics can be computed later.
+
+    `repeated` are the blocks that were measured again, since a gate was closed.
+    """
 
     spec: TrialSpec
     status: Status
     feasible: bool = True
     blocks: tuple[Block, ...] = ()
     warmup: tuple[Block, ...] = ()
+    repeated: tuple[Block, ...] = ()
     flags: tuple[str, ...] = ()
     load_s: float | None = None
     first_call_s: float | None = None

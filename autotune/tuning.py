@@ -17,9 +17,10 @@ from autotune.display import Display
 from autotune.errors import StudyError, did_you_mean
 from autotune.launch.trial import Machine
 from autotune.report import export, table, words
+from autotune.rules import MeasureRules
 from autotune.study import driver, opening, store, suggest
 from autotune.study import storage as databases
-from autotune.types import Budget, Hardware, MeasureRules, Space
+from autotune.types import Budget, Hardware, Space
 
 WIDTH = 140
 ENDED = {

@@ -238,32 +238,7 @@ class LaunchPlan(Struct):
     workers: tuple[WorkerPlan, ...]
 
 
-# -------------------------------------------------------------------------------------------------- measuring
-
-
-class MeasureRules(Struct):
-    """How a trial is measured and when it is given up; seconds, ratios, and a count of samples.
-
-    A trial that `trial_timeout_s` (the end of the budget) cuts short is `interrupted`, which says nothing of its
-    configuration.
-    """
-
-    block_s: float = 0.5
-    warmup_s: float = 10.0
-    warmup_rise: float = 0.05
-    min_blocks: int = 3
-    confidence: float = 0.90
-    half_width: float = 0.05
-    measure_s: float = 6.0
-    reject_first_block: float = 1 / 3
-    reject_blocks: float = 1 / 2
-    prepare_timeout_s: float = 600.0
-    setup_timeout_s: float = 240.0
-    idle_timeout_s: float = 30.0
-    block_timeout_s: float = 60.0
-    trial_timeout_s: float | None = None
-    memory_fraction: float = 0.9
-    verify_samples: int = 8
+# ------------------------------------------------------------------------------------------------------- trials
 
 
 class TrialSpec(Struct):

@@ -27,7 +27,8 @@ from autotune.launch import measure, plan, process
 from autotune.launch.trial import Machine
 from autotune.protocol import Finish, Measure
 from autotune.results import Block
-from autotune.types import InputSpec, LaunchPlan, MeasureRules, TrialSpec, WorkloadSpec
+from autotune.rules import MeasureRules
+from autotune.types import InputSpec, LaunchPlan, TrialSpec, WorkloadSpec
 
 LIMIT = 0.02
 

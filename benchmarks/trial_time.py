@@ -22,7 +22,8 @@ from typing import Any
 from autotune import artifacts, hardware, space
 from autotune.launch.trial import Machine
 from autotune.results import TrialResult
-from autotune.types import InputSpec, MeasureRules, TrialSpec, WorkloadSpec
+from autotune.rules import MeasureRules
+from autotune.types import InputSpec, TrialSpec, WorkloadSpec
 
 LIMITS_S = {"onnxruntime": 1.5, "openvino": 1.5, "torch_eager": 5.0}
 ALONE = {

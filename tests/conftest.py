@@ -20,12 +20,12 @@ from autotune import hardware
 from autotune.launch import process
 from autotune.launch.process import Workers
 from autotune.protocol import Job
+from autotune.rules import MeasureRules
 from autotune.types import (
     Config,
     Hardware,
     InputSpec,
     LaunchPlan,
-    MeasureRules,
     Placement,
     TrialSpec,
     Value,

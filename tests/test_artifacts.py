@@ -23,7 +23,8 @@ from autotune.errors import CacheError
 from autotune.launch.process import WorkerFailed
 from autotune.protocol import PrepareJob
 from autotune.results import Status
-from autotune.types import Config, Hardware, MeasureRules, Value, WorkloadSpec
+from autotune.rules import MeasureRules
+from autotune.types import Config, Hardware, Value, WorkloadSpec
 from tests.study import fakes
 
 HW = fakes.machine()

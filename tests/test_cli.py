@@ -18,7 +18,8 @@ import pytest
 
 from autotune import __version__, cli, schema, space, tuning
 from autotune.launch import process
-from autotune.types import MeasureRules, WorkloadSpec
+from autotune.rules import MeasureRules
+from autotune.types import WorkloadSpec
 from tests.study import fakes
 
 ROOT = Path(__file__).parents[1]

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autotune import stats
-from autotune.types import MeasureRules
+from autotune.rules import MeasureRules
 
 RULES = MeasureRules()
 SOME = [101.0, 99.5, 103.2, 97.9, 100.4, 102.2]

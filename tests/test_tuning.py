@@ -18,8 +18,9 @@ from rich.console import Console
 from autotune import tuning
 from autotune.errors import ModelError, StudyError
 from autotune.results import Best, Status, TrialResult
+from autotune.rules import MeasureRules
 from autotune.study import store
-from autotune.types import Config, MeasureRules, TrialSpec, WorkloadSpec
+from autotune.types import Config, TrialSpec, WorkloadSpec
 from tests.study import fakes
 
 HW = msgspec.structs.replace(fakes.machine(), instance_type="toy.large")

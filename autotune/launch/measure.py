@@ -11,7 +11,8 @@ from autotune import stats
 from autotune.launch.process import WorkerFailed, Workers
 from autotune.protocol import Measure, Measured
 from autotune.results import Block, Status
-from autotune.types import MeasureRules, Struct
+from autotune.rules import MeasureRules
+from autotune.types import Struct
 
 LEAD_S = 0.005
 """Between a command and the common start: time for every worker to read it."""

@@ -21,7 +21,8 @@ from autotune.launch import measure, plan, process
 from autotune.launch.process import WorkerFailed
 from autotune.protocol import Finish, Finished, MeasureJob, PrepareJob, Ready
 from autotune.results import Status, TrialResult
-from autotune.types import Hardware, LaunchPlan, MeasureRules, TrialSpec, WorkloadSpec
+from autotune.rules import MeasureRules
+from autotune.types import Hardware, LaunchPlan, TrialSpec, WorkloadSpec
 
 
 class Machine:

@@ -11,8 +11,9 @@ from autotune import environment, stats
 from autotune.files import write_atomically
 from autotune.report import table, words
 from autotune.results import Best, Measurements, TrialResult
+from autotune.rules import MeasureRules
 from autotune.study import ranking
-from autotune.types import Hardware, MeasureRules, Space
+from autotune.types import Hardware, Space
 
 
 def best(folder: Path, space: Space, hw: Hardware, results: Sequence[TrialResult]) -> Best | None:

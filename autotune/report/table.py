@@ -13,8 +13,9 @@ from rich.text import Text
 from autotune import stats
 from autotune.report import words
 from autotune.results import Status, TrialResult
+from autotune.rules import MeasureRules
 from autotune.study import ranking
-from autotune.types import Config, MeasureRules
+from autotune.types import Config
 
 
 def counted(results: Sequence[TrialResult]) -> list[TrialResult]:

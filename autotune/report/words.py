@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from autotune import stats
 from autotune.results import Estimate, Status, TrialResult
-from autotune.types import Config, MeasureRules, Value
+from autotune.rules import MeasureRules
+from autotune.types import Config, Value
 
 
 def configuration(config: Config) -> str:

@@ -18,9 +18,10 @@ from autotune import space
 from autotune.errors import AutotuneError, StudyError
 from autotune.interfaces import Execute, Observer
 from autotune.results import Status, TrialResult
+from autotune.rules import MeasureRules
 from autotune.study import ranking, recipes, resume, sampler, storage, store, suggest
 from autotune.study.opening import OpenStudy
-from autotune.types import Config, MeasureRules, Struct, TrialSpec
+from autotune.types import Config, Struct, TrialSpec
 
 REPEATS = 5
 """So many proposals in a row that were seen before, and an unseen configuration is drawn instead."""

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 from autotune import stats
 from autotune.results import Status, TrialResult
-from autotune.types import Config, MeasureRules
+from autotune.rules import MeasureRules
+from autotune.types import Config
 
 
 def rate(result: TrialResult) -> float:

@@ -8,7 +8,8 @@ import numpy as np
 
 from autotune import plugins
 from autotune.protocol import PrepareJob
-from autotune.types import Config, MeasureRules, WorkloadSettings
+from autotune.rules import MeasureRules
+from autotune.types import Config, WorkloadSettings
 from autotune.workload import BuiltWorkload
 
 REFERENCE = "reference.npz"

@@ -9,7 +9,8 @@ import msgspec
 
 from autotune.launch.trial import Machine
 from autotune.results import Block, TrialResult
-from autotune.types import Hardware, MeasureRules, Struct, TrialSpec
+from autotune.rules import MeasureRules
+from autotune.types import Hardware, Struct, TrialSpec
 
 
 class Ask(Struct):

@@ -11,7 +11,7 @@ from autotune.launch.measure import Measurement
 from autotune.launch.process import WorkerFailed
 from autotune.protocol import Command, Measure, Measured, Reply
 from autotune.results import Block, Status
-from autotune.types import MeasureRules
+from autotune.rules import MeasureRules
 
 RULES = MeasureRules(block_s=1.0, warmup_s=5.0, measure_s=6.0, min_blocks=3)
 BATCH = 4

@@ -18,7 +18,8 @@ from autotune import space
 from autotune.errors import ModelError
 from autotune.launch.trial import Machine
 from autotune.results import Status, TrialResult
-from autotune.types import Hardware, InputSpec, MeasureRules, TrialSpec, WorkloadSpec
+from autotune.rules import MeasureRules
+from autotune.types import Hardware, InputSpec, TrialSpec, WorkloadSpec
 from tests.conftest import TINY, Lab, ended
 from tests.extra.execute import Listener, Told
 
@@ -371,7 +372,8 @@ def test_a_killed_coordinator_takes_its_workers_along(lab: Lab, tmp_path: Path) 
 import msgspec
 from pathlib import Path
 from autotune.launch.trial import Machine
-from autotune.types import Hardware, MeasureRules, TrialSpec
+from autotune.rules import MeasureRules
+from autotune.types import Hardware, TrialSpec
 from tests.extra.execute import Listener
 machine = Machine(
     msgspec.json.decode({msgspec.json.encode(lab.hardware)!r}, type=Hardware),

@@ -15,9 +15,10 @@ import psutil
 
 from autotune.launch.process import Started
 from autotune.results import TrialResult
+from autotune.rules import MeasureRules
 from autotune.study import store
 from autotune.study.driver import search
-from autotune.types import MeasureRules, TrialSpec
+from autotune.types import TrialSpec
 from tests.study import fakes
 
 HANGS_AT = 3

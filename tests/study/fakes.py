@@ -12,20 +12,10 @@ import optuna
 from autotune import space
 from autotune.files import write_atomically
 from autotune.results import Block, Status, TrialResult
+from autotune.rules import MeasureRules
 from autotune.study import store
 from autotune.study.opening import OpenStudy, opened
-from autotune.types import (
-    Budget,
-    Config,
-    Cpu,
-    Domains,
-    Hardware,
-    InputSpec,
-    MeasureRules,
-    Space,
-    TrialSpec,
-    WorkloadSpec,
-)
+from autotune.types import Budget, Config, Cpu, Domains, Hardware, InputSpec, Space, TrialSpec, WorkloadSpec
 
 TEXT = "name: toy\n"
 WORKLOAD = WorkloadSpec(model="torchvision:resnet18", inputs=(InputSpec(shape=("batch", 3, 32, 32)),))

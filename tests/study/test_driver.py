@@ -13,9 +13,10 @@ from optuna.trial import TrialState
 
 from autotune.errors import StudyError
 from autotune.results import Status, TrialResult
+from autotune.rules import MeasureRules
 from autotune.study import driver, recipes, store, suggest
 from autotune.study.driver import search
-from autotune.types import Budget, Config, Domains, MeasureRules, Space, TrialSpec
+from autotune.types import Budget, Config, Domains, Space, TrialSpec
 from tests.study.fakes import (
     DOMAINS,
     SMALL,

@@ -12,10 +12,11 @@ import pytest
 from optuna.trial import TrialState
 
 from autotune.results import Status, TrialResult
+from autotune.rules import MeasureRules
 from autotune.study import resume, sampler, store
 from autotune.study.driver import search
 from autotune.study.opening import OpenStudy
-from autotune.types import Config, MeasureRules, TrialSpec
+from autotune.types import Config, TrialSpec
 from tests.conftest import ended
 from tests.study.coordinator import HANGS_AT
 from tests.study.fakes import SMALL, WORKLOAD, Machine, Watcher, in_memory, machine, measured, on_disk, plain, resolved
