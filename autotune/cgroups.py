@@ -27,7 +27,7 @@ def limits(root: Path = Path("/")) -> Limits:
     quotas: list[float] = []
     memory: list[int] = []
     sets: list[frozenset[int]] = []
-    for group in _groups(root):
+    for group in groups(root):
         quotas += _quota(group)
         memory += [size for name in ("memory.max", "memory.limit_in_bytes") for size in _numbers(group / name)]
         for name in ("cpuset.cpus.effective", "cpuset.effective_cpus", "cpuset.cpus"):
@@ -60,7 +60,7 @@ def cpu_list(text: str) -> tuple[int, ...]:
     return tuple(cpus)
 
 
-def _groups(root: Path) -> Iterator[Path]:
+def groups(root: Path) -> Iterator[Path]:
     """The folders of our own control groups and of all that contain them, in every hierarchy that is mounted."""
     ours: dict[str, PurePosixPath] = {}
     for line in read(root / "proc/self/cgroup").splitlines():

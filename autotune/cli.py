@@ -79,6 +79,9 @@ def tune(
     storage: Annotated[str | None, typer.Option(help="An Optuna storage URL instead of the study's own.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, max=2**32 - 1, help="Seed of sampler, weights and inputs.")] = None,
     instance_type: Annotated[str | None, typer.Option(help="This machine's type, where it cannot be read.")] = None,
+    skip_confirmation: Annotated[
+        bool, typer.Option("--skip-confirmation", help="End after the search: nothing is claimed then.")
+    ] = False,
     version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
 ) -> None:
     """Find the fastest way to serve a PyTorch model on this machine that still gives right answers."""
@@ -109,6 +112,7 @@ def tune(
         storage=storage,
         seed=seed,
         instance_type=instance_type,
+        skip_confirmation=skip_confirmation,
     )
     if not measured:
         raise typer.Exit(4)

@@ -15,11 +15,9 @@ from rich.text import Text
 from autotune import stats
 from autotune.report import words
 from autotune.results import Block, TrialResult
-from autotune.rules import MeasureRules
-from autotune.study import driver, ranking
-from autotune.types import Budget, Config, TrialSpec
-
-CONFIDENCE = MeasureRules().confidence
+from autotune.study import driver
+from autotune.study.ranking import CONFIDENCE, Ranking
+from autotune.types import Budget, Config, SittingSpec, TrialSpec
 
 
 class Display:
@@ -52,6 +50,10 @@ class Display:
         self.results = list(results)
         self.begin = time.monotonic() - elapsed_s
 
+    def waiting(self, holder: str) -> None:
+        """Say for whom we wait."""
+        self.console.print(f"waiting for {holder}, which measures on this machine", soft_wrap=True)
+
     def started(self, spec: TrialSpec) -> None:
         """Show the configuration that begins."""
         self._show(self._doing(spec, "loading"))
@@ -70,16 +72,18 @@ class Display:
 
     def ended(self, result: TrialResult) -> None:
         """Print the trial's line."""
-        before, position = ranking.incumbent(self.results), self._position()
+        position = self._position()
         self.results.append(result)
-        base = ranking.baseline(self.results, self.baseline)
-        after = ranking.incumbent(self.results)
-        style = "bold green" if after != before else "red" if not result.blocks else ""
+        ranking = Ranking(self.results)
+        base = ranking.baseline(self.baseline)
+        style = "bold green" if ranking.best is result else "red" if not result.blocks else ""
         text = Text.assemble(
             (position, "dim"),
             f"  {words.configuration(result.spec.config)}  ",
-            (words.outcome(result), style),
-            f"  {words.speedup(result, base)}" if result.blocks else f"  {result.error} (trial {result.spec.id})",
+            (words.outcome(ranking, result), style),
+            f"  {words.speedup(ranking, result, base)}"
+            if result.blocks
+            else f"  {result.error} (trial {result.spec.id})",
         )
         self.console.print(text, soft_wrap=True)
 
@@ -104,10 +108,11 @@ class Display:
     def _standing(self) -> Text:
         """Best so far, failures, time left."""
         parts = []
-        if (best := ranking.best(self.results)) is not None:
-            base = ranking.baseline(self.results, self.baseline)
-            rate = words.rate(stats.interval(words.rates(best), CONFIDENCE))
-            parts.append(f"best {words.configuration(best.spec.config)} {rate} {words.speedup(best, base)}")
+        ranking = Ranking(self.results)
+        if (best := ranking.best) is not None:
+            base = ranking.baseline(self.baseline)
+            rate = words.rate(ranking.interval(best))
+            parts.append(f"best {words.configuration(best.spec.config)} {rate} {words.speedup(ranking, best, base)}")
         if failures := sum(not result.blocks for result in self.results):
             parts.append(f"{failures} failed")
         elapsed_s = time.monotonic() - self.begin
@@ -116,3 +121,12 @@ class Display:
         else:
             parts.append(f"{words.duration(elapsed_s)} so far")
         return Text("  ·  ".join(parts), style="dim")
+
+    def confirming(self, what: str) -> None:
+        """Say which part of the confirmation begins."""
+        self.console.print(Text(what), soft_wrap=True)
+
+    def sitting(self, spec: SittingSpec, number: int) -> None:
+        """Show where the confirmation is."""
+        what = f"sitting {spec.number}: round {number + 1} of {spec.rounds}, {len(spec.configs)} configurations in turn"
+        self._show(Text(f"      {what}", style="cyan"))

@@ -5,6 +5,7 @@
     ├── ModelError               the workload cannot be built; names the child's log
     ├── StudyError               a study folder or storage that cannot be used
     ├── CacheError               the artifact cache cannot be used (full disk, permissions)
+    ├── MachineError             the machine's lock cannot be used
     ├── PluginError              a plugin that fails to import, or two that contradict each other
     └── UnsupportedSystem        not Linux
 
@@ -32,6 +33,10 @@ class ModelError(AutotuneError):
 
 class StudyError(AutotuneError):
     """A study folder or storage that cannot be used."""
+
+
+class MachineError(AutotuneError):
+    """A machine on which nothing may be measured."""
 
 
 class CacheError(AutotuneError):

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from autotune.results import Block, TrialResult
+from autotune.results import Block, Sitting, TrialResult
 from autotune.rules import MeasureRules
-from autotune.types import Config, Hardware, LaunchPatch, TrialSpec, Value, WorkloadSpec
+from autotune.types import Config, Hardware, LaunchPatch, SittingSpec, TrialSpec, Value, WorkloadSpec
 
 if TYPE_CHECKING:
     import numpy as np
@@ -98,8 +98,15 @@ Execute = Callable[[TrialSpec, MeasureRules, float | None], TrialResult]
 """Runs one trial wholly on one machine, given the rules and the best rate so far (samples/s) or None."""
 
 
+Sit = Callable[[SittingSpec, MeasureRules], Sitting]
+"""Measures several configurations in turn, block by block, wholly on one machine."""
+
+
 class Observer(Protocol):
     """Who watches a study; called only while nothing is measured, so it may draw."""
+
+    def waiting(self, holder: str) -> None:
+        """Another process measures on this machine; it is waited for."""
 
     def started(self, spec: TrialSpec) -> None:
         """A trial begins."""
@@ -112,3 +119,9 @@ class Observer(Protocol):
 
     def ended(self, result: TrialResult) -> None:
         """A trial has its result, already on disk."""
+
+    def confirming(self, what: str) -> None:
+        """A part of the confirmation begins."""
+
+    def sitting(self, spec: SittingSpec, number: int) -> None:
+        """Round `number` of a sitting begins."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from autotune.results import Fidelity, Status
+from autotune.results import Canary, Fidelity, Status
 from autotune.rules import MeasureRules
 from autotune.types import Config, Hardware, Placement, Struct, TrialSpec, WorkloadSpec
 
@@ -31,7 +31,11 @@ class MeasureJob(Struct, tag="measure"):
     artifact: str | None = None
 
 
-Job = PrepareJob | MeasureJob
+class CanaryJob(Struct, tag="canary"):
+    """Answer `Sense` with how fast the machine is right now."""
+
+
+Job = PrepareJob | MeasureJob | CanaryJob
 
 
 class Measure(Struct, tag="measure"):
@@ -46,7 +50,14 @@ class Finish(Struct, tag="finish"):
     """Write the latencies and end."""
 
 
-Command = Measure | Finish
+class Sense(Struct, tag="sense"):
+    """Run the canary's parts on these CPUs, one thread pinned to each, within so many seconds in all."""
+
+    cpus: tuple[int, ...]
+    seconds: float
+
+
+Command = Measure | Finish | Sense
 
 
 class Prepared(Struct, tag="prepared"):
@@ -76,6 +87,12 @@ class Finished(Struct, tag="finished"):
     peak_rss_bytes: int
 
 
+class Sensed(Struct, tag="sensed"):
+    """What the canary found."""
+
+    canary: Canary
+
+
 class Failed(Struct, tag="failed"):
     """The worker cannot go on; the traceback is in stderr.log."""
 
@@ -84,4 +101,4 @@ class Failed(Struct, tag="failed"):
     errno: int | None = None
 
 
-Reply = Prepared | Ready | Measured | Finished | Failed
+Reply = Prepared | Ready | Measured | Finished | Sensed | Failed

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from typing import Literal
 
-from autotune.types import FORMAT, Config, Hardware, Placement, Struct, TrialSpec, WorkloadSpec
+from autotune.types import FORMAT, Config, Hardware, Placement, SittingSpec, Struct, TrialSpec, WorkloadSpec
 
 
 class Canary(Struct):
@@ -126,6 +126,44 @@ class TrialResult(Struct):
     format: int = FORMAT
 
 
+class Seat(Struct):
+    """One configuration in a sitting: a block for each round, fewer if it failed, and what a trial keeps, too."""
+
+    config: Config
+    blocks: tuple[Block, ...] = ()
+    warmup: tuple[Block, ...] = ()
+    repeated: tuple[Block, ...] = ()
+    error: str | None = None
+    setup_s: float | None = None
+    peak_rss_bytes: int | None = None
+    idle_share: float | None = None
+    fidelity: Fidelity | None = None
+    artifact: ArtifactRef | None = None
+    versions: dict[str, str] = {}
+
+
+class Sitting(Struct):
+    """One start of several configurations, all alive and stopped but one, measured in rounds: raw, as in a trial.
+
+    `start_s` is what went before the first round. `idle_share` of a seat is the part of a core that it used while
+    another was measured.
+    """
+
+    spec: SittingSpec
+    seats: dict[str, Seat]
+    start_s: float
+    wall_s: float
+    started: str
+    fingerprint: str
+    format: int = FORMAT
+
+    @property
+    def round_s(self) -> float | None:
+        """The seconds of a round; None where there was none."""
+        rounds = max((len(seat.blocks) for seat in self.seats.values()), default=0)
+        return (self.wall_s - self.start_s) / rounds if rounds else None
+
+
 class Estimate(Struct):
     """A figure with its interval; None where there are too few values for one."""
 
@@ -134,22 +172,44 @@ class Estimate(Struct):
     high: float | None
 
 
+class Claim(Struct):
+    """A ratio with its interval over the sittings and rounds of the confirmation; None without one."""
+
+    estimate: float
+    low: float | None
+    high: float | None
+    sittings: int | None = None
+    rounds: int | None = None
+
+
 class Measurements(Struct):
-    """The exported configuration's figures; those of an unconfirmed study describe the search's window only."""
+    """The exported configuration's figures; those of an unconfirmed study describe the search's window only.
+
+    A latency percentile is None where too few calls back it. `noise_floor` is the log ratio that a configuration shows
+    against itself.
+    """
 
     throughput: Estimate
-    speedup: Estimate
+    speedup: Claim
+    noise_floor: float | None = None
+    latency_calls: int | None = None
     latency_p50_ms: float | None = None
+    latency_p90_ms: float | None = None
+    latency_p95_ms: float | None = None
+    latency_p99_ms: float | None = None
     cpu_s_per_sample: float | None = None
     peak_rss_bytes: int | None = None
     setup_s: float | None = None
 
 
 class Best(Struct):
-    """`best.json`: data only, everything that starts production with the winner."""
+    """`best.json`: data only, everything that starts production with the winner.
+
+    `trial` is None for a configuration that only the confirmation measured: a winner without needless settings.
+    """
 
     study: str
-    trial: int
+    trial: int | None
     confirmed: bool
     workload: WorkloadSpec
     config: Config

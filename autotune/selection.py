@@ -5,13 +5,11 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from typing import Literal
 
 from autotune import stats
+from autotune.claims import Verdict
 from autotune.results import Estimate
 from autotune.rules import ConfirmRules
-
-Verdict = Literal["faster", "slower", "tie", "undecided"]
 
 
 def constant(systems: int, first_stage: int, alpha: float) -> float:
@@ -20,18 +18,21 @@ def constant(systems: int, first_stage: int, alpha: float) -> float:
     return 2 * eta * (first_stage - 1)
 
 
-def surviving(rounds: Mapping[str, Sequence[float]], rules: ConfirmRules) -> set[str]:
+def surviving(rounds: Mapping[str, Sequence[float]], rules: ConfirmRules, systems: int | None = None) -> set[str]:
     """Which systems are still in the running after these rounds (log rates, of equal number and in order).
 
-    A system is dropped once its sum falls behind another's by more than max(0, (delta/2)(h²S²/delta² − r)) at some round r from
-    n0 on, S² being the variance of their paired differences over the first n0 rounds. One system always survives.
+    `systems` is how many there were at first, where some were dropped already.
+
+    A system is dropped at the first round r >= n0 at which its sum is behind another's by more than
+    max(0, (delta/2)(h²S²/delta² − r)), S² being the variance of their paired differences over the first n0 rounds. One
+    system always survives.
     """
     alive = set(rounds)
     count = min(map(len, rounds.values()), default=0)
     n0 = rules.first_stage
     if len(alive) < 2 or count < n0:
         return alive
-    h2 = constant(len(rounds), n0, rules.alpha)
+    h2 = constant(systems or len(rounds), n0, rules.alpha)
     spread = {
         (i, j): stats.variance([a - b for a, b in zip(rounds[i][:n0], rounds[j][:n0], strict=True)])
         for i, j in itertools.permutations(rounds, 2)

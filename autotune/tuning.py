@@ -15,17 +15,17 @@ from autotune import artifacts, hardware
 from autotune import space as spaces
 from autotune.display import Display
 from autotune.errors import StudyError, did_you_mean
-from autotune.launch.trial import Machine
-from autotune.report import export, table, words
-from autotune.rules import MeasureRules
-from autotune.study import driver, opening, store, suggest
+from autotune.launch.machine import Machine
+from autotune.report import export, summary, table, words
+from autotune.rules import ConfirmRules, MeasureRules
+from autotune.study import confirm, driver, opening, store, suggest
 from autotune.study import storage as databases
 from autotune.types import Budget, Hardware, Space
 
 WIDTH = 140
 ENDED = {
     "trials": "all trials of the budget are done",
-    "minutes": "the budget's minutes are used up",
+    "minutes": "the search's part of the budget's minutes is used up",
     "exhausted": "every configuration of the space was tried",
 }
 
@@ -41,8 +41,9 @@ def tune(
     storage: str | None,
     seed: int | None,
     instance_type: str | None,
+    skip_confirmation: bool,
 ) -> bool:
-    """Search, or go on searching, and write `best.json`; False if nothing could be measured.
+    """Search, or go on searching, confirm the winner and write `best.json`; False if nothing could be measured.
 
     Nothing is written to the study's folder before the space, the machine, the workload and the storage are known good.
     """
@@ -50,9 +51,12 @@ def tune(
     path = spaces.find(space_file)
     space = _with_options(spaces.load(path, hw), trials, minutes, seed)
     folder = studies / _checked_name(name or f"{space.name}@{hw.instance_type}")
-    rules = MeasureRules()
-    with Display(console, space.budget, space.baseline) as display:
-        machine = Machine(hw, folder, artifacts.default_folder(), display)
+    rules, confirm_rules = MeasureRules(), ConfirmRules()
+    reserved = 0.0 if skip_confirmation else confirm_rules.share
+    with (
+        Display(console, space.budget, space.baseline) as display,
+        Machine(hw, folder, artifacts.default_folder(), display) as machine,
+    ):
         machine.check(space.workload, rules)
         with opening.opened(folder, space, path.read_text(), hw, storage) as study:
             space = study.space
@@ -60,14 +64,17 @@ def tune(
             display.resume(earlier, store.elapsed_s(folder))
             _introduce(console, space, hw, folder, len(earlier))
             try:
-                outcome = driver.search(study, machine.execute, display, rules)
+                outcome = driver.search(study, machine.execute, display, rules, reserved=reserved)
+                console.print(f"\n{ENDED[outcome.reason]}, after {words.duration(outcome.elapsed_s)}")
+                if not skip_confirmation:
+                    confirm.confirm(study, machine.sit, display, rules, confirm_rules)
             except KeyboardInterrupt:
                 display.stop()
                 console.print("\ninterrupted; what is finished is kept", highlight=False)
                 _conclude(console, folder, space, hw)
                 console.print(f"go on     {command(storage)}", soft_wrap=True)
                 raise
-    console.print(f"\n{ENDED[outcome.reason]}, after {words.duration(outcome.elapsed_s)}")
+    console.print()
     return _conclude(console, folder, space, hw)
 
 
@@ -86,7 +93,7 @@ def show(console: Console, study: str, studies: Path) -> None:
     )
     wide.print(table.trials(folder, results, space.baseline))
     console.print()
-    _say(console, table.summary(results, space.baseline))
+    _say(console, summary.summary(folder, results, space.baseline, store.confirmation(folder)))
     if (folder / "best.json").exists():
         console.print(f"file      {folder / 'best.json'}", soft_wrap=True)
 
@@ -131,9 +138,9 @@ def _introduce(console: Console, space: Space, hw: Hardware, folder: Path, earli
 
 
 def _conclude(console: Console, folder: Path, space: Space, hw: Hardware) -> bool:
-    results = table.counted(store.results(folder))
-    _say(console, table.summary(results, space.baseline))
-    found = export.best(folder, space, hw, results)
+    results, confirmation = table.counted(store.results(folder)), store.confirmation(folder)
+    _say(console, summary.summary(folder, results, space.baseline, confirmation))
+    found = export.best(folder, space, hw, results, confirmation)
     if found is not None:
         export.write(folder / "best.json", found)
         console.print(f"file      {folder / 'best.json'}", soft_wrap=True)

@@ -250,6 +250,23 @@ class TrialSpec(Struct):
     folder: str
 
 
+class SittingSpec(Struct):
+    """Configurations to start together and measure in turn, block by block, for so many rounds.
+
+    `order` seeds the order within the rounds. Without `together` each is started and ended before the next. `folder` is
+    relative to the study; `limit_s` is when no further round begins.
+    """
+
+    number: int
+    workload: WorkloadSpec
+    configs: dict[str, Config]
+    rounds: int
+    order: str
+    folder: str
+    together: bool = True
+    limit_s: float | None = None
+
+
 def digest(value: Any) -> str:
     """SHA-256 of the canonical JSON (sorted keys) of any value that msgspec encodes."""
     return hashlib.sha256(msgspec.json.encode(value, order="deterministic")).hexdigest()

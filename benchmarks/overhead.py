@@ -24,7 +24,7 @@ from scipy.special import stdtrit
 
 from autotune import artifacts, hardware, space
 from autotune.launch import measure, plan, process
-from autotune.launch.trial import Machine
+from autotune.launch.machine import Machine
 from autotune.protocol import Finish, Measure
 from autotune.results import Block
 from autotune.rules import MeasureRules

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from autotune import artifacts, hardware, space
-from autotune.launch.trial import Machine
+from autotune.launch.machine import Machine
 from autotune.results import TrialResult
 from autotune.rules import MeasureRules
 from autotune.types import InputSpec, TrialSpec, WorkloadSpec

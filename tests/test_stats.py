@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autotune import stats
+from autotune.results import Estimate
 from autotune.rules import MeasureRules
 
 RULES = MeasureRules()
@@ -184,3 +185,117 @@ def test_clearly_slower(values: list[float], incumbent: float | None, slower: bo
 @pytest.mark.parametrize(("rate", "incumbent", "hopeless"), [(1, None, False), (33, 100, True), (34, 100, False)])
 def test_hopeless(rate: float, incumbent: float | None, hopeless: bool) -> None:
     assert stats.hopeless(rate, incumbent, RULES) is hopeless
+
+
+# ---------------------------------------------------------------------------------------------------------- mean
+
+
+@pytest.mark.parametrize("confidence", [0.5, 0.9, 0.99])
+def test_mean_is_students(confidence: float) -> None:
+    values = [-0.2, 0.1, 0.4, 0.05]
+    expected = t_test().t.interval(confidence, 3, loc=np.mean(values), scale=t_test().sem(values))
+    found = stats.mean(values, confidence)
+    assert found.estimate == pytest.approx(np.mean(values))
+    assert (found.low, found.high) == pytest.approx(expected)
+
+
+def test_mean_of_one_value_has_no_interval() -> None:
+    assert stats.mean([-0.3], 0.9) == Estimate(estimate=-0.3, low=None, high=None)
+
+
+@given(st.lists(st.floats(-5, 5), min_size=2, max_size=20), confidences)
+def test_interval_is_the_mean_of_logarithms(values: list[float], confidence: float) -> None:
+    found = stats.exponential(stats.mean(values, confidence))
+    expected = stats.interval([math.exp(value) for value in values], confidence)
+    assert (found.estimate, found.low, found.high) == pytest.approx(
+        (expected.estimate, expected.low, expected.high), rel=1e-6
+    )
+
+
+def test_exponential_takes_each_figure() -> None:
+    found = stats.exponential(Estimate(estimate=0.0, low=math.log(0.5), high=math.log(2)))
+    assert (found.estimate, found.low, found.high) == pytest.approx((1.0, 0.5, 2.0))
+    assert stats.exponential(Estimate(estimate=0.0, low=None, high=None)) == Estimate(estimate=1.0, low=None, high=None)
+
+
+# --------------------------------------------------------------------------------------------------- percentiles
+
+
+@pytest.mark.parametrize(("percentile", "calls"), [(0.5, 7), (0.9, 44), (0.95, 90), (0.99, 459)])
+def test_the_fewest_calls_that_back_a_percentile(percentile: float, calls: int) -> None:
+    assert stats.calls_over(calls - 1, percentile) is None
+    assert stats.calls_over(calls, percentile) == 0
+
+
+@pytest.mark.parametrize(("percentile", "calls"), [(0.9, 64), (0.99, 662)])
+def test_the_fewest_calls_of_loadgen(percentile: float, calls: int) -> None:
+    """MLPerf's loadgen always lets one call lie above: 64 queries for p90 and 662 for p99."""
+    assert stats.calls_over(calls - 1, percentile) == 0
+    assert stats.calls_over(calls, percentile) == 1
+
+
+def test_no_calls_back_nothing() -> None:
+    assert stats.calls_over(0, 0.5) is None
+
+
+@given(st.integers(1, 20_000), st.floats(0.5, 0.999), st.floats(0.5, 0.999))
+def test_calls_over_is_the_binomial_bound(calls: int, percentile: float, confidence: float) -> None:
+    binom = t_test().binom
+    over = stats.calls_over(calls, percentile, confidence)
+    if over is not None:
+        assert binom.cdf(over, calls, 1 - percentile) <= (1 - confidence) * (1 + 1e-9)
+    assert binom.cdf(0 if over is None else over + 1, calls, 1 - percentile) > (1 - confidence) * (1 - 1e-9)
+
+
+def test_a_claimed_percentile_is_a_bound() -> None:
+    """The latency with so many above it is below the true percentile in at most 1 % of samples."""
+    over = stats.calls_over(200, 0.9)
+    assert over is not None
+    latencies = np.sort(np.random.default_rng(1).random((20_000, 200)), axis=1)
+    assert np.mean(latencies[:, -(over + 1)] < 0.9) <= 0.0125
+    assert np.mean(latencies[:, -(over + 2)] < 0.9) > 0.01
+
+
+# ------------------------------------------------------------------------------------------------------ sittings
+
+
+def test_rounds_per_sitting_is_kaliberas() -> None:
+    assert stats.rounds_per_sitting(20, 1.4, 0.01, 0.0004) == pytest.approx(math.sqrt(20 / 1.4 * 0.01 / 0.0004))
+    assert stats.rounds_per_sitting(20, 1.4, 0.01, 0.0) == math.inf
+
+
+@pytest.mark.parametrize(("start_s", "within", "between"), [(20, 0.01, 0.0004), (5, 0.002, 0.001), (60, 0.05, 0.003)])
+def test_rounds_per_sitting_give_the_least_variance(start_s: float, within: float, between: float) -> None:
+    def variance(rounds: float) -> float:
+        """Of the mean, when sittings of so many rounds of 1.4 s share an hour."""
+        return (between + within / rounds) * (start_s + 1.4 * rounds) / 3600
+
+    best = stats.rounds_per_sitting(start_s, 1.4, within, between)
+    assert variance(best) < min(variance(best * 0.9), variance(best * 1.1))
+
+
+def test_components_are_those_of_the_analysis_of_variance() -> None:
+    values = np.random.default_rng(1).normal(0, 0.1, (6, 4)) + np.random.default_rng(2).normal(0, 0.2, (6, 1))
+    f = t_test().f_oneway(*values).statistic
+    within, between = stats.components(values.tolist())
+    assert within == pytest.approx(values.var(axis=1, ddof=1).mean())
+    assert between == pytest.approx((f - 1) * within / 4)
+
+
+@pytest.mark.parametrize("sizes", [(4,) * 6, (2, 9, 1, 5, 3, 4)])
+def test_components_are_unbiased(sizes: tuple[int, ...]) -> None:
+    draw = np.random.default_rng(3)
+    found = [
+        stats.components([(draw.normal(3, 0.3) + draw.normal(0, 0.2, size)).tolist() for size in sizes])
+        for _ in range(3000)
+    ]
+    assert np.mean(found, axis=0) == pytest.approx([0.2**2, 0.3**2], rel=0.06)
+
+
+def test_sittings_that_differ_by_less_than_their_noise_do_not_differ() -> None:
+    assert stats.components([[1.0, 3.0], [3.0, 1.0], [2.0, 2.0]]) == (pytest.approx(4 / 3), 0.0)
+
+
+@pytest.mark.parametrize("sittings", [[], [[1.0, 2.0]], [[1.0], [2.0], [3.0]]])
+def test_components_that_cannot_be_told(sittings: list[list[float]]) -> None:
+    assert stats.components(sittings) == (0.0, 0.0)

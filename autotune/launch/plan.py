@@ -29,6 +29,13 @@ def preparing(hw: Hardware, environ: Mapping[str, str], cache: Path) -> LaunchPl
     return LaunchPlan(workers=(_worker(asked, everywhere, environ, cache),))
 
 
+def sensing(hw: Hardware, environ: Mapping[str, str], cache: Path) -> LaunchPlan:
+    """The canary: its threads pin themselves, so its BLAS must start none of its own."""
+    everywhere = Placement(cpus=hw.allowed_cpus, threads=1)
+    single = LaunchPatch(env=dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1"))
+    return LaunchPlan(workers=(_worker(single, everywhere, environ, cache),))
+
+
 def _worker(asked: LaunchPatch, placement: Placement, environ: Mapping[str, str], cache: Path) -> WorkerPlan:
     env = environment.apply(asked, environ, str(cache))
     env["PYTHONPATH"] = IMPORT_ROOT

@@ -27,6 +27,9 @@ POLL_S = 0.25
 LOOK_S = 1.0
 """The least time between two looks at the memory and CPU time of all workers."""
 
+PAUSE_S = 0.3
+"""How long stopping the workers may take; it is a matter of microseconds."""
+
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 """No fault of a configuration: these end the study and stay OSError."""
 
@@ -63,12 +66,35 @@ class Workers:
     deadline: float | None
     workers: list[_Worker] = field(default_factory=list)
     looked: float = float("-inf")
+    paused: bool = False
 
     def __len__(self) -> int:
         return len(self.workers)
 
+    @property
+    def pids(self) -> list[int]:
+        """The workers' process numbers, in rank order."""
+        return [worker.process.pid for worker in self.workers]
+
+    def pause(self) -> None:
+        """Stop every worker with all its threads, until something is sent: a runtime that spins would disturb others.
+
+        What cannot be stopped within `PAUSE_S` (it waits for a disk, say) is idle anyway.
+        """
+        self.paused = True
+        for worker in self.workers:
+            _signal_group(worker.process.pid, signal.SIGSTOP)
+        limit = time.monotonic() + PAUSE_S
+        for worker in self.workers:
+            while not _stopped(worker.process.pid) and time.monotonic() < limit:
+                time.sleep(0.0002)
+
     def send(self, command: Command) -> None:
         """The same command to every worker; a worker that is gone is noticed by the next gather."""
+        if self.paused:
+            self.paused = False
+            for worker in self.workers:
+                _signal_group(worker.process.pid, signal.SIGCONT)
         line = msgspec.json.encode(command) + b"\n"
         for worker in self.workers:
             with contextlib.suppress(BrokenPipeError):
@@ -138,7 +164,7 @@ class Workers:
         if now - self.looked < LOOK_S:
             return
         self.looked = now
-        trees = tree.trees([worker.process.pid for worker in self.workers])
+        trees = tree.trees(self.pids)
         used = sum(tree.memory_bytes(one) for one in trees)
         if used > self.memory_limit_bytes:
             raise WorkerFailed(
@@ -159,16 +185,23 @@ class Workers:
 
 @contextlib.contextmanager
 def start(
-    plan: LaunchPlan, job: Path, folder: Path, memory_limit_bytes: int, deadline: float | None = None
+    plan: LaunchPlan,
+    job: Path,
+    folder: Path,
+    memory_limit_bytes: int,
+    deadline: float | None = None,
+    inherited: tuple[int, ...] = (),
 ) -> Iterator[Workers]:
-    """The workers of a plan, each handed the job file; killed with all their children on leaving, however that is."""
+    """The workers of a plan, each handed the job file; killed with all their children on leaving, however that is.
+
+    They inherit these file descriptors: a lock that they hold outlives a killed coordinator as long as they do.
+    """
     running = Workers(folder=folder, memory_limit_bytes=memory_limit_bytes, deadline=deadline)
     record = folder / "processes.json"
     try:
         for rank, entry in enumerate(plan.workers):
-            running.workers.append(_spawn(entry.argv, entry.env, job, rank, folder))
-            pids = [worker.process.pid for worker in running.workers]
-            started = [Started(pid=pid, started=psutil.Process(pid).create_time()) for pid in pids]
+            running.workers.append(_spawn(entry.argv, entry.env, job, rank, folder, inherited))
+            started = [Started(pid=pid, started=psutil.Process(pid).create_time()) for pid in running.pids]
             record.write_bytes(msgspec.json.encode(started))
         yield running
     finally:
@@ -180,7 +213,9 @@ def start(
         record.unlink(missing_ok=True)
 
 
-def _spawn(argv: tuple[str, ...], env: dict[str, str], job: Path, rank: int, folder: Path) -> _Worker:
+def _spawn(
+    argv: tuple[str, ...], env: dict[str, str], job: Path, rank: int, folder: Path, inherited: tuple[int, ...]
+) -> _Worker:
     command_read, command_write = os.pipe()
     reply_read, reply_write = os.pipe()
     own = (str(job), str(rank), str(command_read), str(reply_write), str(os.getpid()))
@@ -194,7 +229,7 @@ def _spawn(argv: tuple[str, ...], env: dict[str, str], job: Path, rank: int, fol
                     stdin=subprocess.DEVNULL,
                     stdout=out,
                     stderr=err,
-                    pass_fds=(command_read, reply_write),
+                    pass_fds=(command_read, reply_write, *inherited),
                     start_new_session=True,
                 )
             except OSError as error:
@@ -262,8 +297,20 @@ def _started(pid: int) -> float | None:
 
 
 def _kill_group(pid: int) -> None:
+    _signal_group(pid, signal.SIGKILL)
+
+
+def _signal_group(pid: int, number: signal.Signals) -> None:
     with contextlib.suppress(ProcessLookupError):
-        os.killpg(pid, signal.SIGKILL)
+        os.killpg(pid, number)
+
+
+def _stopped(pid: int) -> bool:
+    """Whether a child stands still with all its threads, or is gone; the kernel says so once the last one stopped."""
+    try:
+        return os.waitid(os.P_PID, pid, os.WSTOPPED | os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    except ChildProcessError:
+        return True
 
 
 def _signal_name(number: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
@@ -66,6 +67,11 @@ def cpu_s(tree: Iterable[Process]) -> float:
     return sum(process.cpu_s for process in tree)
 
 
+def run_ns(roots: Sequence[int]) -> int:
+    """The nanoseconds that all threads of these processes and of all that they started have run, by the scheduler."""
+    return sum(_run_ns(process.pid) for one in trees(roots) for process in one)
+
+
 @dataclass
 class Activity:
     """Whether any of several trees still works, by looks at their CPU times."""
@@ -121,3 +127,12 @@ def _memory_bytes(pid: int) -> int:
     except OSError:
         return 0
     return sum(int(line[1]) * 1024 for line in lines if line and line[0] in {b"RssAnon:", b"RssShmem:"})
+
+
+def _run_ns(pid: int) -> int:
+    total = 0
+    with contextlib.suppress(OSError):
+        for task in os.listdir(f"/proc/{pid}/task"):
+            with contextlib.suppress(OSError), open(f"/proc/{pid}/task/{task}/schedstat", "rb") as file:
+                total += int(file.read().split()[0])
+    return total

@@ -10,8 +10,9 @@ from rich.console import Console
 from rich.text import Text
 
 from autotune import plugins
+from autotune.report import words
 from autotune.setting import choices
-from autotune.types import Hardware, Struct, Value
+from autotune.types import Hardware, Struct
 
 
 class Finding(Struct):
@@ -27,7 +28,7 @@ def findings(hw: Hardware) -> Iterator[Finding]:
     for name in plugins.names("knobs"):
         knob = plugins.load("knobs", name)
         for value in choices(knob.Value) or knob.domain(hw):
-            yield Finding(setting=name, value=_text(value), reason=knob.unavailable(value, hw))
+            yield Finding(setting=name, value=words.literal(value), reason=knob.unavailable(value, hw))
     for name in plugins.names("backends"):
         backend = plugins.load("backends", name)
         reason = backend.unavailable(backend.Options(), hw)
@@ -36,7 +37,7 @@ def findings(hw: Hardware) -> Iterator[Finding]:
             for field in msgspec.structs.fields(backend.Options):
                 for value in choices(field.type) or ():
                     why = backend.unavailable(plugins.backend_options(name, {field.name: value}), hw)
-                    yield Finding(setting=f"{name}.{field.name}", value=_text(value), reason=why)
+                    yield Finding(setting=f"{name}.{field.name}", value=words.literal(value), reason=why)
     for name in plugins.names("workloads"):
         provider = plugins.load("workloads", name)
         yield Finding(setting="models", value=name, reason=provider.unavailable(provider.Options(), hw))
@@ -82,7 +83,3 @@ def _ranges(numbers: Sequence[int]) -> str:
     runs = itertools.groupby(enumerate(sorted(numbers)), key=lambda pair: pair[1] - pair[0])
     found = [[number for _, number in run] for _, run in runs]
     return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in found)
-
-
-def _text(value: Value) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -7,44 +7,87 @@ from pathlib import Path
 
 import msgspec
 
-from autotune import environment, stats
+from autotune import environment
+from autotune.claims import Confirmation, Winner
 from autotune.files import write_atomically
-from autotune.report import table, words
-from autotune.results import Best, Measurements, TrialResult
-from autotune.rules import MeasureRules
-from autotune.study import ranking
+from autotune.report import latency
+from autotune.report.latency import PERCENTILES, Latencies
+from autotune.results import Best, Claim, Measurements, TrialResult
+from autotune.study.ranking import Ranking
 from autotune.types import Hardware, Space
 
 
-def best(folder: Path, space: Space, hw: Hardware, results: Sequence[TrialResult]) -> Best | None:
-    """The fastest feasible trial as `Best`; None while the baseline or any other trial is missing.
+def best(
+    folder: Path, space: Space, hw: Hardware, results: Sequence[TrialResult], confirmation: Confirmation | None
+) -> Best | None:
+    """What the confirmation upholds as `Best`, the baseline where that found no gain.
 
-    Its figures are those of the search's window: `confirmed` is false.
+    Without a confirmation it is the fastest feasible trial, with the figures of the search's own windows and
+    `confirmed` false; None while the baseline or any other trial is missing.
     """
-    winner, base = ranking.best(results), ranking.baseline(results, space.baseline)
+    if confirmation is not None and confirmation.winner is not None:
+        winner = confirmation.winner
+        measured = Measurements(
+            throughput=winner.throughput,
+            speedup=Claim(
+                estimate=winner.ratio.estimate,
+                low=winner.ratio.low,
+                high=winner.ratio.high,
+                sittings=winner.sittings,
+                rounds=winner.rounds,
+            ),
+            noise_floor=confirmation.noise_floor,
+            cpu_s_per_sample=winner.cpu_s_per_sample,
+            peak_rss_bytes=winner.peak_rss_bytes,
+            setup_s=winner.setup_s,
+        )
+        calls = latency.read([folder / one for one in winner.folders])
+        return _best(folder, space, hw, winner, _with_latency(measured, calls), confirmed=True)
+    return _unconfirmed(folder, space, hw, Ranking(results))
+
+
+def _unconfirmed(folder: Path, space: Space, hw: Hardware, ranking: Ranking) -> Best | None:
+    winner, base = ranking.best, ranking.baseline(space.baseline)
     if winner is None or base is None:
         return None
-    config = winner.spec.config
-    patch = environment.patch(config, hw)
-    confidence = MeasureRules().confidence
+    ratio = ranking.ratio(winner, base)
     items = sum(block.items for block in winner.blocks)
+    measured = Measurements(
+        throughput=ranking.interval(winner),
+        speedup=Claim(estimate=ratio.estimate, low=ratio.low, high=ratio.high),
+        cpu_s_per_sample=sum(block.cpu_ns for block in winner.blocks) / 1e9 / items,
+        peak_rss_bytes=winner.peak_rss_bytes,
+        setup_s=winner.setup_s,
+    )
+    return _best(folder, space, hw, winner, _with_latency(measured, latency.of_trial(folder, winner)), confirmed=False)
+
+
+def _with_latency(measured: Measurements, calls: Latencies | None) -> Measurements:
+    """The percentiles that enough calls back."""
+    if calls is None:
+        return measured
+    figures = {name: calls.percentile_ms(name) for name in PERCENTILES}
+    return msgspec.structs.replace(
+        measured, latency_calls=calls.calls, **{f"latency_{name}_ms": value for name, value in figures.items()}
+    )
+
+
+def _best(
+    folder: Path, space: Space, hw: Hardware, winner: Winner | TrialResult, measured: Measurements, *, confirmed: bool
+) -> Best:
+    config = winner.config if isinstance(winner, Winner) else winner.spec.config
+    trial = winner.trial if isinstance(winner, Winner) else winner.spec.id
+    patch = environment.patch(config, hw)
     return Best(
         study=folder.name,
-        trial=winner.spec.id,
-        confirmed=False,
+        trial=trial,
+        confirmed=confirmed,
         workload=space.workload,
         config=config,
         environment=patch.env,
         preload=patch.preload,
         layout=environment.placements(config, hw),
-        measured=Measurements(
-            throughput=stats.interval(words.rates(winner), confidence),
-            speedup=stats.ratio(words.rates(winner), words.rates(base), confidence),
-            latency_p50_ms=table.median_latency_ms(folder, winner),
-            cpu_s_per_sample=sum(block.cpu_ns for block in winner.blocks) / 1e9 / items,
-            peak_rss_bytes=winner.peak_rss_bytes,
-            setup_s=winner.setup_s,
-        ),
+        measured=measured,
         fidelity=winner.fidelity,
         hardware=hw,
         versions=winner.versions,

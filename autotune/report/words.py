@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from autotune import stats
 from autotune.results import Estimate, Status, TrialResult
-from autotune.rules import MeasureRules
+from autotune.study.ranking import Ranking
 from autotune.types import Config, Value
 
 
@@ -25,11 +24,6 @@ def _setting(name: str, value: Value) -> str:
     return value if isinstance(value, str) else f"{name}={value}"
 
 
-def rates(result: TrialResult) -> list[float]:
-    """The trial's raw block rates."""
-    return [block.rate for block in result.blocks]
-
-
 def rate(estimate: Estimate) -> str:
     """`96.4/s ±2.1 %`."""
     if estimate.low is None or estimate.high is None:
@@ -38,19 +32,46 @@ def rate(estimate: Estimate) -> str:
     return f"{_figure(estimate.estimate)}/s ±{100 * half:.1f} %"
 
 
-def speedup(result: TrialResult, baseline: TrialResult | None) -> str:
+def speedup(ranking: Ranking, result: TrialResult, baseline: TrialResult | None) -> str:
     """`7.91x` over the baseline; empty without one."""
     if baseline is None or not result.blocks:
         return ""
-    return f"{stats.ratio(rates(result), rates(baseline), MeasureRules().confidence).estimate:.2f}x"
+    return times(ranking.ratio(result, baseline).estimate)
 
 
-def outcome(result: TrialResult) -> str:
+def times(ratio: float) -> str:
+    """`7.91x`."""
+    return f"{ratio:.2f}x"
+
+
+def outcome(ranking: Ranking, result: TrialResult) -> str:
     """The rate, or how the trial failed."""
     if not result.blocks:
         return result.status.replace("_", " ")
-    text = rate(stats.interval(rates(result), MeasureRules().confidence))
+    text = rate(ranking.interval(result))
     return text if result.status is Status.OK else f"{text} (slow)"
+
+
+def between(estimate: Estimate) -> str:
+    """` (3.57 to 3.76)`; empty without an interval."""
+    if estimate.low is None or estimate.high is None:
+        return ""
+    return f" ({estimate.low:.2f} to {estimate.high:.2f})"
+
+
+def latency(percentile: tuple[str, float] | None) -> str:
+    """`p50 180.3 ms`; empty where no percentile is backed."""
+    return "" if percentile is None else f"{percentile[0]} {percentile[1]:.1f} ms"
+
+
+def change(setting: str, value: Value, instead: Value) -> str:
+    """`allocator tcmalloc instead of system`."""
+    return f"{setting} {literal(value)} instead of {literal(instead)}"
+
+
+def literal(value: Value) -> str:
+    """A value as a space file has it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def duration(seconds: float) -> str:

@@ -18,9 +18,10 @@ from autotune import space
 from autotune.errors import AutotuneError, StudyError
 from autotune.interfaces import Execute, Observer
 from autotune.results import Status, TrialResult
-from autotune.rules import MeasureRules
-from autotune.study import ranking, recipes, resume, sampler, storage, store, suggest
+from autotune.rules import Correction, MeasureRules
+from autotune.study import recipes, resume, sampler, storage, store, suggest
 from autotune.study.opening import OpenStudy
+from autotune.study.ranking import Ranking
 from autotune.types import Config, Struct, TrialSpec
 
 REPEATS = 5
@@ -48,14 +49,16 @@ def search(
     observer: Observer,
     rules: MeasureRules,
     *,
+    reserved: float = 0.0,
     make_sampler: Callable[[int], optuna.samplers.BaseSampler] = sampler.tpe,
     clock: Callable[[], float] = time.monotonic,
 ) -> Outcome:
     """Search until the study's budget is used up, going on from what it already holds.
 
-    `observer.started` and `ended` are called here; `preparing` and `measured` are the business of `execute`.
-    StudyError if the baseline fails, if everything else does, or if the storage or disk cannot be used. Whatever
-    ends `execute` early, Ctrl-C above all, comes through after the trial was put in order for the next run.
+    `reserved` is the part of the budget's minutes that is kept for the confirmation. `observer.started` and `ended` are
+    called here; `preparing` and `measured` are the business of `execute`. StudyError if the baseline fails, if
+    everything else does, or if the storage or disk cannot be used. Whatever ends `execute` early, Ctrl-C above all,
+    comes through after the trial was put in order for the next run.
     """
     with store.disk(study.folder), storage.explained(study.url):
         resume.recover(study)
@@ -63,8 +66,9 @@ def search(
         # Another seed for each run: a study that goes on must not draw again what it drew before.
         rng = random.Random(f"{study.space.workload.seed}/{begun}")
         study.optuna.sampler = make_sampler(rng.getrandbits(32))
-        with _stopwatch(study, clock) as elapsed:
-            reason = _Search(study, execute, observer, rules, rng, elapsed, store.results(study.folder)).run()
+        with stopwatch(study, clock) as elapsed:
+            results = store.results(study.folder)
+            reason = _Search(study, execute, observer, rules, rng, elapsed, results, reserved).run()
             return _outcome(reason, study, elapsed())
 
 
@@ -77,6 +81,7 @@ class _Search:
     rng: random.Random
     elapsed: Callable[[], float]
     results: list[TrialResult]
+    reserved: float = 0.0
     unsupported: dict[str, int] = field(default_factory=dict)
     repeats: int = 0
 
@@ -120,7 +125,7 @@ class _Search:
 
     def _left_s(self) -> float:
         minutes = self.study.space.budget.minutes
-        return math.inf if minutes is None else minutes * 60 - self.elapsed()
+        return math.inf if minutes is None else minutes * 60 * (1 - self.reserved) - self.elapsed()
 
     def _unseen(self, seen: dict[str, int]) -> Config | None:
         hw = self.study.hardware
@@ -143,10 +148,11 @@ class _Search:
             folder=store.trial_folder(trial.number),
         )
         # The baseline is never given up as slow: a study that goes on may already know faster ones.
-        incumbent = None if config == self.study.space.baseline else ranking.incumbent(self.results)
+        known = Ranking(self.results)
+        incumbent = None if config == self.study.space.baseline else known.incumbent
         self.observer.started(spec)
         try:
-            result = self.execute(spec, self._limited(), incumbent)
+            result = self.execute(spec, self._limited(known.correction), incumbent)
         except Exception as error:
             # A full disk or a cache that cannot be used says nothing of the configuration; a bug would come again.
             if not isinstance(error, (AutotuneError, OSError)):
@@ -157,16 +163,17 @@ class _Search:
         except BaseException as error:
             resume.recover(self.study, error=f"ended by {type(error).__name__}")
             raise
-        sampler.tell(self.study.optuna, trial, result)
-        store.write_elapsed(self.study.folder, self.elapsed())
         self.results.append(result)
+        sampler.tell(self.study.optuna, trial, result, Ranking(self.results))
+        store.write_elapsed(self.study.folder, self.elapsed())
         self.observer.ended(result)
         return result
 
-    def _limited(self) -> MeasureRules:
-        """The rules with what is left of the budget as the trial's limit."""
+    def _limited(self, correction: Correction) -> MeasureRules:
+        """The rules with what is known of the machine's drift, and what is left of the budget as the trial's limit."""
         left_s = min(self._left_s(), self.rules.trial_timeout_s or math.inf)
-        return msgspec.structs.replace(self.rules, trial_timeout_s=None if math.isinf(left_s) else left_s)
+        limit_s = None if math.isinf(left_s) else left_s
+        return msgspec.structs.replace(self.rules, trial_timeout_s=limit_s, correction=correction)
 
     def _check(self, result: TrialResult) -> None:
         """StudyError where going on is pointless: nothing to compare with, or nothing that runs."""
@@ -209,7 +216,7 @@ def _outcome(reason: Reason, study: OpenStudy, elapsed_s: float) -> Outcome:
 
 
 @contextlib.contextmanager
-def _stopwatch(study: OpenStudy, clock: Callable[[], float]) -> Iterator[Callable[[], float]]:
+def stopwatch(study: OpenStudy, clock: Callable[[], float]) -> Iterator[Callable[[], float]]:
     """The study's wall time, earlier runs included; kept however the search ends."""
     before, begin = store.elapsed_s(study.folder), clock()
 

@@ -9,6 +9,7 @@ from autotune.launch import process
 from autotune.results import Status, TrialResult
 from autotune.study import sampler, store
 from autotune.study.opening import OpenStudy
+from autotune.study.ranking import Ranking
 from autotune.types import TrialSpec
 
 KILLED = "the coordinator was killed while it ran"
@@ -26,9 +27,10 @@ def recover(study: OpenStudy, error: str = KILLED) -> None:
         spec = store.spec(study.folder, number)
         if spec is not None and store.result(study.folder, number) is None:
             store.write_result(study.folder, _cut_short(spec, error, known, study))
+    ranking = Ranking(store.results(study.folder))
     for frozen in study.optuna.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        _tell(study, Trial(study.optuna, frozen._trial_id))
-    _replay(study)
+        _tell(study, Trial(study.optuna, frozen._trial_id), ranking)
+    _replay(study, ranking)
 
 
 def _cut_short(spec: TrialSpec, error: str, known: list[TrialResult], study: OpenStudy) -> TrialResult:
@@ -38,15 +40,15 @@ def _cut_short(spec: TrialSpec, error: str, known: list[TrialResult], study: Ope
     return TrialResult(spec=spec, status=Status.INTERRUPTED, error=error)
 
 
-def _tell(study: OpenStudy, trial: optuna.Trial) -> None:
+def _tell(study: OpenStudy, trial: optuna.Trial, ranking: Ranking) -> None:
     result = store.result(study.folder, trial.number)
     if result is None:
         study.optuna.tell(trial, state=TrialState.FAIL)
     else:
-        sampler.tell(study.optuna, trial, result)
+        sampler.tell(study.optuna, trial, result, ranking)
 
 
-def _replay(study: OpenStudy) -> None:
+def _replay(study: OpenStudy, ranking: Ranking) -> None:
     """Tells a new database the results of the folder, each under its own number."""
     known = len(study.optuna.get_trials(deepcopy=False))
     begun = store.numbers(study.folder)
@@ -57,4 +59,4 @@ def _replay(study: OpenStudy) -> None:
         else:
             config = result.spec.config
             trial, _ = sampler.ask(study.optuna, study.space.domains, study.hardware, config)
-            sampler.tell(study.optuna, trial, result)
+            sampler.tell(study.optuna, trial, result, ranking)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from autotune.results import Status, TrialResult
-from autotune.study import ranking
+from autotune.study.ranking import Ranking
 from autotune.study.suggest import parameters, suggest
 from autotune.types import Config, Domains, Hardware
 
@@ -54,7 +54,7 @@ def ask(study: optuna.Study, domains: Domains, hw: Hardware, planned: Config | N
     return trial, config
 
 
-def tell(study: optuna.Study, trial: optuna.Trial, result: TrialResult) -> None:
+def tell(study: optuna.Study, trial: optuna.Trial, result: TrialResult, ranking: Ranking) -> None:
     """Tells a trial's result: a rate, or that the configuration does not run; an interruption teaches nothing."""
     import optuna
 

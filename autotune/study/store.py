@@ -4,6 +4,7 @@ space.yaml hardware.json domains.json      what the study is; written once, when
 study.db                                   Optuna's storage, unless --storage names another
 elapsed.json                               how long the study has run, over all its runs
 trials/00017/                              spec.json result.json stdout.log stderr.log latencies.npy
+confirmation.json confirmation/            what is claimed, and the sittings that it is claimed from
 lock                                       held, with its process id inside, while a coordinator writes
 
 Reading needs no lock: every file is written whole, and the coordinator is the only writer.
@@ -19,6 +20,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from autotune.claims import Confirmation
 from autotune.errors import StudyError
 from autotune.files import write_atomically
 from autotune.results import TrialResult
@@ -94,6 +96,21 @@ def result(folder: Path, number: int) -> TrialResult | None:
 def write_result(folder: Path, result: TrialResult) -> None:
     """Keep the result of a trial that could not write its own."""
     write_atomically(folder / result.spec.folder / "result.json", encode(result))
+
+
+def confirmation(folder: Path) -> Confirmation | None:
+    """What the confirmation says; None while there is none."""
+    path = folder / "confirmation.json"
+    return decode(path, Confirmation, "delete it, and run the study again") if path.exists() else None
+
+
+def write_confirmation(folder: Path, found: Confirmation | None) -> None:
+    """Keep what the confirmation says; None removes what an earlier one said."""
+    path = folder / "confirmation.json"
+    if found is None:
+        path.unlink(missing_ok=True)
+    else:
+        write_atomically(path, encode(found))
 
 
 def spec(folder: Path, number: int) -> TrialSpec | None:

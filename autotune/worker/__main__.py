@@ -1,10 +1,11 @@
-"""`python -m autotune.worker JOB RANK COMMANDS REPLIES PARENT`: one measured or preparing process.
+"""`python -m autotune.worker JOB RANK COMMANDS REPLIES PARENT`: one measured, preparing or sensing process.
 
 It pins itself before anything that starts threads is imported, and ends by itself when its coordinator does.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import os
@@ -15,7 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-from autotune.protocol import Failed, Job, MeasureJob, Prepared
+from autotune.protocol import CanaryJob, Failed, Job, MeasureJob, Prepared, PrepareJob
 from autotune.results import Status
 from autotune.worker.channel import Channel
 from autotune.worker.failure import CheckFailed
@@ -34,14 +35,21 @@ def main() -> None:
     except CheckFailed as failed:
         channel.send(Failed(status=failed.status, message=str(failed)))
     except MemoryError as error:
-        traceback.print_exc()
+        _print_traceback()
         channel.send(Failed(status=Status.OUT_OF_MEMORY, message=_summary(error)))
     except Exception as error:
-        traceback.print_exc()
+        _print_traceback()
         channel.send(Failed(status=_status(job, error), message=_summary(error), errno=_no_space(error)))
-    sys.stdout.flush()
-    sys.stderr.flush()
+    with contextlib.suppress(OSError):  # a full disk was reported above
+        sys.stdout.flush()
+        sys.stderr.flush()
     os._exit(0)
+
+
+def _print_traceback() -> None:
+    with contextlib.suppress(OSError):  # a full disk must not keep its own error from being reported
+        traceback.print_exc()
+        sys.stderr.flush()
 
 
 def _run(job: Job, rank: int, channel: Channel) -> None:
@@ -50,6 +58,10 @@ def _run(job: Job, rank: int, channel: Channel) -> None:
         from autotune.worker import loop
 
         loop.run(job, rank, channel)
+    elif isinstance(job, CanaryJob):
+        from autotune.worker import canary
+
+        canary.run(channel)
     else:
         from autotune.worker import prepare
 
@@ -70,7 +82,7 @@ def _status(job: Job, error: Exception) -> Status:
     text = str(error).lower()
     if "can't allocate memory" in text or "bad_alloc" in text or "not enough memory" in text:
         return Status.OUT_OF_MEMORY
-    return Status.CRASHED if isinstance(job, MeasureJob) else Status.PREPARE_FAILED
+    return Status.PREPARE_FAILED if isinstance(job, PrepareJob) else Status.CRASHED
 
 
 def _no_space(error: BaseException) -> int | None:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from autotune import plugins, workload
+from autotune.files import write_array
 from autotune.interfaces import Session
 from autotune.protocol import Finish, Finished, Measure, Measured, MeasureJob, Ready
 from autotune.worker import meters, verify
@@ -74,9 +75,10 @@ def serve(session: Session, batch: Any, size: int, channel: Channel, latencies: 
     rows: list[np.ndarray[Any, Any]] = []
     while (command := channel.receive()) is not None:
         if isinstance(command, Finish):
-            np.save(latencies, np.concatenate(rows) if rows else np.zeros((0, 3), np.int64), allow_pickle=False)
+            write_array(latencies, np.concatenate(rows) if rows else np.zeros((0, 3), np.int64))
             channel.send(Finished(peak_rss_bytes=meters.peak_rss_bytes()))
             return
+        assert isinstance(command, Measure)
         share, latencies_ns = measure(session, batch, size, command)
         channel.send(share)
         rows.append(meters.latency_rows(command.block, latencies_ns))

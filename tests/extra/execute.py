@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from autotune.launch.trial import Machine
+from autotune.launch.machine import Machine
 from autotune.results import Block, TrialResult
 from autotune.rules import MeasureRules
 from autotune.types import Hardware, Struct, TrialSpec

@@ -16,7 +16,7 @@ import pytest
 from autotune import cache as prepared
 from autotune import space
 from autotune.errors import ModelError
-from autotune.launch.trial import Machine
+from autotune.launch.machine import Machine
 from autotune.results import Status, TrialResult
 from autotune.rules import MeasureRules
 from autotune.types import Hardware, InputSpec, TrialSpec, WorkloadSpec
@@ -371,7 +371,7 @@ def test_a_killed_coordinator_takes_its_workers_along(lab: Lab, tmp_path: Path) 
     script = f"""
 import msgspec
 from pathlib import Path
-from autotune.launch.trial import Machine
+from autotune.launch.machine import Machine
 from autotune.rules import MeasureRules
 from autotune.types import Hardware, TrialSpec
 from tests.extra.execute import Listener

@@ -1,0 +1,132 @@
+"""From a configuration to workers that hold it loaded, verified and proven; shared by trials and sittings."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import cast
+
+import msgspec
+import numpy as np
+
+from autotune import artifacts
+from autotune.artifacts import PreparationFailed
+from autotune.files import write_array
+from autotune.interfaces import Observer
+from autotune.launch import plan, process
+from autotune.launch.process import WorkerFailed, Workers
+from autotune.protocol import Finish, Finished, MeasureJob, PrepareJob, Ready
+from autotune.results import ArtifactRef, Status
+from autotune.rules import MeasureRules
+from autotune.types import Hardware, TrialSpec
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where configurations are loaded: the machine, the cache of prepared models, and what all children inherit."""
+
+    hardware: Hardware
+    cache: Path
+    observer: Observer
+    inherited: tuple[int, ...] = ()
+
+    def prepare(self, rules: MeasureRules, deadline: float | None) -> artifacts.Run:
+        """How an artifact is made: in a clean child, on all cores."""
+
+        def run(job: PrepareJob, what: str) -> None:
+            self.observer.preparing(what)
+            launched = plan.preparing(self.hardware, os.environ, self.cache)
+            with tempfile.TemporaryDirectory(prefix="autotune-prepare-") as name:
+                folder = Path(name)
+                path = folder / "job.json"
+                path.write_bytes(msgspec.json.encode(job))
+                try:
+                    with process.start(
+                        launched, path, folder, self.memory_bytes(rules), deadline, self.inherited
+                    ) as workers:
+                        workers.gather(rules.prepare_timeout_s, f"preparing {what}", rules.idle_timeout_s)
+                except WorkerFailed as error:
+                    if error.status is Status.INTERRUPTED:
+                        raise
+                    log = (folder / "stderr.log").read_text(errors="replace")
+                    lasting = error.status in (Status.PREPARE_FAILED, Status.CRASHED)
+                    raise PreparationFailed(str(error), log, remember=lasting) from error
+
+        return run
+
+    def memory_bytes(self, rules: MeasureRules) -> int:
+        """What all workers of a configuration may use together."""
+        return int(self.hardware.usable_memory_bytes * rules.memory_fraction)
+
+
+@dataclass
+class Loaded:
+    """The workers of one configuration, from their start to their last word."""
+
+    workers: Workers
+    folder: Path
+    rules: MeasureRules
+    artifact: ArtifactRef | None
+    cpus: tuple[int, ...]
+    begin: float
+    ready: list[Ready] = field(default_factory=list)
+    setup_s: float = 0.0
+
+    def wait(self) -> None:
+        """Until every worker is ready; WorkerFailed if one fails, dies or hangs."""
+        rules = self.rules
+        answers = self.workers.gather(rules.setup_timeout_s, "loading the model", rules.idle_timeout_s)
+        self.ready = cast(list[Ready], answers)
+        self.setup_s = time.monotonic() - self.begin
+
+    def finish(self) -> int:
+        """End the workers, keep their latencies in one file; the peak memory of all together (bytes)."""
+        self.workers.send(Finish())
+        finished = cast(list[Finished], self.workers.gather(self.rules.block_timeout_s, "finishing"))
+        _merge_latencies(self.folder, len(finished))
+        return sum(answer.peak_rss_bytes for answer in finished)
+
+
+@contextlib.contextmanager
+def loading(
+    place: Place, spec: TrialSpec, rules: MeasureRules, folder: Path, deadline: float | None = None
+) -> Iterator[Loaded]:
+    """Workers that load a configuration, prepared first where it has to be; killed on leaving.
+
+    PreparationFailed or WorkerFailed where it cannot be had.
+    """
+    prepare = place.prepare(rules, deadline)
+    reference = artifacts.reference(spec.workload, place.hardware, rules, prepare, place.cache)
+    artifact = artifacts.ensure(spec.workload, spec.config, place.hardware, rules, prepare, place.cache)
+    launched = plan.measuring(spec.config, place.hardware, os.environ, place.cache)
+    job = MeasureJob(
+        spec=spec,
+        hardware=place.hardware,
+        rules=rules,
+        placements=tuple(worker.placement for worker in launched.workers),
+        folder=str(folder),
+        reference=reference.folder,
+        artifact=artifact.folder if artifact else None,
+    )
+    path = folder / "job.json"
+    path.write_bytes(msgspec.json.encode(job))
+    begin = time.monotonic()
+    with process.start(launched, path, folder, place.memory_bytes(rules), deadline, place.inherited) as workers:
+        cpus = sorted({cpu for placement in job.placements for cpu in placement.cpus})
+        yield Loaded(workers, folder, rules, artifact.ref if artifact else None, tuple(cpus), begin)
+
+
+def _merge_latencies(folder: Path, workers: int) -> None:
+    """All workers' calls in one file: rows (rank, block, latency_ns, count), by the blocks' numbers."""
+    parts = []
+    for rank in range(workers):
+        path = folder / f"latencies-{rank}.npy"
+        rows = np.load(path, allow_pickle=False)
+        parts.append(np.column_stack([np.full(len(rows), rank), rows]))
+        path.unlink()
+    write_array(folder / "latencies.npy", np.concatenate(parts))

@@ -1,0 +1,172 @@
+"""One sitting: several configurations started together, then measured in turn, a block of each in every round.
+
+While one is measured the others are stopped (SIGSTOP), so that even a runtime that spins leaves the cores alone. Two
+neighbouring blocks see nearly the same machine: their ratio is free of all drift that lasts longer than a round.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import random
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from autotune.artifacts import PreparationFailed
+from autotune.launch import tree
+from autotune.launch.bench import Bench
+from autotune.launch.loading import Loaded, Place, loading
+from autotune.launch.process import WorkerFailed
+from autotune.launch.surroundings import Senses, Watch
+from autotune.results import Block, Seat, Sitting
+from autotune.rules import MeasureRules
+from autotune.types import Config, SittingSpec, TrialSpec
+
+
+def run(place: Place, senses: Senses, spec: SittingSpec, rules: MeasureRules, folder: Path) -> Sitting:
+    """Measure the configurations of `spec` in `folder`; whatever fails is the error of its seat."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return _Run(place, senses, spec, rules, folder).run()
+
+
+@dataclass
+class _Player:
+    """One configuration while it sits: its workers, its blocks, and the CPU time that it used while stopped."""
+
+    loaded: Loaded
+    bench: Bench
+    blocks: list[Block] = field(default_factory=list)
+    idle_ns: int = 0
+    paused_at: tuple[float, int] | None = None
+    paused_s: float = 0.0
+
+    def block(self) -> None:
+        """The next block; the time since the last one was idle."""
+        if self.paused_at is not None:
+            since, used = self.paused_at
+            self.paused_s += time.monotonic() - since
+            self.idle_ns += tree.run_ns(self.loaded.workers.pids) - used
+        self.blocks.append(self.bench.block())
+        self.paused_at = time.monotonic(), tree.run_ns(self.loaded.workers.pids)
+
+    @property
+    def idle_share(self) -> float | None:
+        """The part of a core that it used while others were measured; None where it never waited."""
+        return self.idle_ns / 1e9 / self.paused_s if self.paused_s else None
+
+
+@dataclass
+class _Run:
+    place: Place
+    senses: Senses
+    spec: SittingSpec
+    rules: MeasureRules
+    folder: Path
+    seats: dict[str, Seat] = field(default_factory=dict)
+    players: dict[str, _Player] = field(default_factory=dict)
+    start_s: float = 0.0
+    begin: float = field(default_factory=time.monotonic)
+
+    def run(self) -> Sitting:
+        started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        names = list(self.spec.configs)
+        random.Random(f"{self.spec.order}/{self.spec.number}").shuffle(names)
+        if self.spec.together:
+            self._sit(names)
+        else:
+            for name in names:
+                self._sit([name])
+        return Sitting(
+            spec=self.spec,
+            seats={name: self.seats[name] for name in self.spec.configs},
+            start_s=self.start_s,
+            wall_s=time.monotonic() - self.begin,
+            started=started,
+            fingerprint=self.place.hardware.fingerprint,
+        )
+
+    def _sit(self, names: list[str]) -> None:
+        """Start these, warm each up with a block that does not count, go through the rounds, end them."""
+        begin = time.monotonic()
+        with contextlib.ExitStack() as stack:
+            self._start(names, stack)
+            warmup = {}
+            for name, player in list(self.players.items()):
+                with self._unless_it_fails(name):
+                    warmup[name] = (player.bench.block(),)
+            self.start_s += time.monotonic() - begin
+            self._rounds()
+            for name, player in list(self.players.items()):
+                with self._unless_it_fails(name):
+                    self.seats[name] = _seat(self.spec.configs[name], player, warmup[name])
+            self.players.clear()
+
+    def _start(self, names: list[str], stack: contextlib.ExitStack) -> None:
+        """All load side by side; those that come up are stopped and play."""
+        loading_: dict[str, Loaded] = {}
+        for name in names:
+            with self._unless_it_fails(name):
+                loading_[name] = stack.enter_context(self._load(name))
+        cpus = tuple(sorted({cpu for loaded in loading_.values() for cpu in loaded.cpus}))
+        watch = Watch(cpus, self.senses, self.rules)
+        for name, loaded in loading_.items():
+            with self._unless_it_fails(name):
+                loaded.wait()
+                loaded.workers.pause()
+                size = self.spec.configs[name].workload.batch_size
+                self.players[name] = _Player(loaded, Bench(loaded.workers, size, watch, self.rules))
+
+    def _load(self, name: str) -> contextlib.AbstractContextManager[Loaded]:
+        folder = self.folder / name
+        folder.mkdir(exist_ok=True)
+        spec = TrialSpec(
+            id=self.spec.number,
+            workload=self.spec.workload,
+            config=self.spec.configs[name],
+            folder=f"{self.spec.folder}/{name}",
+        )
+        return loading(self.place, spec, self.rules, folder)
+
+    def _rounds(self) -> None:
+        for number in range(self.spec.rounds):
+            if self.spec.limit_s is not None and time.monotonic() - self.begin > self.spec.limit_s:
+                return
+            self.place.observer.sitting(self.spec, number)
+            order = list(self.players)
+            random.Random(f"{self.spec.order}/{self.spec.number}/{number}").shuffle(order)
+            for name in order:
+                with self._unless_it_fails(name):
+                    self.players[name].block()
+
+    @contextlib.contextmanager
+    def _unless_it_fails(self, name: str) -> Iterator[None]:
+        """A failure takes one configuration out, with its reason, and stops what is left of its processes."""
+        try:
+            yield
+        except (WorkerFailed, PreparationFailed) as error:
+            if isinstance(error, PreparationFailed):
+                (self.folder / name / "stderr.log").write_text(error.log)
+            player = self.players.pop(name, None)
+            if player is not None:
+                player.loaded.workers.pause()
+            blocks = tuple(player.blocks) if player is not None else ()
+            self.seats[name] = Seat(config=self.spec.configs[name], blocks=blocks, error=str(error))
+
+
+def _seat(config: Config, player: _Player, warmup: tuple[Block, ...]) -> Seat:
+    """What a configuration leaves behind; its workers are ended."""
+    loaded = player.loaded
+    return Seat(
+        config=config,
+        blocks=tuple(player.blocks),
+        warmup=warmup,
+        repeated=tuple(player.bench.repeated),
+        setup_s=loaded.setup_s,
+        peak_rss_bytes=loaded.finish(),
+        idle_share=player.idle_share,
+        fidelity=loaded.ready[0].fidelity,
+        artifact=loaded.artifact,
+        versions=loaded.ready[0].versions,
+    )

@@ -1,0 +1,333 @@
+"""The confirmation: finalists and baseline measured against each other; the only source of claims.
+
+1. Finalists: the best trials and the baseline, the leader twice, sit until one is selected or the time is used up.
+2. Explaining (`explain.py`): what each setting of the winner is worth, and the winner without what is worth nothing.
+3. The configuration to export is measured as a whole, with the steps that lead to it from the baseline.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from autotune import selection, stats
+from autotune.claims import Confirmation, Finalist, Step, Winner, Worth
+from autotune.interfaces import Observer, Sit
+from autotune.results import Seat, Sitting, TrialResult
+from autotune.rules import ConfirmRules, MeasureRules
+from autotune.study import changes, contest, explain, storage, store
+from autotune.study.contest import Contest, Table
+from autotune.study.driver import stopwatch
+from autotune.study.opening import OpenStudy
+from autotune.study.ranking import Ranking
+from autotune.types import Budget, Config
+
+BASELINE = "baseline"
+AGAIN = "again"
+
+LEAST_S = 180.0
+"""What a confirmation may take at least where no minutes are given."""
+
+
+def confirm(
+    study: OpenStudy,
+    sit: Sit,
+    observer: Observer,
+    rules: MeasureRules,
+    confirm_rules: ConfirmRules,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+) -> Confirmation | None:
+    """Confirm the winner of the search within its part of the budget, going on where an earlier run was interrupted.
+
+    None if there is nothing to confirm (the baseline or any other trial is missing). The result is also written to the
+    study's `confirmation.json`.
+    """
+    with store.disk(study.folder), storage.explained(study.url):
+        ranking = Ranking(store.results(study.folder))
+        if not any(result.spec.config != study.space.baseline for result in ranking.order()):
+            return None
+        if ranking.baseline(study.space.baseline) is None:
+            return None
+        with stopwatch(study, clock) as elapsed:
+            seconds = _seconds(study.space.budget, elapsed(), confirm_rules)
+            found = _Confirming(study, sit, observer, rules, confirm_rules, ranking, clock, clock(), seconds).run()
+        store.write_confirmation(study.folder, found)
+        return found
+
+
+def _seconds(budget: Budget, elapsed_s: float, rules: ConfirmRules) -> float:
+    """The confirmation's part of the minutes; without a limit of minutes as much again as that part of the search."""
+    if budget.minutes is None:
+        return max(LEAST_S, elapsed_s * rules.share / (1 - rules.share))
+    return min(budget.minutes * 60 - elapsed_s, budget.minutes * 60 * rules.share)
+
+
+@dataclass
+class _Confirming:
+    study: OpenStudy
+    sit: Sit
+    observer: Observer
+    rules: MeasureRules
+    confirm: ConfirmRules
+    ranking: Ranking
+    clock: Callable[[], float]
+    begin: float
+    seconds: float
+
+    def run(self) -> Confirmation:
+        finalists = self._finalists()
+        self.observer.confirming(f"confirming {len(finalists)} configurations against each other")
+        sittings = self._sittings("finalists", _seats(finalists), _Running(finalists, self.confirm), self._share())
+        chosen = choose(sittings, finalists, self.study.space.baseline, self.confirm)
+        if not chosen.gain:
+            return self._concluded(chosen, sittings)
+        self.observer.confirming(f"measuring what each setting of {chosen.name} is worth")
+        return self._explained(chosen, sittings)
+
+    def _finalists(self) -> dict[str, TrialResult]:
+        """The fastest configurations and the baseline, by the name they have in the contest, fastest first."""
+        base = self.ranking.baseline(self.study.space.baseline)
+        assert base is not None
+        fastest: dict[str, TrialResult] = {}
+        for result in self.ranking.order():
+            fastest.setdefault(result.spec.config.key, result)
+        best = list(fastest.values())[: self.confirm.finalists]
+        named = {_name(result, base): result for result in best}
+        return named | {BASELINE: base}
+
+    def _share(self) -> float:
+        return self.seconds * self.confirm.finalists_share
+
+    def _left(self) -> float:
+        return self.seconds - (self.clock() - self.begin)
+
+    def _sittings(self, name: str, configs: dict[str, Config], keep: contest.Keep, seconds: float) -> list[Sitting]:
+        wanted = Contest(name, self.study.folder, self.study.space.workload, configs, self.rules, self.confirm)
+        return contest.run(wanted, self.sit, keep, seconds, self._fits(configs), self.clock)
+
+    def _fits(self, configs: dict[str, Config]) -> bool:
+        """Whether all of these fit into memory at once, as far as trials tell; an unknown one counts as the largest."""
+        known = {r.spec.config.key: r.peak_rss_bytes for r in self.ranking.results if r.peak_rss_bytes is not None}
+        largest = max(known.values(), default=0)
+        needed = sum(known.get(config.key, largest) for config in configs.values())
+        return needed <= self.rules.memory_fraction * self.study.hardware.usable_memory_bytes
+
+    def _explained(self, chosen: Chosen, sittings: list[Sitting]) -> Confirmation:
+        """What the winner's settings are worth; then the winner, less those worth nothing, measured as a whole."""
+        baseline, hw = self.study.space.baseline, self.study.hardware
+        variants = explain.variants(chosen.config, baseline, hw)
+        left_out = {"winner": chosen.config} | {name: config for name, (_, config) in variants.items()}
+        unresolved = explain.Unresolved(variants, self.confirm)
+        one_out = self._sittings("one-out", left_out, unresolved, self._left() * explain.SHARE)
+        worths = explain.worths(one_out, variants, self.confirm)
+        reduced = explain.reduced(chosen.config, baseline, worths, hw)
+        whole: list[Sitting] = []
+        if reduced != chosen.config:
+            whole = self._whole(chosen.config, reduced)
+            if not self._upheld(whole):
+                worths, reduced, whole = explain.kept(worths), chosen.config, []
+        path = self._path(reduced, worths)
+        return self._concluded(chosen, sittings, worths, path, whole)
+
+    def _whole(self, config: Config, reduced: Config) -> list[Sitting]:
+        """The winner with and without what is worth nothing, against the baseline."""
+        self.observer.confirming("measuring the winner without the settings that are worth nothing")
+        seats = {BASELINE: self.study.space.baseline, explain.WINNER: reduced, explain.UNREDUCED: config}
+        return self._sittings("whole", seats, explain.Whole(seats, self.confirm), self._left() * explain.SHARE)
+
+    def _path(self, winner: Config, worths: Sequence[Worth]) -> tuple[Step, ...]:
+        """The steps from the baseline to the winner, as far as the time allows."""
+        baseline = self.study.space.baseline
+        stages = explain.stages(winner, baseline, worths, self.study.hardware)
+        if len(stages) < 2:  # then the finalists say it all
+            return ()
+        seats = {BASELINE: baseline} | {name: stage.config for name, stage in stages.items()}
+        self.observer.confirming(f"measuring the way from the baseline to the winner in {len(stages)} steps")
+        sittings = self._sittings("path", seats, explain.Whole(seats, self.confirm), self._left())
+        return explain.path(contest.table(sittings, list(seats), self.confirm.confidence), stages)
+
+    def _upheld(self, whole: list[Sitting]) -> bool:
+        """Whether the reduced winner, measured as a whole, is not shown to lose what matters."""
+        rates = contest.table(whole, [explain.WINNER, explain.UNREDUCED, BASELINE], self.confirm.confidence)
+        loss = rates.difference(explain.UNREDUCED, explain.WINNER)
+        if rates.counts(explain.WINNER, BASELINE)[0] < self.confirm.sittings or loss.low is None:
+            return False
+        return not (loss.low > 0 and loss.estimate > self.confirm.delta)
+
+    def _concluded(
+        self,
+        chosen: Chosen,
+        sittings: Sequence[Sitting],
+        worths: tuple[Worth, ...] = (),
+        path: tuple[Step, ...] = (),
+        whole: Sequence[Sitting] = (),
+    ) -> Confirmation:
+        """With the claim from the sittings of the configuration that is exported: `whole` those of a reduced one."""
+        name, measured, rates = (
+            (explain.WINNER, whole, chosen.rates) if whole else (chosen.name, sittings, chosen.rates)
+        )
+        if whole:
+            rates = contest.table(whole, [name, BASELINE], self.confirm.confidence)
+        winner = None if chosen.reason is not None else self._winner(name, measured, rates)
+        return Confirmation(
+            confirmed=winner is not None,
+            gain=chosen.gain and winner is not None and (winner.ratio.low or 0.0) > 1,
+            winner=winner,
+            noise_floor=chosen.noise_floor,
+            finalists=chosen.finalists,
+            worths=worths,
+            path=path,
+            reason=chosen.reason,
+            seconds=self.clock() - self.begin,
+        )
+
+    def _winner(self, name: str, sittings: Sequence[Sitting], rates: Table) -> Winner:
+        seats = [(sitting, sitting.seats[name]) for sitting in sittings if name in sitting.seats]
+        seats = [(sitting, seat) for sitting, seat in seats if seat.blocks]
+        last: Seat = seats[-1][1]
+        config = last.config
+        blocks = [block for _, seat in seats for block in seat.blocks]
+        means = [math.fsum(logs) / len(logs) for logs in rates.logs[name] if logs]
+        trial = next((r.spec.id for r in self.ranking.order() if r.spec.config == config), None)
+        ratio = rates.ratio(name, BASELINE)
+        assert ratio is not None
+        count, rounds = rates.counts(name, BASELINE)
+        return Winner(
+            trial=trial,
+            config=config,
+            throughput=stats.exponential(stats.mean(means, self.confirm.confidence)),
+            ratio=ratio,
+            sittings=count,
+            rounds=rounds,
+            folders=tuple(f"{sitting.spec.folder}/{name}" for sitting, _ in seats),
+            peak_rss_bytes=max((seat.peak_rss_bytes or 0 for _, seat in seats), default=None),
+            setup_s=max((seat.setup_s or 0.0 for _, seat in seats), default=None),
+            cpu_s_per_sample=sum(block.cpu_ns for block in blocks) / 1e9 / sum(block.items for block in blocks),
+            fidelity=last.fidelity,
+            artifact=last.artifact,
+            versions=last.versions,
+        )
+
+
+# ------------------------------------------------------------------------------------------------------- choosing
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What the finalists' sittings say; `reason` is why nothing can be claimed, None if it can."""
+
+    name: str
+    config: Config
+    gain: bool
+    noise_floor: float | None
+    finalists: tuple[Finalist, ...]
+    rates: Table
+    reason: str | None
+
+
+@dataclass(frozen=True)
+class _Running:
+    """The finalists that are still in the running, with the baseline and the leader's twin; none once it is settled."""
+
+    finalists: dict[str, TrialResult]
+    confirm: ConfirmRules
+
+    def __call__(self, sittings: Sequence[Sitting]) -> set[str]:
+        seats = set(_seats(self.finalists))
+        alive = selected(sittings, list(self.finalists), self.confirm)
+        settled = len(alive) == 1 and len(sittings) >= self.confirm.sittings
+        return set() if settled else seats - (set(self.finalists) - alive - {BASELINE})
+
+
+def selected(sittings: Sequence[Sitting], names: Sequence[str], rules: ConfirmRules) -> set[str]:
+    """Which of these Kim and Nelson's procedure leaves in the running; judged after every sitting, in order."""
+    rates = contest.table(sittings, names, rules.confidence)
+    alive = {name for name in names if contest.failure(sittings, name) is None}
+    systems = len(alive)
+    for count in range(1, len(sittings) + 1):
+        upto = Table({name: rates.logs[name][:count] for name in alive}, rules.confidence)
+        alive = selection.surviving(upto.rounds(sorted(alive)), rules, systems)
+    return alive
+
+
+def choose(
+    sittings: Sequence[Sitting], finalists: dict[str, TrialResult], baseline: Config, rules: ConfirmRules
+) -> Chosen:
+    """The winner: the best of those selected; among its ties the one with the fewest settings changed, then memory.
+
+    Nothing is claimed with fewer sittings than the rules ask, or where the gain does not exceed the noise floor; the
+    winner then is the baseline.
+    """
+    names = list(_seats(finalists))
+    rates = contest.table(sittings, names, rules.confidence)
+    alive = selected(sittings, list(finalists), rules)
+    means = {name: rates.difference(name, BASELINE).estimate for name in finalists}
+    candidates = [name for name in alive if not math.isnan(means[name])] or [BASELINE]
+    leader = max(candidates, key=lambda name: means[name])
+    behind = {name: rates.difference(leader, name) for name in finalists if name != leader}
+    verdicts = {name: selection.verdict(difference, rules.delta) for name, difference in behind.items()}
+    ties = [leader, *(name for name in candidates if name != leader and verdicts[name] == "tie")]
+    simplest = min(ties, key=lambda name: _simplicity(finalists[name], baseline))
+    floor = _noise_floor(rates, next(iter(finalists)))
+    reason = _reason(sittings, rates, simplest, floor, rules)
+    claim = rates.difference(simplest, BASELINE)
+    gain = reason is None and simplest != BASELINE and claim.low is not None and claim.low > 0
+    gain = gain and (floor is None or claim.estimate > floor)
+    name = simplest if gain else BASELINE
+    return Chosen(
+        name=name,
+        config=finalists[name].spec.config,
+        gain=gain,
+        noise_floor=floor,
+        finalists=tuple(
+            Finalist(
+                trial=result.spec.id,
+                config=result.spec.config,
+                ratio=rates.ratio(one, BASELINE),
+                verdict=verdicts.get(one),
+                behind=stats.exponential(behind[one]) if one in behind and not math.isnan(means[one]) else None,
+                error=contest.failure(sittings, one),
+            )
+            for one, result in finalists.items()
+        ),
+        rates=rates,
+        reason=reason,
+    )
+
+
+def _reason(
+    sittings: Sequence[Sitting], rates: Table, name: str, floor: float | None, rules: ConfirmRules
+) -> str | None:
+    for one in (BASELINE, name):
+        if error := contest.failure(sittings, one):
+            return f"{one} failed while it was confirmed: {error}"
+    count, _ = rates.counts(name, BASELINE)
+    if count < rules.sittings or floor is None:
+        return f"the time was enough for {count} of the {rules.sittings} sittings that a claim needs"
+    return None
+
+
+def _noise_floor(rates: Table, name: str) -> float | None:
+    """What a configuration differs from itself: |mean| and half-width of the paired difference, as a log ratio."""
+    difference = rates.difference(name, f"{name}-{AGAIN}")
+    if difference.low is None or difference.high is None:
+        return None
+    return abs(difference.estimate) + (difference.high - difference.low) / 2
+
+
+def _simplicity(result: TrialResult, baseline: Config) -> tuple[int, int]:
+    return len(changes.changes(result.spec.config, baseline)), result.peak_rss_bytes or 0
+
+
+def _name(result: TrialResult, base: TrialResult) -> str:
+    return BASELINE if result.spec.config == base.spec.config else f"trial-{result.spec.id}"
+
+
+def _seats(finalists: dict[str, TrialResult]) -> dict[str, Config]:
+    """The finalists' configurations, that of the leading one twice."""
+    leader = next(iter(finalists))
+    twin = {f"{leader}-{AGAIN}": finalists[leader].spec.config}
+    return {name: result.spec.config for name, result in finalists.items()} | twin

@@ -1,0 +1,215 @@
+"""A contest: sittings of some configurations until the question is answered or the time is used up.
+
+Every sitting is on disk before the next begins, so that a contest goes on where it was interrupted.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from autotune import correction, selection, stats
+from autotune.files import write_atomically
+from autotune.interfaces import Sit
+from autotune.launch import process
+from autotune.results import Estimate, Sitting
+from autotune.rules import ConfirmRules, Correction, MeasureRules
+from autotune.study import store
+from autotune.types import Config, SittingSpec, WorkloadSpec, digest
+
+FOLDER = "confirmation"
+ENOUGH_FAILURES = 2
+"""A configuration that failed in so many sittings sits no more; whether it was the machine's fault is open before."""
+
+OVERDRAFT = 0.7
+"""A sitting that a claim still needs begins if so much of its time is left."""
+
+Keep = Callable[[Sequence[Sitting]], set[str]]
+"""Which configurations must sit again, given the sittings so far; none ends the contest."""
+
+
+@dataclass(frozen=True)
+class Contest:
+    """What is compared, on which study's folder, by which rules; `name` names its folder with the configurations'."""
+
+    name: str
+    root: Path
+    workload: WorkloadSpec
+    configs: Mapping[str, Config]
+    rules: MeasureRules
+    confirm: ConfirmRules
+
+    @property
+    def folder(self) -> str:
+        """Relative to the study; another question has another folder."""
+        return f"{FOLDER}/{self.name}-{digest([self.workload, dict(self.configs)])[:8]}"
+
+    def sittings(self) -> list[Sitting]:
+        """What earlier runs left, in order."""
+        paths = sorted((self.root / self.folder).glob("*/sitting.json"))
+        return [store.decode(path, Sitting, "delete it, and the sitting is made again") for path in paths]
+
+
+def run(
+    contest: Contest,
+    sit: Sit,
+    keep: Keep,
+    seconds: float,
+    together: bool,
+    clock: Callable[[], float] = time.monotonic,
+) -> list[Sitting]:
+    """Sit until `keep` is satisfied or the seconds are used up; all sittings, those of earlier runs included."""
+    limit = clock() + seconds
+    found = contest.sittings()
+    while len(found) < contest.confirm.most_sittings:
+        kept = keep(found)
+        names = [name for name in contest.configs if name in kept and not _failing(found, name)]
+        if len(names) < 2:
+            break
+        rounds = _rounds(found, names, limit - clock(), contest.confirm)
+        if rounds is None:
+            break
+        spec = SittingSpec(
+            number=len(found) + 1,
+            workload=contest.workload,
+            configs={name: contest.configs[name] for name in names},
+            rounds=rounds,
+            order=f"{contest.workload.seed}/{contest.name}",
+            folder=f"{contest.folder}/{len(found) + 1:04d}",
+            together=together and not _spins(found, contest.confirm),
+            limit_s=limit - clock(),
+        )
+        _reap(contest.root / spec.folder)
+        sitting = sit(spec, contest.rules)
+        write_atomically(contest.root / spec.folder / "sitting.json", store.encode(sitting))
+        found.append(sitting)
+    return found
+
+
+# ------------------------------------------------------------------------------------------------------ reading
+
+
+@dataclass(frozen=True)
+class Table:
+    """The corrected log rates of a contest: by name, then sitting, then round."""
+
+    logs: Mapping[str, Sequence[Sequence[float]]]
+    confidence: float
+
+    def difference(self, a: str, b: str, confidence: float | None = None) -> Estimate:
+        """The mean difference of log rates a − b with its interval over the sittings in which both sat."""
+        pairs = [_even(x, y) for x, y in zip(self.logs[a], self.logs[b], strict=True)]
+        pairs = [pair for pair in pairs if pair[0]]
+        if not pairs:
+            return Estimate(estimate=math.nan, low=None, high=None)
+        return selection.paired([x for x, _ in pairs], [y for _, y in pairs], confidence or self.confidence)
+
+    def ratio(self, a: str, b: str) -> Estimate | None:
+        """How many times faster a is than b; None where they never sat together."""
+        difference = self.difference(a, b)
+        return None if math.isnan(difference.estimate) else stats.exponential(difference)
+
+    def rounds(self, names: Sequence[str]) -> dict[str, list[float]]:
+        """The rounds that all of these have, over all sittings."""
+        found: dict[str, list[float]] = {name: [] for name in names}
+        for logs in zip(*(self.logs[name] for name in names), strict=True):
+            count = min(map(len, logs))
+            for name, values in zip(names, logs, strict=True):
+                found[name] += values[:count]
+        return found
+
+    def counts(self, a: str, b: str) -> tuple[int, int]:
+        """In how many sittings both sat, and for how many rounds in all."""
+        both = [len(_even(x, y)[0]) for x, y in zip(self.logs[a], self.logs[b], strict=True)]
+        return sum(count > 0 for count in both), sum(both)
+
+
+def table(sittings: Sequence[Sitting], names: Sequence[str], confidence: float) -> Table:
+    """All rates, corrected by what the blocks of all these sittings say of the machine's drift."""
+    found = fitted(sittings)
+    logs = {
+        name: [
+            [math.log(rate) for rate in correction.rates(sitting.seats[name].blocks, found)]
+            if name in sitting.seats
+            else []
+            for sitting in sittings
+        ]
+        for name in names
+    }
+    return Table(logs=logs, confidence=confidence)
+
+
+def fitted(sittings: Sequence[Sitting]) -> Correction:
+    """How rates follow the canary, from all blocks of some sittings."""
+    return correction.fit([seat.blocks for sitting in sittings for seat in sitting.seats.values()])
+
+
+def _even(a: Sequence[float], b: Sequence[float]) -> tuple[Sequence[float], Sequence[float]]:
+    count = min(len(a), len(b))
+    return a[:count], b[:count]
+
+
+# ----------------------------------------------------------------------------------------------------- planning
+
+
+def _failing(sittings: Sequence[Sitting], name: str) -> bool:
+    failures = [sitting for sitting in sittings if name in sitting.seats and sitting.seats[name].error is not None]
+    return len(failures) >= ENOUGH_FAILURES
+
+
+def failure(sittings: Sequence[Sitting], name: str) -> str | None:
+    """Why a configuration no longer sits; None if it does."""
+    if not _failing(sittings, name):
+        return None
+    return next(error for s in reversed(sittings) if name in s.seats and (error := s.seats[name].error) is not None)
+
+
+def _spins(sittings: Sequence[Sitting], confirm: ConfirmRules) -> bool:
+    """Whether a stopped configuration used the cores all the same: then each is started by itself."""
+    shares = (seat.idle_share for sitting in sittings for seat in sitting.seats.values())
+    return any(share is not None and share > confirm.idle_share for share in shares)
+
+
+def _rounds(sittings: Sequence[Sitting], names: Sequence[str], left_s: float, confirm: ConfirmRules) -> int | None:
+    """The rounds of the next sitting; None when there is no time for one.
+
+    The time that is left is spread over the sittings that a claim needs; more rounds than Kalibera and Jones find
+    worth their time are not made.
+    """
+    timed = [(s.start_s / len(s.seats), s.round_s / len(s.seats)) for s in sittings if s.round_s is not None]
+    if not timed:
+        return confirm.first_rounds if left_s > 0 else None
+    start_s = len(names) * statistics.median(start for start, _ in timed)
+    round_s = len(names) * statistics.median(one for _, one in timed)
+    to_come = max(1, confirm.sittings - len(sittings))
+    needed_s = start_s + confirm.least_rounds * round_s
+    if left_s < (needed_s if len(sittings) >= confirm.sittings else OVERDRAFT * needed_s):
+        return None
+    affordable = (left_s / to_come - start_s) / round_s
+    worth = stats.rounds_per_sitting(start_s, round_s, *_components(sittings, names))
+    wanted = math.ceil(min(affordable, worth, confirm.most_rounds))
+    return max(confirm.least_rounds, wanted)
+
+
+def _components(sittings: Sequence[Sitting], names: Sequence[str]) -> tuple[float, float]:
+    """The variances of paired differences within and between sittings, the largest over the neighbouring pairs."""
+    rates = table(sittings, names, 0.95)
+    found = []
+    for a, b in itertools.pairwise(names):
+        differences = [
+            [x - y for x, y in zip(*_even(one, other), strict=True)]
+            for one, other in zip(rates.logs[a], rates.logs[b], strict=True)
+        ]
+        found.append(stats.components([values for values in differences if values]))
+    return max(within for within, _ in found), max(between for _, between in found)
+
+
+def _reap(folder: Path) -> None:
+    """End what a killed coordinator left of this sitting."""
+    for record in folder.glob("*/processes.json"):
+        process.reap(record)
