@@ -1,8 +1,8 @@
 """A seeded model of a shared machine's noise, and simulated confirmations on it.
 
 Fitted to `facts.md`'s records of a 2-core cloud machine: 0.6 s blocks whose log rate has an SD of 14–16 %, regimes from
-one second to minutes that everything on the machine shares, a log ratio of neighbouring blocks with an SD of about 14 %,
-and a canary that correlates by about 0.7 with its neighbouring block. Launches differ by 1 % (SD), each for itself.
+one second to minutes that everything on the machine shares, an SD of 14 % of the log ratio of neighbouring blocks, a
+canary that correlates by about 0.7 with its neighbouring block. Launches differ by 1 % (SD), each for itself.
 
 One stationary process cannot give all records: 20 independent blocks with an SD of 15 % already average to 3.4 %, and
 2.8 % was seen. So that record came from a quieter window: `loudness` 0.35 gives it, 1 the others. What correcting takes
@@ -58,8 +58,7 @@ class Machine:
         return Block(start_ns=0, elapsed_ns=10**9, items=math.exp(log), calls=1, cpu_ns=0, canary=canary)
 
     def _speed(self, steps: int) -> np.ndarray:
-        settle = int(3 * REGIME_S[1] / STEP_S)
-        total = settle + steps
+        total = steps + (settle := int(3 * REGIME_S[1] / STEP_S))
         dwells = (np.exp(self.rng.uniform(*np.log(REGIME_S), total // 20)) / STEP_S).round().astype(int)
         dwells = dwells[: np.searchsorted(np.cumsum(dwells), total) + 1]
         regimes = np.repeat(REGIMES[np.cumsum(self.rng.integers(1, 3, len(dwells))) % 3], dwells)[:total]

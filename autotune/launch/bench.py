@@ -53,6 +53,12 @@ class Bench:
             found = self._watched()
         return found
 
+    def warm(self) -> Block:
+        """A first block that will not count, without looks at the machine."""
+        found = self._filled()
+        self.workers.pause()
+        return found
+
     def _watched(self) -> Block:
         """One block between two looks at the machine."""
         before = self.watch.before()

@@ -95,7 +95,7 @@ class _Run:
             warmup = {}
             for name, player in list(self.players.items()):
                 with self._unless_it_fails(name):
-                    warmup[name] = (player.bench.block(),)
+                    warmup[name] = (player.bench.warm(),)
             self.start_s += time.monotonic() - begin
             self._rounds()
             for name, player in list(self.players.items()):

@@ -59,10 +59,10 @@ def confirm(
 
 
 def _seconds(budget: Budget, elapsed_s: float, rules: ConfirmRules) -> float:
-    """The confirmation's part of the minutes; without a limit of minutes as much again as that part of the search."""
+    """What is left of the minutes, at most half of them; without such a limit, in proportion to the search."""
     if budget.minutes is None:
         return max(LEAST_S, elapsed_s * rules.share / (1 - rules.share))
-    return min(budget.minutes * 60 - elapsed_s, budget.minutes * 60 * rules.share)
+    return min(budget.minutes * 60 - elapsed_s, budget.minutes * 60 / 2)
 
 
 @dataclass
@@ -106,7 +106,7 @@ class _Confirming:
 
     def _sittings(self, name: str, configs: dict[str, Config], keep: contest.Keep, seconds: float) -> list[Sitting]:
         wanted = Contest(name, self.study.folder, self.study.space.workload, configs, self.rules, self.confirm)
-        return contest.run(wanted, self.sit, keep, seconds, self._fits(configs), self.clock)
+        return contest.run(wanted, self.sit, keep, seconds, self._left(), self._fits(configs), self.clock)
 
     def _fits(self, configs: dict[str, Config]) -> bool:
         """Whether all of these fit into memory at once, as far as trials tell; an unknown one counts as the largest."""

@@ -60,18 +60,23 @@ def run(
     sit: Sit,
     keep: Keep,
     seconds: float,
+    limit_s: float,
     together: bool,
     clock: Callable[[], float] = time.monotonic,
 ) -> list[Sitting]:
-    """Sit until `keep` is satisfied or the seconds are used up; all sittings, those of earlier runs included."""
-    limit = clock() + seconds
+    """Sit until `keep` is satisfied or the seconds are used up; all sittings, those of earlier runs included.
+
+    For the sittings that a claim needs it may go on to `limit_s`, with the fewest rounds that a sitting may have.
+    """
+    begin = clock()
     found = contest.sittings()
     while len(found) < contest.confirm.most_sittings:
         kept = keep(found)
         names = [name for name in contest.configs if name in kept and not _failing(found, name)]
         if len(names) < 2:
             break
-        rounds = _rounds(found, names, limit - clock(), contest.confirm)
+        used_s = clock() - begin
+        rounds = _rounds(found, names, seconds - used_s, limit_s - used_s, contest.confirm)
         if rounds is None:
             break
         spec = SittingSpec(
@@ -82,7 +87,7 @@ def run(
             order=f"{contest.workload.seed}/{contest.name}",
             folder=f"{contest.folder}/{len(found) + 1:04d}",
             together=together and not _spins(found, contest.confirm),
-            limit_s=limit - clock(),
+            limit_s=limit_s - used_s,
         )
         _reap(contest.root / spec.folder)
         sitting = sit(spec, contest.rules)
@@ -175,7 +180,9 @@ def _spins(sittings: Sequence[Sitting], confirm: ConfirmRules) -> bool:
     return any(share is not None and share > confirm.idle_share for share in shares)
 
 
-def _rounds(sittings: Sequence[Sitting], names: Sequence[str], left_s: float, confirm: ConfirmRules) -> int | None:
+def _rounds(
+    sittings: Sequence[Sitting], names: Sequence[str], left_s: float, limit_s: float, confirm: ConfirmRules
+) -> int | None:
     """The rounds of the next sitting; None when there is no time for one.
 
     The time that is left is spread over the sittings that a claim needs; more rounds than Kalibera and Jones find
@@ -183,14 +190,14 @@ def _rounds(sittings: Sequence[Sitting], names: Sequence[str], left_s: float, co
     """
     timed = [(s.start_s / len(s.seats), s.round_s / len(s.seats)) for s in sittings if s.round_s is not None]
     if not timed:
-        return confirm.first_rounds if left_s > 0 else None
+        return confirm.first_rounds if limit_s > 0 else None
     start_s = len(names) * statistics.median(start for start, _ in timed)
     round_s = len(names) * statistics.median(one for _, one in timed)
-    to_come = max(1, confirm.sittings - len(sittings))
     needed_s = start_s + confirm.least_rounds * round_s
-    if left_s < (needed_s if len(sittings) >= confirm.sittings else OVERDRAFT * needed_s):
+    to_come = confirm.sittings - len(sittings)
+    if limit_s < OVERDRAFT * needed_s if to_come > 0 else left_s < needed_s:
         return None
-    affordable = (left_s / to_come - start_s) / round_s
+    affordable = (left_s / max(1, to_come) - start_s) / round_s
     worth = stats.rounds_per_sitting(start_s, round_s, *_components(sittings, names))
     wanted = math.ceil(min(affordable, worth, confirm.most_rounds))
     return max(confirm.least_rounds, wanted)
