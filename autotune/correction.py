@@ -14,7 +14,9 @@ from autotune.rules import Correction
 MOST = 1.2
 """A rate follows the canary at most a little more than in proportion; it never goes the other way."""
 
-LEAST_BLOCKS = 12
+LEAST_BLOCKS = 48
+"""With fewer, a canary that says nothing is often believed: in 14 % of simulated studies of 12 blocks, 5 % of 48."""
+
 LEAST_GAIN = 0.05
 """By so much the correction must reduce the residual of trials that it was not fitted on."""
 

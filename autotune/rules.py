@@ -54,7 +54,8 @@ class ConfirmRules(Struct):
     """How finalists are confirmed and the winner explained.
 
     `delta` is the smallest difference of log rates that matters; `share` is the part of the budget's minutes that the
-    confirmation may use, of which `finalists_share` goes to the finalists and the rest to explaining.
+    confirmation may use, of which `finalists_share` goes to the finalists and the rest to explaining. A sitting has few
+    rounds, so that the first stage of the selection is spread over several launches.
     """
 
     finalists: int = 3
@@ -62,7 +63,7 @@ class ConfirmRules(Struct):
     most_sittings: int = 40
     first_rounds: int = 3
     least_rounds: int = 2
-    most_rounds: int = 20
+    most_rounds: int = 8
     delta: float = math.log(1.03)
     alpha: float = 0.05
     first_stage: int = 20

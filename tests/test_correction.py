@@ -82,7 +82,7 @@ def test_bounded_slopes_are_the_best_within_the_bounds() -> None:
     assert list(correction.fit(found).slopes.values()) == pytest.approx(expected, abs=1e-4)
 
 
-@pytest.mark.parametrize(("trials", "blocks"), [(6, 4), (10, 4), (20, 8)])
+@pytest.mark.parametrize(("trials", "blocks"), [(12, 4), (6, 8), (20, 8)])
 def test_a_canary_that_says_nothing_is_not_used(trials: int, blocks: int) -> None:
     used = sum(
         bool(correction.fit(groups(seed, (0.0, 0.0, 0.0), trials=trials, blocks=blocks, noise=0.15)).slopes)
@@ -131,8 +131,8 @@ def test_too_little_is_not_used(trials: int, blocks: int) -> None:
     assert correction.fit(groups(9, (0.7, 0.2, 0.4), trials=trials, blocks=blocks)).slopes == {}
 
 
-def test_twelve_blocks_are_enough() -> None:
-    assert correction.fit(groups(9, (0.9, 0.0, 0.0), trials=3, blocks=4, noise=0.0)).slopes
+def test_forty_eight_blocks_are_enough() -> None:
+    assert correction.fit(groups(9, (0.9, 0.0, 0.0), trials=6, blocks=8, noise=0.0)).slopes
 
 
 def test_equal_rates_need_no_correction() -> None:
