@@ -66,6 +66,8 @@ def tune(
             try:
                 outcome = driver.search(study, machine.execute, display, rules, reserved=reserved)
                 console.print(f"\n{ENDED[outcome.reason]}, after {words.duration(outcome.elapsed_s)}")
+                if outcome.reason != "exhausted" and earlier and outcome.trials <= len(earlier):
+                    console.print("raise --trials or --minutes to search further")
                 if not skip_confirmation:
                     confirm.confirm(study, machine.sit, display, rules, confirm_rules)
             except KeyboardInterrupt:

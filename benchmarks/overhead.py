@@ -23,10 +23,11 @@ import msgspec
 from scipy.special import stdtrit
 
 from autotune import artifacts, hardware, space
-from autotune.launch import measure, plan, process
+from autotune.launch import plan, process
+from autotune.launch.bench import Bench
 from autotune.launch.machine import Machine
+from autotune.launch.surroundings import Watch
 from autotune.protocol import Finish, Measure
-from autotune.results import Block
 from autotune.rules import MeasureRules
 from autotune.types import InputSpec, LaunchPlan, TrialSpec, WorkloadSpec
 
@@ -65,22 +66,23 @@ def main() -> int:
     chosen = parser.parse_args()
 
     hw, cache = hardware.probe(), artifacts.default_folder()
-    rules = MeasureRules(block_s=chosen.block_s)
+    rules = MeasureRules(block_s=chosen.block_s, gate_repeats=0)
     workload = WorkloadSpec(model=chosen.model, inputs=(InputSpec(shape=("batch", 3, 224, 224)),))
     config = space.configure(hw, batch_size=1, backend=chosen.backend)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        machine = Machine(hw, folder, cache, Quiet())
-        machine.execute(TrialSpec(id=0, workload=workload, config=config, folder="prepared"), rules, None)
-        launched = plan.measuring(config, hw, os.environ, cache)
-        own = tuple(msgspec.structs.replace(w, argv=(sys.executable, __file__, "--worker")) for w in launched.workers)
-        blocks: list[Block] = []
-        with process.start(LaunchPlan(workers=own), folder / "prepared" / "job.json", folder, 2**40) as workers:
-            workers.gather(rules.setup_timeout_s, "loading")
-            for _ in range(chosen.pairs):
-                blocks.append(measure.block(workers, 1, blocks, rules))
-            workers.send(Finish())
-            workers.gather(rules.block_timeout_s, "finishing")
+        with Machine(hw, folder, cache, Quiet()) as machine:
+            machine.execute(TrialSpec(id=0, workload=workload, config=config, folder="prepared"), rules, None)
+            launched = plan.measuring(config, hw, os.environ, cache)
+            own = [msgspec.structs.replace(w, argv=(sys.executable, __file__, "--worker")) for w in launched.workers]
+            job = folder / "prepared" / "job.json"
+            with process.start(LaunchPlan(workers=tuple(own)), job, folder, 2**40) as workers:
+                workers.gather(rules.setup_timeout_s, "loading")
+                watch = Watch(launched.workers[0].placement.cpus, machine.canary, rules)
+                bench = Bench(workers, 1, watch, rules)
+                blocks = [bench.block() for _ in range(chosen.pairs)]
+                workers.send(Finish())
+                workers.gather(rules.block_timeout_s, "finishing")
         mean, half = interval([block.rate for block in blocks], bare(folder))
     low, high = math.exp(mean - half), math.exp(mean + half)
     print(

@@ -48,8 +48,7 @@ def main() -> int:
     hw, rules, cache = hardware.probe(), MeasureRules(), artifacts.default_folder()
     workload = WorkloadSpec(model="torchvision:resnet50", inputs=(InputSpec(shape=("batch", 3, 224, 224)),))
     passed = True
-    with tempfile.TemporaryDirectory() as name:
-        machine = Machine(hw, Path(name), cache, Quiet())
+    with tempfile.TemporaryDirectory() as name, Machine(hw, Path(name), cache, Quiet()) as machine:
         for backend, limit_s in LIMITS_S.items():
             config = space.configure(hw, batch_size=8, backend=backend)
             spec = TrialSpec(id=0, workload=workload, config=config, folder=backend)
@@ -68,8 +67,8 @@ def main() -> int:
             loading = f" beyond the runtime's own {own_s:.2f} s" if alone else ""
             edges = f"{statistics.median(between):.0%} of measuring is between blocks"
             print(f"{backend}: {cost_s:.2f} s{loading}; limit {limit_s} s; ratio {ratio:.2f}; {edges}")
-    config = space.configure(hw, batch_size=8, backend="torch_compile", options={"freezing": True})
-    result = machine.execute(TrialSpec(id=0, workload=workload, config=config, folder="compile"), rules, None)
+        config = space.configure(hw, batch_size=8, backend="torch_compile", options={"freezing": True})
+        result = machine.execute(TrialSpec(id=0, workload=workload, config=config, folder="compile"), rules, None)
     print(f"torch_compile, apart: set-up {result.setup_s or 0:.1f} s, its first call {result.first_call_s or 0:.1f} s")
     return 0 if passed else 1
 

@@ -27,13 +27,13 @@ class Machine:
         self.cache = cache.absolute()
         self.observer = observer
         self._context = contextlib.ExitStack()
-        self._place = Place(hardware, self.cache, observer)
+        self.place = Place(hardware, self.cache, observer)
         self._canary: CanaryProcess | None = None
 
     def __enter__(self) -> Machine:
         with contextlib.ExitStack() as stack:
             descriptor = stack.enter_context(lock.held(lock.default_path(), self.observer.waiting))
-            self._place = Place(self.hardware, self.cache, self.observer, inherited=(descriptor,))
+            self.place = Place(self.hardware, self.cache, self.observer, inherited=(descriptor,))
             self._canary = stack.enter_context(canary.running(self.hardware, self.cache, (descriptor,)))
             self._context = stack.pop_all()
         return self
@@ -45,7 +45,7 @@ class Machine:
     def check(self, workload: WorkloadSpec, rules: MeasureRules) -> None:
         """Build the workload once and keep its reference outputs; ModelError with the child's last line and its log."""
         try:
-            artifacts.reference(workload, self.hardware, rules, self._place.prepare(rules, None), self.cache)
+            artifacts.reference(workload, self.hardware, rules, self.place.prepare(rules, None), self.cache)
         except PreparationFailed as error:
             with tempfile.NamedTemporaryFile("w", prefix="autotune-", suffix=".log", delete=False) as file:
                 file.write(error.log)
@@ -58,11 +58,11 @@ class Machine:
 
         `incumbent` is the best rate so far (items/s), against which a clearly slower trial is given up.
         """
-        return trial.run(self._place, self.canary, spec, rules, incumbent, self.root / spec.folder)
+        return trial.run(self.place, self.canary, spec, rules, incumbent, self.root / spec.folder)
 
     def sit(self, spec: SittingSpec, rules: MeasureRules) -> Sitting:
         """Measure several configurations in turn, block by block; one that fails is its seat's error."""
-        return sitting.run(self._place, self.canary, spec, rules, self.root / spec.folder)
+        return sitting.run(self.place, self.canary, spec, rules, self.root / spec.folder)
 
     @property
     def canary(self) -> CanaryProcess:

@@ -113,10 +113,10 @@ class _Run:
         watch = Watch(cpus, self.senses, self.rules)
         for name, loaded in loading_.items():
             with self._unless_it_fails(name):
-                loaded.wait()
-                loaded.workers.pause()
                 size = self.spec.configs[name].workload.batch_size
                 self.players[name] = _Player(loaded, Bench(loaded.workers, size, watch, self.rules))
+                loaded.wait()
+                loaded.workers.pause()
 
     def _load(self, name: str) -> contextlib.AbstractContextManager[Loaded]:
         folder = self.folder / name

@@ -7,7 +7,8 @@ import math
 import re
 import statistics
 import time
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -19,6 +20,9 @@ from autotune.types import Struct
 
 HISTORY = 5
 """So many canaries tell what is usual before one can be out of place."""
+
+RECENT = 10
+"""What is usual is what the last canaries found: a machine that stays slower is soon as usual."""
 
 LEAST_SHIFT = 0.1
 """A canary that moved by less than this is where it was."""
@@ -53,14 +57,13 @@ class Watch:
     rules: MeasureRules
     root: Path = Path("/")
     last: Look | None = None
-    canaries: list[Canary] = field(default_factory=list)
-    frequencies: list[float] = field(default_factory=list)
+    canaries: deque[Canary] = field(default_factory=lambda: deque(maxlen=RECENT))
+    frequencies: deque[float] = field(default_factory=lambda: deque(maxlen=RECENT))
 
     def before(self) -> Look:
-        """The look before a block: the one after the last block, if there was one."""
-        if self.last is None:
-            self.last = self._look()
-        return self.last
+        """The look before a block: the one after the last block, unless that failed or there was none."""
+        look, self.last = self.last or self._look(), None
+        return look
 
     def after(self) -> Look:
         """The look after a block."""
@@ -96,7 +99,7 @@ class Watch:
 def gates(
     found: Surroundings,
     canary: Canary | None,
-    earlier: Sequence[Canary],
+    earlier: Collection[Canary],
     usual_mhz: float | None,
     rules: MeasureRules,
 ) -> tuple[str, ...]:
@@ -115,7 +118,7 @@ def gates(
     return tuple(closed)
 
 
-def _shifted(canary: Canary, earlier: Sequence[Canary], deviations: float) -> bool:
+def _shifted(canary: Canary, earlier: Collection[Canary], deviations: float) -> bool:
     """Whether a part is off its median by so many robust deviations (MAD), and by a tenth."""
     for name, value in canary.parts.items():
         logs = [math.log(before.parts[name]) for before in earlier]
@@ -154,7 +157,8 @@ def _share(before: float | None, after: float | None, seconds: float) -> float |
 def _pressure(root: Path, resource: str) -> float | None:
     """Seconds that some task of the machine waited, less those of our own group; None where either is hidden."""
     everybody = _waited_s(root / "proc/pressure" / resource)
-    own = next((own for group in cgroups.groups(root) if (own := _waited_s(group / f"{resource}.pressure"))), None)
+    waits = (_waited_s(group / f"{resource}.pressure") for group in cgroups.groups(root))
+    own = next((seconds for seconds in waits if seconds is not None), None)
     return None if everybody is None or own is None else everybody - own
 
 

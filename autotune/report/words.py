@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from autotune.results import Estimate, Status, TrialResult
-from autotune.study.ranking import Ranking
 from autotune.types import Config, Value
+
+if TYPE_CHECKING:
+    from autotune.study.ranking import Ranking
 
 
 def configuration(config: Config) -> str:

@@ -105,7 +105,7 @@ def _rate(part: Callable[[], object], start: float, slot_s: float) -> float:
     part()
     begin = now = clock()
     count = 0
-    while count == 0 or now < start + slot_s:
+    while now == begin or now < start + slot_s:
         part()
         count += 1
         now = clock()

@@ -1,0 +1,273 @@
+"""Can the figures be believed? Each check prints a ratio, or a count, from one run on this machine as it is.
+
+repeatability   spread of our corrected trial rate over that of the articles' protocol (20 calls to warm up, 100
+                calls, plain mean), interleaved in the same live processes, at equal or less time; wanted <= 0.6
+aa              live confirmations of a configuration against itself: how many claim a difference; wanted <= 3 of 20;
+                and the CPU time of a configuration that waits; wanted <= 0.5 % of a core
+power           simulated confirmations of a true difference of 5 %, and live against fresh processes in turn
+time            a study's seconds of measuring over those of fixed 10-second trials of the same configurations;
+                wanted <= 0.6, for the same winner (within its interval); needs --study
+
+python benchmarks/trust.py [CHECK] [--model torchvision:resnet50] [--repetitions N] [--study DIR]
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import math
+import random
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import msgspec
+
+from autotune import artifacts, correction, hardware, selection, space
+from autotune.launch.bench import LEAD_S, Bench
+from autotune.launch.loading import loading
+from autotune.launch.machine import Machine
+from autotune.launch.surroundings import Watch
+from autotune.protocol import Measure, Measured
+from autotune.results import Block, Estimate
+from autotune.rules import ConfirmRules, MeasureRules
+from autotune.study import contest, store
+from autotune.study.contest import Contest
+from autotune.study.ranking import Ranking
+from autotune.types import Config, Hardware, InputSpec, TrialSpec, Value, WorkloadSpec
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+RULES = MeasureRules()
+CONFIGURATIONS: tuple[tuple[str, dict[str, Value]], ...] = (
+    ("torch_eager", {}),
+    ("onnxruntime", {}),
+    ("openvino", {"precision": "int8"}),
+)
+WARM_UP, CALLS = 20, 100
+MINUTES_S = 300.0
+AA_S = 40.0
+
+
+def main() -> int:
+    """Run one check, or all; 1 if one is not passed."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("check", nargs="?", default="all", choices=("all", "repeatability", "aa", "power", "time"))
+    parser.add_argument("--model", default="torchvision:resnet50")
+    parser.add_argument("--repetitions", type=int)
+    parser.add_argument("--study", type=Path)
+    chosen = parser.parse_args()
+    checks: dict[str, Callable[[Path], bool]] = {
+        "repeatability": lambda folder: repeatability(chosen.model, chosen.repetitions or 30, folder),
+        "aa": lambda folder: aa(chosen.model, chosen.repetitions or 20, folder),
+        "power": lambda _: power(chosen.repetitions or 200),
+    }
+    if chosen.study is not None:
+        checks["time"] = lambda folder: time_spent(chosen.study, folder)
+    if chosen.check not in ("all", *checks):
+        parser.error("time needs --study DIR")
+    passed = []
+    for name in checks if chosen.check == "all" else [chosen.check]:
+        with tempfile.TemporaryDirectory() as folder:
+            passed.append(checks[name](Path(folder)))
+            print(f"{name}: {'passed' if passed[-1] else 'NOT passed'}", flush=True)
+    return 0 if all(passed) else 1
+
+
+# ------------------------------------------------------------------------------------------------- repeatability
+
+
+def repeatability(model: str, repetitions: int, folder: Path) -> bool:
+    """All configurations are alive; in turn each is measured by the articles' protocol, then by ours."""
+    hw = hardware.probe()
+    articles: dict[str, list[float]] = {}
+    ours: dict[str, list[list[Block]]] = {}
+    with contextlib.ExitStack() as stack:
+        machine = stack.enter_context(Machine(hw, folder, artifacts.default_folder(), Quiet()))
+        benches = {backend: stack.enter_context(live(machine, model, backend, o)) for backend, o in CONFIGURATIONS}
+        for _ in range(repetitions):
+            for name, bench in benches.items():
+                plain, seconds = as_in_the_articles(bench)
+                articles.setdefault(name, []).append(plain)
+                ours.setdefault(name, []).append(as_a_trial(bench, seconds))
+    fitted = correction.fit([blocks for trials in ours.values() for blocks in trials])
+    print(f"correction {fitted.slopes or 'not applied'}")
+    ratios = []
+    for name, trials in ours.items():
+        raw = [math.log(statistics.geometric_mean([block.rate for block in blocks])) for blocks in trials]
+        corrected = [math.log(statistics.geometric_mean(correction.rates(blocks, fitted))) for blocks in trials]
+        plain_logs = [math.log(rate) for rate in articles[name]]
+        plain, spread = statistics.stdev(plain_logs), statistics.stdev(corrected)
+        ratios.append(spread / plain)
+        print(
+            f"{name}: articles {plain:.2%}, ours {spread:.2%} (uncorrected {statistics.stdev(raw):.2%}); "
+            f"ratio {ratios[-1]:.2f}; {statistics.fmean(map(len, trials)):.1f} blocks a trial"
+        )
+    mean = statistics.geometric_mean(ratios)
+    print(f"geometric mean of the ratios: {mean:.2f}; wanted <= 0.60; {repetitions} repetitions")
+    return mean <= 0.6
+
+
+def as_in_the_articles(bench: Bench) -> tuple[float, float]:
+    """20 calls to warm up, then the plain mean of 100 calls; also the seconds of all 120."""
+    assert bench.call_s is not None
+    begin = time.monotonic_ns() + int((LEAD_S + WARM_UP * bench.call_s) * 1e9)
+    end = begin + int(CALLS * bench.call_s * 1e9)
+    bench.workers.send(Measure(block=bench.number, start_ns=begin, stop_ns=end))
+    shares = cast(list[Measured], bench.workers.gather(RULES.block_timeout_s, "measuring"))
+    bench.workers.pause()
+    bench.number += 1
+    rate = sum(share.items for share in shares) / (end - begin) * 1e9
+    return rate, (WARM_UP + CALLS) * bench.call_s
+
+
+def as_a_trial(bench: Bench, seconds: float) -> list[Block]:
+    """Blocks with looks at the machine, as many as fit into the seconds, canary included, and into a trial."""
+    own: list[Block] = []
+    bench.watch.last = None
+    used = RULES.canary_s
+    while not own or (used + RULES.block_s + RULES.canary_s <= seconds and len(own) * RULES.block_s < RULES.measure_s):
+        own.append(bench.block())
+        used += own[-1].elapsed_ns / 1e9 + RULES.canary_s
+    return own
+
+
+@contextlib.contextmanager
+def live(machine: Machine, model: str, backend: str, options: dict[str, Value]) -> Iterator[Bench]:
+    """A configuration's workers, warmed up and stopped."""
+    rules = msgspec.structs.replace(RULES, gate_repeats=0)
+    spec = TrialSpec(id=0, workload=workload(model), config=config(machine.hardware, backend, options), folder=backend)
+    folder = machine.root / backend
+    folder.mkdir()
+    with loading(machine.place, spec, rules, folder) as loaded:
+        loaded.wait()
+        bench = Bench(loaded.workers, 1, Watch(loaded.cpus, machine.canary, rules), rules)
+        for _ in range(3):
+            bench.warm()
+        yield bench
+
+
+# ------------------------------------------------------------------------------------------------------------ A/A
+
+
+def aa(model: str, repetitions: int, folder: Path) -> bool:
+    """Confirmations of one configuration against itself, in the manner of a study's."""
+    hw, rules = hardware.probe(), ConfirmRules()
+    one = config(hw, *CONFIGURATIONS[1])
+    claims = 0
+    idle: list[float] = []
+    with Machine(hw, folder, artifacts.default_folder(), Quiet()) as machine:
+        for number in range(repetitions):
+            wanted = Contest(f"aa{number}", folder, workload(model), {"a": one, "b": one}, RULES, rules)
+            sittings = contest.run(wanted, machine.sit, six(rules), AA_S, AA_S, True)
+            difference = contest.table(sittings, ["a", "b"], rules.confidence).difference("a", "b")
+            idle += [s.idle_share or 0.0 for sitting in sittings for s in sitting.seats.values()]
+            found = selection.verdict(difference, rules.delta)
+            claims += found in ("faster", "slower")
+            low, high = difference.low or math.nan, difference.high or math.nan
+            print(f"{number + 1:3}  {difference.estimate:+.2%} ({low:+.2%} to {high:+.2%})  {found}", flush=True)
+    print(f"claims of a difference: {claims} of {repetitions}; allowed 3 of 20")
+    print(f"CPU time of one that waits: at most {max(idle):.3%} of a core; allowed 0.5 %")
+    return claims <= 3 * repetitions / 20 and max(idle) <= rules.idle_share
+
+
+def six(rules: ConfirmRules) -> contest.Keep:
+    """Both sit until there are sittings enough for a claim."""
+
+    def keep(sittings: Any) -> set[str]:
+        return set() if len(sittings) >= rules.sittings else {"a", "b"}
+
+    return keep
+
+
+# ---------------------------------------------------------------------------------------------------------- time
+
+
+def time_spent(study: Path, folder: Path) -> bool:
+    """The configurations of a study again, 10 seconds each."""
+    results = [result for result in store.results(study) if result.blocks]
+    fixed = msgspec.structs.replace(RULES, measure_s=10.0, half_width=0.0)
+    again = []
+    with Machine(store.hardware(study), folder, artifacts.default_folder(), Quiet()) as machine:
+        for result in results:
+            spec = msgspec.structs.replace(result.spec, folder=f"trials/{result.spec.id:05d}")
+            again.append(machine.execute(spec, fixed, None))
+    spent, whole = sum(map(measuring_s, results)), sum(map(measuring_s, again))
+    before, after = Ranking(results), Ranking(again)
+    assert before.best is not None and after.best is not None
+    same = next(result for result in again if result.spec.config == before.best.spec.config)
+    loss = after.ratio(after.best, same)
+    print(f"measuring: {spent:.0f} s, fixed trials {whole:.0f} s; ratio {spent / whole:.2f}; wanted <= 0.60")
+    print(
+        f"the fixed trials' best over the search's best, in the fixed trials: {loss.estimate:.3f} (from {loss.low:.3f})"
+    )
+    return spent <= 0.6 * whole and (same is after.best or loss.low is None or loss.low <= 1)
+
+
+def measuring_s(result: Any) -> float:
+    """From the first block to the end of the last, canary and pauses included."""
+    blocks = (*result.warmup, *result.blocks, *result.repeated)
+    return float(max(b.start_ns + b.elapsed_ns for b in blocks) - min(b.start_ns for b in blocks)) / 1e9
+
+
+# --------------------------------------------------------------------------------------------------------- power
+
+
+def power(repetitions: int) -> bool:
+    """On the simulated machine that the tests fit to recorded noise."""
+    from tests import noise
+
+    rules, truth = ConfirmRules(), math.log(1.05)
+    draw = random.Random(0)
+    trials = [noise.in_turn(noise.Machine(10**6 + i), [draw.gauss(3, 1)], 1, 8)[0][0] for i in range(40)]
+    fitted = correction.fit(trials)
+    pair = [3.0 + truth, 3.0]
+    block_s = noise.BLOCK_S + noise.CANARY_S
+
+    def judged(runs: Any) -> Estimate:
+        logs = [[[math.log(rate) for rate in correction.rates(one, fitted)] for one in sittings] for sittings in runs]
+        return selection.paired(*logs, rules.confidence)
+
+    def live(seed: int, seconds: float) -> Estimate:
+        rounds = int(seconds / (2 * rules.sittings * block_s))
+        return judged(noise.live(noise.Machine(seed), pair, rules.sittings, rounds))
+
+    def turn(seed: int, seconds: float) -> Estimate:
+        machine, blocks = noise.Machine(seed), int(seconds / (2 * rules.sittings * block_s))
+        return judged([noise.in_turn(machine, [system], rules.sittings, blocks)[0] for system in pair])
+
+    seeds = range(repetitions)
+    found = statistics.fmean((live(seed, MINUTES_S).low or 0.0) > 0 for seed in seeds)
+    print(f"a true 5 % found within 5 minutes: {found:.1%} of {repetitions} confirmations; wanted >= 90 %")
+    third = statistics.stdev(live(seed, MINUTES_S / 3).estimate for seed in seeds)
+    turned = statistics.stdev(turn(seed, MINUTES_S).estimate for seed in seeds)
+    print(f"spread, live in a third of the time over fresh processes in turn: {third / turned:.2f}; wanted <= 1")
+    return found >= 0.9 and third <= turned
+
+
+# --------------------------------------------------------------------------------------------------------- common
+
+
+def workload(model: str) -> WorkloadSpec:
+    """The model with random weights on images."""
+    return WorkloadSpec(model=model, inputs=(InputSpec(shape=("batch", 3, 224, 224)),))
+
+
+def config(hw: Hardware, backend: str, options: dict[str, Value]) -> Config:
+    """Batch 1 on all cores."""
+    return space.configure(hw, batch_size=1, backend=backend, options=options)
+
+
+class Quiet:
+    """An observer that says nothing."""
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *_: None
+
+
+if __name__ == "__main__":
+    sys.exit(main())
