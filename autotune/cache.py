@@ -33,7 +33,7 @@ def kept(cache: Path) -> list[Kept]:
         except (OSError, msgspec.DecodeError):
             lines.append(Kept(what=f"damaged: {folder.name}", bytes=_size(folder), prepare_s=0.0))
     for path in sorted((cache / "failures").glob("*.log")):
-        with path.open(errors="replace") as file:
+        with contextlib.suppress(OSError), path.open(errors="replace") as file:  # another process may clear it
             lines.append(Kept(what=f"failed: {file.readline().strip()}", bytes=path.stat().st_size, prepare_s=0.0))
     if inductor := _size(cache / "inductor"):
         lines.append(Kept(what="inductor's cache", bytes=inductor, prepare_s=0.0))

@@ -5,6 +5,7 @@ A limit may be set on any group between our own and the root of the hierarchy; t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
@@ -53,10 +54,10 @@ def cpu_list(text: str) -> tuple[int, ...]:
     """`"0-2,8"` -> (0, 1, 2, 8), the kernel's notation; empty for anything else."""
     cpus: list[int] = []
     for part in text.split(","):
-        first, _, last = part.strip().partition("-")
-        if not first.isdecimal() or not (last or first).isdecimal():
+        found = re.fullmatch(r"([0-9]{1,5})(?:-([0-9]{1,5}))?", part.strip())
+        if found is None or int(found[2] or found[1]) < int(found[1]):
             return ()
-        cpus += range(int(first), int(last or first) + 1)
+        cpus += range(int(found[1]), int(found[2] or found[1]) + 1)
     return tuple(cpus)
 
 

@@ -7,6 +7,7 @@ This module imports nothing from autotune. Every struct is immutable and refuses
 from __future__ import annotations
 
 import hashlib
+import re
 from typing import Any, Literal, dataclass_transform
 
 import msgspec
@@ -18,7 +19,7 @@ Dtype = Literal["float32", "float64", "int32", "int64", "bool"]
 
 @dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(msgspec.field,))
 class Struct(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The base of all data: immutable, keyword-only, strict."""
+    """The base of all data: immutable, strict, and to a type checker keyword-only."""
 
 
 # ------------------------------------------------------------------------------------------------ the machine
@@ -107,10 +108,10 @@ class Layout(Struct):
     @classmethod
     def parse(cls, text: str) -> Layout:
         """`"2x1"` -> Layout; ValueError for anything else."""
-        workers, x, threads = text.partition("x")
-        if not (x and workers.isdecimal() and threads.isdecimal() and int(workers) > 0 and int(threads) > 0):
+        found = re.fullmatch(r"([1-9][0-9]*)x([1-9][0-9]*)", text)
+        if found is None:
             raise ValueError(f"a layout is written WORKERSxTHREADS, such as 2x1; got {text!r}")
-        return cls(workers=int(workers), threads=int(threads))
+        return cls(workers=int(found[1]), threads=int(found[2]))
 
     def __str__(self) -> str:
         return f"{self.workers}x{self.threads}"

@@ -93,7 +93,8 @@ def _no_space(error: BaseException) -> int | None:
 
 
 def _summary(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    text = str(error).encode(errors="replace").decode()  # a lone surrogate could not be sent
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
     return f"{type(error).__name__}: {lines[0][:300]}" if lines else type(error).__name__
 
 

@@ -1,0 +1,52 @@
+"""Running a few lines in a child, the only place where a test may import a framework."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from autotune.types import Config, Value, WorkloadSettings
+
+ROOT = Path(__file__).parents[2]
+START = """
+import json, os, sys
+from pathlib import Path
+import numpy as np
+from autotune import plugins
+from tests.backends.child import configured
+
+folder, told = Path(sys.argv[1]), {}
+"""
+
+
+def configured(backend: str, threads: int = 1, batch_size: int = 2, **options: Value) -> Config:
+    return Config(
+        workload=WorkloadSettings(batch_size=batch_size),
+        backend=backend,
+        options=options,
+        knobs={"layout": f"1x{threads}"},
+    )
+
+
+def told(script: str, folder: Path, *needed: str, env: dict[str, str | None] | None = None) -> dict[str, Any]:
+    """What the lines wrote into `told`; skipped where a package that they need is not installed."""
+    if missing := [name for name in needed if find_spec(name) is None]:
+        pytest.skip(f"needs {', '.join(missing)}")
+    changes = {name: value.replace("{cache}", str(folder)) for name, value in (env or {}).items() if value is not None}
+    done = subprocess.run(
+        [sys.executable, "-c", f"{START}{script}\nprint(json.dumps(told))", folder],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1", **changes},
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
