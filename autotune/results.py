@@ -28,9 +28,11 @@ class Canary(Struct):
 class Surroundings(Struct):
     """The machine during a block, as shares of its time; None where it cannot be read.
 
-    Pressure is that of the whole machine beyond our own control group's, `steal` what the hypervisor took.
+    `others` is what other processes of this machine used of the trial's cores, `steal` what the hypervisor took of
+    them; pressure is that of the whole machine beyond our own control group's.
     """
 
+    others: float | None = None
     cpu_pressure: float | None = None
     memory_pressure: float | None = None
     steal: float | None = None

@@ -21,8 +21,9 @@ class MeasureRules(Struct):
     """How a trial is measured and when it is given up; seconds, ratios, and a count of samples.
 
     A trial that `trial_timeout_s` (the end of the budget) cuts short is `interrupted`, which says nothing of its
-    configuration. The gates close on a block during which the machine was not ours alone: CPU or memory pressure
-    outside our control group, steal, a fall of the clock frequency, a canary off its usual place.
+    configuration. The gates close on a block during which the machine was not ours alone: others used the trial's
+    cores, CPU or memory pressure outside our control group, steal, a fall of the clock frequency, a canary off its
+    usual place.
     """
 
     block_s: float = 0.5
@@ -36,6 +37,7 @@ class MeasureRules(Struct):
     reject_blocks: float = 1 / 2
     canary_s: float = 0.09
     correction: Correction = Correction()
+    gate_others: float = 0.05
     gate_pressure: float = 0.1
     gate_steal: float = 0.02
     gate_frequency: float = 0.9

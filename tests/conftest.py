@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import psutil
@@ -27,6 +28,7 @@ from autotune.types import (
     InputSpec,
     LaunchPlan,
     Placement,
+    SittingSpec,
     TrialSpec,
     Value,
     WorkerPlan,
@@ -37,6 +39,14 @@ from tests.extra.execute import Ask, Listener, Told
 
 EXTRA = Path(__file__).parent / "extra"
 TINY = WorkloadSpec(model="tiny:conv", inputs=(InputSpec(shape=("batch", 3, 16, 16)),))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_lock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test waits for a study that runs on this machine."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AUTOTUNE_LOCK", str(tmp_path_factory.mktemp("lock") / "measuring.lock"))
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -67,7 +77,12 @@ class Lab:
 
     @property
     def environ(self) -> dict[str, str]:
-        return {"PATH": os.environ["PATH"], "PYTHONPATH": str(self.package), "PYTHONDONTWRITEBYTECODE": "1"}
+        return {
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": str(self.package),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "AUTOTUNE_LOCK": str(self.package / "measuring.lock"),
+        }
 
     def spec(
         self,
@@ -100,10 +115,18 @@ class Lab:
         """Run trials one after the other in a coordinator of their own."""
         return self.run(root, [(spec, rules or self.rules, incumbent) for spec in specs], cache)
 
+    def sit(self, root: Path, spec: SittingSpec, rules: MeasureRules | None = None) -> Told:
+        """One sitting in a coordinator of its own."""
+        return self.run(root, [], sittings=[(spec, rules or self.rules)])
+
     def run(
-        self, root: Path, trials: list[tuple[TrialSpec, MeasureRules, float | None]], cache: Path | None = None
+        self,
+        root: Path,
+        trials: list[tuple[TrialSpec, MeasureRules, float | None]],
+        cache: Path | None = None,
+        **more: Any,
     ) -> Told:
-        ask = Ask(hardware=self.hardware, root=str(root), cache=str(cache or self.cache), trials=trials)
+        ask = Ask(hardware=self.hardware, root=str(root), cache=str(cache or self.cache), trials=trials, **more)
         done = subprocess.run(
             [sys.executable, EXTRA / "execute.py"],
             input=msgspec.json.encode(ask),

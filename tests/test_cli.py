@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import json
@@ -17,7 +18,7 @@ from typing import NoReturn
 import pytest
 
 from autotune import __version__, cli, schema, space, tuning
-from autotune.launch import process
+from autotune.launch import canary, process
 from autotune.rules import MeasureRules
 from autotune.types import WorkloadSpec
 from tests.study import fakes
@@ -57,6 +58,10 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFi
     def refuse(*_: object) -> NoReturn:
         raise AssertionError("a child was started")
 
+    @contextlib.contextmanager
+    def unheard(*_: object) -> Iterator[None]:
+        yield
+
     def command(*argv: str) -> Done:
         monkeypatch.setattr(sys, "argv", ["autotune", *argv])
         with pytest.raises(SystemExit) as ended:
@@ -67,6 +72,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFi
 
     monkeypatch.setattr(process, "_spawn", refuse)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(canary, "running", unheard)
     monkeypatch.setenv("AUTOTUNE_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("AUTOTUNE_INSTANCE_TYPE", "toy.large")
     monkeypatch.delenv("FORCE_COLOR", raising=False)
@@ -81,6 +87,12 @@ class Machine(fakes.Machine):
 
     def __init__(self, hw: object, folder: Path, cache: Path, observer: object) -> None:
         super().__init__(folder)
+        self.sit = fakes.Sitter(folder)
+
+    def __enter__(self) -> Machine:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
 
     def check(self, workload: WorkloadSpec, rules: MeasureRules) -> None: ...
 
@@ -109,7 +121,7 @@ def test_help_lists_every_command(run: Run) -> None:
     options = set(re.findall(r"--[a-z-]+", done.out))
     assert options == {
         "--space", "--trials", "--minutes", "--name", "--studies", "--storage", "--seed", "--instance-type",
-        "--version", "--help",
+        "--skip-confirmation", "--version", "--help",
     }  # fmt: skip
 
 
@@ -193,13 +205,25 @@ def test_the_cache_is_shown_and_cleared(run: Run, tmp_path: Path) -> None:
 def test_a_study_and_its_table(quick: Run, tmp_path: Path) -> None:
     (tmp_path / "toy.yaml").write_text(SPACE)
     studies = ["--studies", "st[red]"]
-    done = quick("--space", "toy.yaml", *studies, "--trials", "2")
+    done = quick("--space", "toy.yaml", *studies, "--trials", "2", "--skip-confirmation")
     assert (done.status, done.err) == (0, "")
     assert "study     st[red]/toy@toy.large\n" in done.out
     assert "   2/2  torch_eager contiguous float32, batch 2, 1x" in done.out
     again = quick("show", "toy@toy.large", *studies)
     assert again.status == 0 and "10.4/s" in again.out
     assert again.out.endswith("file      st[red]/toy@toy.large/best.json\n")
+
+
+def test_a_study_is_confirmed_unless_that_is_skipped(quick: Run, tmp_path: Path) -> None:
+    (tmp_path / "toy.yaml").write_text(SPACE)
+    best = tmp_path / "studies" / "toy@toy.large" / "best.json"
+    command = ("--space", "toy.yaml", "--trials", "2")
+    skipped = quick(*command, "--skip-confirmation")
+    assert skipped.status == 0 and "confirming" not in skipped.out
+    assert json.loads(best.read_text())["confirmed"] is False
+    confirmed = quick(*command)
+    assert confirmed.status == 0 and "\nconfirming 2 configurations against each other\n" in confirmed.out
+    assert json.loads(best.read_text())["confirmed"] is True
 
 
 def test_a_coloured_log_is_not_redrawn(quick: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -471,7 +495,7 @@ def test_a_disk_that_fills_up_is_one_line_and_the_study_goes_on(
     disk.free()
     assert quick(*command).status == 0
     best = json.loads((disk.folder / "toy@toy.large" / "best.json").read_text())
-    assert best["config"]["workload"]["batch_size"] == 2
+    assert (best["config"]["workload"]["batch_size"], best["confirmed"]) == (1, True)  # 2 is faster by 2 %: a tie
 
 
 def test_a_full_disk_under_the_cache_is_one_line(

@@ -13,11 +13,19 @@ from rich.console import Console
 
 from autotune.display import Display
 from autotune.results import Status
-from autotune.types import Budget
+from autotune.types import Budget, SittingSpec
 from tests.report.made import PLAIN, config, result
 
 FAST = config("onnxruntime", 8)
 BASE = result(0, rates=(10, 10))
+SITTING = SittingSpec(
+    number=3,
+    workload=BASE.spec.workload,
+    configs={"baseline": PLAIN, "trial-1": FAST},
+    rounds=5,
+    order="",
+    folder="confirmation/finalists/0003",
+)
 
 
 class Screen:
@@ -86,6 +94,16 @@ def test_lines_of_a_log_are_not_wrapped(plain: Screen) -> None:
     assert plain.new().count("\n") == 1
 
 
+def test_a_log_says_whom_it_waits_for_and_what_is_confirmed(plain: Screen) -> None:
+    plain.display.waiting("process 7 (python -m autotune --name [red]x[/red])")
+    plain.display.confirming("confirming 4 configurations against each other " + "words " * 30)
+    plain.display.sitting(SITTING, 0)
+    assert [line.rstrip() for line in plain.new().splitlines()] == [
+        "waiting for process 7 (python -m autotune --name [red]x[/red]), which measures on this machine",
+        f"confirming 4 configurations against each other {'words ' * 30}".rstrip(),
+    ]
+
+
 @pytest.mark.parametrize("options", [{"term": "dumb"}, {"force_interactive": False}])
 def test_where_nothing_can_be_redrawn_nothing_is(options: dict[str, Any]) -> None:
     screen = Screen(terminal=True, budget=BUDGET, **options)
@@ -119,6 +137,20 @@ def test_a_terminal_shows_the_running_trial_and_the_standing(terminal: Screen) -
     shown = terminal.new()
     assert "   3/12" in shown
     assert "best torch_eager contiguous float32, batch 1, 1x2 10.0/s ±0.0 % 1.00x  ·  1 failed  ·  " in shown
+
+
+def test_a_terminal_shows_the_round_of_a_confirmation(terminal: Screen) -> None:
+    terminal.display.ended(BASE)
+    terminal.display.ended(result(1, FAST, rates=(40, 40)))
+    terminal.new()
+    terminal.display.confirming("confirming 2 configurations against each other")
+    terminal.display.sitting(SITTING, 0)
+    shown = terminal.new()
+    assert "confirming 2 configurations against each other\n" in shown
+    assert "sitting 3: round 1 of 5, 2 configurations in turn" in shown
+    assert "best onnxruntime float32, batch 8, 1x2 40.0/s ±0.0 % 4.00x" in shown
+    terminal.display.sitting(SITTING, 4)
+    assert "round 5 of 5" in terminal.new()
 
 
 def test_without_minutes_the_terminal_counts_up() -> None:

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import threading
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from autotune.files import write_atomically
+from autotune.files import write_array, write_atomically
 
 
 def test_writes_the_bytes(tmp_path: Path) -> None:
@@ -71,3 +73,28 @@ def test_an_interruption_keeps_the_old_content(tmp_path: Path, monkeypatch: pyte
 def test_a_missing_folder_is_the_callers_mistake(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         write_atomically(tmp_path / "missing" / "a.json", b"1")
+
+
+# ----------------------------------------------------------------------------------------------------------- arrays
+
+
+@pytest.mark.parametrize("array", [np.arange(12).reshape(3, 4), np.zeros((0, 3), np.int64), np.float32(0.5)])
+def test_an_array_is_read_back(tmp_path: Path, array: np.ndarray) -> None:
+    write_array(tmp_path / "a.npy", array)
+    again = np.load(tmp_path / "a.npy", allow_pickle=False)
+    np.testing.assert_array_equal(again, array)
+    assert (again.dtype, again.shape) == (array.dtype, array.shape)
+    assert os.listdir(tmp_path) == ["a.npy"]
+
+
+@pytest.mark.parametrize("rows", [1, 1_000_000])
+def test_a_full_disk_keeps_its_number(rows: int) -> None:
+    with pytest.raises(OSError, match=os.strerror(errno.ENOSPC)) as caught:
+        write_array(Path("/dev/full"), np.ones((rows, 3)))
+    assert caught.value.errno == errno.ENOSPC
+
+
+def test_objects_are_not_written(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="Object arrays"):
+        write_array(tmp_path / "a.npy", np.array([object()]))
+    assert os.listdir(tmp_path) == []

@@ -27,6 +27,12 @@ ROOT = Path(__file__).parents[1]
 MODEL = "torchvision:squeezenet1_1"
 WORKLOAD = f"workload: {{model: '{MODEL}', inputs: [{{shape: [batch, 3, 32, 32]}}]}}\n"
 WHOLE = f"name: whole\n{WORKLOAD}search: {{backend: {{torch_eager: {{}}, onnxruntime: {{}}}}}}\nbudget: {{trials: 2}}\n"
+CONFIRMED = f"""\
+name: confirmed
+{WORKLOAD}search: {{batch_size: [1, 16], backend: {{onnxruntime: {{}}}}}}
+baseline: {{backend: {{onnxruntime: {{}}}}}}
+budget: {{trials: 2}}
+"""
 QUICK = f"""\
 name: quick
 {WORKLOAD}search: {{batch_size: [1, 2, 4], backend: {{onnxruntime: {{}}}}}}
@@ -76,10 +82,10 @@ class Place:
     def autotune(self, *argv: str) -> subprocess.CompletedProcess[str]:
         return self.run("-m", "autotune", *argv)
 
-    def tune(self, text: str) -> tuple[str, ...]:
-        """The command that tunes a space."""
+    def tune(self, text: str, *options: str) -> tuple[str, ...]:
+        """The command that tunes a space, without a confirmation unless other options are given."""
         (self.folder / "space.yaml").write_text(text)
-        return ("-m", "autotune", "--space", "space.yaml", "--name", "mine")
+        return ("-m", "autotune", "--space", "space.yaml", "--name", "mine", *(options or ("--skip-confirmation",)))
 
     def best(self) -> Best:
         return msgspec.json.decode((self.study / "best.json").read_bytes(), type=Best)
@@ -98,11 +104,10 @@ def place(tmp_path: Path, cache: Path) -> Place:
     return Place(tmp_path, cache)
 
 
-def workers_of(program: subprocess.Popen[str], folder: Path, trial: int) -> list[int]:
-    """Waits until a trial runs; the process ids of everything that the coordinator has started."""
-    record = folder / store.trial_folder(trial) / "processes.json"
+def workers_of(program: subprocess.Popen[str], folder: Path, what: str) -> list[int]:
+    """Waits until a trial or seat runs; the process ids of everything that the coordinator has started."""
     deadline = time.monotonic() + PATIENCE_S
-    while not (record.exists() and record.read_bytes()):
+    while not ((record := next(folder.glob(f"{what}/processes.json"), None)) and record.read_bytes()):
         assert program.poll() is None and time.monotonic() < deadline, program.communicate()
         time.sleep(0.01)
     found = [child.pid for child in psutil.Process(program.pid).children(recursive=True)]
@@ -166,10 +171,12 @@ def test_a_log_of_a_whole_run_is_plain_and_tells_the_story(whole: Whole) -> None
         r"   2/2  onnxruntime float32, batch 1, 1x[0-9]+  [0-9.]+/s.*  [0-9.]+x",
         "",
         "all trials of the budget are done, after .*",
+        "",
         "best      .*",
         "rate      .*",
         r"speed-up  [0-9.]+x \([0-9.]+ to [0-9.]+\) over the plain model's .*",
         "          from the search's own windows, not confirmed by a second measurement",
+        r"latency   p50 [0-9.]+ ms.* over [0-9]+ calls",
         "answers   unjudged: with random weights outputs hardly depend on the input",
         "trials    2: [01] given up as clearly slower, 0 failed",
         "file      studies/mine/best.json",
@@ -207,7 +214,8 @@ from rich.console import Console
 from autotune import tuning
 console = Console()
 nothing = dict.fromkeys(("minutes", "storage", "seed", "instance_type"))
-assert tuning.tune(console, "space.yaml", trials=1, name="mine", studies=Path("studies"), **nothing)
+options = {{"name": "mine", "studies": Path("studies"), "skip_confirmation": False}}
+assert tuning.tune(console, "space.yaml", trials=1, **options, **nothing)
 print("imported", *sorted({{name.partition(".")[0] for name in sys.modules}} & {{"optuna", *{FRAMEWORKS!r}}}))
 """
     place.tune(QUICK)
@@ -226,7 +234,7 @@ def test_a_signal_keeps_what_is_finished_and_says_how_to_go_on(
 ) -> None:
     command = place.tune(QUICK)
     with place.start(*command) as program:
-        workers = workers_of(program, place.study, 1)
+        workers = workers_of(program, place.study, store.trial_folder(1))
         program.send_signal(number)
         out, err = program.communicate(timeout=PATIENCE_S)
     assert (program.returncode, err) == (status, "")
@@ -245,7 +253,7 @@ def test_a_signal_keeps_what_is_finished_and_says_how_to_go_on(
 def test_kill_9_in_a_trial_loses_only_that_trial(place: Place) -> None:
     command = place.tune(QUICK)
     with place.start(*command) as program:
-        workers = workers_of(program, place.study, 1)
+        workers = workers_of(program, place.study, store.trial_folder(1))
         program.kill()
         program.communicate(timeout=PATIENCE_S)
     assert program.returncode == -signal.SIGKILL
@@ -268,6 +276,66 @@ def test_kill_9_in_a_trial_loses_only_that_trial(place: Place) -> None:
     third = place.run(*command)
     assert "going on after trial 3\n" in third.stdout and "all trials of the budget are done" in third.stdout
     assert place.settled() == settled
+
+
+# ------------------------------------------------------------------------------------------------ the confirmation
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A study whose confirmation was interrupted in its second sitting, and the same command again."""
+
+    place: Place
+    first: subprocess.CompletedProcess[str]
+    left: tuple[int, ...]
+    kept: dict[str, bytes]
+    best: Best
+    second: subprocess.CompletedProcess[str]
+
+
+@pytest.fixture(scope="module")
+def cut(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Cut:
+    place = Place(tmp_path_factory.mktemp("confirmed"), cache)
+    command = place.tune(CONFIRMED, "--minutes", "1.75")
+    with place.start(*command) as program:
+        workers = workers_of(program, place.study, "confirmation/finalists-*/0002/baseline")
+        program.send_signal(signal.SIGINT)
+        out, err = program.communicate(timeout=PATIENCE_S)
+    first = subprocess.CompletedProcess(command, program.returncode, out, err)
+    left = tuple(pid for pid in workers if not ended(pid))
+    kept = {str(path): path.read_bytes() for path in place.study.glob("confirmation/*/*/sitting.json")}
+    return Cut(place, first, left, kept, place.best(), place.run(*command))
+
+
+def test_an_interrupted_confirmation_keeps_its_sittings_and_says_how_to_go_on(cut: Cut) -> None:
+    assert (cut.first.returncode, cut.first.stderr, cut.left) == (130, "", ())
+    lines = cut.first.stdout.splitlines()
+    assert "confirming 2 configurations against each other" in lines
+    assert lines[lines.index("interrupted; what is finished is kept") + 1].startswith("best      onnxruntime")
+    assert shlex.split(lines[-1].removeprefix("go on"))[1:] == list(cut.first.args)
+    assert len(cut.kept) == 1
+    assert not cut.best.confirmed
+
+
+def test_a_confirmation_goes_on_to_a_claim(cut: Cut) -> None:
+    assert (cut.second.returncode, cut.second.stderr) == (0, "")
+    assert "study     studies/mine, going on after trial 2\n" in cut.second.stdout
+    for path, content in cut.kept.items():
+        assert Path(path).read_bytes() == content
+    found, best = store.confirmation(cut.place.study), cut.place.best()
+    assert found is not None and found.winner is not None, cut.second.stdout
+    assert best.confirmed and best.config == found.winner.config
+    speedup = best.measured.speedup
+    assert speedup.sittings is not None and speedup.sittings >= 6
+    assert speedup.rounds is not None and speedup.rounds >= 2 * speedup.sittings
+    assert best.measured.noise_floor is not None and best.measured.noise_floor > 0
+    assert found.gain == (best.config.workload.batch_size == 16)
+    assert speedup.low is not None and (speedup.low > 1 if found.gain else speedup.estimate == 1)
+    assert ("speed-up  " in cut.second.stdout) == found.gain
+    assert best.measured.latency_calls is not None and best.measured.latency_p50_ms is not None
+    assert best.artifact is not None and "onnxruntime" in best.versions and best.fidelity is not None
+    assert [one.error for one in found.finalists] == [None, None]
+    assert not list(cut.place.study.glob("confirmation/*/*/*/processes.json"))
 
 
 # -------------------------------------------------------------------------------------- workloads that do not build

@@ -17,10 +17,10 @@ from rich.console import Console
 
 from autotune import tuning
 from autotune.errors import ModelError, StudyError
-from autotune.results import Best, Status, TrialResult
+from autotune.results import Best, Sitting, Status, TrialResult
 from autotune.rules import MeasureRules
 from autotune.study import store
-from autotune.types import Config, TrialSpec, WorkloadSpec
+from autotune.types import Config, SittingSpec, TrialSpec, WorkloadSpec
 from tests.study import fakes
 
 HW = msgspec.structs.replace(fakes.machine(), instance_type="toy.large")
@@ -38,20 +38,24 @@ search:
 budget: {trials: 4}
 """
 OPTIONS: dict[str, Any] = dict.fromkeys(("trials", "minutes", "name", "storage", "seed", "instance_type"))
+OPTIONS["skip_confirmation"] = True
 
 Behave = Callable[[Config], float | Status]
 
 
 @dataclass
 class Lab:
-    """A place where `tune` runs on a made-up machine; `ran` holds the machines of all runs."""
+    """A place where `tune` runs on a made-up machine; `ran` and `sat` hold the machines of all runs."""
 
     folder: Path
     behave: Behave = fakes.speed
     interrupt_at: int | None = None
+    interrupt_sitting_at: int | None = None
     broken: bool = False
     checked: list[WorkloadSpec] = field(default_factory=list)
     ran: list[fakes.Machine] = field(default_factory=list)
+    sat: list[fakes.Sitter] = field(default_factory=list)
+    held: bool = False
     options: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -80,9 +84,18 @@ class Lab:
 
     def machine(self, _: object, folder: Path, cache: Path, observer: object) -> Lab:
         self.ran.append(fakes.Machine(folder, self.behave))
+        self.sat.append(fakes.Sitter(folder, interrupt_at=self.interrupt_sitting_at))
         return self
 
+    def __enter__(self) -> Lab:
+        self.held = True
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.held = False
+
     def check(self, workload: WorkloadSpec, rules: MeasureRules) -> None:
+        assert self.held
         self.checked.append(workload)
         if self.broken:
             raise ModelError("the workload cannot be built")
@@ -92,7 +105,12 @@ class Lab:
             (self.ran[-1].root / spec.folder).mkdir(parents=True)
             (self.ran[-1].root / spec.folder / "spec.json").write_bytes(store.encode(spec))
             raise KeyboardInterrupt
+        assert self.held
         return self.ran[-1](spec, rules, incumbent)
+
+    def sit(self, spec: SittingSpec, rules: MeasureRules) -> Sitting:
+        assert self.held
+        return self.sat[-1](spec, rules)
 
 
 def printed(console: Console) -> str:
@@ -124,6 +142,7 @@ def test_a_study_from_the_space_file_to_best_json(lab: Lab) -> None:
     assert len(ran) == 4
     assert best.config == max(ran, key=fakes.speed)
     assert best.measured.speedup.estimate == pytest.approx(fakes.speed(best.config) / fakes.speed(ran[0]))
+    assert "raise --trials" not in text
     assert (best.study, best.hardware, best.workload) == ("toy@toy.large", HW, lab.checked[0])
     head, blank, first = text.splitlines()[:6], text.splitlines()[4], text.splitlines()[5]
     assert head[:3] == [
@@ -133,7 +152,7 @@ def test_a_study_from_the_space_file_to_best_json(lab: Lab) -> None:
     ]
     assert re.fullmatch("left out  allocator mimalloc: .* apt-get install .*", head[3])
     assert blank == "" and first.startswith("   1/4  torch_eager contiguous float32, batch 1, 1x2  10.2/s")
-    assert re.search(r"\nall trials of the budget are done, after \d+ s\nbest      ", text)
+    assert re.search(r"\nall trials of the budget are done, after \d+ s\n\nbest      ", text)
     assert text.endswith(
         f"trials    4: 0 given up as clearly slower, 0 failed\nfile      {lab.study / 'best.json'}\n"
         f"next      {tuning.program()} show {shlex.quote(str(lab.study))}\n"
@@ -147,7 +166,9 @@ def test_the_same_again_measures_nothing(lab: Lab) -> None:
     assert measured and lab.ran[1].ran == []
     assert (store.results(lab.study), lab.best()) == before
     assert f"study     {lab.study}, going on after trial 4\n" in text
-    assert "all trials of the budget are done" in text
+    assert re.search(
+        r"all trials of the budget are done, after .*\nraise --trials or --minutes to search further\n", text
+    )
 
 
 def test_a_larger_budget_goes_on(lab: Lab) -> None:
@@ -191,6 +212,84 @@ def test_names_are_printed_as_they_are(lab: Lab) -> None:
     lab.tune(studies=studies)
     assert f"study     {studies / 'toy@toy.large'}\n" in lab.printed
     assert f"show {shlex.quote(str(studies / 'toy@toy.large'))}\n" in lab.printed
+
+
+# ------------------------------------------------------------------------------------------------- the confirmation
+
+
+def test_what_the_search_found_is_confirmed(lab: Lab) -> None:
+    measured, text = lab.tune(skip_confirmation=False)
+    best = lab.best()
+    assert measured and best.confirmed
+    assert best.config == max(lab.ran[0].configs, key=fakes.speed)
+    claim = best.measured.speedup
+    assert claim.estimate == pytest.approx(fakes.speed(best.config) / fakes.speed(fakes.plain(HW)), rel=0.02)
+    assert claim.sittings is not None and claim.sittings >= 6 and best.measured.noise_floor is not None
+    assert not lab.held
+    lines = text.splitlines()
+    ended = lines.index(next(line for line in lines if line.startswith("all trials of the budget are done, after ")))
+    assert lines[ended + 1].startswith("confirming 4 configurations against each other")
+    assert lines[ended + 2].startswith("measuring what each setting of the winner is worth")
+    (said,) = [line for line in lines if line.startswith("speed-up")]
+    assert said.endswith(f" over the plain model, confirmed in {claim.sittings} sittings, {claim.rounds} rounds")
+    assert "what each setting is worth: the winner with it over the winner without it" in lines
+    assert f"file      {lab.study / 'best.json'}" in lines
+
+
+def test_without_a_confirmation_nobody_sits_and_nothing_is_claimed(lab: Lab) -> None:
+    _, text = lab.tune()
+    assert lab.sat[0].asked == []
+    assert not lab.best().confirmed and lab.best().measured.speedup.sittings is None
+    assert "from the search's own windows, not confirmed by a second measurement\n" in text
+    assert not (lab.study / "confirmation.json").exists()
+
+
+@pytest.mark.parametrize(("skip", "limit_s"), [(True, 600), (False, 400)])
+def test_a_part_of_the_minutes_is_kept_for_the_confirmation(lab: Lab, skip: bool, limit_s: float) -> None:
+    lab.tune(minutes=10, skip_confirmation=skip)
+    limit = lab.ran[0].rules[0].trial_timeout_s
+    assert limit is not None and limit_s - 60 < limit <= limit_s
+
+
+def test_a_study_that_was_only_searched_is_confirmed_later(lab: Lab) -> None:
+    lab.tune()
+    results = store.results(lab.study)
+    lab.tune(skip_confirmation=False)
+    assert lab.ran[1].ran == [] and store.results(lab.study) == results
+    assert lab.best().confirmed
+
+
+def test_a_confirmed_study_is_not_confirmed_again(lab: Lab) -> None:
+    _, first = lab.tune(skip_confirmation=False)
+    before = lab.best()
+    _, again = lab.tune(skip_confirmation=False)
+    assert lab.ran[1].ran == lab.sat[1].asked == []
+    assert lab.best() == before
+    assert again.partition("\nbest ")[2] == first.partition("\nbest ")[2]
+
+
+def test_an_interrupted_confirmation_says_how_to_go_on_and_does(lab: Lab) -> None:
+    lab.interrupt_sitting_at = 4
+    with pytest.raises(KeyboardInterrupt):
+        lab.tune(skip_confirmation=False)
+    lines = lab.printed.splitlines()
+    assert lines[lines.index("interrupted; what is finished is kept") + 1].startswith("best      onnxruntime")
+    assert lines[-1].startswith("go on     ")
+    assert not lab.best().confirmed and not lab.held
+    lab.interrupt_sitting_at = None
+    lab.tune(skip_confirmation=False)
+    assert lab.ran[1].ran == []
+    assert lab.sat[1].asked[0].folder == lab.sat[0].asked[3].folder
+    assert lab.best().confirmed
+
+
+def test_show_has_what_was_confirmed_from_the_folder_alone(lab: Lab) -> None:
+    _, text = lab.tune(skip_confirmation=False)
+    moved = lab.folder / "elsewhere"
+    shutil.copytree(lab.study, moved)
+    shutil.rmtree(lab.studies)
+    summary = "best " + text.partition("\nbest ")[2].partition("file ")[0]
+    assert summary in shown(moved, lab.studies) and "finalists, against the baseline" in summary
 
 
 # ----------------------------------------------------------------------------------------------------- what goes wrong

@@ -61,10 +61,11 @@ class Bench:
 
     def _watched(self) -> Block:
         """One block between two looks at the machine."""
-        before = self.watch.before()
+        before, usage = self.watch.before(), self.watch.usage(self.workers.pids)
         found = self._filled()
         self.workers.pause()
-        canary, surroundings, gates = self.watch.between(before, self.watch.after())
+        others = usage.others(self.watch.usage(self.workers.pids), len(self.watch.cpus))
+        canary, surroundings, gates = self.watch.between(before, self.watch.after(), others)
         return msgspec.structs.replace(found, canary=canary, surroundings=surroundings, gates=gates)
 
     def _filled(self) -> Block:

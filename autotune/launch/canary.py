@@ -24,13 +24,13 @@ MEMORY_BYTES = 2**33
 class CanaryProcess:
     """Senses how fast the machine is; `failure` says why it no longer does (it cannot be pinned, it crashed)."""
 
-    def __init__(self, workers: Workers) -> None:
+    def __init__(self, workers: Workers | None, failure: str | None = None) -> None:
         self._workers = workers
-        self.failure: str | None = None
+        self.failure = failure
 
     def sense(self, cpus: Sequence[int], seconds: float) -> Canary | None:
         """What it finds on these CPUs right now; None once it has failed."""
-        if self.failure is not None:
+        if self._workers is None or self.failure is not None:
             return None
         self._workers.send(Sense(cpus=tuple(cpus), seconds=seconds))
         try:
@@ -43,11 +43,15 @@ class CanaryProcess:
 
 @contextlib.contextmanager
 def running(hardware: Hardware, cache: Path, inherited: tuple[int, ...]) -> Iterator[CanaryProcess]:
-    """A canary for as long as the context lasts."""
-    with tempfile.TemporaryDirectory(prefix="autotune-canary-") as name:
-        folder = Path(name)
+    """A canary for as long as the context lasts; one that cannot be started has failed."""
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="autotune-canary-")))
         job = folder / "job.json"
         job.write_bytes(msgspec.json.encode(CanaryJob()))
         launched = plan.sensing(hardware, os.environ, cache)
-        with process.start(launched, job, folder, MEMORY_BYTES, inherited=inherited) as workers:
+        try:
+            workers = stack.enter_context(process.start(launched, job, folder, MEMORY_BYTES, inherited=inherited))
+        except WorkerFailed as error:
+            yield CanaryProcess(None, str(error))
+        else:
             yield CanaryProcess(workers)

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from autotune import cgroups
 from autotune.errors import MachineError
 
 DEFAULT = "/tmp/autotune-measuring.lock"
@@ -34,9 +35,9 @@ def held(path: Path, waiting: Callable[[str], None]) -> Iterator[int]:
             f"the machine's lock {path} cannot be opened: {error.strerror}; name another file in AUTOTUNE_LOCK"
         ) from error
     try:
-        if not _taken(descriptor):
+        if not _taken(descriptor, path):
             waiting(_holder(descriptor))
-            while not _taken(descriptor):
+            while not _taken(descriptor, path):
                 time.sleep(POLL_S)
         yield descriptor
     finally:
@@ -54,11 +55,15 @@ def _opened(path: Path) -> int:
         return descriptor
 
 
-def _taken(descriptor: int) -> bool:
+def _taken(descriptor: int, path: Path) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
+    except OSError as error:
+        raise MachineError(
+            f"the machine's lock {path} cannot be held: {error.strerror}; name a local file in AUTOTUNE_LOCK"
+        ) from error
     return True
 
 
@@ -70,9 +75,8 @@ def _holder(descriptor: int) -> str:
             found = re.search(rf"FLOCK\s+\S+\s+\S+\s+(\d+)\s+\S+:{inode}\s", line)
             if found:
                 pid = found[1]
-                try:
-                    command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-                except OSError:
+                words = cgroups.read(Path(f"/proc/{pid}/cmdline")).replace("\0", " ").split()
+                if not words:  # it ended
                     return f"process {pid}, or what it started and left behind"
-                return f"process {pid} ({command.strip()[:120]})"
+                return f"process {pid} ({' '.join(words)[:120]})"
     return "another process"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import math
 import random
 import time
 from collections.abc import Iterator
@@ -76,8 +77,8 @@ class _Run:
         if self.spec.together:
             self._sit(names)
         else:
-            for name in names:
-                self._sit([name])
+            for position, name in enumerate(names, start=1):
+                self._sit([name], position / len(names))
         return Sitting(
             spec=self.spec,
             seats={name: self.seats[name] for name in self.spec.configs},
@@ -87,8 +88,11 @@ class _Run:
             fingerprint=self.place.hardware.fingerprint,
         )
 
-    def _sit(self, names: list[str]) -> None:
-        """Start these, warm each up with a block that does not count, go through the rounds, end them."""
+    def _sit(self, names: list[str], share: float = 1.0) -> None:
+        """Start these, warm each up with a block that does not count, go through the rounds, end them.
+
+        No further round begins after that share of the time.
+        """
         begin = time.monotonic()
         with contextlib.ExitStack() as stack:
             self._start(names, stack)
@@ -97,7 +101,7 @@ class _Run:
                 with self._unless_it_fails(name):
                     warmup[name] = (player.bench.warm(),)
             self.start_s += time.monotonic() - begin
-            self._rounds()
+            self._rounds(share)
             for name, player in list(self.players.items()):
                 with self._unless_it_fails(name):
                     self.seats[name] = _seat(self.spec.configs[name], player, warmup[name])
@@ -129,9 +133,10 @@ class _Run:
         )
         return loading(self.place, spec, self.rules, folder)
 
-    def _rounds(self) -> None:
+    def _rounds(self, share: float) -> None:
+        limit_s = math.inf if self.spec.limit_s is None else self.spec.limit_s * share
         for number in range(self.spec.rounds):
-            if self.spec.limit_s is not None and time.monotonic() - self.begin > self.spec.limit_s:
+            if time.monotonic() - self.begin > limit_s:
                 return
             self.place.observer.sitting(self.spec, number)
             order = list(self.players)

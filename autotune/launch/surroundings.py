@@ -13,7 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+import msgspec
+
 from autotune import cgroups
+from autotune.launch import tree
 from autotune.results import Canary, Surroundings
 from autotune.rules import MeasureRules
 from autotune.types import Struct
@@ -46,6 +49,21 @@ class Look(Struct):
     steal_ticks: int | None
     all_ticks: int | None
     frequency_mhz: float | None
+
+
+class Usage(Struct):
+    """Seconds of CPU time so far: of all cores of a trial, and of our own processes on them."""
+
+    at_s: float
+    busy_s: float | None
+    own_s: float
+
+    def others(self, later: Usage, cores: int) -> float | None:
+        """The share of the cores that other processes used from here on; None where the kernel does not tell."""
+        if self.busy_s is None or later.busy_s is None or later.at_s <= self.at_s:
+            return None
+        foreign_s = (later.busy_s - self.busy_s) - (later.own_s - self.own_s)
+        return max(0.0, foreign_s / ((later.at_s - self.at_s) * cores))
 
 
 @dataclass
@@ -83,9 +101,16 @@ class Watch:
             frequency_mhz=_frequency(self.root, self.cpus),
         )
 
-    def between(self, before: Look, after: Look) -> tuple[Canary | None, Surroundings, tuple[str, ...]]:
+    def usage(self, pids: Sequence[int]) -> Usage:
+        """How long the trial's cores were busy so far, and how long of that with these processes or with ourselves."""
+        own_s = tree.run_ns(pids) / 1e9 + time.process_time()
+        return Usage(at_s=time.monotonic(), busy_s=_busy_s(self.root, self.cpus), own_s=own_s)
+
+    def between(
+        self, before: Look, after: Look, others: float | None
+    ) -> tuple[Canary | None, Surroundings, tuple[str, ...]]:
         """A block's canary (the geometric mean of both looks), its surroundings, and the gates that were closed."""
-        found = _surroundings(before, after)
+        found = msgspec.structs.replace(_surroundings(before, after), others=others)
         canary = _middle(before.canary, after.canary)
         usual_mhz = statistics.median(self.frequencies) if self.frequencies else None
         closed = gates(found, canary, self.canaries, usual_mhz, self.rules)
@@ -105,6 +130,8 @@ def gates(
 ) -> tuple[str, ...]:
     """The gates that a block's surroundings close; they look at the machine, never at the block's own rate."""
     closed = []
+    if (found.others or 0.0) > rules.gate_others:
+        closed.append("others")
     if (found.cpu_pressure or 0.0) > rules.gate_pressure:
         closed.append("cpu_pressure")
     if (found.memory_pressure or 0.0) > rules.gate_pressure:
@@ -157,7 +184,9 @@ def _share(before: float | None, after: float | None, seconds: float) -> float |
 def _pressure(root: Path, resource: str) -> float | None:
     """Seconds that some task of the machine waited, less those of our own group; None where either is hidden."""
     everybody = _waited_s(root / "proc/pressure" / resource)
-    waits = (_waited_s(group / f"{resource}.pressure") for group in cgroups.groups(root))
+    # The root of all groups, which alone has no type, contains everybody: nothing can be told apart there.
+    groups = (group for group in cgroups.groups(root) if (group / "cgroup.type").exists())
+    waits = (_waited_s(group / f"{resource}.pressure") for group in groups)
     own = next((seconds for seconds in waits if seconds is not None), None)
     return None if everybody is None or own is None else everybody - own
 
@@ -179,6 +208,17 @@ def _ticks(root: Path, cpus: Sequence[int]) -> tuple[int | None, int | None]:
             steal += int(figures[7])
             ticks += sum(map(int, figures[:8]))
     return (steal, ticks) if found else (None, None)
+
+
+def _busy_s(root: Path, cpus: Sequence[int]) -> float | None:
+    """The seconds that these CPUs did anything at all since the machine was started."""
+    wanted = {f"cpu{cpu}" for cpu in cpus}
+    lines = [line.split() for line in cgroups.read(root / "proc/stat").splitlines()]
+    found = [figures for name, *figures in filter(None, lines) if name in wanted and len(figures) >= 7]
+    if not found:
+        return None
+    user, nice, system, interrupts, soft_interrupts = (sum(int(one[i]) for one in found) for i in (0, 1, 2, 5, 6))
+    return (user + nice + system + interrupts + soft_interrupts) * tree.TICK_S
 
 
 def _frequency(root: Path, cpus: Sequence[int]) -> float | None:

@@ -84,7 +84,7 @@ class _Confirming:
         chosen = choose(sittings, finalists, self.study.space.baseline, self.confirm)
         if not chosen.gain:
             return self._concluded(chosen, sittings)
-        self.observer.confirming(f"measuring what each setting of {chosen.name} is worth")
+        self.observer.confirming("measuring what each setting of the winner is worth")
         return self._explained(chosen, sittings)
 
     def _finalists(self) -> dict[str, TrialResult]:
@@ -127,7 +127,7 @@ class _Confirming:
         whole: list[Sitting] = []
         if reduced != chosen.config:
             whole = self._whole(chosen.config, reduced)
-            if not self._upheld(whole):
+            if not self._upheld(whole, chosen.noise_floor):
                 worths, reduced, whole = explain.kept(worths), chosen.config, []
         path = self._path(reduced, worths)
         return self._concluded(chosen, sittings, worths, path, whole)
@@ -149,11 +149,14 @@ class _Confirming:
         sittings = self._sittings("path", seats, explain.Whole(seats, self.confirm), self._left())
         return explain.path(contest.table(sittings, list(seats), self.confirm.confidence), stages)
 
-    def _upheld(self, whole: list[Sitting]) -> bool:
-        """Whether the reduced winner, measured as a whole, is not shown to lose what matters."""
+    def _upheld(self, whole: list[Sitting], floor: float | None) -> bool:
+        """Whether the reduced winner, measured as a whole, beats the baseline and is not shown to lose what matters."""
         rates = contest.table(whole, [explain.WINNER, explain.UNREDUCED, BASELINE], self.confirm.confidence)
         loss = rates.difference(explain.UNREDUCED, explain.WINNER)
-        if rates.counts(explain.WINNER, BASELINE)[0] < self.confirm.sittings or loss.low is None:
+        claim = rates.difference(explain.WINNER, BASELINE)
+        if rates.counts(explain.WINNER, BASELINE)[0] < self.confirm.sittings or loss.low is None or claim.low is None:
+            return False
+        if claim.low <= 0 or claim.estimate <= (floor or 0.0):
             return False
         return not (loss.low > 0 and loss.estimate > self.confirm.delta)
 
@@ -187,7 +190,7 @@ class _Confirming:
     def _winner(self, name: str, sittings: Sequence[Sitting], rates: Table) -> Winner:
         seats = [(sitting, sitting.seats[name]) for sitting in sittings if name in sitting.seats]
         seats = [(sitting, seat) for sitting, seat in seats if seat.blocks]
-        last: Seat = seats[-1][1]
+        last: Seat = next((seat for _, seat in reversed(seats) if seat.error is None), seats[-1][1])
         config = last.config
         blocks = [block for _, seat in seats for block in seat.blocks]
         means = [math.fsum(logs) / len(logs) for logs in rates.logs[name] if logs]
@@ -269,7 +272,9 @@ def choose(
     leader = max(candidates, key=lambda name: means[name])
     behind = {name: rates.difference(leader, name) for name in finalists if name != leader}
     verdicts = {name: selection.verdict(difference, rules.delta) for name, difference in behind.items()}
-    ties = [leader, *(name for name in candidates if name != leader and verdicts[name] == "tie")]
+    level = [name for name, said in verdicts.items() if said == "tie" and contest.failure(sittings, name) is None]
+    enough = {name for name in level if rates.counts(name, BASELINE)[0] >= rules.sittings}
+    ties = [leader, *(name for name in level if name in candidates or name in enough)]
     simplest = min(ties, key=lambda name: _simplicity(finalists[name], baseline))
     floor = _noise_floor(rates, next(iter(finalists)))
     reason = _reason(sittings, rates, simplest, floor, rules)
@@ -305,9 +310,9 @@ def _reason(
         if error := contest.failure(sittings, one):
             return f"{one} failed while it was confirmed: {error}"
     count, _ = rates.counts(name, BASELINE)
-    if count < rules.sittings or floor is None:
+    if count < rules.sittings:
         return f"the time was enough for {count} of the {rules.sittings} sittings that a claim needs"
-    return None
+    return None if floor is not None else "how much one configuration differs from itself was not measured"
 
 
 def _noise_floor(rates: Table, name: str) -> float | None:

@@ -79,20 +79,21 @@ def run(
         rounds = _rounds(found, names, seconds - used_s, limit_s - used_s, contest.confirm)
         if rounds is None:
             break
+        number = next(n for n in itertools.count(1) if n not in {sitting.spec.number for sitting in found})
         spec = SittingSpec(
-            number=len(found) + 1,
+            number=number,
             workload=contest.workload,
             configs={name: contest.configs[name] for name in names},
             rounds=rounds,
             order=f"{contest.workload.seed}/{contest.name}",
-            folder=f"{contest.folder}/{len(found) + 1:04d}",
+            folder=f"{contest.folder}/{number:04d}",
             together=together and not _spins(found, contest.confirm),
             limit_s=limit_s - used_s,
         )
         _reap(contest.root / spec.folder)
         sitting = sit(spec, contest.rules)
         write_atomically(contest.root / spec.folder / "sitting.json", store.encode(sitting))
-        found.append(sitting)
+        found = sorted([*found, sitting], key=lambda one: one.spec.number)
     return found
 
 

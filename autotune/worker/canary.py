@@ -24,7 +24,7 @@ MATRIX = 384
 HASHED_BYTES = 2**20
 COPIED_BYTES = 2**24
 ALL_COPIED_BYTES = 2**30
-"""The most that the copies of all cores take together."""
+"""The most that the sources and targets of all the machine's cores take together."""
 
 LEAD_S = 0.002
 PARTS = 3
@@ -44,7 +44,7 @@ def sense(threads: dict[int, _Thread], cpus: Sequence[int], seconds: float) -> C
     """The parts' rates, each a geometric mean over the CPUs; OSError if a thread cannot be pinned."""
     for cpu in cpus:
         if cpu not in threads:
-            threads[cpu] = _Thread(cpu, min(COPIED_BYTES, ALL_COPIED_BYTES // len(cpus)))
+            threads[cpu] = _Thread(cpu, min(COPIED_BYTES, ALL_COPIED_BYTES // (2 * (os.cpu_count() or 1))))
     start = clock() + LEAD_S
     for cpu in cpus:
         threads[cpu].ask(start, seconds / PARTS)
@@ -60,7 +60,7 @@ class _Thread:
 
     def __init__(self, cpu: int, copied_bytes: int) -> None:
         self._asked: queue.SimpleQueue[tuple[float, float]] = queue.SimpleQueue()
-        self._answers: queue.SimpleQueue[list[float] | OSError] = queue.SimpleQueue()
+        self._answers: queue.SimpleQueue[list[float] | Exception] = queue.SimpleQueue()
         threading.Thread(target=self._serve, args=(cpu, copied_bytes), daemon=True).start()
 
     def ask(self, start: float, slot_s: float) -> None:
@@ -70,7 +70,7 @@ class _Thread:
     def answer(self) -> list[float]:
         """The rates of the parts."""
         found = self._answers.get()
-        if isinstance(found, OSError):
+        if isinstance(found, Exception):
             raise found
         return found
 
@@ -80,10 +80,13 @@ class _Thread:
         except OSError as error:
             self._answers.put(OSError(error.errno, f"the canary cannot be pinned to CPU {cpu}: {error.strerror}"))
             return
-        parts = _parts(copied_bytes)
-        while True:
-            start, slot_s = self._asked.get()
-            self._answers.put([_rate(part, start + i * slot_s, slot_s) for i, part in enumerate(parts)])
+        try:
+            parts = _parts(copied_bytes)
+            while True:
+                start, slot_s = self._asked.get()
+                self._answers.put([_rate(part, start + i * slot_s, slot_s) for i, part in enumerate(parts)])
+        except Exception as error:  # raised where the answer is taken: a thread's own end would go unnoticed
+            self._answers.put(error)
 
 
 def _parts(copied_bytes: int) -> tuple[Callable[[], object], ...]:

@@ -1,33 +1,43 @@
-"""Runs trials, asked for as JSON on stdin, in a process of its own; prints as JSON what came of them."""
+"""Runs trials and sittings, asked for as JSON on stdin, in a process of its own; prints as JSON what came of them."""
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
 from autotune.launch.machine import Machine
-from autotune.results import Block, TrialResult
+from autotune.results import Block, Sitting, TrialResult
 from autotune.rules import MeasureRules
-from autotune.types import Hardware, Struct, TrialSpec
+from autotune.types import Hardware, SittingSpec, Struct, TrialSpec
+
+NO_SUCH_CPU = 4000
 
 
 class Ask(Struct):
-    """Trials with their rules and the best rate so far."""
+    """Trials with their rules and the best rate so far, sittings with theirs; `canary` says what befalls it first."""
 
     hardware: Hardware
     root: str
     cache: str
     trials: list[tuple[TrialSpec, MeasureRules, float | None]]
+    sittings: list[tuple[SittingSpec, MeasureRules]] = []
+    canary: Literal["fine", "killed", "not_pinned"] = "fine"
 
 
 class Told(Struct):
     """Their results, what the observer was told, and the modules that this process has then imported."""
 
     results: list[TrialResult]
+    sittings: list[Sitting]
     preparing: list[str]
     measured: list[tuple[int, int]]
+    rounds: list[tuple[int, int]]
+    canary_failure: str | None
     modules: list[str]
 
 
@@ -37,9 +47,15 @@ class Listener:
     def __init__(self) -> None:
         self.prepared: list[str] = []
         self.blocks: list[tuple[int, int]] = []
+        self.rounds: list[tuple[int, int]] = []
+        self.holders: list[str] = []
 
     def started(self, spec: TrialSpec) -> None: ...
     def ended(self, result: TrialResult) -> None: ...
+    def confirming(self, what: str) -> None: ...
+
+    def waiting(self, holder: str) -> None:
+        self.holders.append(holder)
 
     def preparing(self, what: str) -> None:
         self.prepared.append(what)
@@ -47,13 +63,30 @@ class Listener:
     def measured(self, spec: TrialSpec, blocks: tuple[Block, ...]) -> None:
         self.blocks.append((spec.id, len(blocks)))
 
+    def sitting(self, spec: SittingSpec, number: int) -> None:
+        self.rounds.append((spec.number, number))
+
 
 def main() -> None:
     ask = msgspec.json.decode(sys.stdin.buffer.read(), type=Ask)
     listener = Listener()
-    machine = Machine(ask.hardware, Path(ask.root), Path(ask.cache), listener)
-    results = [machine.execute(*trial) for trial in ask.trials]
-    told = Told(results=results, preparing=listener.prepared, measured=listener.blocks, modules=sorted(sys.modules))
+    with Machine(ask.hardware, Path(ask.root), Path(ask.cache), listener) as machine:
+        if ask.canary == "killed":
+            os.kill(machine.canary._workers.pids[0], signal.SIGKILL)
+        if ask.canary == "not_pinned":
+            machine.canary.sense([NO_SUCH_CPU], 0.01)
+        results = [machine.execute(*trial) for trial in ask.trials]
+        sittings = [machine.sit(*sitting) for sitting in ask.sittings]
+        failure = machine.canary.failure
+    told = Told(
+        results=results,
+        sittings=sittings,
+        preparing=listener.prepared,
+        measured=listener.blocks,
+        rounds=listener.rounds,
+        canary_failure=failure,
+        modules=sorted(sys.modules),
+    )
     sys.stdout.buffer.write(msgspec.json.encode(told))
 
 

@@ -1,50 +1,18 @@
 from __future__ import annotations
 
-import time
-
-import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+import itertools
 
 from autotune.launch import measure
 from autotune.launch.measure import Measurement
-from autotune.launch.process import WorkerFailed
-from autotune.protocol import Command, Measure, Measured, Reply
-from autotune.results import Block, Status
-from autotune.rules import MeasureRules
+from autotune.results import Block
+from autotune.rules import Correction, MeasureRules
+from tests.launch.scripted import Scripted, Senses, bench
 
 RULES = MeasureRules(block_s=1.0, warmup_s=5.0, measure_s=6.0, min_blocks=3)
-BATCH = 4
-
-
-class Scripted:
-    """Workers that answer at once: for each block the rate of every worker (samples/s), the last block for ever."""
-
-    def __init__(self, *blocks: float | tuple[float, ...]) -> None:
-        self.script = [block if isinstance(block, tuple) else (block,) for block in blocks]
-        self.commands: list[Measure] = []
-        self.sent_ns: list[int] = []
-        self.timeouts_s: list[float] = []
-
-    def __len__(self) -> int:
-        return len(self.script[0])
-
-    def send(self, command: Command) -> None:
-        assert isinstance(command, Measure)
-        self.commands.append(command)
-        self.sent_ns.append(time.monotonic_ns())
-
-    def gather(self, timeout_s: float, doing: str) -> list[Reply]:
-        assert doing == "measuring a block"
-        self.timeouts_s.append(timeout_s)
-        rates = self.script[min(len(self.timeouts_s), len(self.script)) - 1]
-        window_s = (self.commands[-1].stop_ns - self.commands[-1].start_ns) / 1e9
-        shares = [rate * window_s for rate in rates]
-        return [Measured(items=items, calls=int(items // BATCH), cpu_ns=10 + rank) for rank, items in enumerate(shares)]
 
 
 def measured(workers: Scripted, rules: MeasureRules = RULES, incumbent: float | None = None) -> Measurement:
-    return measure.measure(workers, BATCH, rules, incumbent, lambda blocks: None)
+    return measure.measure(bench(workers, rules), rules, incumbent, lambda blocks: None)
 
 
 def rates(blocks: tuple[Block, ...]) -> list[float]:
@@ -135,89 +103,45 @@ def test_a_narrow_interval_ends_before_the_time() -> None:
 
 def test_the_observer_sees_every_block_grow() -> None:
     seen: list[int] = []
-    measure.measure(Scripted(1000), BATCH, RULES, None, lambda blocks: seen.append(len(blocks)))
+    measure.measure(bench(Scripted(1000), RULES), RULES, None, lambda blocks: seen.append(len(blocks)))
     assert seen == [1, 2, 3]
 
 
-# ----------------------------------------------------------------------------------------------------------- blocks
+# ------------------------------------------------------------------------------------------------------- correction
+
+FOLLOWS = Correction(slopes={"compute": 1.0}, centres={1: {"compute": 0.0}})
 
 
-def a_block(workers: Scripted, previous: Block | None = None) -> Block:
-    return measure.block(workers, BATCH, [] if previous is None else [previous], RULES)
+def corrected(workers: Scripted, senses: Senses, incumbent: float | None = None) -> Measurement:
+    rules = MeasureRules(block_s=1.0, min_blocks=3, correction=FOLLOWS, gate_repeats=0)
+    return measure.measure(bench(workers, rules, senses), rules, incumbent, lambda blocks: None)
 
 
-def earlier(rate: float) -> Block:
-    return Block(start_ns=0, elapsed_ns=10**9, items=rate, calls=1, cpu_ns=0)
+def test_a_slow_moment_does_not_reject() -> None:
+    slow = Scripted(300)
+    assert corrected(slow, Senses(None), incumbent=1000.0).rejected
+    assert not corrected(slow, Senses(0.3), incumbent=1000.0).rejected
 
 
-def test_a_block_sums_its_workers() -> None:
-    block = a_block(Scripted((40.5, 60.5)))
-    assert (block.items, block.calls, block.cpu_ns, block.unit) == (pytest.approx(101), 25, 21, "sample")
-    assert block.elapsed_ns == 10**9
-    assert block.rate == pytest.approx(101)
+def test_the_blocks_keep_their_own_rates() -> None:
+    assert rates(corrected(Scripted(300), Senses(0.3)).blocks) == [300] * 3
 
 
-def test_a_block_is_what_the_workers_were_told_to_count() -> None:
+def test_blocks_that_follow_the_machine_are_enough_soon() -> None:
+    speeds = [1.0, 1.0, 1.0, 1.0, 4.0, 4.0, 1.0, 1.0, 4.0, 4.0]
+    around = [(a * b) ** 0.5 for a, b in itertools.pairwise(speeds)]
+    follows = Scripted(*(1000 * speed for speed in around))
+    assert len(corrected(follows, Senses(*speeds)).blocks) == 3
+    assert len(corrected(follows, Senses(None)).blocks) > 3
+
+
+def test_a_block_that_is_repeated_is_none_of_the_trials() -> None:
+    # the look after the sixth block is off its place, and so is the same look before the next one
     workers = Scripted(1000)
-    block = a_block(workers)
-    (command,) = workers.commands
-    assert (command.start_ns, command.stop_ns - command.start_ns) == (block.start_ns, block.elapsed_ns)
-
-
-@pytest.mark.parametrize(
-    ("rate", "lead_s"),
-    [
-        (None, 0.005),  # nothing is known yet
-        (100.0, 0.045),  # a call of 40 ms is made first
-        (8.0, 0.005),  # one of half a second is not
-    ],
-)
-def test_short_calls_run_before_what_counts_begins(rate: float | None, lead_s: float) -> None:
-    workers = Scripted(1000)
-    a_block(workers, None if rate is None else earlier(rate))
-    lead_ns = workers.commands[0].start_ns - workers.sent_ns[0]
-    assert lead_s - 0.005 < lead_ns / 1e9 <= lead_s
-
-
-def test_the_call_is_that_of_one_worker() -> None:
-    # 160 samples a second by two workers: each makes a call of 4 in 50 ms
-    workers = Scripted((80, 80))
-    a_block(workers, earlier(160))
-    assert (workers.commands[0].start_ns - workers.sent_ns[0]) / 1e9 > 0.04
-
-
-def test_a_long_call_makes_a_long_block() -> None:
-    workers = Scripted(1)
-    block = a_block(workers, earlier(1.0))  # a call of 4 s
-    assert block.elapsed_ns == int(0.97 * 4e9)
-    assert workers.timeouts_s == [RULES.block_timeout_s + 40]
-
-
-@given(st.floats(0.0501, 100))
-def test_a_window_holds_whole_calls_but_for_the_edge(call_s: float) -> None:
-    window_s = measure.window_s(call_s, RULES)
-    whole = round(window_s / call_s + 0.03, 6)
-    assert whole == int(whole) >= 1
-    assert window_s >= RULES.block_s - 0.03 * call_s
-    assert window_s <= RULES.block_s / 0.97 + call_s
-
-
-@pytest.mark.parametrize("call_s", [None, 0.0001, 0.05])
-def test_a_window_of_short_calls_is_the_rules(call_s: float | None) -> None:
-    assert measure.window_s(call_s, RULES) == RULES.block_s
-
-
-def test_an_empty_block_is_measured_again() -> None:
-    workers = Scripted(0, 0, 100)
-    assert a_block(workers).items == pytest.approx(100)
-    assert len(workers.commands) == 3
-
-
-def test_only_empty_blocks_are_a_stall() -> None:
-    with pytest.raises(WorkerFailed, match="overloaded") as caught:
-        a_block(Scripted(0))
-    assert caught.value.status is Status.TIMEOUT
-
-
-def test_one_worker_that_slept_does_not_empty_a_block() -> None:
-    assert a_block(Scripted((0, 80))).items == pytest.approx(80)
+    senses = Senses(*[1.0] * 6, 9.0, 1.0)
+    rules = MeasureRules(block_s=1.0, min_blocks=5)
+    own = bench(workers, rules, senses)
+    found = measure.measure(own, rules, None, lambda blocks: None)
+    assert [block.number for block in found.warmup] == [0, 1]
+    assert [block.number for block in found.blocks] == [2, 3, 4, 7, 8]
+    assert [block.number for block in own.repeated] == [5, 6]

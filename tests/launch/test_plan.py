@@ -34,6 +34,10 @@ def preparing() -> LaunchPlan:
     return plan.preparing(MACHINE, ENVIRON, CACHE)
 
 
+def sensing() -> LaunchPlan:
+    return plan.sensing(MACHINE, ENVIRON, CACHE)
+
+
 def test_one_process_a_worker_each_on_cpus_of_its_own() -> None:
     workers = measuring(layout="2x2").workers
     assert [worker.placement.threads for worker in workers] == [2, 2]
@@ -48,7 +52,9 @@ def test_the_worker_is_this_interpreter_and_this_package() -> None:
     assert (Path(plan.IMPORT_ROOT) / "autotune" / "worker" / "__main__.py").is_file()
 
 
-@pytest.mark.parametrize("launched", [measuring(layout="1x1"), preparing()], ids=["measuring", "preparing"])
+@pytest.mark.parametrize(
+    "launched", [measuring(layout="1x1"), preparing(), sensing()], ids=["measuring", "preparing", "sensing"]
+)
 def test_our_own_environment_stays_out(launched: LaunchPlan) -> None:
     for worker in launched.workers:
         assert worker.env["PATH"] == "/usr/bin"
@@ -78,10 +84,20 @@ def test_preparation_is_one_clean_process_on_all_cpus() -> None:
     assert set(worker.env) == {"PATH", "HOME", "PYTHONPATH", "OMP_NUM_THREADS", "CI"}
 
 
+def test_the_canary_is_one_process_on_all_cpus_whose_libraries_start_no_threads() -> None:
+    (worker,) = sensing().workers
+    assert worker.placement.cpus == MACHINE.allowed_cpus
+    assert worker.argv == (sys.executable, "-m", "autotune.worker")
+    threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+    assert threads.items() <= worker.env.items()
+    assert set(worker.env) == {"PATH", "HOME", "PYTHONPATH", *threads}
+
+
 def test_planning_is_pure() -> None:
     before = dict(os.environ)
     assert measuring("openvino", layout="2x2") == measuring("openvino", layout="2x2")
     assert preparing() == preparing()
+    assert sensing() == sensing()
     assert dict(os.environ) == before
 
 

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -117,6 +119,53 @@ told(1)
     time.sleep(0.2)
     assert tree.cpu_s(tree.trees([process.pid])[0]) == pytest.approx(before, abs=0.03)
     end(process)
+
+
+SPINNING = """
+import hashlib, threading
+def spin():
+    while True:
+        hashlib.sha256(bytes(2**20)).digest()
+for _ in range(2):
+    threading.Thread(target=spin, daemon=True).start()
+told(1)
+"""
+
+
+def test_run_time_is_that_of_all_threads() -> None:
+    process = child(SPINNING)
+    line(process)
+    before = tree.run_ns([process.pid])
+    main = int(Path(f"/proc/{process.pid}/schedstat").read_text().split()[0])
+    time.sleep(0.3)
+    after = tree.run_ns([process.pid])
+    end(process)
+    assert after > before > 0
+    assert after > 2 * main
+
+
+def test_run_time_is_that_of_children_and_of_several_roots() -> None:
+    busy = child("if os.fork() == 0:\n    while True: pass\ntold(1)")
+    idle = child("told(1)")
+    line(busy)
+    line(idle)
+    time.sleep(0.2)
+    try:
+        own = int(Path(f"/proc/{busy.pid}/schedstat").read_text().split()[0])
+        assert tree.run_ns([busy.pid]) > own
+        quiet = tree.run_ns([idle.pid])
+        assert tree.run_ns([idle.pid]) == quiet
+        os.killpg(busy.pid, signal.SIGSTOP)
+        time.sleep(0.1)
+        assert tree.run_ns([busy.pid, idle.pid]) == tree.run_ns([busy.pid]) + quiet
+    finally:
+        os.killpg(busy.pid, signal.SIGKILL)
+        end(busy)
+        end(idle)
+
+
+def test_what_does_not_exist_has_not_run() -> None:
+    assert tree.run_ns([]) == tree.run_ns([2**22 + 1]) == 0
 
 
 def looks(idle_s: float, *used: dict[int, float], every_s: float = 1.0) -> list[bool]:

@@ -2,25 +2,21 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
-import time
 from importlib.util import find_spec
 from pathlib import Path
 
 import msgspec
 import numpy as np
-import psutil
 import pytest
 
 from autotune import cache as prepared
 from autotune import space
-from autotune.errors import ModelError
 from autotune.launch.machine import Machine
+from autotune.protocol import MeasureJob
 from autotune.results import Status, TrialResult
 from autotune.rules import MeasureRules
 from autotune.types import Hardware, InputSpec, TrialSpec, WorkloadSpec
-from tests.conftest import TINY, Lab, ended
+from tests.conftest import Lab, ended
 from tests.extra.execute import Listener, Told
 
 FRAMEWORKS = {"torch", "torchvision", "onnxruntime", "onnx", "openvino", "nncf"}
@@ -51,17 +47,22 @@ class Squeezenet:
 
     def __init__(self, root: Path, cache: Path, hw: Hardware) -> None:
         self.listener = Listener()
-        self.machine = Machine(hw, root, cache, self.listener)
         self.cache = cache
         self.config = space.configure(hw, batch_size=2, backend="torch_eager")
         self.spec = TrialSpec(id=3, workload=SQUEEZENET, config=self.config, folder="trials/00003")
         self.root = root
-        self.machine.check(SQUEEZENET, rules())
-        self.result = self.machine.execute(self.spec, rules(), None)
+        with Machine(hw, root, cache, self.listener) as machine:
+            machine.check(SQUEEZENET, rules())
+            self.result = machine.execute(self.spec, rules(), None)
 
     @property
     def folder(self) -> Path:
         return self.root / self.spec.folder
+
+    @property
+    def cpus(self) -> set[int]:
+        job = msgspec.json.decode((self.folder / "job.json").read_bytes(), type=MeasureJob)
+        return {cpu for placement in job.placements for cpu in placement.cpus}
 
 
 @pytest.fixture(scope="module")
@@ -110,16 +111,26 @@ def test_the_folder_can_be_moved(squeezenet: Squeezenet) -> None:
 def test_latencies_agree_with_the_blocks(squeezenet: Squeezenet) -> None:
     rows = calls(squeezenet.folder)
     result = squeezenet.result
-    blocks = [*result.warmup, *result.blocks]
+    blocks = [*result.warmup, *result.blocks, *result.repeated]
     assert rows.shape[1] == 4
     assert set(rows[:, 0]) == {0}
-    assert set(rows[:, 1]) == {number for number, block in enumerate(blocks) if block.calls}
-    for number, block in enumerate(blocks):
-        own = rows[rows[:, 1] == number]
+    assert {block.number for block in blocks if block.calls} <= set(rows[:, 1])
+    for block in blocks:
+        own = rows[rows[:, 1] == block.number]
         assert own[:, 3].sum() == block.calls
         # the calls at both edges count in part
         assert abs(block.items / result.spec.config.workload.batch_size - block.calls) <= 1
         assert (own[:, 2] > 0).all()
+
+
+def test_every_block_knows_how_the_machine_was(squeezenet: Squeezenet) -> None:
+    assert "no_canary" not in squeezenet.result.flags
+    for block in [*squeezenet.result.warmup, *squeezenet.result.blocks]:
+        assert block.canary is not None and block.surroundings is not None
+        assert block.canary.cores == len(squeezenet.cpus)
+        assert all(rate > 0 for rate in block.canary.parts.values())
+    numbers = [block.number for block in [*squeezenet.result.warmup, *squeezenet.result.blocks]]
+    assert numbers == sorted(set(numbers))
 
 
 def test_a_folder_holds_nothing_temporary(squeezenet: Squeezenet) -> None:
@@ -142,24 +153,6 @@ def test_the_observer_sees_every_block(squeezenet: Squeezenet) -> None:
     assert squeezenet.listener.blocks == [(3, count + 1) for count in range(len(squeezenet.result.blocks))]
 
 
-def test_a_model_that_does_not_exist_names_its_neighbours(squeezenet: Squeezenet) -> None:
-    wrong = msgspec.structs.replace(SQUEEZENET, model="torchvision:squeezenet1_2")
-    with pytest.raises(ModelError) as caught:
-        squeezenet.machine.check(wrong, rules())
-    text = str(caught.value)
-    assert text.count("\n") == 0
-    assert "torchvision has no model 'squeezenet1_2'; did you mean 'squeezenet1_" in text
-    log = Path(text.rpartition(" ")[2].removesuffix(")"))
-    assert "Traceback" in log.read_text()
-    log.unlink()
-
-
-def test_a_weights_file_that_does_not_exist_is_a_users_mistake(squeezenet: Squeezenet, tmp_path: Path) -> None:
-    wrong = msgspec.structs.replace(SQUEEZENET, options={"weights": str(tmp_path / "missing.pt")})
-    with pytest.raises(ModelError, match=r"missing\.pt"):
-        squeezenet.machine.check(wrong, rules())
-
-
 # ------------------------------------------------------------------------------------------------- two workers
 
 
@@ -171,8 +164,8 @@ def test_two_workers_share_the_blocks(lab: Lab, tmp_path: Path) -> None:
     assert (result.status, result.error) == (Status.OK, None)
     rows = calls(tmp_path / spec.folder)
     assert set(rows[:, 0]) == {0, 1}
-    for number, block in enumerate([*result.warmup, *result.blocks]):
-        own = rows[rows[:, 1] == number]
+    for block in [*result.warmup, *result.blocks]:
+        own = rows[rows[:, 1] == block.number]
         assert own[:, 3].sum() == block.calls
         assert set(own[:, 0]) == {0, 1}
     single = lab.spec("faulty", {"mode": "fine"}, trial=2)
@@ -208,67 +201,6 @@ def test_a_worker_imports_no_more_than_it_needs(
     assert {"autotune", "numpy", "msgspec"} <= imported
     assert absent & imported == set()
     assert (FRAMEWORKS | COORDINATORS_OWN) & {name.partition(".")[0] for name in told.modules} == set()
-
-
-# ------------------------------------------------------------------------------------------------------- artifacts
-
-
-def test_an_artifact_is_made_once(lab: Lab, tmp_path: Path) -> None:
-    specs = [lab.spec("faulty", {"mode": "artifact"}, trial=trial, batch_size=trial) for trial in (1, 2)]
-    told = lab.execute(tmp_path, specs, cache=tmp_path / "cache")
-    first, second = (result.artifact for result in told.results)
-    assert first is not None and second is not None
-    assert first.prepare_s > 0
-    assert second == msgspec.structs.replace(first, prepare_s=0.0)
-    assert first.bytes == len(b"prepared by faulty")
-    assert told.preparing == ["reference outputs of tiny:conv", "faulty artifact of tiny:conv"]
-
-
-def test_a_preparation_that_fails_is_remembered_with_its_log(lab: Lab, tmp_path: Path) -> None:
-    specs = [lab.spec("faulty", {"mode": "prepare_error"}, trial=trial) for trial in (1, 2)]
-    told = lab.execute(tmp_path, specs)
-    first, second = told.results
-    assert (first.status, second.status) == (Status.PREPARE_FAILED, Status.PREPARE_FAILED)
-    assert first.error == "RuntimeError: no such operator: frobnicate"
-    assert second.error is not None and second.error.startswith(f"{first.error} (remembered; ")
-    for spec in specs:
-        log = (tmp_path / spec.folder / "stderr.log").read_text()
-        assert log.startswith("before the error\nTraceback")
-        assert "and a second line" in log
-    assert told.preparing.count("faulty prepare_error of tiny:conv") == 1
-
-
-def test_a_preparation_that_dies(lab: Lab, tmp_path: Path) -> None:
-    spec = lab.spec("faulty", {"mode": "prepare_exit"})
-    (result,) = lab.execute(tmp_path, [spec]).results
-    assert result.status is Status.PREPARE_FAILED
-    assert result.error == "a worker ended with exit status 7: the converter gave up"
-    assert (tmp_path / spec.folder / "stderr.log").read_text() == "the converter gave up\n"
-
-
-def test_a_preparation_that_hangs(lab: Lab, tmp_path: Path) -> None:
-    spec = lab.spec("faulty", {"mode": "prepare_hang"})
-    (result,) = lab.run(tmp_path, [(spec, rules(prepare_timeout_s=1.5), None)]).results
-    assert result.status is Status.PREPARE_FAILED
-    assert result.error == "no answer within 2 s while preparing faulty prepare_hang of tiny:conv"
-
-
-def test_a_preparation_cut_short_is_neither_failed_nor_remembered(lab: Lab, tmp_path: Path) -> None:
-    slow = msgspec.structs.replace(TINY, model="tiny:slow")
-    spec = lab.spec("faulty", {"mode": "fine"}, workload=slow)
-    cache = tmp_path / "cache"
-    (result,) = lab.run(tmp_path, [(spec, rules(trial_timeout_s=1.0), None)], cache).results
-    assert result.status is Status.INTERRUPTED
-    assert result.error == "the study's time ended while preparing reference outputs of tiny:slow"
-    assert prepared.kept(cache) == []
-    assert list((cache / "making").iterdir()) == []
-
-
-def test_a_workload_that_cannot_be_built_is_a_failed_preparation(lab: Lab, tmp_path: Path) -> None:
-    broken = msgspec.structs.replace(TINY, model="tiny:broken")
-    spec = lab.spec("faulty", {"mode": "fine"}, workload=broken)
-    (result,) = lab.execute(tmp_path, [spec]).results
-    assert (result.status, result.error) == (Status.PREPARE_FAILED, "ModelError: it is broken")
 
 
 # ---------------------------------------------------------------------------------------------------------- faults
@@ -366,30 +298,20 @@ def test_a_trial_may_be_run_again_in_its_folder(lab: Lab, tmp_path: Path) -> Non
     assert written(tmp_path, fine) == second
 
 
-def test_a_killed_coordinator_takes_its_workers_along(lab: Lab, tmp_path: Path) -> None:
-    spec = lab.spec("faulty", {"mode": "hang"})
-    script = f"""
-import msgspec
-from pathlib import Path
-from autotune.launch.machine import Machine
-from autotune.rules import MeasureRules
-from autotune.types import Hardware, TrialSpec
-from tests.extra.execute import Listener
-machine = Machine(
-    msgspec.json.decode({msgspec.json.encode(lab.hardware)!r}, type=Hardware),
-    Path({str(tmp_path)!r}), Path({str(lab.cache)!r}), Listener()
+@pytest.mark.parametrize(
+    ("fate", "failure"),
+    [("killed", "a worker was killed by SIGKILL"), ("not_pinned", "OSError: [Errno 22] the canary cannot be pinned")],
 )
-machine.execute(msgspec.json.decode({msgspec.json.encode(spec)!r}, type=TrialSpec), MeasureRules(), None)
-"""
-    environ = lab.environ | {"PYTHONPATH": f"{lab.package}:{Path(__file__).parents[2]}"}
-    with subprocess.Popen([sys.executable, "-c", script], env=environ, cwd=lab.package) as coordinator:
-        record, out = tmp_path / spec.folder / "processes.json", tmp_path / spec.folder / "stdout.log"
-        for _ in range(400):
-            if out.exists() and out.read_text().endswith("\n"):
-                break
-            assert coordinator.poll() is None
-            time.sleep(0.05)
-        (worker,) = msgspec.json.decode(record.read_bytes())
-        coordinator.kill()
-    assert ended(worker["pid"])
-    psutil.Process(int(out.read_text().split()[1])).kill()
+def test_without_a_canary_a_trial_says_so(lab: Lab, tmp_path: Path, fate: str, failure: str) -> None:
+    spec = lab.spec("faulty", {"mode": "fine"})
+    told = lab.run(tmp_path, [(spec, rules(), None)], canary=fate)
+    (result,) = told.results
+    assert (told.canary_failure or "").startswith(failure)
+    assert result.status is Status.OK
+    assert "no_canary" in result.flags
+    assert all(block.canary is None and block.surroundings is not None for block in result.blocks)
+
+
+def test_with_a_canary_nothing_is_flagged(faults: Faults) -> None:
+    assert faults.told.canary_failure is None
+    assert "no_canary" not in faults.result("fine").flags

@@ -10,10 +10,22 @@ from typing import Any
 import msgspec
 import pytest
 
+from autotune.claims import Confirmation
 from autotune.report import export
-from autotune.results import ArtifactRef, Best, Fidelity, Status, TrialResult
+from autotune.results import ArtifactRef, Best, Claim, Fidelity, Seat, Status, TrialResult
 from autotune.types import Placement
-from tests.report.made import HW, PLAIN, config, keep_latencies, result
+from tests.report import made
+from tests.report.made import (
+    HW,
+    PLAIN,
+    config,
+    confirmation,
+    estimate,
+    keep_latencies,
+    keep_sitting,
+    numbered,
+    result,
+)
 from tests.study.fakes import SMALL, resolved
 
 SPACE = resolved(HW, SMALL)
@@ -36,15 +48,15 @@ def winner(**fields: Any) -> TrialResult:
     )
 
 
-def found(folder: Path, *results: TrialResult) -> Best:
-    best = export.best(folder, SPACE, HW, results)
+def found(folder: Path, *results: TrialResult, confirmed: Confirmation | None = None) -> Best:
+    best = export.best(folder, SPACE, HW, results, confirmed)
     assert best is not None
     return best
 
 
 def test_best_json_reads_back_as_what_was_written(tmp_path: Path) -> None:
     fast = winner()
-    keep_latencies(tmp_path, fast, [(0, 0, 5_000_000, 3)])
+    keep_latencies(tmp_path / fast.spec.folder, [(0, 0, 5_000_000, 9)])
     best = found(tmp_path, BASE, fast)
     export.write(tmp_path / "best.json", best)
     assert msgspec.json.decode((tmp_path / "best.json").read_bytes(), type=Best) == best
@@ -64,7 +76,7 @@ def test_it_holds_what_starting_it_again_needs(tmp_path: Path) -> None:
 
 def test_the_figures_are_the_winners_own(tmp_path: Path) -> None:
     fast = winner()
-    keep_latencies(tmp_path, fast, [(0, 0, 5_000_000, 3)])
+    keep_latencies(tmp_path / fast.spec.folder, [(0, 0, 5_000_000, 9)])
     measured = found(tmp_path, BASE, fast).measured
     low, high = measured.speedup.low, measured.speedup.high
     assert measured.throughput.estimate == pytest.approx((40 * 44 * 36) ** (1 / 3))
@@ -72,6 +84,8 @@ def test_the_figures_are_the_winners_own(tmp_path: Path) -> None:
     assert low is not None and high is not None and 2 < low < 4 < high < 8
     assert measured.cpu_s_per_sample == pytest.approx(3 / 120)
     assert (measured.latency_p50_ms, measured.peak_rss_bytes, measured.setup_s) == (5.0, 123, 1.5)
+    assert (measured.latency_calls, measured.latency_p90_ms, measured.latency_p99_ms) == (9, None, None)
+    assert measured.noise_floor is measured.speedup.sittings is measured.speedup.rounds is None
 
 
 def leaves(value: object) -> Iterator[object]:
@@ -113,13 +127,60 @@ def test_the_baseline_alone_is_once_as_fast_as_itself(tmp_path: Path) -> None:
     ],
 )
 def test_without_a_measured_baseline_there_is_nothing_to_export(tmp_path: Path, results: list[TrialResult]) -> None:
-    assert export.best(tmp_path, SPACE, HW, results) is None
+    assert export.best(tmp_path, SPACE, HW, results, None) is None
+    assert export.best(tmp_path, SPACE, HW, results, confirmation(None, reason="no time")) is None
 
 
 @pytest.mark.parametrize("fields", [{"status": Status.REJECTED}, {"feasible": False}])
 def test_what_was_given_up_or_breaks_a_limit_is_not_exported(tmp_path: Path, fields: dict[str, Any]) -> None:
     fast = msgspec.structs.replace(winner(), **fields)
     assert found(tmp_path, BASE, fast).config == PLAIN
+
+
+# -------------------------------------------------------------------------------------------------------- confirmed
+
+
+def test_a_confirmed_winner_is_exported_with_its_claim(tmp_path: Path) -> None:
+    """Whatever the search saw: there another was the fastest."""
+    folder = "confirmation/whole-1/0001"
+    seat = Seat(config=FAST, blocks=numbered((40,), first=1))
+    keep_sitting(tmp_path, folder, {"winner": seat})
+    keep_latencies(tmp_path / folder / "winner", [(0, 0, 90_000_000, 99), (0, 1, 5_000_000, 50)])
+    claimed = made.winner(FAST, folders=(f"{folder}/winner",))
+    other = result(8, config("onnxruntime"), rates=(99, 99))
+    best = found(tmp_path, BASE, winner(), other, confirmed=confirmation(claimed))
+    export.write(tmp_path / "best.json", best)
+    assert msgspec.json.decode((tmp_path / "best.json").read_bytes(), type=Best) == best
+    assert (best.trial, best.confirmed, best.config) == (7, True, FAST)
+    measured = best.measured
+    assert measured.speedup == Claim(estimate=4.0, low=3.9, high=4.1, sittings=6, rounds=42)
+    assert (measured.throughput, measured.noise_floor) == (claimed.throughput, 0.012)
+    assert (measured.cpu_s_per_sample, measured.peak_rss_bytes, measured.setup_s) == (0.025, 123, 1.5)
+    assert (measured.latency_calls, measured.latency_p50_ms, measured.latency_p90_ms) == (50, 5.0, 5.0)
+    assert measured.latency_p95_ms is measured.latency_p99_ms is None
+    assert (best.fidelity, best.versions, best.artifact) == (claimed.fidelity, claimed.versions, claimed.artifact)
+    assert best.preload == (HW.libraries["tcmalloc"],) and len(best.layout) == 2
+
+
+def test_a_winner_that_no_trial_measured_has_no_number(tmp_path: Path) -> None:
+    reduced = config("onnxruntime", 8, allocator="tcmalloc", layout="2x1")
+    best = found(tmp_path, BASE, winner(), confirmed=confirmation(made.winner(reduced, trial=None)))
+    assert (best.trial, best.confirmed, best.config) == (None, True, reduced)
+    assert "THP_MEM_ALLOC_ENABLE" not in best.environment
+    assert best.measured.latency_calls is None
+
+
+def test_without_a_gain_the_baseline_is_exported(tmp_path: Path) -> None:
+    plain = made.winner(PLAIN, trial=0, ratio=estimate(1.0, 0.0))
+    best = found(tmp_path, BASE, winner(), confirmed=confirmation(plain, gain=False))
+    assert (best.trial, best.confirmed, best.config) == (0, True, PLAIN)
+    assert (best.measured.speedup.estimate, best.measured.speedup.sittings) == (1.0, 6)
+
+
+def test_what_could_not_be_confirmed_is_exported_as_the_search_saw_it(tmp_path: Path) -> None:
+    best = found(tmp_path, BASE, winner(), confirmed=confirmation(None, reason="no time"))
+    assert best == found(tmp_path, BASE, winner())
+    assert not best.confirmed and best.measured.speedup.sittings is None
 
 
 def test_writing_is_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

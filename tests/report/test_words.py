@@ -6,10 +6,11 @@ import re
 import pytest
 
 from autotune.report import words
-from autotune.results import Estimate, Status
+from autotune.results import Estimate, Status, TrialResult
 from autotune.study import suggest
-from autotune.types import Config
-from tests.report.made import HW, PLAIN, config, result
+from autotune.study.ranking import Ranking
+from autotune.types import Config, Value
+from tests.report.made import HW, PLAIN, config, estimate, result
 from tests.study.fakes import DOMAINS
 
 
@@ -81,21 +82,48 @@ def test_sizes(count: int, text: str) -> None:
 
 
 def test_a_speedup_needs_both_rates() -> None:
-    base, fast = result(0, rates=(10, 10)), result(1, rates=(79.1, 79.1))
-    assert words.speedup(fast, base) == "7.91x"
-    assert words.speedup(base, base) == "1.00x"
-    assert words.speedup(fast, None) == words.speedup(result(2), base) == ""
+    base, fast, failed = result(0, rates=(10, 10)), result(1, rates=(79.1, 79.1)), result(2)
+    ranking = Ranking([base, fast, failed])
+    assert words.speedup(ranking, fast, base) == "7.91x"
+    assert words.speedup(ranking, base, base) == "1.00x"
+    assert words.speedup(ranking, fast, None) == words.speedup(ranking, failed, base) == ""
+
+
+def outcome(found: TrialResult) -> str:
+    return words.outcome(Ranking([found]), found)
 
 
 def test_an_outcome_is_the_rate_or_the_status() -> None:
-    assert words.outcome(result(0, rates=(50, 50))) == "50.0/s ±0.0 %"
-    assert words.outcome(result(0, rates=(50,), status=Status.REJECTED)) == "50.0/s (slow)"
-    assert words.outcome(result(0, status=Status.OUT_OF_MEMORY)) == "out of memory"
+    assert outcome(result(0, rates=(50, 50))) == "50.0/s ±0.0 %"
+    assert outcome(result(0, rates=(50,), status=Status.REJECTED)) == "50.0/s (slow)"
+    assert outcome(result(0, status=Status.OUT_OF_MEMORY)) == "out of memory"
 
 
 def test_every_failure_reads_as_words() -> None:
-    assert all(re.fullmatch("[a-z ]+", words.outcome(result(0, status=status))) for status in Status)
+    assert all(re.fullmatch("[a-z ]+", outcome(result(0, status=status))) for status in Status)
 
 
-def test_the_rates_are_the_blocks() -> None:
-    assert words.rates(result(0, rates=(1, 2, 4))) == [1, 2, 4]
+@pytest.mark.parametrize(
+    ("found", "text"),
+    [(estimate(3.666, 0.1), " (3.57 to 3.77)"), (estimate(1.0, 0.0), " (1.00 to 1.00)"), (estimate(2.0), "")],
+)
+def test_an_interval_is_named_where_there_is_one(found: Estimate, text: str) -> None:
+    assert words.between(found) == text
+
+
+def test_a_latency_bears_its_percentile() -> None:
+    assert words.latency(("p50", 180.34)) == "p50 180.3 ms"
+    assert words.latency(None) == ""
+
+
+@pytest.mark.parametrize(
+    ("value", "instead", "text"),
+    [
+        ("tcmalloc", "system", "knob tcmalloc instead of system"),
+        (True, False, "knob true instead of false"),
+        (8, 1, "knob 8 instead of 1"),
+        (0.5, 1, "knob 0.5 instead of 1"),
+    ],
+)
+def test_a_change_reads_as_a_space_file_has_it(value: Value, instead: Value, text: str) -> None:
+    assert words.change("knob", value, instead) == text

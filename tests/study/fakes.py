@@ -1,21 +1,36 @@
-"""A machine, a space and an `execute` made by hand, so that searching can be tested without running a model."""
+"""A machine, a space, an `execute` and a `sit` made by hand, so that a study can be tested without running a model."""
 
 from __future__ import annotations
 
 import contextlib
+import math
+import random
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import optuna
 
 from autotune import space
 from autotune.files import write_atomically
-from autotune.results import Block, Status, TrialResult
+from autotune.results import Block, Seat, Sitting, Status, TrialResult
 from autotune.rules import MeasureRules
 from autotune.study import store
 from autotune.study.opening import OpenStudy, opened
-from autotune.types import Budget, Config, Cpu, Domains, Hardware, InputSpec, Space, TrialSpec, WorkloadSpec
+from autotune.types import (
+    Budget,
+    Config,
+    Cpu,
+    Domains,
+    Hardware,
+    InputSpec,
+    SittingSpec,
+    Space,
+    TrialSpec,
+    WorkloadSpec,
+)
 
 TEXT = "name: toy\n"
 WORKLOAD = WorkloadSpec(model="torchvision:resnet18", inputs=(InputSpec(shape=("batch", 3, 32, 32)),))
@@ -61,10 +76,18 @@ def plain(hw: Hardware, batch_size: int = 1) -> Config:
     return space.configure(hw, batch_size=batch_size, backend="torch_eager", options={}, knobs={})
 
 
-def resolved(hw: Hardware, domains: Domains = DOMAINS, *, trials: int | None = None, seed: int = 0) -> Space:
-    """A space that is searched for so many trials."""
+def resolved(
+    hw: Hardware,
+    domains: Domains = DOMAINS,
+    *,
+    trials: int | None = None,
+    minutes: float | None = None,
+    seed: int = 0,
+) -> Space:
+    """A space that is searched for so many trials or minutes."""
     workload = msgspec.structs.replace(WORKLOAD, seed=seed)
-    return Space(name="toy", workload=workload, domains=domains, baseline=plain(hw), budget=Budget(trials=trials))
+    budget = Budget(trials=trials, minutes=minutes)
+    return Space(name="toy", workload=workload, domains=domains, baseline=plain(hw), budget=budget)
 
 
 def speed(config: Config) -> float:
@@ -116,12 +139,89 @@ class Machine:
         return [spec.config for spec in self.ran]
 
 
+class Clock:
+    """Time that passes only where it is made to."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def steady(name: str, spec: SittingSpec) -> float:
+    """A seat's made-up speed, the same in every sitting."""
+    return speed(spec.configs[name])
+
+
+@dataclass
+class Sitter:
+    """A `sit` that runs nothing: `behave` gives a seat's rate, with seeded noise; it keeps what it was asked.
+
+    `fails` says how many blocks a seat makes before it fails, None where it does not. The sitting with the number
+    `interrupt_at` of those asked for is interrupted. Each seat takes its part of the clock's time.
+    """
+
+    root: Path
+    behave: Callable[[str, SittingSpec], float] = steady
+    noise: float = 0.01
+    fails: Callable[[str, SittingSpec], int | None] = lambda name, spec: None
+    interrupt_at: int | None = None
+    idle_share: float = 0.0
+    start_s: float = 1.0
+    round_s: float = 0.5
+    clock: Clock = field(default_factory=Clock)
+    asked: list[SittingSpec] = field(default_factory=list)
+
+    def __call__(self, spec: SittingSpec, rules: MeasureRules) -> Sitting:
+        (self.root / spec.folder).mkdir(parents=True, exist_ok=True)
+        self.asked.append(spec)
+        if len(self.asked) == self.interrupt_at:
+            raise KeyboardInterrupt
+        start_s, round_s = self.start_s * len(spec.configs), self.round_s * len(spec.configs)
+        rounds = 0
+        while rounds < spec.rounds and start_s + rounds * round_s <= (spec.limit_s or math.inf):
+            rounds += 1
+        wall_s = start_s + rounds * round_s
+        self.clock.now += wall_s
+        seats = {name: self._seat(name, spec, rounds) for name in spec.configs}
+        return Sitting(spec=spec, seats=seats, start_s=start_s, wall_s=wall_s, started="", fingerprint="")
+
+    def _seat(self, name: str, spec: SittingSpec, rounds: int) -> Seat:
+        (self.root / spec.folder / name).mkdir(exist_ok=True)
+        noise = random.Random(f"{spec.folder}/{name}")
+        fails_at = self.fails(name, spec)
+        rate = self.behave(name, spec)
+        rates = [rate * math.exp(noise.gauss(0, self.noise)) for _ in range(rounds)][:fails_at]
+        return Seat(
+            config=spec.configs[name],
+            blocks=tuple(
+                Block(number=i, start_ns=0, elapsed_ns=10**9, items=one, calls=1, cpu_ns=10**9)
+                for i, one in enumerate(rates)
+            ),
+            error=None if fails_at is None else "a made-up crash",
+            setup_s=self.start_s,
+            peak_rss_bytes=2**28,
+            idle_share=self.idle_share,
+            versions={"toy": "1.0"} if fails_at is None else {},
+        )
+
+
+def at(rates: dict[Config, float]) -> Callable[[str, SittingSpec], float]:
+    """How seats run at these rates, those of other configurations at the first."""
+    return lambda name, spec: rates.get(spec.configs[name], next(iter(rates.values())))
+
+
 class Watcher:
     """An Observer that keeps what it is told."""
 
     def __init__(self) -> None:
         self.begun: list[int] = []
         self.over: list[TrialResult] = []
+        self.parts: list[str] = []
+
+    def waiting(self, holder: str) -> None:
+        raise AssertionError("a study takes no machine itself")
 
     def started(self, spec: TrialSpec) -> None:
         self.begun.append(spec.id)
@@ -135,6 +235,12 @@ class Watcher:
     def ended(self, result: TrialResult) -> None:
         self.over.append(result)
 
+    def confirming(self, what: str) -> None:
+        self.parts.append(what)
+
+    def sitting(self, spec: SittingSpec, number: int) -> None:
+        raise AssertionError("a study sits nobody itself")
+
 
 def in_memory(folder: Path, found: Space, hw: Hardware) -> OpenStudy:
     """A study whose storage is not on disk: ten times faster, for tests of the search's logic."""
@@ -142,6 +248,20 @@ def in_memory(folder: Path, found: Space, hw: Hardware) -> OpenStudy:
     (folder / "trials").mkdir(parents=True, exist_ok=True)
     study = optuna.create_study(direction="maximize")
     return OpenStudy(folder=folder, space=found, hardware=hw, optuna=study, url="sqlite://")
+
+
+def searched(
+    folder: Path, rates: dict[Config, float], minutes: float | None = 20.0, **fields: dict[Config, Any]
+) -> OpenStudy:
+    """A study whose search measured these at these rates; `fields` are those of the results, by configuration."""
+    hw = machine()
+    study = in_memory(folder, resolved(hw, minutes=minutes), hw)
+    for number, (config, rate) in enumerate(rates.items()):
+        spec = TrialSpec(id=number, workload=WORKLOAD, config=config, folder=store.trial_folder(number))
+        (folder / spec.folder).mkdir()
+        given = {name: values[config] for name, values in fields.items() if config in values}
+        store.write_result(folder, msgspec.structs.replace(measured(spec, rate), **given))
+    return study
 
 
 @contextlib.contextmanager

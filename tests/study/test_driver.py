@@ -16,10 +16,11 @@ from autotune.results import Status, TrialResult
 from autotune.rules import MeasureRules
 from autotune.study import driver, recipes, store, suggest
 from autotune.study.driver import search
-from autotune.types import Budget, Config, Domains, Space, TrialSpec
+from autotune.types import Config, Domains, Space, TrialSpec
 from tests.study.fakes import (
     DOMAINS,
     SMALL,
+    Clock,
     Machine,
     Watcher,
     in_memory,
@@ -228,16 +229,6 @@ def test_a_run_that_goes_on_does_not_draw_what_the_first_one_drew(tmp_path: Path
     assert seeds[3] == seeds[0] != seeds[4]
 
 
-class Clock:
-    """Time that passes only in trials."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 def timed(folder: Path, clock: Clock, trial_s: float) -> Callable[[TrialSpec, MeasureRules, float | None], TrialResult]:
     """A machine whose trials take so long; one that would overrun its limit is interrupted there."""
     quick = Machine(folder)
@@ -252,7 +243,7 @@ def timed(folder: Path, clock: Clock, trial_s: float) -> Callable[[TrialSpec, Me
 
 
 def minutes(minutes: float) -> Space:
-    return msgspec.structs.replace(resolved(HW), budget=Budget(minutes=minutes))
+    return resolved(HW, minutes=minutes)
 
 
 def test_the_time_ends_the_search_and_more_time_goes_on(tmp_path: Path) -> None:
@@ -271,6 +262,22 @@ def test_the_time_ends_the_search_and_more_time_goes_on(tmp_path: Path) -> None:
     assert (outcome.reason, outcome.trials, outcome.elapsed_s) == ("minutes", 4, 120)
     assert store.results(folder)[3].spec.config == cut.spec.config
     assert store.elapsed_s(folder) == 120
+
+
+def test_a_reserved_part_of_the_minutes_is_left_for_the_confirmation(tmp_path: Path) -> None:
+    folder, clock = tmp_path / "s", Clock()
+    with on_disk(folder, minutes(2), HW) as study:
+        outcome = search(study, timed(folder, clock, 25), Watcher(), RULES, reserved=1 / 3, clock=clock)
+    assert (outcome.reason, outcome.trials) == ("minutes", 3)
+    assert outcome.elapsed_s == pytest.approx(80)
+    assert store.results(folder)[-1].status is Status.INTERRUPTED
+
+
+def test_what_is_reserved_limits_no_trials(tmp_path: Path) -> None:
+    study = in_memory(tmp_path, resolved(HW, trials=6), HW)
+    ran = Machine(tmp_path)
+    assert search(study, ran, Watcher(), RULES, reserved=1 / 3).reason == "trials"
+    assert [rules.trial_timeout_s for rules in ran.rules] == [None] * 6
 
 
 def test_no_trial_begins_with_seconds_left(tmp_path: Path) -> None:

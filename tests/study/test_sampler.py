@@ -12,6 +12,7 @@ from optuna.trial import TrialState
 
 from autotune.results import Status, TrialResult
 from autotune.study import sampler
+from autotune.study.ranking import Ranking
 from autotune.types import Config, Domains, TrialSpec
 from tests.study.fakes import DOMAINS, SMALL, WORKLOAD, machine, measured, plain, speed
 
@@ -23,7 +24,8 @@ def told(result: Callable[[TrialSpec], TrialResult]) -> optuna.trial.FrozenTrial
     study = optuna.create_study(direction="maximize")
     trial, config = sampler.ask(study, SMALL, HW, plain(HW))
     spec = TrialSpec(id=trial.number, workload=WORKLOAD, config=config, folder="trials/00000")
-    sampler.tell(study, trial, result(spec))
+    found = result(spec)
+    sampler.tell(study, trial, found, Ranking([found]))
     return study.trials[0]
 
 

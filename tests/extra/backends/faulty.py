@@ -5,10 +5,12 @@
 from __future__ import annotations
 
 import atexit
+import hashlib
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any, Literal
@@ -34,6 +36,9 @@ Mode = Literal[
     "outputs",
     "ignored",
     "crash_later",
+    "crash_in_a_round",
+    "spin",
+    "never_ready",
     "hang_later",
     "artifact",
     "prepare_error",
@@ -43,9 +48,10 @@ Mode = Literal[
 
 
 class Options(Struct):
-    """`mode`: what goes wrong."""
+    """`mode`: what goes wrong; `round`: in which round of a sitting, where that is the fault."""
 
     mode: Mode = "fine"
+    round: int = 0
 
 
 def unavailable(options: Options, hw: Hardware) -> str | None:
@@ -103,18 +109,32 @@ def load(workload: Workload, options: Options, config: Config, folder: Path | No
         child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
         print("grandchild", child.pid, flush=True)
         time.sleep(60)
+    while options.mode == "never_ready":
+        print(time.monotonic_ns(), flush=True)
+        time.sleep(0.01)
+    if options.mode == "spin":
+        threading.Thread(target=spin, daemon=True).start()
     if options.mode == "oom":
         hoard = []
         while True:
             hoard.append(b"x" * 10_000_000)
             time.sleep(0.02)
     atexit.register(print, "an exit handler ran", flush=True)
-    return FaultySession(options.mode)
+    session = FaultySession(options.mode)
+    if options.mode == "crash_in_a_round":
+        session.crash_in(options.round)
+    return session
 
 
 def applied(session: FaultySession, options: Options, config: Config) -> str | None:
     """In effect, but for one mode."""
     return "the setting was ignored" if options.mode == "ignored" else None
+
+
+def spin() -> None:
+    """A thread that never rests, as those of some runtimes; it lets others have the interpreter at once."""
+    while True:
+        hashlib.sha256(bytes(2**16)).digest()
 
 
 class FaultySession:
@@ -123,6 +143,18 @@ class FaultySession:
     def __init__(self, mode: Mode) -> None:
         self.mode = mode
         self.calls = 0
+
+    def crash_in(self, round_: int) -> None:
+        """Crash in this round: a sitting resumes its workers once to warm up, then once a round."""
+        self.resumed = -1
+
+        def resume(*_: object) -> None:
+            self.resumed += 1
+            if self.resumed == round_:
+                print("crashed in a round", file=sys.stderr, flush=True)
+                os.kill(os.getpid(), signal.SIGABRT)
+
+        signal.signal(signal.SIGCONT, resume)
 
     def convert(self, arrays: tuple[np.ndarray[Any, Any], ...]) -> Any:
         """The first input."""

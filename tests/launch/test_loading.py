@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from autotune import cache as prepared
+from autotune.results import Status
+from autotune.rules import MeasureRules
+from tests.conftest import TINY, Lab
+
+pytestmark = pytest.mark.skipif(find_spec("torch") is None, reason="reference outputs are torch's")
+
+
+def rules(**changes: float) -> MeasureRules:
+    return MeasureRules(block_s=0.05, measure_s=0.2, warmup_s=0.5, min_blocks=2, **changes)
+
+
+def test_an_artifact_is_made_once(lab: Lab, tmp_path: Path) -> None:
+    specs = [lab.spec("faulty", {"mode": "artifact"}, trial=trial, batch_size=trial) for trial in (1, 2)]
+    told = lab.execute(tmp_path, specs, cache=tmp_path / "cache")
+    first, second = (result.artifact for result in told.results)
+    assert first is not None and second is not None
+    assert first.prepare_s > 0
+    assert second == msgspec.structs.replace(first, prepare_s=0.0)
+    assert first.bytes == len(b"prepared by faulty")
+    assert told.preparing == ["reference outputs of tiny:conv", "faulty artifact of tiny:conv"]
+
+
+def test_a_preparation_that_fails_is_remembered_with_its_log(lab: Lab, tmp_path: Path) -> None:
+    specs = [lab.spec("faulty", {"mode": "prepare_error"}, trial=trial) for trial in (1, 2)]
+    told = lab.execute(tmp_path, specs)
+    first, second = told.results
+    assert (first.status, second.status) == (Status.PREPARE_FAILED, Status.PREPARE_FAILED)
+    assert first.error == "RuntimeError: no such operator: frobnicate"
+    assert second.error is not None and second.error.startswith(f"{first.error} (remembered; ")
+    for spec in specs:
+        log = (tmp_path / spec.folder / "stderr.log").read_text()
+        assert log.startswith("before the error\nTraceback")
+        assert "and a second line" in log
+    assert told.preparing.count("faulty prepare_error of tiny:conv") == 1
+
+
+def test_a_preparation_that_dies(lab: Lab, tmp_path: Path) -> None:
+    spec = lab.spec("faulty", {"mode": "prepare_exit"})
+    (result,) = lab.execute(tmp_path, [spec]).results
+    assert result.status is Status.PREPARE_FAILED
+    assert result.error == "a worker ended with exit status 7: the converter gave up"
+    assert (tmp_path / spec.folder / "stderr.log").read_text() == "the converter gave up\n"
+
+
+def test_a_preparation_that_hangs(lab: Lab, tmp_path: Path) -> None:
+    spec = lab.spec("faulty", {"mode": "prepare_hang"})
+    (result,) = lab.run(tmp_path, [(spec, rules(prepare_timeout_s=1.5), None)]).results
+    assert result.status is Status.PREPARE_FAILED
+    assert result.error == "no answer within 2 s while preparing faulty prepare_hang of tiny:conv"
+
+
+def test_a_preparation_cut_short_is_neither_failed_nor_remembered(lab: Lab, tmp_path: Path) -> None:
+    slow = msgspec.structs.replace(TINY, model="tiny:slow")
+    spec = lab.spec("faulty", {"mode": "fine"}, workload=slow)
+    cache = tmp_path / "cache"
+    (result,) = lab.run(tmp_path, [(spec, rules(trial_timeout_s=1.0), None)], cache).results
+    assert result.status is Status.INTERRUPTED
+    assert result.error == "the study's time ended while preparing reference outputs of tiny:slow"
+    assert prepared.kept(cache) == []
+    assert list((cache / "making").iterdir()) == []
+
+
+def test_a_workload_that_cannot_be_built_is_a_failed_preparation(lab: Lab, tmp_path: Path) -> None:
+    broken = msgspec.structs.replace(TINY, model="tiny:broken")
+    spec = lab.spec("faulty", {"mode": "fine"}, workload=broken)
+    (result,) = lab.execute(tmp_path, [spec]).results
+    assert (result.status, result.error) == (Status.PREPARE_FAILED, "ModelError: it is broken")

@@ -1,0 +1,219 @@
+from __future__ import annotations
+
+import math
+import re
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from autotune.claims import Confirmation, Finalist, Step, Winner, Worth
+from autotune.report import summary
+from autotune.results import Fidelity, Seat, Status, TrialResult
+from tests.report.made import (
+    CLOSE,
+    PLAIN,
+    config,
+    confirmation,
+    estimate,
+    keep_latencies,
+    keep_sitting,
+    numbered,
+    result,
+    winner,
+)
+
+FAST = config("onnxruntime", 8)
+OTHER = config("openvino", 4, {"precision": "int8"})
+RESULTS = (result(0, rates=(10, 10.1, 9.9)), result(1, FAST, rates=(40, 40.4, 39.6)))
+ANSWERS = "answers   cosine similarity 0.99988 to the float32 model, error 0.012 of the variation between inputs"
+
+
+def said(folder: Path, results: tuple[TrialResult, ...] = RESULTS, found: Confirmation | None = None) -> list[str]:
+    return summary.summary(folder, results, PLAIN, found)
+
+
+# -------------------------------------------------------------------------------------------------------- confirmed
+
+
+def test_a_confirmed_winner_has_its_claim_with_what_it_is_worth(tmp_path: Path) -> None:
+    assert said(tmp_path, found=confirmation(winner(FAST))) == [
+        "best      onnxruntime float32, batch 8, 1x2",
+        "rate      40.0/s ±2.0 %",
+        "speed-up  4.00x (3.90 to 4.10) over the plain model, confirmed in 6 sittings, 42 rounds",
+        "noise     1.2 %: by so much one configuration may seem to differ from itself here",
+        ANSWERS,
+        "trials    2: 0 given up as clearly slower, 0 failed",
+        "",
+        "finalists, against the baseline",
+        "  4.00x (3.90 to 4.10)     onnxruntime float32, batch 8, 1x2: the fastest",
+    ]
+
+
+def test_every_finalist_has_its_figure_and_how_it_compares(tmp_path: Path) -> None:
+    finalists = (
+        Finalist(trial=1, config=FAST, ratio=estimate(4.0, 0.1)),
+        Finalist(trial=2, config=OTHER, ratio=estimate(3.95, 0.1), verdict="tie"),
+        Finalist(trial=3, config=OTHER, ratio=estimate(3.9), verdict="undecided"),
+        Finalist(trial=4, config=OTHER, ratio=None, error="it broke"),
+        Finalist(trial=5, config=OTHER, ratio=estimate(5.0, 0.1), verdict="slower"),
+        Finalist(trial=0, config=PLAIN, ratio=estimate(1.0, 0.0), verdict="faster"),
+    )
+    lines = said(tmp_path, found=confirmation(winner(FAST), finalists=finalists))
+    int8 = "openvino int8, batch 4, 1x2"
+    assert lines[lines.index("finalists, against the baseline") + 1 :] == [
+        "  4.00x (3.90 to 4.10)     onnxruntime float32, batch 8, 1x2: the fastest",
+        f"  3.95x (3.85 to 4.05)     {int8}: a tie",
+        f"  3.90x                    {int8}: undecided",
+        f"  not measured             {int8}: failed: it broke",
+        f"  5.00x (4.90 to 5.10)     {int8}: faster than the fastest",
+        "  1.00x (1.00 to 1.00)     torch_eager contiguous float32, batch 1, 1x2: slower than the fastest",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("floor", "text"), [(0.0, "0.0 %"), (0.0123, "1.2 %"), (math.log(1.5), "50.0 %"), (None, None)]
+)
+def test_the_noise_is_a_percentage(tmp_path: Path, floor: float | None, text: str | None) -> None:
+    lines = said(tmp_path, found=confirmation(winner(FAST), noise_floor=floor))
+    assert [line.split(":")[0].split(maxsplit=1)[1] for line in lines if line.startswith("noise")] == [text] * (
+        text is not None
+    )
+
+
+def test_what_each_setting_is_worth(tmp_path: Path) -> None:
+    worths = (
+        Worth(setting="backend", value="onnxruntime", instead="torch_eager", ratio=estimate(2.5, 0.1), resolved=True),
+        Worth(setting="batch_size", value=8, instead=1, ratio=estimate(1.01, 0.05)),
+        Worth(setting="huge_pages", value=True, instead=False, ratio=estimate(1.0), resolved=True, removed=True),
+        Worth(setting="allocator", value="tcmalloc", instead="system", ratio=None, error="it broke"),
+    )
+    lines = said(tmp_path, found=confirmation(winner(FAST), worths=worths))
+    assert lines[lines.index("what each setting is worth: the winner with it over the winner without it") - 1 :] == [
+        "",
+        "what each setting is worth: the winner with it over the winner without it",
+        "  2.50x (2.40 to 2.60)     backend onnxruntime instead of torch_eager",
+        "  1.01x (0.96 to 1.06)     batch_size 8 instead of 1: not resolved, kept",
+        "  1.00x                    huge_pages true instead of false: worth nothing that matters, removed",
+        "                           allocator tcmalloc instead of system: without it it broke",
+    ]
+
+
+def test_the_way_to_the_winner(tmp_path: Path) -> None:
+    path = (
+        Step(settings={"backend": "onnxruntime"}, ratio=estimate(2.5), total=estimate(2.5, 0.1)),
+        Step(settings={"huge_pages": True, "batch_size": 8}, ratio=estimate(1.6), total=estimate(4.0)),
+        Step(settings={"layout": "2x1"}, ratio=None, total=None),
+    )
+    lines = said(tmp_path, found=confirmation(winner(FAST), path=path))
+    assert lines[-5:] == [
+        "",
+        "the way from the plain model to the winner",
+        "  2.50x (2.40 to 2.60)     + backend onnxruntime",
+        "  4.00x                    + huge_pages true, batch_size 8",
+        "                           + layout 2x1",
+    ]
+
+
+def test_latencies_come_from_the_sittings(tmp_path: Path) -> None:
+    seat = Seat(config=FAST, blocks=numbered((10,), first=1))
+    keep_sitting(tmp_path, "confirmation/a/0001", {"winner": seat})
+    folder = "confirmation/a/0001/winner"
+    keep_latencies(tmp_path / folder, [(0, 1, 24_940_000, 60), (0, 1, 30_000_000, 35)])
+    keep_latencies(tmp_path / RESULTS[1].spec.folder, [(0, 0, 1_000_000, 100)])
+    lines = said(tmp_path, found=confirmation(winner(FAST, folders=(folder,))))
+    assert "latency   p50 24.9 ms, p90 30.0 ms, p95 30.0 ms over 95 calls" in lines
+
+
+def baseline_won(**fields: Any) -> Winner:
+    return winner(PLAIN, trial=0, throughput=estimate(10.0, 0.1), ratio=estimate(1.0, 0.0), **fields)
+
+
+def test_no_gain_is_said_with_the_best_of_the_others(tmp_path: Path) -> None:
+    finalists = (
+        Finalist(trial=1, config=FAST, ratio=estimate(1.01, 0.03), verdict="undecided"),
+        Finalist(trial=2, config=OTHER, ratio=estimate(0.9, 0.03), verdict="faster"),
+        Finalist(trial=3, config=OTHER, ratio=None, error="it broke"),
+        Finalist(trial=0, config=PLAIN, ratio=estimate(1.0, 0.0)),
+    )
+    lines = said(tmp_path, found=confirmation(baseline_won(), gain=False, finalists=finalists))
+    assert lines[:4] == [
+        "no gain   nothing is shown to be faster than the plain model: the best of the others is 1.01x (0.98 to 1.04) "
+        "the baseline",
+        "rate      10.0/s ±1.0 %",
+        "noise     1.2 %: by so much one configuration may seem to differ from itself here",
+        ANSWERS,
+    ]
+    assert not [line for line in lines if line.startswith(("best", "speed-up"))]
+    alone = confirmation(baseline_won(), gain=False, finalists=finalists[2:])
+    assert said(tmp_path, found=alone)[0] == "no gain   nothing is shown to be faster than the plain model"
+
+
+# -------------------------------------------------------------------------------------------------- not confirmed
+
+
+def test_a_skipped_confirmation_leaves_the_searchs_own_figures(tmp_path: Path) -> None:
+    slow, failed = result(2, config(batch_size=4), rates=(5,), status=Status.REJECTED), result(3, OTHER)
+    lines = said(tmp_path, (*RESULTS, slow, failed))
+    assert lines[0] == "best      onnxruntime float32, batch 8, 1x2"
+    assert re.fullmatch(r"rate      40\.0/s ±1\.7 %", lines[1])
+    gain = re.fullmatch(
+        r"speed-up  4\.00x \((\d\.\d\d) to (\d\.\d\d)\) over the plain model's 10\.0/s ±1\.7 %", lines[2]
+    )
+    assert gain and 3.8 < float(gain[1]) < 4 < float(gain[2]) < 4.2
+    assert lines[3:] == [
+        "          from the search's own windows, not confirmed by a second measurement",
+        "answers   not compared",
+        "trials    4: 1 given up as clearly slower, 1 failed",
+    ]
+
+
+def test_what_could_not_be_confirmed_says_why(tmp_path: Path) -> None:
+    found = confirmation(None, reason="the time was enough for 2 of the 6 sittings that a claim needs")
+    lines = said(tmp_path, found=found)
+    without = said(tmp_path)
+    assert lines[3] == f"{without[3]}: {found.reason}"
+    assert [*lines[:3], *lines[4:]] == [*without[:3], *without[4:]]
+
+
+def test_one_block_has_no_interval(tmp_path: Path) -> None:
+    lines = said(tmp_path, (result(0, rates=(10,)), result(1, FAST, rates=(40,))))
+    assert lines[1:3] == ["rate      40.0/s", "speed-up  4.00x over the plain model's 10.0/s"]
+
+
+def test_without_a_baseline_no_speedup_is_claimed(tmp_path: Path) -> None:
+    lines = said(tmp_path, (result(0), result(1, FAST, rates=(40, 40))))
+    assert lines[0].startswith("best") and not any("speed-up" in line for line in lines)
+
+
+@pytest.mark.parametrize("results", [(), (result(0),), (result(0, rates=(9,), status=Status.REJECTED),)])
+def test_without_a_measurement_the_summary_says_so(tmp_path: Path, results: tuple[TrialResult, ...]) -> None:
+    assert said(tmp_path, results)[0] == "No configuration has been measured."
+
+
+def test_what_is_infeasible_does_not_win(tmp_path: Path) -> None:
+    fast = msgspec.structs.replace(RESULTS[1], feasible=False)
+    assert said(tmp_path, (RESULTS[0], fast))[0].startswith("best      torch_eager")
+
+
+# ---------------------------------------------------------------------------------------------------------- answers
+
+
+@pytest.mark.parametrize(
+    ("found", "line"),
+    [
+        (None, "answers   not compared"),
+        (
+            msgspec.structs.replace(CLOSE, judged=False),
+            "answers   unjudged: with random weights outputs hardly depend on the input",
+        ),
+        (CLOSE, ANSWERS),
+        (
+            msgspec.structs.replace(CLOSE, centred_error=None),
+            "answers   cosine similarity 0.99988 to the float32 model",
+        ),
+    ],
+)
+def test_answers(found: Fidelity | None, line: str) -> None:
+    assert summary.fidelity(found) == line
