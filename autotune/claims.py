@@ -75,7 +75,8 @@ class Confirmation(Struct):
 
     `gain` is false where nothing is shown to beat the baseline, which then is the winner. Where nothing is confirmed
     there is no winner, and `reason` says why. `noise_floor` is the log ratio that the leading finalist shows against
-    itself: no gain below it is claimed.
+    itself: no gain below it is claimed. `disturbed` is the share of the winner's and its rivals' blocks during which
+    others used the machine.
     """
 
     confirmed: bool
@@ -86,5 +87,6 @@ class Confirmation(Struct):
     worths: tuple[Worth, ...] = ()
     path: tuple[Step, ...] = ()
     reason: str | None = None
+    disturbed: float = 0.0
     seconds: float = 0.0
     format: int = FORMAT

@@ -13,6 +13,9 @@ from autotune.results import Fidelity, Status, TrialResult
 from autotune.study.ranking import Ranking
 from autotune.types import Config
 
+DISTURBED = 0.1
+"""From this share of disturbed blocks on the summary says so."""
+
 VERDICTS = {
     None: "the fastest",
     "faster": "slower than the fastest",
@@ -58,6 +61,9 @@ def _confirmed(folder: Path, confirmation: Confirmation, winner: Winner) -> list
     if confirmation.noise_floor is not None:
         floor = 100 * math.expm1(confirmation.noise_floor)
         lines.append(f"noise     {floor:.1f} %: by so much one configuration may seem to differ from itself here")
+    if confirmation.disturbed > DISTURBED:
+        share = f"{100 * confirmation.disturbed:.0f} %"
+        lines.append(f"warning   others used the machine during {share} of the blocks; a quiet one would tell more")
     calls = latency.read([folder / one for one in winner.folders])
     return [*lines, *_latency(calls), fidelity(winner.fidelity)]
 
@@ -131,7 +137,7 @@ def _remark(one: Worth) -> str:
 
 
 def _path(path: Sequence[Step]) -> list[str]:
-    if not path:
+    if not any(step.total for step in path):
         return []
     lines = ["", "the way from the plain model to the winner"]
     for step in path:

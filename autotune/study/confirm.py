@@ -76,6 +76,7 @@ class _Confirming:
     clock: Callable[[], float]
     begin: float
     seconds: float
+    timed: Sequence[Sitting] = ()
 
     def run(self) -> Confirmation:
         finalists = self._finalists()
@@ -106,7 +107,9 @@ class _Confirming:
 
     def _sittings(self, name: str, configs: dict[str, Config], keep: contest.Keep, seconds: float) -> list[Sitting]:
         wanted = Contest(name, self.study.folder, self.study.space.workload, configs, self.rules, self.confirm)
-        return contest.run(wanted, self.sit, keep, seconds, self._left(), self._fits(configs), self.clock)
+        found = contest.run(wanted, self.sit, keep, seconds, self._left(), self._fits(configs), self.clock, self.timed)
+        self.timed = found or self.timed
+        return found
 
     def _fits(self, configs: dict[str, Config]) -> bool:
         """Whether all of these fit into memory at once, as far as trials tell; an unknown one counts as the largest."""
@@ -184,6 +187,7 @@ class _Confirming:
             worths=worths,
             path=path,
             reason=chosen.reason,
+            disturbed=_disturbed(measured),
             seconds=self.clock() - self.begin,
         )
 
@@ -313,6 +317,12 @@ def _reason(
     if count < rules.sittings:
         return f"the time was enough for {count} of the {rules.sittings} sittings that a claim needs"
     return None if floor is not None else "how much one configuration differs from itself was not measured"
+
+
+def _disturbed(sittings: Sequence[Sitting]) -> float:
+    """The share of all counted blocks that bear a closed gate."""
+    blocks = [block for sitting in sittings for seat in sitting.seats.values() for block in seat.blocks]
+    return sum(bool(block.gates) for block in blocks) / len(blocks) if blocks else 0.0
 
 
 def _noise_floor(rates: Table, name: str) -> float | None:

@@ -63,10 +63,12 @@ def run(
     limit_s: float,
     together: bool,
     clock: Callable[[], float] = time.monotonic,
+    timed: Sequence[Sitting] = (),
 ) -> list[Sitting]:
     """Sit until `keep` is satisfied or the seconds are used up; all sittings, those of earlier runs included.
 
     For the sittings that a claim needs it may go on to `limit_s`, with the fewest rounds that a sitting may have.
+    `timed` are sittings of another contest, by which the first one is planned.
     """
     begin = clock()
     found = contest.sittings()
@@ -76,7 +78,7 @@ def run(
         if len(names) < 2:
             break
         used_s = clock() - begin
-        rounds = _rounds(found, names, seconds - used_s, limit_s - used_s, contest.confirm)
+        rounds = _rounds(found, timed, names, seconds - used_s, limit_s - used_s, contest.confirm)
         if rounds is None:
             break
         number = next(n for n in itertools.count(1) if n not in {sitting.spec.number for sitting in found})
@@ -182,14 +184,19 @@ def _spins(sittings: Sequence[Sitting], confirm: ConfirmRules) -> bool:
 
 
 def _rounds(
-    sittings: Sequence[Sitting], names: Sequence[str], left_s: float, limit_s: float, confirm: ConfirmRules
+    sittings: Sequence[Sitting],
+    before: Sequence[Sitting],
+    names: Sequence[str],
+    left_s: float,
+    limit_s: float,
+    confirm: ConfirmRules,
 ) -> int | None:
     """The rounds of the next sitting; None when there is no time for one.
 
     The time that is left is spread over the sittings that a claim needs; more rounds than Kalibera and Jones find
     worth their time are not made.
     """
-    timed = [(s.start_s / len(s.seats), s.round_s / len(s.seats)) for s in sittings if s.round_s is not None]
+    timed = [(s.start_s / len(s.seats), s.round_s / len(s.seats)) for s in sittings or before if s.round_s is not None]
     if not timed:
         return confirm.first_rounds if limit_s > 0 else None
     start_s = len(names) * statistics.median(start for start, _ in timed)

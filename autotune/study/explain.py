@@ -76,7 +76,7 @@ def _worth(sittings: Sequence[Sitting], name: str, change: Change, config: Confi
     upper = rates.difference(WINNER, name, ONE_SIDED).high
     removed = enough and upper is not None and upper < rules.delta
     ratio = rates.ratio(WINNER, name)
-    shown = enough and ratio is not None and ratio.low is not None and ratio.low > 1
+    shown = ratio is not None and ratio.low is not None and ratio.low > 1
     return msgspec.structs.replace(worth, ratio=ratio, removed=removed, resolved=removed or shown)
 
 
