@@ -130,7 +130,7 @@ def _worths(worths: Sequence[Worth]) -> list[str]:
 
 def _remark(one: Worth) -> str:
     if one.error is not None:
-        return f": without it {one.error}"
+        return f", which could not be measured: {one.error}"
     if one.removed:
         return ": worth nothing that matters, removed"
     return "" if one.resolved else ": not resolved, kept"

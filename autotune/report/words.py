@@ -65,7 +65,7 @@ def between(estimate: Estimate) -> str:
 
 def latency(percentile: tuple[str, float] | None) -> str:
     """`p50 180.3 ms`; empty where no percentile is backed."""
-    return "" if percentile is None else f"{percentile[0]} {percentile[1]:.1f} ms"
+    return "" if percentile is None else f"{percentile[0]} {_figure(percentile[1])} ms"
 
 
 def change(setting: str, value: Value, instead: Value) -> str:

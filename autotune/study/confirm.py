@@ -12,20 +12,18 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from autotune import selection, stats
-from autotune.claims import Confirmation, Finalist, Step, Winner, Worth
+from autotune import stats
+from autotune.claims import Confirmation, Step, Winner, Worth
 from autotune.interfaces import Observer, Sit
-from autotune.results import Seat, Sitting, TrialResult
+from autotune.results import Seat, Sitting
 from autotune.rules import ConfirmRules, MeasureRules
-from autotune.study import changes, contest, explain, storage, store
+from autotune.study import choosing, contest, explain, storage, store
+from autotune.study.choosing import BASELINE, Chosen, Running
 from autotune.study.contest import Contest, Table
 from autotune.study.driver import stopwatch
 from autotune.study.opening import OpenStudy
 from autotune.study.ranking import Ranking
 from autotune.types import Budget, Config
-
-BASELINE = "baseline"
-AGAIN = "again"
 
 LEAST_S = 180.0
 """What a confirmation may take at least where no minutes are given."""
@@ -79,28 +77,16 @@ class _Confirming:
     timed: Sequence[Sitting] = ()
 
     def run(self) -> Confirmation:
-        finalists = self._finalists()
+        finalists = choosing.finalists(self.ranking, self.study.space.baseline, self.confirm)
         self.observer.confirming(f"confirming {len(finalists)} configurations against each other")
-        sittings = self._sittings("finalists", _seats(finalists), _Running(finalists, self.confirm), self._share())
-        chosen = choose(sittings, finalists, self.study.space.baseline, self.confirm)
+        share = self.seconds * self.confirm.finalists_share
+        running = Running(finalists, self.confirm)
+        sittings = self._sittings("finalists", choosing.seats(finalists), running, share)
+        chosen = choosing.choose(sittings, finalists, self.study.space.baseline, self.confirm)
         if not chosen.gain:
             return self._concluded(chosen, sittings)
         self.observer.confirming("measuring what each setting of the winner is worth")
         return self._explained(chosen, sittings)
-
-    def _finalists(self) -> dict[str, TrialResult]:
-        """The fastest configurations and the baseline, by the name they have in the contest, fastest first."""
-        base = self.ranking.baseline(self.study.space.baseline)
-        assert base is not None
-        fastest: dict[str, TrialResult] = {}
-        for result in self.ranking.order():
-            fastest.setdefault(result.spec.config.key, result)
-        best = list(fastest.values())[: self.confirm.finalists]
-        named = {_name(result, base): result for result in best}
-        return named | {BASELINE: base}
-
-    def _share(self) -> float:
-        return self.seconds * self.confirm.finalists_share
 
     def _left(self) -> float:
         return self.seconds - (self.clock() - self.begin)
@@ -210,8 +196,8 @@ class _Confirming:
             sittings=count,
             rounds=rounds,
             folders=tuple(f"{sitting.spec.folder}/{name}" for sitting, _ in seats),
-            peak_rss_bytes=max((seat.peak_rss_bytes or 0 for _, seat in seats), default=None),
-            setup_s=max((seat.setup_s or 0.0 for _, seat in seats), default=None),
+            peak_rss_bytes=max((s.peak_rss_bytes for _, s in seats if s.peak_rss_bytes is not None), default=None),
+            setup_s=max((s.setup_s for _, s in seats if s.setup_s is not None), default=None),
             cpu_s_per_sample=sum(block.cpu_ns for block in blocks) / 1e9 / sum(block.items for block in blocks),
             fidelity=last.fidelity,
             artifact=last.artifact,
@@ -219,130 +205,7 @@ class _Confirming:
         )
 
 
-# ------------------------------------------------------------------------------------------------------- choosing
-
-
-@dataclass(frozen=True)
-class Chosen:
-    """What the finalists' sittings say; `reason` is why nothing can be claimed, None if it can."""
-
-    name: str
-    config: Config
-    gain: bool
-    noise_floor: float | None
-    finalists: tuple[Finalist, ...]
-    rates: Table
-    reason: str | None
-
-
-@dataclass(frozen=True)
-class _Running:
-    """The finalists that are still in the running, with the baseline and the leader's twin; none once it is settled."""
-
-    finalists: dict[str, TrialResult]
-    confirm: ConfirmRules
-
-    def __call__(self, sittings: Sequence[Sitting]) -> set[str]:
-        seats = set(_seats(self.finalists))
-        alive = selected(sittings, list(self.finalists), self.confirm)
-        settled = len(alive) == 1 and len(sittings) >= self.confirm.sittings
-        return set() if settled else seats - (set(self.finalists) - alive - {BASELINE})
-
-
-def selected(sittings: Sequence[Sitting], names: Sequence[str], rules: ConfirmRules) -> set[str]:
-    """Which of these Kim and Nelson's procedure leaves in the running; judged after every sitting, in order."""
-    rates = contest.table(sittings, names, rules.confidence)
-    alive = {name for name in names if contest.failure(sittings, name) is None}
-    systems = len(alive)
-    for count in range(1, len(sittings) + 1):
-        upto = Table({name: rates.logs[name][:count] for name in alive}, rules.confidence)
-        alive = selection.surviving(upto.rounds(sorted(alive)), rules, systems)
-    return alive
-
-
-def choose(
-    sittings: Sequence[Sitting], finalists: dict[str, TrialResult], baseline: Config, rules: ConfirmRules
-) -> Chosen:
-    """The winner: the best of those selected; among its ties the one with the fewest settings changed, then memory.
-
-    Nothing is claimed with fewer sittings than the rules ask, or where the gain does not exceed the noise floor; the
-    winner then is the baseline.
-    """
-    names = list(_seats(finalists))
-    rates = contest.table(sittings, names, rules.confidence)
-    alive = selected(sittings, list(finalists), rules)
-    means = {name: rates.difference(name, BASELINE).estimate for name in finalists}
-    candidates = [name for name in alive if not math.isnan(means[name])] or [BASELINE]
-    leader = max(candidates, key=lambda name: means[name])
-    behind = {name: rates.difference(leader, name) for name in finalists if name != leader}
-    verdicts = {name: selection.verdict(difference, rules.delta) for name, difference in behind.items()}
-    level = [name for name, said in verdicts.items() if said == "tie" and contest.failure(sittings, name) is None]
-    enough = {name for name in level if rates.counts(name, BASELINE)[0] >= rules.sittings}
-    ties = [leader, *(name for name in level if name in candidates or name in enough)]
-    simplest = min(ties, key=lambda name: _simplicity(finalists[name], baseline))
-    floor = _noise_floor(rates, next(iter(finalists)))
-    reason = _reason(sittings, rates, simplest, floor, rules)
-    claim = rates.difference(simplest, BASELINE)
-    gain = reason is None and simplest != BASELINE and claim.low is not None and claim.low > 0
-    gain = gain and (floor is None or claim.estimate > floor)
-    name = simplest if gain else BASELINE
-    return Chosen(
-        name=name,
-        config=finalists[name].spec.config,
-        gain=gain,
-        noise_floor=floor,
-        finalists=tuple(
-            Finalist(
-                trial=result.spec.id,
-                config=result.spec.config,
-                ratio=rates.ratio(one, BASELINE),
-                verdict=verdicts.get(one),
-                behind=stats.exponential(behind[one]) if one in behind and not math.isnan(means[one]) else None,
-                error=contest.failure(sittings, one),
-            )
-            for one, result in finalists.items()
-        ),
-        rates=rates,
-        reason=reason,
-    )
-
-
-def _reason(
-    sittings: Sequence[Sitting], rates: Table, name: str, floor: float | None, rules: ConfirmRules
-) -> str | None:
-    for one in (BASELINE, name):
-        if error := contest.failure(sittings, one):
-            return f"{one} failed while it was confirmed: {error}"
-    count, _ = rates.counts(name, BASELINE)
-    if count < rules.sittings:
-        return f"the time was enough for {count} of the {rules.sittings} sittings that a claim needs"
-    return None if floor is not None else "how much one configuration differs from itself was not measured"
-
-
 def _disturbed(sittings: Sequence[Sitting]) -> float:
     """The share of all counted blocks that bear a closed gate."""
     blocks = [block for sitting in sittings for seat in sitting.seats.values() for block in seat.blocks]
     return sum(bool(block.gates) for block in blocks) / len(blocks) if blocks else 0.0
-
-
-def _noise_floor(rates: Table, name: str) -> float | None:
-    """What a configuration differs from itself: |mean| and half-width of the paired difference, as a log ratio."""
-    difference = rates.difference(name, f"{name}-{AGAIN}")
-    if difference.low is None or difference.high is None:
-        return None
-    return abs(difference.estimate) + (difference.high - difference.low) / 2
-
-
-def _simplicity(result: TrialResult, baseline: Config) -> tuple[int, int]:
-    return len(changes.changes(result.spec.config, baseline)), result.peak_rss_bytes or 0
-
-
-def _name(result: TrialResult, base: TrialResult) -> str:
-    return BASELINE if result.spec.config == base.spec.config else f"trial-{result.spec.id}"
-
-
-def _seats(finalists: dict[str, TrialResult]) -> dict[str, Config]:
-    """The finalists' configurations, that of the leading one twice."""
-    leader = next(iter(finalists))
-    twin = {f"{leader}-{AGAIN}": finalists[leader].spec.config}
-    return {name: result.spec.config for name, result in finalists.items()} | twin

@@ -150,6 +150,7 @@ class _Search:
         # The baseline is never given up as slow: a study that goes on may already know faster ones.
         known = Ranking(self.results)
         incumbent = None if config == self.study.space.baseline else known.incumbent
+        store.write_confirmation(self.study.folder, None)  # another trial may beat what was confirmed
         self.observer.started(spec)
         try:
             result = self.execute(spec, self._limited(known.correction), incumbent)

@@ -14,6 +14,7 @@ from autotune.results import Sitting
 from autotune.rules import ConfirmRules
 from autotune.study import contest
 from autotune.study.changes import BACKEND, Change, between, changes, without
+from autotune.study.choosing import BASELINE
 from autotune.study.contest import Table
 from autotune.types import Config, Hardware, Struct, Value
 
@@ -25,7 +26,6 @@ ONE_SIDED = 0.90
 
 WINNER = "winner"
 UNREDUCED = "unreduced"
-BASELINE = "baseline"
 
 Variants = Mapping[str, tuple[Change, Config]]
 """By seat: a changed setting, and the winner with that setting put back."""
@@ -88,7 +88,9 @@ def reduced(winner: Config, baseline: Config, found: Sequence[Worth], hw: Hardwa
 
 def kept(found: Sequence[Worth]) -> tuple[Worth, ...]:
     """The same with nothing removed: together they are worth something after all, or that was not measured."""
-    return tuple(msgspec.structs.replace(worth, removed=False) for worth in found)
+    return tuple(
+        msgspec.structs.replace(worth, removed=False, resolved=worth.resolved and not worth.removed) for worth in found
+    )
 
 
 class Stage(Struct):

@@ -178,7 +178,8 @@ def test_one_that_crashes_leaves_its_blocks_and_the_others_go_on(lab: Lab, tmp_p
 def test_one_that_cannot_be_prepared_or_loaded(lab: Lab, tmp_path: Path) -> None:
     modes = ("prepare_error", "error", "nan", "exit", "fine")
     sitting = sat(lab, tmp_path, asked({mode: config(lab, mode) for mode in modes}))
-    assert {name: seat.error for name, seat in sitting.seats.items()} == {
+    said = {name: seat.error and seat.error.partition(" (remembered")[0] for name, seat in sitting.seats.items()}
+    assert said == {
         "prepare_error": "RuntimeError: no such operator: frobnicate",
         "error": "ValueError: this model cannot be loaded",
         "nan": "output 0 has 4 values that are NaN or Inf",

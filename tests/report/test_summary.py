@@ -96,7 +96,7 @@ def test_what_each_setting_is_worth(tmp_path: Path) -> None:
         "  2.50x (2.40 to 2.60)     backend onnxruntime instead of torch_eager",
         "  1.01x (0.96 to 1.06)     batch_size 8 instead of 1: not resolved, kept",
         "  1.00x                    huge_pages true instead of false: worth nothing that matters, removed",
-        "                           allocator tcmalloc instead of system: without it it broke",
+        "                           allocator tcmalloc instead of system, which could not be measured: it broke",
     ]
 
 

@@ -44,7 +44,7 @@ def test_a_row_has_latency_memory_and_set_up(tmp_path: Path) -> None:
     found = result(0, rates=(10, 10), peak_rss_bytes=300 * 2**20, setup_s=3.84)
     keep_latencies(tmp_path / found.spec.folder, [(0, 0, 2_500_000, 50)])
     row = printed(tmp_path, [found])[1].split()
-    assert row[4:12] == ["1.00x", "p90", "2.5", "ms", "300", "MiB", "3.8", "s"]
+    assert row[4:12] == ["1.00x", "p90", "2.50", "ms", "300", "MiB", "3.8", "s"]
     keep_latencies(tmp_path / found.spec.folder, [(0, 0, 2_500_000, 6)])
     assert "p50" not in printed(tmp_path, [found])[1]
 

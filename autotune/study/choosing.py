@@ -1,0 +1,155 @@
+"""Choosing among the finalists: who sits, who is dropped, who wins, and whether that is a gain."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from autotune import selection, stats
+from autotune.claims import Finalist
+from autotune.results import Sitting, TrialResult
+from autotune.rules import ConfirmRules
+from autotune.study import changes, contest
+from autotune.study.contest import Table
+from autotune.study.ranking import Ranking
+from autotune.types import Config
+
+BASELINE = "baseline"
+AGAIN = "again"
+
+
+def finalists(ranking: Ranking, baseline: Config, rules: ConfirmRules) -> dict[str, TrialResult]:
+    """The fastest configurations and the baseline, by the name they have in the contest, fastest first."""
+    base = ranking.baseline(baseline)
+    assert base is not None
+    fastest: dict[str, TrialResult] = {}
+    for result in ranking.order():
+        fastest.setdefault(result.spec.config.key, result)
+    best = list(fastest.values())[: rules.finalists]
+    return {_name(result, base): result for result in best} | {BASELINE: base}
+
+
+def seats(finalists: dict[str, TrialResult]) -> dict[str, Config]:
+    """The finalists' configurations, that of the leading one twice."""
+    leader = next(iter(finalists))
+    twin = {f"{leader}-{AGAIN}": finalists[leader].spec.config}
+    return {name: result.spec.config for name, result in finalists.items()} | twin
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What the finalists' sittings say; `reason` is why nothing can be claimed, None if it can."""
+
+    name: str
+    config: Config
+    gain: bool
+    noise_floor: float | None
+    finalists: tuple[Finalist, ...]
+    rates: Table
+    reason: str | None
+
+
+@dataclass(frozen=True)
+class Running:
+    """The finalists that are still in the running, with the baseline and the leader's twin; none once it is settled.
+
+    Without the baseline nothing can be claimed.
+    """
+
+    finalists: dict[str, TrialResult]
+    confirm: ConfirmRules
+
+    def __call__(self, sittings: Sequence[Sitting]) -> set[str]:
+        alive = selected(sittings, list(self.finalists), self.confirm)
+        settled = len(alive) == 1 and len(sittings) >= self.confirm.sittings
+        if settled or contest.failure(sittings, BASELINE) is not None:
+            return set()
+        return set(seats(self.finalists)) - (set(self.finalists) - alive - {BASELINE})
+
+
+def selected(sittings: Sequence[Sitting], names: Sequence[str], rules: ConfirmRules) -> set[str]:
+    """Which of these Kim and Nelson's procedure leaves in the running; judged after every sitting, in order."""
+    rates = contest.table(sittings, names, rules.confidence)
+    alive = {name for name in names if contest.failure(sittings, name) is None}
+    systems = len(alive)
+    for count in range(1, len(sittings) + 1):
+        upto = Table({name: rates.logs[name][:count] for name in alive}, rules.confidence)
+        alive = selection.surviving(upto.rounds(sorted(alive)), rules, systems)
+    return alive
+
+
+def choose(
+    sittings: Sequence[Sitting], finalists: dict[str, TrialResult], baseline: Config, rules: ConfirmRules
+) -> Chosen:
+    """The winner: the best of those selected; among its ties the one with the fewest settings changed, then memory.
+
+    Nothing is claimed with fewer sittings than the rules ask, or where the gain does not exceed the noise floor; the
+    winner then is the baseline.
+    """
+    names = list(seats(finalists))
+    rates = contest.table(sittings, names, rules.confidence)
+    alive = selected(sittings, list(finalists), rules)
+    means = {name: rates.difference(name, BASELINE).estimate for name in finalists}
+    candidates = [name for name in alive if not math.isnan(means[name])] or [BASELINE]
+    leader = max(candidates, key=lambda name: means[name])
+    behind = {name: rates.difference(leader, name) for name in finalists if name != leader}
+    verdicts = {name: selection.verdict(difference, rules.delta) for name, difference in behind.items()}
+    level = [name for name, said in verdicts.items() if said == "tie" and contest.failure(sittings, name) is None]
+    enough = {name for name in level if rates.counts(name, BASELINE)[0] >= rules.sittings}
+    ties = [leader, *(name for name in level if name in candidates or name in enough)]
+    simplest = min(ties, key=lambda name: _simplicity(finalists[name], baseline))
+    floor = _noise_floor(rates, next(iter(finalists)))
+    reason = _reason(sittings, rates, simplest, rules)
+    claim = rates.difference(simplest, BASELINE)
+    gain = reason is None and simplest != BASELINE and claim.low is not None and claim.low > 0
+    gain = gain and (floor is None or claim.estimate > floor)
+    name = simplest if gain else BASELINE
+    return Chosen(
+        name=name,
+        config=finalists[name].spec.config,
+        gain=gain,
+        noise_floor=floor,
+        finalists=tuple(
+            Finalist(
+                trial=result.spec.id,
+                config=result.spec.config,
+                ratio=rates.ratio(one, BASELINE),
+                verdict=verdicts.get(one),
+                behind=stats.exponential(behind[one]) if one in behind and not math.isnan(means[one]) else None,
+                error=contest.failure(sittings, one),
+            )
+            for one, result in finalists.items()
+        ),
+        rates=rates,
+        reason=reason,
+    )
+
+
+def _reason(sittings: Sequence[Sitting], rates: Table, name: str, rules: ConfirmRules) -> str | None:
+    for one in (BASELINE, name):
+        if error := contest.failure(sittings, one):
+            return f"{one} failed while it was confirmed: {error}"
+    count, _ = rates.counts(name, BASELINE)
+    if count < rules.sittings:
+        return f"the time was enough for {count} of the {rules.sittings} sittings that a claim needs"
+    return None
+
+
+def _noise_floor(rates: Table, name: str) -> float | None:
+    """What a configuration differs from itself: |mean| and half-width of the paired difference, as a log ratio.
+
+    None where it failed, or sat too seldom with itself.
+    """
+    difference = rates.difference(name, f"{name}-{AGAIN}")
+    if difference.low is None or difference.high is None:
+        return None
+    return abs(difference.estimate) + (difference.high - difference.low) / 2
+
+
+def _simplicity(result: TrialResult, baseline: Config) -> tuple[int, int]:
+    return len(changes.changes(result.spec.config, baseline)), result.peak_rss_bytes or 0
+
+
+def _name(result: TrialResult, base: TrialResult) -> str:
+    return BASELINE if result.spec.config == base.spec.config else f"trial-{result.spec.id}"
