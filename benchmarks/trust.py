@@ -60,6 +60,7 @@ def main() -> int:
     parser.add_argument("--model", default="torchvision:resnet50")
     parser.add_argument("--repetitions", type=int)
     parser.add_argument("--study", type=Path)
+    parser.add_argument("--keep", type=Path, help="an empty folder where the raw data stays")
     chosen = parser.parse_args()
     checks: dict[str, Callable[[Path], bool]] = {
         "repeatability": lambda folder: repeatability(chosen.model, chosen.repetitions or 30, folder),
@@ -72,8 +73,10 @@ def main() -> int:
         parser.error("time needs --study DIR")
     passed = []
     for name in checks if chosen.check == "all" else [chosen.check]:
-        with tempfile.TemporaryDirectory() as folder:
-            passed.append(checks[name](Path(folder)))
+        with tempfile.TemporaryDirectory() as temporary:
+            folder = (chosen.keep or Path(temporary)) / name
+            folder.mkdir(parents=True)
+            passed.append(checks[name](folder))
             print(f"{name}: {'passed' if passed[-1] else 'NOT passed'}", flush=True)
     return 0 if all(passed) else 1
 
@@ -94,6 +97,7 @@ def repeatability(model: str, repetitions: int, folder: Path) -> bool:
                 plain, seconds = as_in_the_articles(bench)
                 articles.setdefault(name, []).append(plain)
                 ours.setdefault(name, []).append(as_a_trial(bench, seconds))
+    (folder / "raw.json").write_bytes(msgspec.json.encode({"articles": articles, "ours": ours}))
     fitted = correction.fit([blocks for trials in ours.values() for blocks in trials])
     print(f"correction {fitted.slopes or 'not applied'}")
     ratios = []
