@@ -69,7 +69,7 @@ slow: $(STAMP)
 	@$(BIN)/python -m pytest -m slow $(ARGS)
 
 bench: $(STAMP)
-	@set -e; for file in $(filter-out benchmarks/recheck.py,$(wildcard benchmarks/*.py)); do echo "== $$file"; $(BIN)/python "$$file"; done
+	@set -e; for file in $(filter-out benchmarks/common.py benchmarks/recheck.py,$(wildcard benchmarks/*.py)); do echo "== $$file"; $(BIN)/python "$$file"; done
 
 clean:
 	@rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

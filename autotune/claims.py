@@ -12,12 +12,13 @@ Verdict = Literal["faster", "slower", "tie", "undecided"]
 
 
 class Finalist(Struct):
-    """A configuration in the confirmation; `verdict` is the leader's over it (None: the leader itself, or failed).
+    """A configuration in the confirmation; `verdict` is the leader's over it (None: the leader itself, or never seen).
 
-    `ratio` is how many times faster than the baseline it was, over the sittings.
+    `ratio` is how many times faster than the baseline it was, over the sittings, `behind` how many times faster the
+    leader was than it.
     """
 
-    trial: int | None
+    trial: int
     config: Config
     ratio: Estimate | None
     verdict: Verdict | None = None
@@ -76,7 +77,7 @@ class Confirmation(Struct):
     `gain` is false where nothing is shown to beat the baseline, which then is the winner. Where nothing is confirmed
     there is no winner, and `reason` says why. `noise_floor` is the log ratio that the leading finalist shows against
     itself: no gain below it is claimed. `disturbed` is the share of the winner's and its rivals' blocks during which
-    others used the machine.
+    the machine was disturbed. One that is not `finished` has its claim, but was ended before all was explained.
     """
 
     confirmed: bool
@@ -88,5 +89,6 @@ class Confirmation(Struct):
     path: tuple[Step, ...] = ()
     reason: str | None = None
     disturbed: float = 0.0
+    finished: bool = True
     seconds: float = 0.0
     format: int = FORMAT

@@ -28,6 +28,7 @@ class Display:
         self.budget = budget
         self.baseline = baseline
         self.results: list[TrialResult] = []
+        self.ranking = Ranking([])
         self.begin = time.monotonic()
         self.live = Live(console=console, auto_refresh=False, transient=True) if console.is_interactive else None
 
@@ -48,6 +49,7 @@ class Display:
     def resume(self, results: list[TrialResult], elapsed_s: float) -> None:
         """Go on counting from what earlier runs of the study left."""
         self.results = list(results)
+        self.ranking = Ranking(self.results)
         self.begin = time.monotonic() - elapsed_s
 
     def waiting(self, holder: str) -> None:
@@ -74,7 +76,7 @@ class Display:
         """Print the trial's line."""
         position = self._position()
         self.results.append(result)
-        ranking = Ranking(self.results)
+        self.ranking = ranking = Ranking(self.results)
         base = ranking.baseline(self.baseline)
         style = "bold green" if ranking.best is result else "red" if not result.blocks else ""
         text = Text.assemble(
@@ -108,7 +110,7 @@ class Display:
     def _standing(self) -> Text:
         """Best so far, failures, time left."""
         parts = []
-        ranking = Ranking(self.results)
+        ranking = self.ranking
         if (best := ranking.best) is not None:
             base = ranking.baseline(self.baseline)
             rate = words.rate(ranking.interval(best))

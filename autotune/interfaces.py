@@ -98,8 +98,8 @@ Execute = Callable[[TrialSpec, MeasureRules, float | None], TrialResult]
 """Runs one trial wholly on one machine, given the rules and the best rate so far (samples/s) or None."""
 
 
-Sit = Callable[[SittingSpec, MeasureRules], Sitting]
-"""Measures several configurations in turn, block by block, wholly on one machine."""
+Sit = Callable[[SittingSpec, MeasureRules], Sitting | None]
+"""Measures several configurations in turn, block by block, wholly on one machine; None if the time was too short."""
 
 
 class Observer(Protocol):

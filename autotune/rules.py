@@ -1,4 +1,4 @@
-"""The rules of measuring and of claiming: every number that decides when to stop, to reject, to repeat and to claim."""
+"""The rules of measuring and of claiming: when to stop, to reject, to repeat and to claim."""
 
 from __future__ import annotations
 
@@ -55,9 +55,9 @@ class MeasureRules(Struct):
 class ConfirmRules(Struct):
     """How finalists are confirmed and the winner explained.
 
-    `delta` is the smallest difference of log rates that matters; `share` is the part of the budget's minutes that the
-    confirmation may use, of which `finalists_share` goes to the finalists and the rest to explaining. A sitting has few
-    rounds, so that the first stage of the selection is spread over several launches.
+    `delta` is the smallest difference of log rates that matters; `share` is the part of the budget's minutes that is
+    kept for the confirmation, of which `finalists_share` goes to the finalists and the rest to explaining. A sitting
+    has few rounds, so that the first stage of the selection is spread over several launches.
     """
 
     finalists: int = 3

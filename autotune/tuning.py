@@ -18,7 +18,7 @@ from autotune.errors import StudyError, did_you_mean
 from autotune.launch.machine import Machine
 from autotune.report import export, summary, table, words
 from autotune.rules import ConfirmRules, MeasureRules
-from autotune.study import confirm, driver, opening, store, suggest
+from autotune.study import confirm, driver, opening, resume, store, suggest
 from autotune.study import storage as databases
 from autotune.types import Budget, Hardware, Space
 
@@ -28,6 +28,7 @@ ENDED = {
     "minutes": "the search's part of the budget's minutes is used up",
     "exhausted": "every configuration of the space was tried",
 }
+ALL_MINUTES = "the budget's minutes are used up"
 
 
 def tune(
@@ -53,6 +54,8 @@ def tune(
     folder = studies / _checked_name(name or f"{space.name}@{hw.instance_type}")
     rules, confirm_rules = MeasureRules(), ConfirmRules()
     reserved = 0.0 if skip_confirmation else confirm_rules.share
+    opening.check(folder, space, path.read_text(), hw)
+    resume.reap(folder)  # what a killed run left behind would hold the machine for ever
     with (
         Display(console, space.budget, space.baseline) as display,
         Machine(hw, folder, artifacts.default_folder(), display) as machine,
@@ -65,7 +68,8 @@ def tune(
             _introduce(console, space, hw, folder, len(earlier))
             try:
                 outcome = driver.search(study, machine.execute, display, rules, reserved=reserved)
-                console.print(f"\n{ENDED[outcome.reason]}, after {words.duration(outcome.elapsed_s)}")
+                ended = ALL_MINUTES if skip_confirmation and outcome.reason == "minutes" else ENDED[outcome.reason]
+                console.print(f"\n{ended}, after {words.duration(outcome.elapsed_s)}")
                 if outcome.reason != "exhausted" and earlier and outcome.trials <= len(earlier):
                     console.print("raise --trials or --minutes to search further")
                 if not skip_confirmation:

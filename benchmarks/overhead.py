@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from common import Quiet
 from scipy.special import stdtrit
 
 from autotune import artifacts, hardware, space
@@ -104,13 +105,6 @@ def interval(ours: list[float], plain: list[float]) -> tuple[float, float]:
     logs = [math.log(block / bare) for block, bare in zip(ours, plain, strict=True)]
     half = float(stdtrit(len(logs) - 1, 0.975)) * statistics.stdev(logs) / math.sqrt(len(logs))
     return statistics.fmean(logs), half
-
-
-class Quiet:
-    """An observer that says nothing."""
-
-    def __getattr__(self, name: str) -> Any:
-        return lambda *_: None
 
 
 if __name__ == "__main__":

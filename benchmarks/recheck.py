@@ -38,6 +38,8 @@ def main() -> int:
     chosen = parser.parse_args()
     best = msgspec.json.decode((chosen.study / "best.json").read_bytes(), type=Best)
     base = next(r for r in store.results(chosen.study) if r.spec.config == store.space(chosen.study).baseline)
+    if not best.confirmed or best.config == base.spec.config:
+        parser.error(f"{chosen.study} has no confirmed gain over its baseline, so there is nothing to hold it to")
     keys = {best.config: best.artifact.key if best.artifact else None, base.spec.config: None}
     logs: list[float] = []
     for number in range(chosen.launches):

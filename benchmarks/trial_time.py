@@ -17,7 +17,8 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+
+from common import Quiet
 
 from autotune import artifacts, hardware, space
 from autotune.launch.machine import Machine
@@ -95,13 +96,6 @@ def alone_s(backend: str, artifact: Path) -> float:
     begin = time.monotonic()
     subprocess.run([sys.executable, "-c", ALONE[backend], str(artifact)], check=True)
     return time.monotonic() - begin
-
-
-class Quiet:
-    """An observer that says nothing."""
-
-    def __getattr__(self, name: str) -> Any:
-        return lambda *_: None
 
 
 if __name__ == "__main__":

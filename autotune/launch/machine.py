@@ -60,8 +60,11 @@ class Machine:
         """
         return trial.run(self.place, self.canary, spec, rules, incumbent, self.root / spec.folder)
 
-    def sit(self, spec: SittingSpec, rules: MeasureRules) -> Sitting:
-        """Measure several configurations in turn, block by block; one that fails is its seat's error."""
+    def sit(self, spec: SittingSpec, rules: MeasureRules) -> Sitting | None:
+        """Measure several configurations in turn, block by block; one that fails is its seat's error.
+
+        None if the time was over before all of them were loaded.
+        """
         return sitting.run(self.place, self.canary, spec, rules, self.root / spec.folder)
 
     @property

@@ -14,12 +14,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
-import psutil
 
-from autotune.launch import tree
+from autotune.launch import leftover, tree
 from autotune.protocol import Command, Failed, Reply
 from autotune.results import Status
-from autotune.types import LaunchPlan, Struct
+from autotune.types import LaunchPlan
 
 POLL_S = 0.25
 """How often a waiting coordinator looks at clocks and pipes; it never spins beside a measurement."""
@@ -40,13 +39,6 @@ class WorkerFailed(Exception):
     def __init__(self, status: Status, message: str) -> None:
         super().__init__(message)
         self.status = status
-
-
-class Started(Struct):
-    """One line of `processes.json`: enough to recognise a process after its coordinator died."""
-
-    pid: int
-    started: float
 
 
 @dataclass
@@ -83,7 +75,7 @@ class Workers:
         """
         self.paused = True
         for worker in self.workers:
-            _signal_group(worker.process.pid, signal.SIGSTOP)
+            leftover.signal_group(worker.process.pid, signal.SIGSTOP)
         limit = time.monotonic() + PAUSE_S
         for worker in self.workers:
             while not _stopped(worker.process.pid) and time.monotonic() < limit:
@@ -94,7 +86,7 @@ class Workers:
         if self.paused:
             self.paused = False
             for worker in self.workers:
-                _signal_group(worker.process.pid, signal.SIGCONT)
+                leftover.signal_group(worker.process.pid, signal.SIGCONT)
         line = msgspec.json.encode(command) + b"\n"
         for worker in self.workers:
             with contextlib.suppress(BrokenPipeError):
@@ -201,12 +193,11 @@ def start(
     try:
         for rank, entry in enumerate(plan.workers):
             running.workers.append(_spawn(entry.argv, entry.env, job, rank, folder, inherited))
-            started = [Started(pid=pid, started=psutil.Process(pid).create_time()) for pid in running.pids]
-            record.write_bytes(msgspec.json.encode(started))
+            leftover.note(record, running.pids)
         yield running
     finally:
         for worker in running.workers:
-            _kill_group(worker.process.pid)
+            leftover.signal_group(worker.process.pid, signal.SIGKILL)
             worker.process.wait()
             os.close(worker.commands)
             os.close(worker.replies)
@@ -246,21 +237,6 @@ def _spawn(
     return _Worker(process=process, commands=command_write, replies=reply_read)
 
 
-def reap(record: Path) -> int:
-    """Kill what a killed coordinator left behind, as its `processes.json` names it; how many processes that were."""
-    try:
-        left = msgspec.json.decode(record.read_bytes(), type=list[Started])
-    except (FileNotFoundError, msgspec.DecodeError):
-        return 0
-    killed = 0
-    for entry in left:
-        if group := _left_of(entry):
-            _kill_group(entry.pid)
-            killed += len(group)
-    record.unlink(missing_ok=True)
-    return killed
-
-
 def last_line(path: Path) -> str:
     """The last line of a log that says something, at most 300 characters."""
     try:
@@ -270,39 +246,6 @@ def last_line(path: Path) -> str:
     except FileNotFoundError:
         return ""
     return lines[-1][:300] if lines else ""
-
-
-def _left_of(entry: Started) -> list[int]:
-    """The living processes of a worker's group, which may outlive it; none where its number went to another process.
-
-    Linux gives no number away that a group still bears: if another process has it, nothing is left of ours.
-    """
-    if entry.pid in (0, 1, os.getpgrp()):
-        return []
-    boot, leader = _started(1), _started(entry.pid)
-    if boot is not None and entry.started < boot - 1:  # before this machine or container was started
-        return []
-    if leader is not None and abs(leader - entry.started) >= 1:
-        return []
-    group = [p.pid for p in tree.processes() if p.group == p.session == entry.pid and p.state not in "ZX"]
-    starts = {pid: started for pid in group if (started := _started(pid)) is not None}
-    return list(starts) if all(started >= entry.started - 1 for started in starts.values()) else []
-
-
-def _started(pid: int) -> float | None:
-    try:
-        return float(psutil.Process(pid).create_time())
-    except psutil.Error:
-        return None
-
-
-def _kill_group(pid: int) -> None:
-    _signal_group(pid, signal.SIGKILL)
-
-
-def _signal_group(pid: int, number: signal.Signals) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(pid, number)
 
 
 def _stopped(pid: int) -> bool:

@@ -21,15 +21,23 @@ from autotune.launch.bench import Bench
 from autotune.launch.loading import Loaded, Place, loading
 from autotune.launch.process import WorkerFailed
 from autotune.launch.surroundings import Senses, Watch
-from autotune.results import Block, Seat, Sitting
+from autotune.results import Block, Seat, Sitting, Status
 from autotune.rules import MeasureRules
 from autotune.types import Config, SittingSpec, TrialSpec
 
 
-def run(place: Place, senses: Senses, spec: SittingSpec, rules: MeasureRules, folder: Path) -> Sitting:
-    """Measure the configurations of `spec` in `folder`; whatever fails is the error of its seat."""
+def run(place: Place, senses: Senses, spec: SittingSpec, rules: MeasureRules, folder: Path) -> Sitting | None:
+    """Measure the configurations of `spec` in `folder`; whatever fails is the error of its seat.
+
+    None if the time was over before all of them were loaded.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    return _Run(place, senses, spec, rules, folder).run()
+    try:
+        return _Run(place, senses, spec, rules, folder).run()
+    except WorkerFailed as failed:
+        if failed.status is Status.INTERRUPTED:
+            return None
+        raise
 
 
 @dataclass
@@ -120,6 +128,7 @@ class _Run:
                 size = self.spec.configs[name].workload.batch_size
                 self.players[name] = _Player(loaded, Bench(loaded.workers, size, watch, self.rules))
                 loaded.wait()
+                loaded.workers.deadline = None  # a round that has begun is ended
                 loaded.workers.pause()
 
     def _load(self, name: str) -> contextlib.AbstractContextManager[Loaded]:
@@ -131,7 +140,8 @@ class _Run:
             config=self.spec.configs[name],
             folder=f"{self.spec.folder}/{name}",
         )
-        return loading(self.place, spec, self.rules, folder)
+        deadline = None if self.spec.limit_s is None else self.begin + self.spec.limit_s
+        return loading(self.place, spec, self.rules, folder, deadline)
 
     def _rounds(self, share: float) -> None:
         limit_s = math.inf if self.spec.limit_s is None else self.spec.limit_s * share
@@ -151,6 +161,8 @@ class _Run:
         try:
             yield
         except (WorkerFailed, PreparationFailed) as error:
+            if isinstance(error, WorkerFailed) and error.status is Status.INTERRUPTED:
+                raise
             if isinstance(error, PreparationFailed):
                 (self.folder / name / "stderr.log").write_text(error.log)
             player = self.players.pop(name, None)

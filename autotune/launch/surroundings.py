@@ -30,11 +30,17 @@ RECENT = 10
 LEAST_SHIFT = 0.1
 """A canary that moved by less than this is where it was."""
 
+RESOLUTION_S = 2 * tree.TICK_S
+"""The kernel counts what is busy in ticks: one more may be seen at each end."""
+
 MAD_TO_SD = 1.4826
 
 
 class Senses(Protocol):
     """Something that senses how fast the machine is on some CPUs: the canary's process."""
+
+    failure: str | None
+    """Why it senses nothing any more."""
 
     def sense(self, cpus: Sequence[int], seconds: float) -> Canary | None: ...
 
@@ -59,10 +65,10 @@ class Usage(Struct):
     own_s: float
 
     def others(self, later: Usage, cores: int) -> float | None:
-        """The share of the cores that other processes used from here on; None where the kernel does not tell."""
+        """The share of the cores that other processes surely used from here on; None where the kernel does not tell."""
         if self.busy_s is None or later.busy_s is None or later.at_s <= self.at_s:
             return None
-        foreign_s = (later.busy_s - self.busy_s) - (later.own_s - self.own_s)
+        foreign_s = (later.busy_s - self.busy_s) - (later.own_s - self.own_s) - RESOLUTION_S
         return max(0.0, foreign_s / ((later.at_s - self.at_s) * cores))
 
 

@@ -58,7 +58,7 @@ def _measured(
         blocks=found.blocks,
         warmup=found.warmup,
         repeated=tuple(bench.repeated),
-        flags=(*found.flags, *(("no_canary",) if any(block.canary is None for block in found.blocks) else ())),
+        flags=found.flags if senses.failure is None else (*found.flags, f"no_canary: {senses.failure}"),
         load_s=max(answer.load_s for answer in loaded.ready),
         first_call_s=max(answer.first_call_s for answer in loaded.ready),
         setup_s=loaded.setup_s,

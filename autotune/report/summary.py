@@ -19,7 +19,7 @@ DISTURBED = 0.1
 VERDICTS = {
     None: "the fastest",
     "faster": "slower than the fastest",
-    "slower": "faster than the fastest",
+    "slower": "not selected",
     "tie": "a tie",
     "undecided": "undecided",
 }
@@ -34,11 +34,14 @@ def summary(
         lines = _confirmed(folder, confirmation, confirmation.winner)
     else:
         lines = _unconfirmed(folder, results, baseline, confirmation)
+    blind = [flag for result in results for flag in result.flags if flag.startswith("no_canary")]
+    if blind:
+        lines.append(f"warning   the rates of {len(blind)} trials are not corrected for drift: {blind[-1]}")
     failures = sum(not result.blocks for result in results)
     slow = sum(result.status is Status.REJECTED for result in results)
     lines.append(f"trials    {len(results)}: {slow} given up as clearly slower, {failures} failed")
     if confirmation is not None and confirmation.confirmed:
-        lines += [*_finalists(confirmation.finalists), *_worths(confirmation.worths), *_path(confirmation.path)]
+        lines += [*_finalists(confirmation.finalists, baseline), *_worths(confirmation.worths), *_path(confirmation.path)]
     return lines
 
 
@@ -63,9 +66,10 @@ def _confirmed(folder: Path, confirmation: Confirmation, winner: Winner) -> list
         lines.append(f"noise     {floor:.1f} %: by so much one configuration may seem to differ from itself here")
     if confirmation.disturbed > DISTURBED:
         share = f"{100 * confirmation.disturbed:.0f} %"
-        lines.append(f"warning   others used the machine during {share} of the blocks; a quiet one would tell more")
+        lines.append(f"warning   the machine was disturbed during {share} of the blocks; a quiet one would tell more")
     calls = latency.read([folder / one for one in winner.folders])
-    return [*lines, *_latency(calls), fidelity(winner.fidelity)]
+    cost = _cost(winner.cpu_s_per_sample, winner.peak_rss_bytes)
+    return [*lines, *_latency(calls), cost, fidelity(winner.fidelity)]
 
 
 def _unconfirmed(
@@ -75,6 +79,8 @@ def _unconfirmed(
     winner, base = ranking.best, ranking.baseline(baseline)
     if winner is None:
         return ["No configuration has been measured."]
+    if base is winner and len(results) > 1:
+        return [f"no gain   none of the others came near the plain model's {words.rate(ranking.interval(winner))}"]
     lines = [
         f"best      {words.configuration(winner.spec.config)}",
         f"rate      {words.rate(ranking.interval(winner))}",
@@ -85,7 +91,14 @@ def _unconfirmed(
         lines.append(f"speed-up  {words.times(gain.estimate)}{words.between(gain)} over the plain model's {base_rate}")
     why = "" if confirmation is None else f": {confirmation.reason}"
     lines.append(f"          from the search's own windows, not confirmed by a second measurement{why}")
-    return [*lines, *_latency(latency.of_trial(folder, winner)), fidelity(winner.fidelity)]
+    items = sum(block.items for block in winner.blocks)
+    cost = _cost(sum(block.cpu_ns for block in winner.blocks) / 1e9 / items, winner.peak_rss_bytes)
+    return [*lines, *_latency(latency.of_trial(folder, winner)), cost, fidelity(winner.fidelity)]
+
+
+def _cost(cpu_s: float, memory_bytes: int | None) -> str:
+    memory = "" if memory_bytes is None else f", {words.size(memory_bytes)} of memory at most"
+    return f"cost      {cpu_s:.3g} CPU seconds a sample{memory}"
 
 
 def fidelity(found: Fidelity | None) -> str:
@@ -106,12 +119,20 @@ def _latency(calls: Latencies | None) -> list[str]:
     return [f"latency   {', '.join(figures)} over {calls.calls} calls"] if figures else []
 
 
-def _finalists(finalists: Sequence[Finalist]) -> list[str]:
+def _finalists(finalists: Sequence[Finalist], baseline: Config) -> list[str]:
     lines = ["", "finalists, against the baseline"]
-    for one in finalists:
-        what = f"failed: {one.error}" if one.error else VERDICTS[one.verdict]
-        lines.append(f"  {_ratio(one):24} {words.configuration(one.config)}: {what}")
+    for one in (one for one in finalists if one.config != baseline):
+        lines.append(f"  {_ratio(one):24} {words.configuration(one.config)}: {_standing(one)}")
     return lines
+
+
+def _standing(one: Finalist) -> str:
+    if one.error is not None:
+        return f"failed: {one.error}"
+    if one.behind is None:
+        return VERDICTS[one.verdict]
+    lead = f"{words.times(one.behind.estimate)}{words.between(one.behind)}"
+    return f"{VERDICTS[one.verdict]}; the fastest is {lead} as fast"
 
 
 def _ratio(one: Finalist) -> str:

@@ -62,21 +62,20 @@ class Running:
 
     def __call__(self, sittings: Sequence[Sitting]) -> set[str]:
         alive = selected(sittings, list(self.finalists), self.confirm)
-        settled = len(alive) == 1 and len(sittings) >= self.confirm.sittings
-        if settled or contest.failure(sittings, BASELINE) is not None:
+        enough = contest.complete(sittings, [*alive, BASELINE]) >= self.confirm.sittings
+        if (len(alive) == 1 and enough) or contest.failure(sittings, BASELINE) is not None:
             return set()
-        return set(seats(self.finalists)) - (set(self.finalists) - alive - {BASELINE})
+        leader = next(iter(self.finalists))
+        twin = {f"{leader}-{AGAIN}"} if leader in alive else set()
+        return alive | {BASELINE} | twin
 
 
 def selected(sittings: Sequence[Sitting], names: Sequence[str], rules: ConfirmRules) -> set[str]:
-    """Which of these Kim and Nelson's procedure leaves in the running; judged after every sitting, in order."""
-    rates = contest.table(sittings, names, rules.confidence)
-    alive = {name for name in names if contest.failure(sittings, name) is None}
-    systems = len(alive)
-    for count in range(1, len(sittings) + 1):
-        upto = Table({name: rates.logs[name][:count] for name in alive}, rules.confidence)
-        alive = selection.surviving(upto.rounds(sorted(alive)), rules, systems)
-    return alive
+    """Which of these Kim and Nelson's procedure leaves in the running; one that was dropped never comes back."""
+    running = [name for name in names if contest.failure(sittings, name) is None]
+    alive = sorted(name for name in running if not sittings or name in sittings[-1].spec.configs)
+    rates = contest.table(sittings, alive, rules.confidence)
+    return selection.surviving(rates.rounds(alive), rules, len(running))
 
 
 def choose(
@@ -115,7 +114,7 @@ def choose(
                 trial=result.spec.id,
                 config=result.spec.config,
                 ratio=rates.ratio(one, BASELINE),
-                verdict=verdicts.get(one),
+                verdict=None if math.isnan(means[one]) else verdicts.get(one),
                 behind=stats.exponential(behind[one]) if one in behind and not math.isnan(means[one]) else None,
                 error=contest.failure(sittings, one),
             )
@@ -132,7 +131,7 @@ def _reason(sittings: Sequence[Sitting], rates: Table, name: str, rules: Confirm
             return f"{one} failed while it was confirmed: {error}"
     count, _ = rates.counts(name, BASELINE)
     if count < rules.sittings:
-        return f"the time was enough for {count} of the {rules.sittings} sittings that a claim needs"
+        return f"the time was enough for {count} of the {rules.sittings} sittings that a claim needs; raise --minutes"
     return None
 
 

@@ -12,6 +12,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import msgspec
+
 from autotune import stats
 from autotune.claims import Confirmation, Step, Winner, Worth
 from autotune.interfaces import Observer, Sit
@@ -23,7 +25,7 @@ from autotune.study.contest import Contest, Table
 from autotune.study.driver import stopwatch
 from autotune.study.opening import OpenStudy
 from autotune.study.ranking import Ranking
-from autotune.types import Budget, Config
+from autotune.types import Budget, Config, SittingSpec
 
 LEAST_S = 180.0
 """What a confirmation may take at least where no minutes are given."""
@@ -49,9 +51,19 @@ def confirm(
             return None
         if ranking.baseline(study.space.baseline) is None:
             return None
+        earlier = store.confirmation(study.folder)
+        if earlier is not None and earlier.confirmed and earlier.finished:
+            return earlier
         with stopwatch(study, clock) as elapsed:
+
+            def timed(spec: SittingSpec, rules: MeasureRules) -> Sitting | None:
+                try:
+                    return sit(spec, rules)
+                finally:
+                    store.write_elapsed(study.folder, elapsed())
+
             seconds = _seconds(study.space.budget, elapsed(), confirm_rules)
-            found = _Confirming(study, sit, observer, rules, confirm_rules, ranking, clock, clock(), seconds).run()
+            found = _Confirming(study, timed, observer, rules, confirm_rules, ranking, clock, clock(), seconds).run()
         store.write_confirmation(study.folder, found)
         return found
 
@@ -83,17 +95,24 @@ class _Confirming:
         running = Running(finalists, self.confirm)
         sittings = self._sittings("finalists", choosing.seats(finalists), running, share)
         chosen = choosing.choose(sittings, finalists, self.study.space.baseline, self.confirm)
+        concluded = self._concluded(chosen, sittings)
         if not chosen.gain:
-            return self._concluded(chosen, sittings)
+            return concluded
+        # Kept at once: whatever ends the explaining early must not take the claim along.
+        store.write_confirmation(self.study.folder, msgspec.structs.replace(concluded, finished=False))
         self.observer.confirming("measuring what each setting of the winner is worth")
         return self._explained(chosen, sittings)
 
     def _left(self) -> float:
         return self.seconds - (self.clock() - self.begin)
 
-    def _sittings(self, name: str, configs: dict[str, Config], keep: contest.Keep, seconds: float) -> list[Sitting]:
+    def _sittings(
+        self, name: str, configs: dict[str, Config], keep: contest.Keep, seconds: float, limit_s: float | None = None
+    ) -> list[Sitting]:
+        """A contest within so many seconds; for the sittings that it needs it may go on to the limit or the end."""
         wanted = Contest(name, self.study.folder, self.study.space.workload, configs, self.rules, self.confirm)
-        found = contest.run(wanted, self.sit, keep, seconds, self._left(), self._fits(configs), self.clock, self.timed)
+        limit_s = self._left() if limit_s is None else limit_s
+        found = contest.run(wanted, self.sit, keep, seconds, limit_s, self._fits(configs), self.clock, self.timed)
         self.timed = found or self.timed
         return found
 
@@ -108,10 +127,12 @@ class _Confirming:
         """What the winner's settings are worth; then the winner, less those worth nothing, measured as a whole."""
         baseline, hw = self.study.space.baseline, self.study.hardware
         variants = explain.variants(chosen.config, baseline, hw)
+        impossible = explain.impossible(chosen.config, baseline, hw)
         left_out = {"winner": chosen.config} | {name: config for name, (_, config) in variants.items()}
         unresolved = explain.Unresolved(variants, self.confirm)
-        one_out = self._sittings("one-out", left_out, unresolved, self._left() * explain.SHARE)
-        worths = explain.worths(one_out, variants, self.confirm)
+        share = self._left() * explain.SHARE
+        one_out = self._sittings("one-out", left_out, unresolved, share, share)
+        worths = (*explain.worths(one_out, variants, self.confirm), *impossible)
         reduced = explain.reduced(chosen.config, baseline, worths, hw)
         whole: list[Sitting] = []
         if reduced != chosen.config:
@@ -139,15 +160,13 @@ class _Confirming:
         return explain.path(contest.table(sittings, list(seats), self.confirm.confidence), stages)
 
     def _upheld(self, whole: list[Sitting], floor: float | None) -> bool:
-        """Whether the reduced winner, measured as a whole, beats the baseline and is not shown to lose what matters."""
+        """Whether the reduced winner, measured as a whole, beats the baseline and does not lose what matters."""
         rates = contest.table(whole, [explain.WINNER, explain.UNREDUCED, BASELINE], self.confirm.confidence)
         loss = rates.difference(explain.UNREDUCED, explain.WINNER)
         claim = rates.difference(explain.WINNER, BASELINE)
         if rates.counts(explain.WINNER, BASELINE)[0] < self.confirm.sittings or loss.low is None or claim.low is None:
             return False
-        if claim.low <= 0 or claim.estimate <= (floor or 0.0):
-            return False
-        return not (loss.low > 0 and loss.estimate > self.confirm.delta)
+        return claim.low > 0 and claim.estimate > (floor or 0.0) and loss.estimate <= self.confirm.delta
 
     def _concluded(
         self,
@@ -158,12 +177,12 @@ class _Confirming:
         whole: Sequence[Sitting] = (),
     ) -> Confirmation:
         """With the claim from the sittings of the configuration that is exported: `whole` those of a reduced one."""
-        name, measured, rates = (
-            (explain.WINNER, whole, chosen.rates) if whole else (chosen.name, sittings, chosen.rates)
-        )
+        winner = None
         if whole:
-            rates = contest.table(whole, [name, BASELINE], self.confirm.confidence)
-        winner = None if chosen.reason is not None else self._winner(name, measured, rates)
+            rates = contest.table(whole, [explain.WINNER, BASELINE], self.confirm.confidence)
+            winner = self._winner(explain.WINNER, whole, rates)
+        elif chosen.reason is None:
+            winner = self._winner(chosen.name, sittings, chosen.rates)
         return Confirmation(
             confirmed=winner is not None,
             gain=chosen.gain and winner is not None and (winner.ratio.low or 0.0) > 1,
@@ -173,7 +192,7 @@ class _Confirming:
             worths=worths,
             path=path,
             reason=chosen.reason,
-            disturbed=_disturbed(measured),
+            disturbed=_disturbed(whole or sittings),
             seconds=self.clock() - self.begin,
         )
 
@@ -184,12 +203,12 @@ class _Confirming:
         config = last.config
         blocks = [block for _, seat in seats for block in seat.blocks]
         means = [math.fsum(logs) / len(logs) for logs in rates.logs[name] if logs]
-        trial = next((r.spec.id for r in self.ranking.order() if r.spec.config == config), None)
+        trial = next((result for result in self.ranking.order() if result.spec.config == config), None)
         ratio = rates.ratio(name, BASELINE)
         assert ratio is not None
         count, rounds = rates.counts(name, BASELINE)
         return Winner(
-            trial=trial,
+            trial=None if trial is None else trial.spec.id,
             config=config,
             throughput=stats.exponential(stats.mean(means, self.confirm.confidence)),
             ratio=ratio,
@@ -197,7 +216,7 @@ class _Confirming:
             rounds=rounds,
             folders=tuple(f"{sitting.spec.folder}/{name}" for sitting, _ in seats),
             peak_rss_bytes=max((s.peak_rss_bytes for _, s in seats if s.peak_rss_bytes is not None), default=None),
-            setup_s=max((s.setup_s for _, s in seats if s.setup_s is not None), default=None),
+            setup_s=None if trial is None else trial.setup_s,
             cpu_s_per_sample=sum(block.cpu_ns for block in blocks) / 1e9 / sum(block.items for block in blocks),
             fidelity=last.fidelity,
             artifact=last.artifact,

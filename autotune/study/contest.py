@@ -16,7 +16,6 @@ from pathlib import Path
 from autotune import correction, selection, stats
 from autotune.files import write_atomically
 from autotune.interfaces import Sit
-from autotune.launch import process
 from autotune.results import Estimate, Sitting
 from autotune.rules import ConfirmRules, Correction, MeasureRules
 from autotune.study import store
@@ -92,8 +91,9 @@ def run(
             together=together and not _spins(found, contest.confirm),
             limit_s=limit_s - used_s,
         )
-        _reap(contest.root / spec.folder)
         sitting = sit(spec, contest.rules)
+        if sitting is None:  # the time ended while it was started
+            break
         write_atomically(contest.root / spec.folder / "sitting.json", store.encode(sitting))
         found = sorted([*found, sitting], key=lambda one: one.spec.number)
     return found
@@ -170,6 +170,11 @@ def _failing(sittings: Sequence[Sitting], name: str) -> bool:
     return len(failures) >= ENOUGH_FAILURES
 
 
+def complete(sittings: Sequence[Sitting], names: Sequence[str]) -> int:
+    """In how many sittings every one of these has a block."""
+    return sum(all(name in s.seats and s.seats[name].blocks for name in names) for s in sittings)
+
+
 def failure(sittings: Sequence[Sitting], name: str) -> str | None:
     """Why a configuration no longer sits; None if it does."""
     if not _failing(sittings, name):
@@ -202,8 +207,9 @@ def _rounds(
     start_s = len(names) * statistics.median(start for start, _ in timed)
     round_s = len(names) * statistics.median(one for _, one in timed)
     needed_s = start_s + confirm.least_rounds * round_s
-    to_come = confirm.sittings - len(sittings)
-    if limit_s < OVERDRAFT * needed_s if to_come > 0 else left_s < needed_s:
+    to_come = confirm.sittings - complete(sittings, names)
+    enough_time = limit_s >= OVERDRAFT * needed_s if to_come > 0 else left_s >= needed_s
+    if not enough_time:
         return None
     affordable = (left_s / max(1, to_come) - start_s) / round_s
     worth = stats.rounds_per_sitting(start_s, round_s, *_components(sittings, names))
@@ -222,9 +228,3 @@ def _components(sittings: Sequence[Sitting], names: Sequence[str]) -> tuple[floa
         ]
         found.append(stats.components([values for values in differences if values]))
     return max(within for within, _ in found), max(between for _, between in found)
-
-
-def _reap(folder: Path) -> None:
-    """End what a killed coordinator left of this sitting."""
-    for record in folder.glob("*/processes.json"):
-        process.reap(record)

@@ -18,7 +18,7 @@ from autotune.study.choosing import BASELINE
 from autotune.study.contest import Table
 from autotune.types import Config, Hardware, Struct, Value
 
-SHARE = 0.6
+SHARE = 0.75
 """The part of the time left for explaining that leaving one out may use; the rest is for the way to the winner."""
 
 ONE_SIDED = 0.90
@@ -46,17 +46,34 @@ def variants(winner: Config, baseline: Config, hw: Hardware) -> Variants:
 
 @dataclass(frozen=True)
 class Unresolved:
-    """The variants whose worth is still open, with the winner; none once all are clear or there are sittings enough."""
+    """The variants whose worth is still open, with the winner; none once all are clear.
+
+    Judged when there are so many sittings as a claim needs, and whenever there are twice as many: looking after every
+    one would find by chance what is not there.
+    """
 
     variants: Variants
     confirm: ConfirmRules
 
     def __call__(self, sittings: Sequence[Sitting]) -> set[str]:
         names = {name for name in self.variants if contest.failure(sittings, name) is None}
-        if len(sittings) >= self.confirm.sittings:
-            found = {name: _worth(sittings, name, *self.variants[name], self.confirm) for name in names}
+        count = self.confirm.sittings
+        while count <= len(sittings):
+            found = {name: _worth(sittings[:count], name, *self.variants[name], self.confirm) for name in names}
             names = {name for name, worth in found.items() if not worth.resolved}
+            count *= 2
         return names | {WINNER} if names else set()
+
+
+def impossible(winner: Config, baseline: Config, hw: Hardware) -> tuple[Worth, ...]:
+    """The changed settings that cannot be put back alone, with the reason."""
+    found = []
+    for change in changes(winner, baseline):
+        reason = space.unavailable(without(winner, baseline, {change.setting}, hw), hw)
+        if reason is not None:
+            worth = Worth(setting=change.setting, value=change.value, instead=change.instead, ratio=None, error=reason)
+            found.append(worth)
+    return tuple(found)
 
 
 def worths(sittings: Sequence[Sitting], variants: Variants, rules: ConfirmRules) -> tuple[Worth, ...]:
@@ -146,7 +163,8 @@ class Whole:
     confirm: ConfirmRules
 
     def __call__(self, sittings: Sequence[Sitting]) -> set[str]:
-        return set() if len(sittings) >= self.confirm.sittings else set(self.configs)
+        names = [name for name in self.configs if contest.failure(sittings, name) is None]
+        return set() if contest.complete(sittings, names) >= self.confirm.sittings else set(names)
 
 
 def path(rates: Table, passed: Mapping[str, Stage]) -> tuple[Step, ...]:

@@ -31,6 +31,16 @@ class OpenStudy:
     url: str
 
 
+def check(folder: Path, space: Space, text: str, hw: Hardware) -> None:
+    """StudyError where `opened` would refuse the folder, without making or changing anything."""
+    if not store.exists(folder):
+        _check_free(folder)
+        return
+    _check_same(folder, space, text, hw)
+    with _locked(folder):
+        pass
+
+
 @contextlib.contextmanager
 def opened(folder: Path, space: Space, text: str, hw: Hardware, url: str | None = None) -> Iterator[OpenStudy]:
     """The study in `folder`, begun if there is none, for as long as the context lasts.
@@ -40,10 +50,7 @@ def opened(folder: Path, space: Space, text: str, hw: Hardware, url: str | None 
     belongs to another space, another type of machine or another process, or if the storage cannot be used.
     """
     new = not store.exists(folder)
-    if new:
-        _check_free(folder)
-    else:
-        _check_same(folder, space, text, hw)
+    check(folder, space, text, hw)
     if new and url is not None:
         # Reached before anything is written, so that a mistyped URL leaves no folder behind.
         with storage.connected(url) as found, storage.explained(url):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import optuna
 from optuna.trial import Trial, TrialState
 
-from autotune.launch import process
+from autotune.launch import leftover
 from autotune.results import Status, TrialResult
 from autotune.study import sampler, store
 from autotune.study.opening import OpenStudy
@@ -21,9 +23,9 @@ def recover(study: OpenStudy, error: str = KILLED) -> None:
     A trial that was cut short is `interrupted`, with `error`, and is measured again as a trial of its own. One during
     which the coordinator was killed twice is `crashed`: it may be what kills; the baseline alone is always tried again.
     """
+    reap(study.folder)
     known = store.results(study.folder)
     for number in store.numbers(study.folder):
-        process.reap(study.folder / store.trial_folder(number) / "processes.json")
         spec = store.spec(study.folder, number)
         if spec is not None and store.result(study.folder, number) is None:
             store.write_result(study.folder, _cut_short(spec, error, known, study))
@@ -31,6 +33,12 @@ def recover(study: OpenStudy, error: str = KILLED) -> None:
     for frozen in study.optuna.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         _tell(study, Trial(study.optuna, frozen._trial_id), ranking)
     _replay(study, ranking)
+
+
+def reap(folder: Path) -> None:
+    """End what a killed coordinator of this study left behind, in trials and in sittings."""
+    for record in (*folder.glob("trials/*/processes.json"), *folder.glob("confirmation/*/*/*/processes.json")):
+        leftover.reap(record)
 
 
 def _cut_short(spec: TrialSpec, error: str, known: list[TrialResult], study: OpenStudy) -> TrialResult:

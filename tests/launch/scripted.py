@@ -52,6 +52,7 @@ class Senses:
 
     def __init__(self, *speeds: float | None, workers: Scripted | None = None) -> None:
         self.speeds = speeds or (None,)
+        self.failure: str | None = None
         self.workers = workers
         self.asked: list[tuple[tuple[int, ...], float]] = []
 

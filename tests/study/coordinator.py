@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 import psutil
 
-from autotune.launch.process import Started
+from autotune.launch.leftover import Started
 from autotune.results import TrialResult
 from autotune.rules import MeasureRules
 from autotune.study import store

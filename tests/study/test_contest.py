@@ -13,10 +13,10 @@ import psutil
 import pytest
 
 from autotune.errors import StudyError
-from autotune.launch.process import Started
+from autotune.launch.leftover import Started
 from autotune.results import Seat, Sitting
 from autotune.rules import ConfirmRules, MeasureRules
-from autotune.study import contest
+from autotune.study import contest, resume
 from autotune.study.contest import Contest
 from autotune.types import SittingSpec
 from tests.study.fakes import WORKLOAD, Sitter, machine, plain
@@ -126,7 +126,7 @@ def test_what_a_killed_coordinator_left_running_is_ended(tmp_path: Path) -> None
     worker = subprocess.Popen(["sleep", "90"], start_new_session=True)
     started = Started(pid=worker.pid, started=psutil.Process(worker.pid).create_time())
     (folder / "processes.json").write_bytes(msgspec.json.encode([started]))
-    run(found, Sitter(tmp_path), until(1))
+    resume.reap(tmp_path)
     assert worker.wait(10) == -signal.SIGKILL
     assert os.listdir(folder) == []
 
