@@ -20,6 +20,9 @@ LEAST_BLOCKS = 48
 LEAST_GAIN = 0.05
 """By so much the correction must reduce the residual of trials that it was not fitted on."""
 
+NEIGHBOURS = 4
+"""So many neighbouring blocks are averaged for a slope."""
+
 SWEEPS = 200
 Matrix = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -32,8 +35,9 @@ def rates(blocks: Sequence[Block], correction: Correction) -> list[float]:
 def fit(groups: Sequence[Sequence[Block]]) -> Correction:
     """The correction that blocks of several groups support, a group being one configuration's run.
 
-    Slopes come from differences inside the groups alone, each centred on itself, by least squares within [0, 1.2]. They
-    are kept only if, fitted without a group, they reduce that group's residual (leave-one-out over the groups).
+    Slopes come from differences inside the groups alone, each centred on itself, by least squares within [0, 1.2], on
+    means of neighbouring blocks where a group is long enough for them. They are kept only if, fitted without a group,
+    they reduce the residual of that group's blocks (leave-one-out over the groups).
     """
     sensed = [[block for block in group if block.canary is not None] for group in groups]
     sensed = [group for group in sensed if len(group) > 1]
@@ -42,9 +46,10 @@ def fit(groups: Sequence[Sequence[Block]]) -> Correction:
         return Correction(centres=centres)
     names = list(sensed[0][0].canary.parts) if sensed[0][0].canary else []
     pairs = [_centred(group) for group in sensed]
-    whole = _slopes(*_products(pairs))
+    products = [_products(x, y) for x, y in map(_averaged, pairs)]
+    whole = _slopes(*_sum(products))
     before = sum(float(y @ y) for _, y in pairs)
-    after = _left_out(pairs)
+    after = _left_out(pairs, products)
     if before == 0 or not whole.any() or after > (1 - LEAST_GAIN) * before:
         return Correction(centres=centres)
     slopes = dict(zip(names, map(float, whole), strict=True))
@@ -80,16 +85,30 @@ def _centred(group: Sequence[Block]) -> tuple[Matrix, Matrix]:
     return x - x.mean(axis=0), y - y.mean()
 
 
-def _products(pairs: Sequence[tuple[Matrix, Matrix]]) -> tuple[Matrix, Matrix]:
-    return sum((x.T @ x for x, _ in pairs), np.zeros(())), sum((x.T @ y for x, y in pairs), np.zeros(()))
+def _averaged(pair: tuple[Matrix, Matrix]) -> tuple[Matrix, Matrix]:
+    """Means of neighbouring blocks, centred again: the canary's own noise, which flattens slopes, averages out."""
+    x, y = pair
+    if len(y) <= NEIGHBOURS:
+        return pair
+    x = np.lib.stride_tricks.sliding_window_view(x, NEIGHBOURS, axis=0).mean(axis=-1)
+    y = np.lib.stride_tricks.sliding_window_view(y, NEIGHBOURS).mean(axis=-1)
+    return x - x.mean(axis=0), y - y.mean()
 
 
-def _left_out(pairs: Sequence[tuple[Matrix, Matrix]]) -> float:
-    """The squared residual over all groups, each corrected by slopes that were fitted without it."""
-    xx, xy = _products(pairs)
+def _products(x: Matrix, y: Matrix) -> tuple[Matrix, Matrix]:
+    return x.T @ x, x.T @ y
+
+
+def _sum(products: Sequence[tuple[Matrix, Matrix]]) -> tuple[Matrix, Matrix]:
+    return sum((xx for xx, _ in products), np.zeros(())), sum((xy for _, xy in products), np.zeros(()))
+
+
+def _left_out(pairs: Sequence[tuple[Matrix, Matrix]], products: Sequence[tuple[Matrix, Matrix]]) -> float:
+    """The squared residual of all groups' blocks, each corrected by slopes that were fitted without it."""
+    all_xx, all_xy = _sum(products)
     residual = 0.0
-    for x, y in pairs:
-        left = y - x @ _slopes(xx - x.T @ x, xy - x.T @ y)
+    for (x, y), (xx, xy) in zip(pairs, products, strict=True):
+        left = y - x @ _slopes(all_xx - xx, all_xy - xy)
         residual += float(left @ left)
     return residual
 

@@ -35,7 +35,7 @@ class MeasureRules(Struct):
     measure_s: float = 6.0
     reject_first_block: float = 1 / 3
     reject_blocks: float = 1 / 2
-    canary_s: float = 0.09
+    canary_s: float = 0.12
     correction: Correction = Correction()
     gate_others: float = 0.05
     gate_pressure: float = 0.1

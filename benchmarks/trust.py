@@ -202,7 +202,7 @@ def six(rules: ConfirmRules) -> contest.Keep:
 
 
 def time_spent(study: Path, folder: Path) -> bool:
-    """A study's time of measuring against 10 seconds a trial; its fastest configurations are measured again for those."""
+    """A study's time of measuring against 10 seconds a trial; its fastest configurations are measured so again."""
     results = [result for result in store.results(study) if result.blocks]
     fixed = msgspec.structs.replace(RULES, measure_s=10.0, half_width=0.0)
     again = []

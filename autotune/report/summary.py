@@ -41,7 +41,8 @@ def summary(
     slow = sum(result.status is Status.REJECTED for result in results)
     lines.append(f"trials    {len(results)}: {slow} given up as clearly slower, {failures} failed")
     if confirmation is not None and confirmation.confirmed:
-        lines += [*_finalists(confirmation.finalists, baseline), *_worths(confirmation.worths), *_path(confirmation.path)]
+        finalists = _finalists(confirmation.finalists, baseline)
+        lines += [*finalists, *_worths(confirmation.worths), *_path(confirmation.path)]
     return lines
 
 
