@@ -80,8 +80,9 @@ def _unconfirmed(
     winner, base = ranking.best, ranking.baseline(baseline)
     if winner is None:
         return ["No configuration has been measured."]
-    if base is winner and len(results) > 1:
-        return [f"no gain   none of the others came near the plain model's {words.rate(ranking.interval(winner))}"]
+    others = [result for result in results if result.blocks and result is not base]
+    if base is winner and others and all(ranking.rate(one) <= ranking.rate(winner) for one in others):
+        return [f"no gain   nothing was faster than the plain model's {words.rate(ranking.interval(winner))}"]
     lines = [
         f"best      {words.configuration(winner.spec.config)}",
         f"rate      {words.rate(ranking.interval(winner))}",

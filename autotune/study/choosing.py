@@ -54,7 +54,7 @@ class Chosen:
 class Running:
     """The finalists that are still in the running, with the baseline and the leader's twin; none once it is settled.
 
-    Without the baseline nothing can be claimed.
+    It is where only the baseline is left, too. Without the baseline nothing can be claimed.
     """
 
     finalists: dict[str, TrialResult]
@@ -63,7 +63,8 @@ class Running:
     def __call__(self, sittings: Sequence[Sitting]) -> set[str]:
         alive = selected(sittings, list(self.finalists), self.confirm)
         enough = contest.complete(sittings, [*alive, BASELINE]) >= self.confirm.sittings
-        if (len(alive) == 1 and enough) or contest.failure(sittings, BASELINE) is not None:
+        settled = alive <= {BASELINE} or (len(alive) == 1 and enough)
+        if settled or contest.failure(sittings, BASELINE) is not None:
             return set()
         leader = next(iter(self.finalists))
         twin = {f"{leader}-{AGAIN}"} if leader in alive else set()
@@ -99,7 +100,7 @@ def choose(
     ties = [leader, *(name for name in level if name in candidates or name in enough)]
     simplest = min(ties, key=lambda name: _simplicity(finalists[name], baseline))
     floor = _noise_floor(rates, next(iter(finalists)))
-    reason = _reason(sittings, rates, simplest, rules)
+    reason = None if alive == {BASELINE} else _reason(sittings, rates, simplest, rules)
     claim = rates.difference(simplest, BASELINE)
     gain = reason is None and simplest != BASELINE and claim.low is not None and claim.low > 0
     gain = gain and (floor is None or claim.estimate > floor)

@@ -143,7 +143,7 @@ def test_others_use_what_is_busy_and_not_ours(root: Path) -> None:
     before = msgspec.structs.replace(watch.usage([]), at_s=10.0, own_s=3.0)
     ticked(root, cpu0=(200, 900, 0), cpu1=(150, 950, 0), cpu2=(99, 0, 0))
     after = msgspec.structs.replace(watch.usage([]), at_s=11.0, own_s=4.0)
-    assert before.others(after, 2) == pytest.approx((1.5 - 1.0) / 2)
+    assert before.others(after, 2) == pytest.approx((1.5 - 1.0 - 0.02) / 2)
 
 
 def test_nobody_uses_less_than_nothing(root: Path) -> None:

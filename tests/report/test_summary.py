@@ -27,6 +27,7 @@ from tests.report.made import (
 FAST = config("onnxruntime", 8)
 OTHER = config("openvino", 4, {"precision": "int8"})
 RESULTS = (result(0, rates=(10, 10.1, 9.9)), result(1, FAST, rates=(40, 40.4, 39.6)))
+COST = "cost      0.025 CPU seconds a sample, 0 KiB of memory at most"
 ANSWERS = "answers   cosine similarity 0.99988 to the float32 model, error 0.012 of the variation between inputs"
 
 
@@ -43,6 +44,7 @@ def test_a_confirmed_winner_has_its_claim_with_what_it_is_worth(tmp_path: Path) 
         "rate      40.0/s ±2.0 %",
         "speed-up  4.00x (3.90 to 4.10) over the plain model, confirmed in 6 sittings, 42 rounds",
         "noise     1.2 %: by so much one configuration may seem to differ from itself here",
+        COST,
         ANSWERS,
         "trials    2: 0 given up as clearly slower, 0 failed",
         "",
@@ -55,7 +57,7 @@ def test_every_finalist_has_its_figure_and_how_it_compares(tmp_path: Path) -> No
     finalists = (
         Finalist(trial=1, config=FAST, ratio=estimate(4.0, 0.1)),
         Finalist(trial=2, config=OTHER, ratio=estimate(3.95, 0.1), verdict="tie"),
-        Finalist(trial=3, config=OTHER, ratio=estimate(3.9), verdict="undecided"),
+        Finalist(trial=3, config=OTHER, ratio=estimate(3.9), verdict="undecided", behind=estimate(1.03, 0.05)),
         Finalist(trial=4, config=OTHER, ratio=None, error="it broke"),
         Finalist(trial=5, config=OTHER, ratio=estimate(5.0, 0.1), verdict="slower"),
         Finalist(trial=0, config=PLAIN, ratio=estimate(1.0, 0.0), verdict="faster"),
@@ -65,10 +67,9 @@ def test_every_finalist_has_its_figure_and_how_it_compares(tmp_path: Path) -> No
     assert lines[lines.index("finalists, against the baseline") + 1 :] == [
         "  4.00x (3.90 to 4.10)     onnxruntime float32, batch 8, 1x2: the fastest",
         f"  3.95x (3.85 to 4.05)     {int8}: a tie",
-        f"  3.90x                    {int8}: undecided",
+        f"  3.90x                    {int8}: undecided; the fastest is 1.03x (0.98 to 1.08) as fast",
         f"  not measured             {int8}: failed: it broke",
-        f"  5.00x (4.90 to 5.10)     {int8}: faster than the fastest",
-        "  1.00x (1.00 to 1.00)     torch_eager contiguous float32, batch 1, 1x2: slower than the fastest",
+        f"  5.00x (4.90 to 5.10)     {int8}: not selected",
     ]
 
 
@@ -138,11 +139,12 @@ def test_no_gain_is_said_with_the_best_of_the_others(tmp_path: Path) -> None:
         Finalist(trial=0, config=PLAIN, ratio=estimate(1.0, 0.0)),
     )
     lines = said(tmp_path, found=confirmation(baseline_won(), gain=False, finalists=finalists))
-    assert lines[:4] == [
+    assert lines[:5] == [
         "no gain   nothing is shown to be faster than the plain model: the best of the others is 1.01x (0.98 to 1.04) "
         "the baseline",
         "rate      10.0/s ±1.0 %",
         "noise     1.2 %: by so much one configuration may seem to differ from itself here",
+        COST,
         ANSWERS,
     ]
     assert not [line for line in lines if line.startswith(("best", "speed-up"))]
@@ -164,6 +166,7 @@ def test_a_skipped_confirmation_leaves_the_searchs_own_figures(tmp_path: Path) -
     assert gain and 3.8 < float(gain[1]) < 4 < float(gain[2]) < 4.2
     assert lines[3:] == [
         "          from the search's own windows, not confirmed by a second measurement",
+        "cost      0.025 CPU seconds a sample",
         "answers   not compared",
         "trials    4: 1 given up as clearly slower, 1 failed",
     ]
@@ -195,6 +198,19 @@ def test_without_a_measurement_the_summary_says_so(tmp_path: Path, results: tupl
 def test_what_is_infeasible_does_not_win(tmp_path: Path) -> None:
     fast = msgspec.structs.replace(RESULTS[1], feasible=False)
     assert said(tmp_path, (RESULTS[0], fast))[0].startswith("best      torch_eager")
+
+
+def test_a_search_that_found_nothing_faster_says_so(tmp_path: Path) -> None:
+    slow = result(1, FAST, rates=(5, 5), status=Status.REJECTED)
+    assert said(tmp_path, (RESULTS[0], slow))[0].startswith(
+        "no gain   nothing was faster than the plain model's 10.0/s"
+    )
+
+
+def test_uncorrected_rates_are_said_with_the_reason(tmp_path: Path) -> None:
+    blind = msgspec.structs.replace(RESULTS[1], flags=("no_canary: it broke",))
+    lines = said(tmp_path, (RESULTS[0], blind))
+    assert "warning   the rates of 1 trials are not corrected for drift: no_canary: it broke" in lines
 
 
 # ---------------------------------------------------------------------------------------------------------- answers

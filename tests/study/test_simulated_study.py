@@ -30,8 +30,9 @@ FINALISTS: dict[str, TrialResult] = {
 }
 
 
-def sit(machine: Machine, logs: Mapping[str, float], spec: SittingSpec, rules: MeasureRules) -> Sitting:
+def sit(root: Path, machine: Machine, logs: Mapping[str, float], spec: SittingSpec, rules: MeasureRules) -> Sitting:
     """A sitting on the simulated machine, whose clock goes on meanwhile."""
+    (root / spec.folder).mkdir(parents=True)
     begin = machine.now_s
     machine.wait(START_S * len(spec.configs))
     start_s = machine.now_s - begin
@@ -53,7 +54,7 @@ def confirmed(folder: Path, seed: int, **gains: float) -> Chosen:
     logs = {BASELINE: 3.0} | {name.replace("_", "-"): 3.0 + gain for name, gain in gains.items()}
     machine = Machine(seed, seconds=2 * SECONDS)
     wanted = Contest(str(seed), folder, WORKLOAD, choosing.seats(FINALISTS), MeasureRules(), RULES)
-    run = partial(sit, machine, logs)
+    run = partial(sit, folder, machine, logs)
     sittings = contest.run(wanted, run, Running(FINALISTS, RULES), SECONDS, SECONDS, True, lambda: machine.now_s)
     return choosing.choose(sittings, FINALISTS, PLAIN, RULES)
 
