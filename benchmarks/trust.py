@@ -220,9 +220,7 @@ def time_spent(study: Path, folder: Path) -> bool:
         return False
     loss = after.ratio(after.best, same)
     print(f"measuring: {spent:.0f} s, fixed trials {whole:.0f} s; ratio {spent / whole:.2f}; wanted <= 0.60")
-    print(
-        f"the fixed trials' best over the search's best, in the fixed trials: {loss.estimate:.3f} (from {loss.low:.3f})"
-    )
+    print(f"fixed trials: their best over the study's winner {loss.estimate:.3f} (from {loss.low:.3f})")
     return spent <= 0.6 * whole and (same is after.best or loss.low is None or loss.low <= 1)
 
 
