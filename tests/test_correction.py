@@ -50,11 +50,17 @@ def test_known_slopes_are_found(slopes: tuple[float, float, float]) -> None:
     assert [fitted.slopes[part] for part in PARTS] == pytest.approx(slopes, abs=0.06)
 
 
+def averaged(values: np.ndarray) -> np.ndarray:
+    """Means of neighbouring blocks (axis 1), each group less its own mean."""
+    means = np.lib.stride_tricks.sliding_window_view(values, correction.NEIGHBOURS, axis=1).mean(axis=-1)
+    return means - means.mean(axis=1, keepdims=True)
+
+
 def test_slopes_are_those_of_least_squares() -> None:
     found = groups(2, (0.7, 0.2, 0.4), noise=0.05)
     x = np.array([[np.log(list(block.canary.parts.values())) for block in group] for group in found])
     y = np.array([[np.log(block.rate) for block in group] for group in found])
-    x, y = x - x.mean(axis=1, keepdims=True), y - y.mean(axis=1, keepdims=True)
+    x, y = averaged(x), averaged(y)
     expected = np.linalg.lstsq(x.reshape(-1, 3), y.ravel(), rcond=None)[0]
     assert list(correction.fit(found).slopes.values()) == pytest.approx(expected, abs=1e-6)
 
@@ -77,7 +83,7 @@ def test_bounded_slopes_are_the_best_within_the_bounds() -> None:
         found.append([block(level + row @ (1.6, -0.4, 0.1) + draw.normal(0, 0.02), row) for row in parts])
     x = np.array([[np.log(list(block.canary.parts.values())) for block in group] for group in found])
     y = np.array([[np.log(block.rate) for block in group] for group in found])
-    x, y = x - x.mean(axis=1, keepdims=True), y - y.mean(axis=1, keepdims=True)
+    x, y = averaged(x), averaged(y)
     expected = lsq_linear(x.reshape(-1, 3), y.ravel(), (0, correction.MOST), tol=1e-12).x
     assert list(correction.fit(found).slopes.values()) == pytest.approx(expected, abs=1e-4)
 

@@ -33,7 +33,7 @@ class Told(Struct):
     """Their results, what the observer was told, and the modules that this process has then imported."""
 
     results: list[TrialResult]
-    sittings: list[Sitting]
+    sittings: list[Sitting | None]
     preparing: list[str]
     measured: list[tuple[int, int]]
     rounds: list[tuple[int, int]]

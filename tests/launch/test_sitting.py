@@ -232,9 +232,8 @@ def test_one_after_the_other(lab: Lab, tmp_path: Path) -> None:
 
 def test_a_limit_ends_it_between_two_rounds(lab: Lab, tmp_path: Path) -> None:
     configs = {name: config(lab) for name in "ab"}
-    specs = [asked(configs, rounds=10_000, number=number, limit_s=limit_s) for number, limit_s in ((1, 0.0), (2, 5.0))]
+    specs = [asked(configs, rounds=10_000, number=number, limit_s=limit_s) for number, limit_s in ((1, 0.0), (2, 10.0))]
     none, some = lab.run(tmp_path, [], sittings=[(spec, RULES) for spec in specs]).sittings
-    assert counts(none) == {"a": 0, "b": 0}
-    assert counts(some)["a"] == counts(some)["b"] < 10_000
-    for sitting in (none, some):
-        assert all(seat.error is None and seat.warmup for seat in sitting.seats.values())
+    assert none is None  # the time was over before they were loaded
+    assert some is not None and 0 < counts(some)["a"] == counts(some)["b"] < 10_000
+    assert all(seat.error is None and seat.warmup for seat in some.seats.values())
