@@ -32,7 +32,7 @@ class OpenStudy:
 
 
 def check(folder: Path, space: Space, text: str, hw: Hardware) -> None:
-    """StudyError where `opened` would refuse the folder, without making or changing anything."""
+    """StudyError where `opened` would refuse the folder; nothing of the study is made or changed."""
     if not store.exists(folder):
         _check_free(folder)
         return
