@@ -41,7 +41,7 @@ Run = Callable[[PrepareJob, str], None]
 """Runs a preparation in a clean child and says what it makes; raises PreparationFailed."""
 
 MANIFEST = "manifest.json"
-PREPARED = 1
+PREPARED = 2
 """A part of every key: raise it when what a backend prepares changes."""
 
 WAIT_S = 900.0
@@ -101,8 +101,13 @@ def default_folder() -> Path:
 
 def reference(
     spec: WorkloadSpec, hw: Hardware, rules: MeasureRules, run: Run, cache: Path, wait_s: float = WAIT_S
-) -> Artifact:
-    """The outputs of the float32 eager model on the first samples, against which every trial is checked."""
+) -> Artifact | None:
+    """The outputs of the plain float32 model on the first samples, against which every trial is checked.
+
+    None for a command, whose outputs nobody sees.
+    """
+    if workload.provider(spec).form == "command":
+        return None
     key = digest((PREPARED, "reference", workload.cache_key(spec), rules.verify_samples, _versions(spec, hw)))
 
     def make(folder: Path) -> None:
@@ -129,16 +134,18 @@ def ensure(
     """
     backend = plugins.load("backends", config.backend)
     options = plugins.backend_options(config.backend, dict(config.options))
+    hw = hw.seen_by(config.interpreter)
     parts = backend.cache_key(options, config, hw)
     if parts is None:
         return None
     source = None
-    if (named := backend.source(options)) is not None:
-        other = msgspec.structs.replace(config, backend=named[0], options=named[1])
+    if (origin := backend.source(options)) is not None:
+        other = msgspec.structs.replace(config, backend=origin[0], options=origin[1])
         source = ensure(spec, other, hw, rules, run, cache, wait_s)
     made_from = source.ref.key if source else _versions(spec, hw)
     key = digest((PREPARED, config.backend, workload.cache_key(spec), parts, made_from))
-    what = " ".join((config.backend, *map(str, config.options.values()), "of", spec.model))
+    named = [str(config.options[option]) for option in ("memory_format", "precision") if option in config.options]
+    what = " ".join((config.backend, *named, "of", spec.model))
 
     def make(folder: Path) -> None:
         job = PrepareJob(

@@ -1,41 +1,49 @@
 """The `search` of a space file as domains: each setting's values that this machine can honour.
 
-A setting that is not named has one value, its default; without `backend` that is torch_eager.
+A setting that is not named has one value, its default; without `backend` that is the workload's plain one.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from autotune import plugins
+from autotune.interfaces import Provider
 from autotune.knobs import layout
 from autotune.setting import Count, choices, kinds, knob, values
 from autotune.types import Domains, Exclusion, Hardware, Value
 from autotune.yaml_lines import Node
 
-PLAIN = "torch_eager"
 MAX_COMBINATIONS = 10_000
+
+FORMS = {"module": "a torch module", "onnx": "an ONNX file", "command": "a command"}
+
+Machines = Sequence[Hardware]
+"""The same machine as each interpreter sees it."""
 
 Axes = dict[str, tuple[Value, ...]]
 Options = dict[str, Value]
 
 
-def resolve(node: Node, hw: Hardware) -> tuple[Domains, tuple[Exclusion, ...]]:
+def resolve(node: Node, hw: Hardware, provider: Provider) -> tuple[Domains, tuple[Exclusion, ...]]:
     """Values for every knob and for every option of the backends that run here, and what was left out.
 
-    SpaceError for an unknown name, an illegal value, or a setting of which nothing is left.
+    A backend counts as usable if it is in any of the interpreters. SpaceError for an unknown name, an illegal value, or
+    a setting of which nothing is left.
     """
     excluded: list[Exclusion] = []
-    knobs = plugins.names("knobs")
-    parts = node.section(("batch_size", "workers", "threads", "backend", *knobs), "knob")
+    names = plugins.names("knobs")
+    parts = node.section(("batch_size", "workers", "threads", "backend", *names), "knob")
+    knobs = {name: _knob(name, parts, hw, excluded) for name in names}
+    machines = [hw.seen_by(interpreter) for interpreter in knobs["interpreter"]]
     domains = Domains(
         batch_size=values(parts["batch_size"], Count) if "batch_size" in parts else (1,),
-        knobs={name: _knob(name, parts, hw, excluded) for name in knobs},
-        backends=_backends(parts.get("backend"), node, hw, excluded),
+        knobs=knobs,
+        backends=_backends(parts.get("backend"), node, machines, provider, excluded),
     )
     return domains, tuple(excluded)
 
@@ -50,6 +58,8 @@ def _knob(name: str, parts: Mapping[str, Node], hw: Hardware, excluded: list[Exc
     kept, left_out = _sorted_out(name, found, lambda value: plugin.unavailable(value, hw))
     if not kept:
         raise parts[name].error(f"no value of search.{name} can be used here", _reasons(left_out))
+    if parts[name].value == "auto":  # which offers only what can be had, and is to say what it leaves out
+        left_out = _sorted_out(name, choices(knob(name)) or (), lambda value: plugin.unavailable(value, hw))[1]
     excluded += left_out
     return kept
 
@@ -69,9 +79,12 @@ def _layouts(parts: Mapping[str, Node], hw: Hardware, excluded: list[Exclusion])
     return found
 
 
-def _backends(node: Node | None, search: Node, hw: Hardware, excluded: list[Exclusion]) -> dict[str, Axes]:
+def _backends(
+    node: Node | None, search: Node, machines: Machines, provider: Provider, excluded: list[Exclusion]
+) -> dict[str, Axes]:
     if node is None:
-        parts = {PLAIN: Node(value=None, file=search.file, line=search.line, key=f"search.backend.{PLAIN}")}
+        plain = provider.plain
+        parts = {plain: Node(value=None, file=search.file, line=search.line, key=f"search.backend.{plain}")}
     else:
         parts = node.section(plugins.names("backends"), "backend")
         if not parts:
@@ -79,11 +92,14 @@ def _backends(node: Node | None, search: Node, hw: Hardware, excluded: list[Excl
     kept: dict[str, Axes] = {}
     left_out: list[Exclusion] = []
     for name, part in parts.items():
-        axes = _axes(name, part, hw)
-        running = _running(name, axes, hw)
+        if reason := unfit(name, provider):
+            left_out.append(Exclusion(setting="backend", value=name, reason=reason))
+            continue
+        axes = _axes(name, part, machines[0])
+        running = _running(name, axes, machines)
         if running is not None:
-            kept[name] = _usable(name, axes, running, hw, excluded)
-        elif reason := _why_not(name, {option: found[0] for option, found in axes.items()}, hw):
+            kept[name] = _usable(name, axes, running, machines, excluded)
+        elif reason := _why_not(name, {option: found[0] for option, found in axes.items()}, machines):
             left_out.append(Exclusion(setting="backend", value=name, reason=reason))
     if not kept:
         raise (node or search).error("no backend of search.backend can be used here", _reasons(left_out))
@@ -91,9 +107,20 @@ def _backends(node: Node | None, search: Node, hw: Hardware, excluded: list[Excl
     return kept
 
 
+def unfit(name: str, provider: Provider) -> str | None:
+    """Why a backend cannot run what a provider gives, or None."""
+    runs = plugins.load("backends", name).runs
+    if provider.form in runs:
+        return None
+    return f"{name} runs {' or '.join(FORMS[form] for form in runs)}; the workload is {FORMS[provider.form]}"
+
+
 def _axes(name: str, node: Node, hw: Hardware) -> Axes:
     """The values of every option as written, its default where it is not named."""
     backend = plugins.load("backends", name)
+    if getattr(backend, "free", False):
+        invented = tuple(node.value) if isinstance(node.value, dict) else ()
+        return {option: values(part, Value) for option, part in node.section(invented).items()}
     legal = kinds(backend.Options)
     parts = node.section(tuple(legal), f"{name} option")
     defaults = msgspec.structs.asdict(plugins.backend_options(name, {}))
@@ -106,30 +133,33 @@ def _axes(name: str, node: Node, hw: Hardware) -> Axes:
     }
 
 
-def _usable(name: str, axes: Axes, running: Options, hw: Hardware, excluded: list[Exclusion]) -> Axes:
+def _usable(name: str, axes: Axes, running: Options, machines: Machines, excluded: list[Exclusion]) -> Axes:
     """The axes without the values that run with no other; what fails only beside certain others stays."""
     usable: Axes = {}
     for option, found in axes.items():
 
         def why_not(value: Value, option: str = option) -> str | None:
-            if _running(name, {**axes, option: (value,)}, hw) is not None:
+            if _running(name, {**axes, option: (value,)}, machines) is not None:
                 return None
-            return _why_not(name, {**running, option: value}, hw)
+            return _why_not(name, {**running, option: value}, machines)
 
         usable[option], left_out = _sorted_out(f"{name}.{option}", found, why_not)
         excluded += left_out
     return usable
 
 
-def _running(name: str, axes: Axes, hw: Hardware) -> Options | None:
+def _running(name: str, axes: Axes, machines: Machines) -> Options | None:
     """The first combination of the axes, of the first MAX_COMBINATIONS, that this machine can honour."""
     combinations = itertools.islice(itertools.product(*axes.values()), MAX_COMBINATIONS)
     options = (dict(zip(axes, chosen, strict=True)) for chosen in combinations)
-    return next((found for found in options if _why_not(name, found, hw) is None), None)
+    return next((found for found in options if _why_not(name, found, machines) is None), None)
 
 
-def _why_not(name: str, options: Options, hw: Hardware) -> str | None:
-    return plugins.load("backends", name).unavailable(plugins.backend_options(name, dict(options)), hw)
+def _why_not(name: str, options: Options, machines: Machines) -> str | None:
+    """The reason in the first interpreter, if there is one in each."""
+    chosen = plugins.backend_options(name, dict(options))
+    reasons = [plugins.load("backends", name).unavailable(chosen, hw) for hw in machines]
+    return None if None in reasons else reasons[0]
 
 
 def _sorted_out(

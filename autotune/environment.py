@@ -22,14 +22,19 @@ INHERITED = (
     "CC",
     "CXX",
     "XDG_CACHE_HOME",
+    "XDG_DATA_HOME",
 )
 """What a child may see of our own environment; everything else could change what is measured."""
+
+JOINED = {"GLIBC_TUNABLES": ":", "MALLOC_CONF": ","}
+"""Variables that are lists, with their separators: several owners may add to one."""
 
 
 def patch(config: Config, hw: Hardware) -> LaunchPatch:
     """What all knobs and the backend together ask for; PluginError if two of them set the same variable."""
     backend = plugins.load("backends", config.backend)
     options = plugins.backend_options(config.backend, dict(config.options))
+    hw = hw.seen_by(config.interpreter)
     asked = [(name, plugins.load("knobs", name).launch(value, hw)) for name, value in sorted(config.knobs.items())]
     return merge([*asked, (config.backend, backend.launch(options, config, hw))])
 
@@ -42,8 +47,12 @@ def merge(patches: Iterable[tuple[str, LaunchPatch]]) -> LaunchPatch:
     prefix: list[str] = []
     for owner, asked in patches:
         for name, value in asked.env.items():
+            before = env.get(name)
+            if name in JOINED and before and value:
+                env[name] = f"{before}{JOINED[name]}{value}"
+                continue
             if name in env:
-                raise PluginError(f"{owners[name]} and {owner} both set {name}: {env[name]!r} and {value!r}")
+                raise PluginError(f"{owners[name]} and {owner} both set {name}: {before!r} and {value!r}")
             env[name] = value
             owners[name] = owner
         preload += [path for path in asked.preload if path not in preload]

@@ -6,6 +6,7 @@
     ├── StudyError               a study folder or storage that cannot be used
     ├── CacheError               the artifact cache cannot be used (full disk, permissions)
     ├── MachineError             the machine's lock cannot be used
+    ├── InterpreterError         another Python environment that cannot be made or cannot run workers
     ├── PluginError              a plugin that fails to import, or two that contradict each other
     └── UnsupportedSystem        not Linux
 
@@ -41,6 +42,10 @@ class MachineError(AutotuneError):
 
 class CacheError(AutotuneError):
     """A cache folder that cannot be used."""
+
+
+class InterpreterError(AutotuneError):
+    """A Python environment that cannot be made, or cannot run workers."""
 
 
 class PluginError(AutotuneError):

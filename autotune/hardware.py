@@ -6,7 +6,7 @@ the plainest value that is safe (one node, one hardware thread per core, no limi
 
 from __future__ import annotations
 
-import importlib.metadata
+import ctypes
 import os
 import re
 import shlex
@@ -17,24 +17,11 @@ from pathlib import Path
 
 import msgspec
 
-from autotune import libraries, topology
+from autotune import environments, libraries, topology
 from autotune.cgroups import limits, read
 from autotune.libraries import inside, under
 from autotune.topology import Info
 from autotune.types import Hardware
-
-PACKAGES = (
-    "torch",
-    "torchvision",
-    "torchao",
-    "onnxruntime",
-    "onnx",
-    "onnxscript",
-    "openvino",
-    "nncf",
-    "timm",
-    "transformers",
-)
 
 # Instruction sets that decide between settings, by the names that the kernel gives them.
 _ISA = {
@@ -107,8 +94,10 @@ def probe(
         glibc=glibc or (_glibc() if live else None),
         kernel=read(root / "proc/sys/kernel/osrelease"),
         libraries=libraries.find(architecture, root, environ, prefix=prefix, path=path),
-        packages=_packages([str(under(root, entry)) for entry in path if entry.startswith("/")]),
+        packages=environments.packages([str(under(root, entry)) for entry in path if entry.startswith("/")]),
         compiler=_compiler(root, environ),
+        numactl=_numactl(root, environ) if not live or _may_bind_memory() else None,
+        environments=environments.find(environments.default_folder()) if live else {},
     )
     named = instance_type or environ.get("AUTOTUNE_INSTANCE_TYPE") or _amazon_type(root)
     return msgspec.structs.replace(hw, instance_type=named or f"{_slug(hw.cpu_model)}-{len(hw.cores)}c")
@@ -191,27 +180,29 @@ def _glibc() -> str | None:
     return version if name == "glibc" else None
 
 
-def _packages(path: list[str]) -> dict[str, str]:
-    """The installed versions of `PACKAGES`, read from their metadata."""
-    found: dict[str, str] = {}
-    for name in PACKAGES:
-        for distribution in importlib.metadata.distributions(name=name, path=path):
-            # A folder that an interrupted uninstallation left has no metadata; `.version` would raise for it.
-            version = re.search(r"^Version: (\S+)", distribution.read_text("METADATA") or "", re.MULTILINE)
-            if version:
-                found.setdefault(name, version[1])
-    return found
-
-
 def _compiler(root: Path, environ: Mapping[str, str]) -> str | None:
     """The C++ compiler: CXX if it is set (inductor then tries no other), else g++ or clang++."""
-    folders = environ.get("PATH", os.defpath).split(":")
-    search = ":".join(str(under(root, folder)) for folder in folders if folder.startswith("/"))
     for name in _words(environ.get("CXX", ""))[:1] or ["g++", "clang++"]:
         command = str(under(root, os.path.abspath(name))) if "/" in name else name
-        if found := shutil.which(command, path=search):
+        if found := shutil.which(command, path=_search_path(root, environ)):
             return inside(root, Path(found))
     return None
+
+
+def _numactl(root: Path, environ: Mapping[str, str]) -> str | None:
+    found = shutil.which("numactl", path=_search_path(root, environ))
+    return inside(root, Path(found)) if found else None
+
+
+def _may_bind_memory() -> bool:
+    """Whether this process may set a memory policy (containers often forbid it): tried by setting the default one."""
+    number = {"x86_64": 238, "aarch64": 237}.get(os.uname().machine)
+    return number is not None and ctypes.CDLL(None).syscall(number, 0, None, 0) == 0
+
+
+def _search_path(root: Path, environ: Mapping[str, str]) -> str:
+    folders = environ.get("PATH", os.defpath).split(":")
+    return ":".join(str(under(root, folder)) for folder in folders if folder.startswith("/"))
 
 
 def _words(command: str) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 from autotune.results import Block, Sitting, TrialResult
 from autotune.rules import MeasureRules
@@ -14,20 +14,46 @@ if TYPE_CHECKING:
     import numpy as np
 
 
+Form = Literal["module", "onnx", "command"]
+"""What a workload is made of: a torch module, an ONNX file, or any program."""
+
+
 class Workload(Protocol):
     """A workload in a child process, as backends see it."""
 
     spec: WorkloadSpec
 
     def module(self) -> Any:
-        """The model as a torch module in eval mode."""
+        """The model as a torch module in eval mode; only where the provider's form is `module`."""
+
+    def file(self) -> Path:
+        """The model's own file; only where the provider's form is `onnx`."""
 
     def arrays(self, batch_size: int) -> tuple[np.ndarray[Any, Any], ...]:
         """The inputs: row i is the same for every batch size."""
 
 
+class Call(NamedTuple):
+    """A call that ran between two instants (ns of CLOCK_MONOTONIC) and did so many batches in that time.
+
+    `latencies_ns` are those of the requests in it, where they are not its own length.
+    """
+
+    begin: int
+    end: int
+    batches: float = 1.0
+    latencies_ns: tuple[int, ...] | None = None
+
+
 class Session(Protocol):
-    """A loaded model in the measured process, exactly as production would run it."""
+    """A loaded model in the measured process, exactly as production would run it.
+
+    It may offer `stream(batch, stop_ns) -> (calls, cpu_ns)`: call until the instant with as many calls at once as it
+    has in flight, and say which calls that were and what CPU time (ns) child processes took for them. Without it, one
+    call follows the other. And it may offer `flags() -> tuple[str, ...]`: asked after the last block, what a reader of
+    the figures should know, such as a recompilation in a block; and `programs_rss_bytes() -> int`: the peak memory of
+    programs that it runs.
+    """
 
     def convert(self, arrays: tuple[np.ndarray[Any, Any], ...]) -> Any:
         """Inputs in the runtime's own form, made once outside the measured calls."""
@@ -61,12 +87,14 @@ class Knob(Protocol):
 class Backend(Protocol):
     """A module in `backends/`: what runs the model. `source` names the backend and options it is made from.
 
-    Of the options only what `cache_key` returns decides whether an artifact can be shared; None is nothing to prepare.
-    It may offer `domains(hw)`: what `auto` stands for, by option, where that is not every available value.
+    `runs` are the forms of model that it takes. Of the options only what `cache_key` returns decides whether an
+    artifact can be shared; None is nothing to prepare. It may offer `domains(hw)`: what `auto` stands for, by option,
+    where that is not every available value. Where `free` is true, the space file invents the options' names.
     """
 
     Options: Any
     packages: tuple[str, ...]
+    runs: tuple[Form, ...]
 
     def unavailable(self, options: Any, hw: Hardware) -> str | None: ...
     def launch(self, options: Any, config: Config, hw: Hardware) -> LaunchPatch: ...
@@ -82,15 +110,24 @@ class Backend(Protocol):
 class Provider(Protocol):
     """A module in `workloads/`: where models come from.
 
-    It may offer `paths`, the options that name files (relative to the space file), and `default_inputs(name)`.
+    `form` is what it gives, `plain` the backend of the untuned model. It may offer
+
+    - `paths`: the options that name files or folders, relative to the space file;
+    - `resolve(name, folder) -> str`: the model's name made independent of the space file's folder;
+    - `default_inputs(name)`: the inputs of a model for which the space file names none;
+    - `examples(name, options, seed, samples) -> arrays`: inputs that only a framework can make, asked for in a
+      preparing child where the space file names none;
+    - `file(name)`: the model's own file, for the form `onnx`.
     """
 
     Options: Any
     packages: tuple[str, ...]
+    form: Form
+    plain: str
 
     def unavailable(self, options: Any, hw: Hardware) -> str | None: ...
     def cache_key(self, name: str, options: Any) -> tuple[Any, ...]: ...
-    def judged(self, options: Any) -> bool: ...
+    def judged(self, name: str, options: Any) -> bool: ...
     def build(self, name: str, options: Any, seed: int) -> Any: ...
 
 

@@ -11,7 +11,7 @@ import msgspec
 
 from autotune.errors import PluginError, did_you_mean
 from autotune.interfaces import Backend, Knob, Provider
-from autotune.types import Struct
+from autotune.types import Struct, Value
 
 Kind = Literal["knobs", "backends", "workloads"]
 
@@ -44,4 +44,14 @@ def load(kind: Kind, name: str) -> Knob | Backend | Provider:
 
 def backend_options(name: str, values: dict[str, object]) -> Struct:
     """A backend's options as its own struct, defaults filled in; msgspec.ValidationError if a value is not legal."""
-    return cast(Struct, msgspec.convert(values, load("backends", name).Options))
+    backend = load("backends", name)
+    options = _invented(tuple(values)) if getattr(backend, "free", False) else backend.Options
+    return cast(Struct, msgspec.convert(values, options))
+
+
+@functools.cache
+def _invented(names: tuple[str, ...]) -> type[Struct]:
+    """A struct for options that a space file invented."""
+    fields = [(name, Value) for name in names]
+    made = msgspec.defstruct("Options", fields, bases=(Struct,), frozen=True, kw_only=True)
+    return cast(type[Struct], made)

@@ -27,7 +27,7 @@ class MeasureJob(Struct, tag="measure"):
     rules: MeasureRules
     placements: tuple[Placement, ...]
     folder: str
-    reference: str
+    reference: str | None
     artifact: str | None = None
 
 
@@ -69,7 +69,7 @@ class Ready(Struct, tag="ready"):
 
     load_s: float
     first_call_s: float
-    fidelity: Fidelity
+    fidelity: Fidelity | None
     versions: dict[str, str]
 
 
@@ -82,9 +82,10 @@ class Measured(Struct, tag="measured"):
 
 
 class Finished(Struct, tag="finished"):
-    """The last word of a worker."""
+    """The last word of a worker; `flags` are what its session has to say of the blocks."""
 
     peak_rss_bytes: int
+    flags: tuple[str, ...] = ()
 
 
 class Sensed(Struct, tag="sensed"):

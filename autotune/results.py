@@ -72,7 +72,7 @@ class Fidelity(Struct):
     max_abs_error: float
 
 
-class Status(enum.StrEnum):
+class Status(str, enum.Enum):  # noqa: UP042 - Python 3.10, which may run a worker, has no StrEnum
     """How a trial ended; all but `ok`, `rejected` and `interrupted` say that the configuration does not run."""
 
     OK = "ok"
@@ -85,6 +85,8 @@ class Status(enum.StrEnum):
     PREPARE_FAILED = "prepare_failed"
     UNSUPPORTED = "unsupported"
     INTERRUPTED = "interrupted"
+
+    __str__ = str.__str__
 
     @property
     def measured(self) -> bool:
@@ -207,6 +209,8 @@ class Measurements(Struct):
 class Best(Struct):
     """`best.json`: data only, everything that starts production with the winner.
 
+    `argv_prefix` goes before the program; `{node}` in it stands for the NUMA nodes of a worker's CPUs.
+
     `trial` is None for a configuration that only the confirmation measured: a winner without needless settings.
     """
 
@@ -223,4 +227,5 @@ class Best(Struct):
     hardware: Hardware
     versions: dict[str, str]
     artifact: ArtifactRef | None
+    argv_prefix: tuple[str, ...] = ()
     format: int = FORMAT

@@ -11,7 +11,7 @@ import msgspec
 from autotune import plugins
 from autotune.interfaces import Backend, Provider
 from autotune.setting import Count, Name, Seed, choices, kinds, knob
-from autotune.types import Dtype
+from autotune.types import Dtype, Value
 
 Schema = dict[str, Any]
 
@@ -65,12 +65,17 @@ def _backends(*, searched: bool) -> Schema:
 
 def _backend(name: str, *, searched: bool) -> Schema:
     backend = plugins.load("backends", name)
+    described = {"description": inspect.cleandoc(backend.Options.__doc__ or "")}
+    if getattr(backend, "free", False):
+        value = msgspec.json.schema(Value)
+        invented = {"additionalProperties": _searched(value, auto=False) if searched else value}
+        return _section({}) | invented | described
     options = _options(backend)
     if searched:
         known = {option for option, kind in kinds(backend.Options).items() if choices(kind) is not None}
         auto = set(options) if hasattr(backend, "domains") else known
         options = {option: _searched(value, auto=option in auto) for option, value in options.items()}
-    return _section(options) | {"description": inspect.cleandoc(backend.Options.__doc__ or "")}
+    return _section(options) | described
 
 
 def _workload(name: str) -> Schema:
@@ -89,7 +94,8 @@ def _workload(name: str) -> Schema:
         "seed": msgspec.json.schema(Seed),
         **_options(provider),
     }
-    required = ("model",) if hasattr(provider, "default_inputs") else ("model", "inputs")
+    own = provider.form == "command" or hasattr(provider, "default_inputs") or hasattr(provider, "examples")
+    required = ("model",) if own else ("model", "inputs")
     described = {"description": inspect.cleandoc(provider.Options.__doc__ or "")}
     return _object(properties, required=required) | described
 

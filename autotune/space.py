@@ -8,17 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
-from autotune import plugins, yaml_lines
-from autotune.domains import PLAIN, resolve
-from autotune.errors import SpaceError, did_you_mean
+from autotune import environments, plugins, yaml_lines
+from autotune.domains import resolve, unfit
+from autotune.errors import ModelError, SpaceError, did_you_mean
+from autotune.interfaces import Provider
 from autotune.setting import Count, Name, Seed, kinds, knob, one
 from autotune.types import (
+    OWN,
     Budget,
     Config,
+    Domains,
     Dtype,
+    Exclusion,
     Hardware,
     InputSpec,
     Space,
@@ -66,15 +71,32 @@ def load(path: Path, hw: Hardware) -> Space:
         return parts.get(key) or Node(value=None, file=root.file, line=root.line, key=key)
 
     _refuse_later_ones(part("objective"), part("constraints"))
-    domains, excluded = resolve(part("search"), hw)
+    spec = _workload(part("workload"), path.parent, hw)
+    provider = plugins.load("workloads", spec.provider)
+    lacking = _lacking(spec, provider, hw)
+    able = {name: found for name, found in hw.environments.items() if name not in lacking}
+    domains, excluded = resolve(part("search"), msgspec.structs.replace(hw, environments=able), provider)
+    if hasattr(provider, "mismatch") and (reason := provider.mismatch(spec.name, domains)):
+        raise part("search").error("search does not fit the workload", f"; {reason}")
     return Space(
         name=one(part("name"), Name),
-        workload=_workload(part("workload"), path.parent, hw),
+        workload=spec,
         domains=domains,
-        baseline=_baseline(part("baseline"), domains.batch_size[0], hw),
+        baseline=_baseline(part("baseline"), domains, provider, hw),
         budget=_budget(part("budget")),
-        excluded=excluded,
+        excluded=(*(one for one in excluded if one.value not in lacking), *lacking.values()),
     )
+
+
+def _lacking(spec: WorkloadSpec, provider: Provider, hw: Hardware) -> dict[str, Exclusion]:
+    """The environments in which the workload cannot be built, by name."""
+    options = msgspec.convert(spec.options, provider.Options)
+    reasons = {name: provider.unavailable(options, hw.seen_by(name)) for name in hw.environments}
+    return {
+        name: Exclusion(setting="interpreter", value=name, reason=f"in that environment: {reason}")
+        for name, reason in reasons.items()
+        if reason
+    }
 
 
 def _refuse_later_ones(objective: Node, constraints: Node) -> None:
@@ -128,32 +150,43 @@ def unavailable(config: Config, hw: Hardware) -> str | None:
     """Why a configuration cannot be honoured here, or None: single values may only fail, or do nothing, together."""
     options = plugins.backend_options(config.backend, dict(config.options))
     backend = plugins.load("backends", config.backend)
-    if reason := backend.unavailable(options, hw):
+    if config.interpreter != OWN and config.interpreter not in hw.environments:
+        return f"interpreter: {plugins.load('knobs', 'interpreter').unavailable(config.interpreter, hw)}"
+    if reason := backend.unavailable(options, hw.seen_by(config.interpreter)):
         return f"{config.backend}: {reason}"
+    # Any program may hold anything.
+    packages = environments.PACKAGES if "command" in backend.runs else backend.packages
     for name, value in config.knobs.items():
         knob_ = plugins.load("knobs", name)
-        if reason := knob_.unavailable(value, hw) or knob_.without_effect(value, config, backend.packages):
+        if reason := knob_.unavailable(value, hw) or knob_.without_effect(value, config, packages):
             return f"{name}: {reason}"
     return None
 
 
-def _baseline(node: Node, batch_size: int, hw: Hardware) -> Config:
-    """The plain model with the changes written, in the form of `search` but one value each."""
+def _baseline(node: Node, domains: Domains, provider: Provider, hw: Hardware) -> Config:
+    """The plain model with the changes written, in the form of `search` but one value each.
+
+    Options that a space file invents have no other default than the first value written.
+    """
     knobs = plugins.names("knobs")
     parts = node.section(("batch_size", "backend", *knobs), "knob")
-    backend, options = PLAIN, {}
+    backend, options = provider.plain, {}
+    if getattr(plugins.load("backends", backend), "free", False):
+        options = {name: found[0] for name, found in domains.backends[backend].items()}
     if "backend" in parts:
         backends = parts["backend"].section(plugins.names("backends"), "backend")
         if len(backends) != 1:
             raise parts["backend"].error(f"baseline.backend names {len(backends)} backends", "; write one")
         ((backend, part),) = backends.items()
-        legal = kinds(plugins.load("backends", backend).Options)
-        options = {
+        if reason := unfit(backend, provider):
+            raise parts["backend"].error("the baseline cannot be used here", f"; {reason}")
+        legal = kinds(plugins.load("backends", backend).Options) or dict.fromkeys(options, Value)
+        options |= {
             name: one(value, legal[name]) for name, value in part.section(tuple(legal), f"{backend} option").items()
         }
     config = configure(
         hw,
-        batch_size=one(parts["batch_size"], Count) if "batch_size" in parts else batch_size,
+        batch_size=one(parts["batch_size"], Count) if "batch_size" in parts else domains.batch_size[0],
         backend=backend,
         options=options,
         knobs={name: one(parts[name], knob(name)) for name in knobs if name in parts},
@@ -183,18 +216,32 @@ def _workload(node: Node, folder: Path, hw: Hardware) -> WorkloadSpec:
     for option in getattr(module, "paths", ()):
         if given.get(option) is not None:
             given[option] = _file(parts[option], folder)
+        elif (default := getattr(module.Options(), option)) is not None:
+            given[option] = str((folder / default).resolve())
     try:
         options = msgspec.convert(given, module.Options)
     except msgspec.ValidationError as error:
         raise node.error(f"workload does not fit {provider}: {error}") from None
     if reason := module.unavailable(options, hw):
         raise model.error(f"workload.model {model.written} cannot be used here", f"; {reason}")
-    if "inputs" not in parts and hasattr(module, "default_inputs"):
-        inputs = module.default_inputs(name)
-    else:
-        inputs = _inputs(parts.get("inputs") or node)
+    try:
+        name = module.resolve(name, folder) if hasattr(module, "resolve") else name
+    except ModelError as error:
+        raise model.error(f"workload.model {model.written} cannot be used", f"; {error}") from error
+    inputs = _given_inputs(module, parts.get("inputs"), node, name)
     seed = one(parts["seed"], Seed) if "seed" in parts else 0
     return WorkloadSpec(model=f"{provider}:{name}", inputs=inputs, options=msgspec.structs.asdict(options), seed=seed)
+
+
+def _given_inputs(provider: Any, inputs: Node | None, workload: Node, name: str) -> tuple[InputSpec, ...]:
+    """What the file says, else what the provider knows; none where it makes them itself in a child."""
+    if inputs is not None:
+        return _inputs(inputs)
+    if hasattr(provider, "default_inputs"):
+        return tuple(provider.default_inputs(name))
+    if hasattr(provider, "examples") or provider.form == "command":
+        return ()
+    return _inputs(workload)
 
 
 def _file(node: Node, folder: Path) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import bisect
 import itertools
 import math
+import statistics
 from collections.abc import Sequence
 
 from scipy.special import bdtr, stdtrit
@@ -19,8 +20,22 @@ PERCENTILE_CONFIDENCE = 0.99
 
 
 def interval(rates: Sequence[float], confidence: float) -> Estimate:
-    """The geometric mean of positive rates with Student's t interval over them (one rate: no interval)."""
-    return exponential(mean([math.log(rate) for rate in rates], confidence))
+    """The median of the blocks of a window, with the half-width of Student's t interval (one rate: no interval).
+
+    A neighbour's burst makes a block slow and never fast, so that the median of few blocks repeats better than their
+    mean (0.57 against 0.76 of the spread of 100 calls, docs/log.md). Of Gaussian noise the interval would cover 81 %
+    where 90 % is asked for; it stops trials and describes a window, nothing is claimed from it.
+    """
+    return exponential(_around_the_median([math.log(rate) for rate in rates], confidence))
+
+
+def _around_the_median(values: Sequence[float], confidence: float) -> Estimate:
+    middle = statistics.median(values)
+    around = mean(values, confidence)
+    if around.low is None or around.high is None:
+        return Estimate(estimate=middle, low=None, high=None)
+    half = (around.high - around.low) / 2
+    return Estimate(estimate=middle, low=middle - half, high=middle + half)
 
 
 def mean(values: Sequence[float], confidence: float) -> Estimate:
@@ -40,9 +55,12 @@ def exponential(logs: Estimate) -> Estimate:
 
 
 def ratio(rates: Sequence[float], base: Sequence[float], confidence: float) -> Estimate:
-    """How many times faster `rates` is than `base`, with Welch's interval (unequal variances, Satterthwaite's df)."""
+    """How many times faster one window is than another by their medians, with the half-width of Welch's interval.
+
+    Welch's: unequal variances, Satterthwaite's degrees of freedom.
+    """
     a, b = [math.log(rate) for rate in rates], [math.log(rate) for rate in base]
-    difference = math.fsum(a) / len(a) - math.fsum(b) / len(b)
+    difference = statistics.median(a) - statistics.median(b)
     if len(a) < 2 or len(b) < 2:
         return Estimate(estimate=math.exp(difference), low=None, high=None)
     va, vb = variance(a) / len(a), variance(b) / len(b)

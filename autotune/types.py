@@ -8,12 +8,23 @@ from __future__ import annotations
 
 import hashlib
 import re
-from typing import Any, Literal, dataclass_transform
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
+if TYPE_CHECKING:
+    from typing import dataclass_transform
+else:  # Python 3.10, which may run a worker, has none
+
+    def dataclass_transform(**_: Any) -> Any:
+        """For type checkers only."""
+        return lambda kind: kind
+
+
 FORMAT = 1
 Value = bool | int | float | str
+OWN = "own"
+"""The interpreter that autotune itself runs in."""
 Dtype = Literal["float32", "float64", "int32", "int64", "bool"]
 
 
@@ -34,10 +45,19 @@ class Cpu(Struct):
     node: int
 
 
+class Environment(Struct):
+    """Another Python environment whose interpreter may run workers: its folder, its version, what it has installed."""
+
+    prefix: str
+    python: str
+    packages: dict[str, str] = {}
+
+
 class Hardware(Struct):
     """What a machine offers: its type (CPU, memory, instance), what we may use of it, and what is installed.
 
     Plugins decide from this alone whether they are available, so a recorded one can be planned for elsewhere.
+    `environments` are by name; `numactl` is its path where this process may bind memory with it.
     """
 
     architecture: str
@@ -56,6 +76,8 @@ class Hardware(Struct):
     libraries: dict[str, str] = {}
     packages: dict[str, str] = {}
     compiler: str | None = None
+    numactl: str | None = None
+    environments: dict[str, Environment] = {}
     format: int = FORMAT
 
     def __hash__(self) -> int:
@@ -73,6 +95,12 @@ class Hardware(Struct):
         if self.cpu_quota is None:
             return usable
         return usable[: max(1, -int(-self.cpu_quota // 1))]
+
+    def seen_by(self, interpreter: Value) -> Hardware:
+        """The same machine with the packages that another environment has; KeyError if there is no such environment."""
+        if interpreter == OWN:
+            return self
+        return msgspec.structs.replace(self, packages=self.environments[str(interpreter)].packages)
 
     @property
     def usable_memory_bytes(self) -> int:
@@ -176,6 +204,11 @@ class Config(Struct):
     @property
     def layout(self) -> Layout:
         return Layout.parse(str(self.knobs["layout"]))
+
+    @property
+    def interpreter(self) -> str:
+        """The name of the environment whose Python runs the workers."""
+        return str(self.knobs.get("interpreter", OWN))
 
 
 class Domains(Struct):

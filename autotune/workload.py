@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -16,18 +17,55 @@ if TYPE_CHECKING:
 
 
 class BuiltWorkload:
-    """The workload of a spec; builds its module on demand (ModelError if the provider cannot)."""
+    """The workload of a spec; builds its module on demand (ModelError if the provider cannot).
 
-    def __init__(self, spec: WorkloadSpec) -> None:
+    Where the spec has no inputs, they are those of `examples` (rows that are repeated as often as needed), which a
+    preparing child stored; without it the provider is asked for them.
+    """
+
+    def __init__(self, spec: WorkloadSpec, examples: Path | None = None) -> None:
         self.spec = spec
+        self._examples = examples
 
     def module(self) -> Any:
         """The model as a torch module in eval mode, its random weights drawn from the spec's seed."""
         return provider(self.spec).build(self.spec.name, options(self.spec), self.spec.seed)
 
+    def file(self) -> Path:
+        """The model's own file."""
+        module: Any = provider(self.spec)
+        return Path(module.file(self.spec.name))
+
     def arrays(self, batch_size: int) -> tuple[np.ndarray[Any, Any], ...]:
         """One array an input; the first n rows of a larger batch are the batch of size n."""
-        return tuple(array(spec, batch_size, self.spec.seed, index) for index, spec in enumerate(self.spec.inputs))
+        if self.spec.inputs:
+            return tuple(array(spec, batch_size, self.spec.seed, index) for index, spec in enumerate(self.spec.inputs))
+        if self._examples is not None:
+            return repeated(load_arrays(self._examples), batch_size)
+        module: Any = provider(self.spec)
+        return repeated(module.examples(self.spec.name, options(self.spec), self.spec.seed, batch_size), batch_size)
+
+
+def save_arrays(path: Path, arrays: tuple[np.ndarray[Any, Any], ...]) -> None:
+    """The arrays in their order, as a .npz file."""
+    import numpy as np
+
+    np.savez(path, allow_pickle=False, **{f"array_{index}": found for index, found in enumerate(arrays)})
+
+
+def load_arrays(path: Path) -> tuple[np.ndarray[Any, Any], ...]:
+    """What `save_arrays` wrote."""
+    import numpy as np
+
+    with np.load(path, allow_pickle=False) as stored:
+        return tuple(stored[f"array_{index}"] for index in range(len(stored.files)))
+
+
+def repeated(arrays: tuple[np.ndarray[Any, Any], ...], rows: int) -> tuple[np.ndarray[Any, Any], ...]:
+    """Exactly so many rows of each array: row i is that of i modulo how many there are."""
+    import numpy as np
+
+    return tuple(found[np.arange(rows) % len(found)] for found in arrays)
 
 
 def array(spec: InputSpec, batch_size: int, seed: int, index: int) -> np.ndarray[Any, Any]:
@@ -60,4 +98,4 @@ def cache_key(spec: WorkloadSpec) -> tuple[Any, ...]:
 
 def judged(spec: WorkloadSpec) -> bool:
     """Whether comparing outputs says something: false with random weights."""
-    return provider(spec).judged(options(spec))
+    return provider(spec).judged(spec.name, options(spec))

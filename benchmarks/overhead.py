@@ -12,7 +12,6 @@ import argparse
 import json
 import math
 import os
-import statistics
 import sys
 import tempfile
 import time
@@ -20,8 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from common import Quiet
-from scipy.special import stdtrit
+from common import Quiet, interval
 
 from autotune import artifacts, hardware, space
 from autotune.launch import plan, process
@@ -84,7 +82,8 @@ def main() -> int:
                 blocks = [bench.block() for _ in range(chosen.pairs)]
                 workers.send(Finish())
                 workers.gather(rules.block_timeout_s, "finishing")
-        mean, half = interval([block.rate for block in blocks], bare(folder))
+        # each block is held against the bare loop right after it
+        mean, half = interval([math.log(b.rate / own) for b, own in zip(blocks, bare(folder), strict=True)])
     low, high = math.exp(mean - half), math.exp(mean + half)
     print(
         f"launcher / bare loop: {math.exp(mean):.4f} ({low:.4f} to {high:.4f}), {len(blocks)} pairs, {chosen.backend}"
@@ -98,13 +97,6 @@ def bare(folder: Path) -> list[float]:
     """The bare loop's rates so far."""
     rates: list[float] = json.loads((folder / "bare.json").read_text())
     return rates
-
-
-def interval(ours: list[float], plain: list[float]) -> tuple[float, float]:
-    """Mean log ratio and its 95 % half-width; each block is held against the bare loop right after it."""
-    logs = [math.log(block / bare) for block, bare in zip(ours, plain, strict=True)]
-    half = float(stdtrit(len(logs) - 1, 0.975)) * statistics.stdev(logs) / math.sqrt(len(logs))
-    return statistics.fmean(logs), half
 
 
 if __name__ == "__main__":

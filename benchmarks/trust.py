@@ -28,7 +28,7 @@ from typing import Any, cast
 import msgspec
 from common import Quiet
 
-from autotune import artifacts, correction, hardware, selection, space
+from autotune import artifacts, correction, hardware, selection, space, stats
 from autotune.launch.bench import LEAD_S, Bench
 from autotune.launch.loading import loading
 from autotune.launch.machine import Machine
@@ -106,7 +106,9 @@ def repeatability(model: str, repetitions: int, folder: Path) -> bool:
     ratios = []
     for name, trials in ours.items():
         raw = [math.log(statistics.geometric_mean([block.rate for block in blocks])) for blocks in trials]
-        corrected = [math.log(statistics.geometric_mean(correction.rates(blocks, fitted))) for blocks in trials]
+        corrected = [
+            math.log(stats.interval(correction.rates(blocks, fitted), RULES.confidence).estimate) for blocks in trials
+        ]
         plain_logs = [math.log(rate) for rate in articles[name]]
         plain, spread = statistics.stdev(plain_logs), statistics.stdev(corrected)
         ratios.append(spread / plain)

@@ -38,6 +38,7 @@ from autotune.types import (
 from tests.extra.execute import Ask, Listener, Told
 
 EXTRA = Path(__file__).parent / "extra"
+os.environ["AUTOTUNE_ENVIRONMENTS"] = str(EXTRA / "no-environments")  # no test sees the user's own
 TINY = WorkloadSpec(model="tiny:conv", inputs=(InputSpec(shape=("batch", 3, 16, 16)),))
 
 

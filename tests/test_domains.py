@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
+from autotune import domains as resolving
 from autotune import plugins, setting
-from autotune.domains import PLAIN, resolve
 from autotune.errors import SpaceError
-from autotune.types import Exclusion, Hardware
+from autotune.types import Domains, Exclusion, Hardware
 from autotune.yaml_lines import Node
 from tests import machines
 
@@ -29,6 +29,8 @@ MACHINES: dict[str, Hardware] = {
     "bare": machines.hardware(1, packages={"torch": "1.0"}),
 }
 BARE = MACHINES["bare"]
+PROVIDER = plugins.load("workloads", "torchvision")
+PLAIN = PROVIDER.plain
 every_machine = pytest.mark.parametrize("hw", MACHINES.values(), ids=MACHINES)
 
 
@@ -38,6 +40,10 @@ def node(value: Any, key: str = "search") -> Node:
     elif isinstance(value, dict):
         value = {name: node(item, f"{key}.{name}") for name, item in value.items()}
     return Node(value=value, file="s.yaml", line=3, key=key)
+
+
+def resolve(search: Node, hw: Hardware) -> tuple[Domains, tuple[Exclusion, ...]]:
+    return resolving.resolve(search, hw, PROVIDER)
 
 
 def everything() -> dict[str, Any]:
@@ -78,7 +84,9 @@ def test_nothing_is_lost_without_a_reason(hw: Hardware) -> None:
     for name, axes in domains.backends.items():
         for option, kind in setting.kinds(plugins.load("backends", name).Options).items():
             lost = {value for where, value in left_out if where == f"{name}.{option}"}
-            assert set(axes[option]) | lost == set(setting.choices(kind) or ())
+            plugin: Any = plugins.load("backends", name)
+            offered = plugin.domains(hw) if hasattr(plugin, "domains") else {}
+            assert set(axes[option]) | lost == set(offered.get(option) or setting.choices(kind) or ())
             assert not set(axes[option]) & lost
 
 

@@ -112,6 +112,14 @@ def test_inside_wheels(tmp_path: Path, folder: str) -> None:
     assert found(tmp_path) == {"iomp5": f"{SITE}/{folder}/libiomp5.so"}
 
 
+def test_the_openmp_runtime_of_its_wheel(tmp_path: Path) -> None:
+    """As `intel-openmp` leaves it in the environment's own lib, with what is not the runtime beside it."""
+    names = ("libiomp5.so", "libiomp5_db.so", "libiompstubs5.so", "libiomp5.dbg")
+    assert found(write(tmp_path, {f"/opt/env/lib/{name}": elf() for name in names})) == {
+        "iomp5": "/opt/env/lib/libiomp5.so"
+    }
+
+
 def test_ld_so_conf_with_includes_that_loop(tmp_path: Path) -> None:
     write(
         tmp_path,

@@ -297,7 +297,7 @@ class Cut:
 @pytest.fixture(scope="module")
 def cut(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Cut:
     place = Place(tmp_path_factory.mktemp("confirmed"), cache)
-    command = place.tune(CONFIRMED, "--minutes", "1.75")
+    command = place.tune(CONFIRMED, "--minutes", "3.5")
     with place.start(*command) as program:
         workers = workers_of(program, place.study, "confirmation/finalists-*/0002/baseline")
         program.send_signal(signal.SIGINT)

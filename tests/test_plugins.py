@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from autotune import environment, hardware, interfaces, plugins, setting
+from autotune import environment, environments, hardware, interfaces, plugins, setting, space
 from autotune.errors import PluginError
 from autotune.plugins import Kind
 from autotune.results import Status
@@ -28,9 +28,10 @@ ALL = [(kind, name) for kind in KINDS for name in plugins.names(kind)]
 KNOBS, BACKENDS, PROVIDERS = (plugins.names(kind) for kind in KINDS)
 FRAMEWORKS = ("torch", "torchvision", "torchao", "onnxruntime", "onnx", "openvino", "nncf", "timm", "transformers")
 ALLOCATORS = {
-    name: f"/usr/lib/lib{name}.so" for name in ("tcmalloc", "jemalloc", "mimalloc", "tbbmalloc", "tbbmalloc_core")
+    name: f"/usr/lib/lib{name}.so"
+    for name in ("tcmalloc", "jemalloc", "mimalloc", "tbbmalloc", "tbbmalloc_core", "iomp5")
 }
-PACKAGES = dict.fromkeys(hardware.PACKAGES, "1.0")
+PACKAGES = dict.fromkeys(environments.PACKAGES, "1.0")
 EQUIPPED: dict[str, Any] = {
     "libraries": ALLOCATORS,
     "packages": PACKAGES,
@@ -41,7 +42,12 @@ EQUIPPED: dict[str, Any] = {
 
 MACHINES: dict[str, Hardware] = {
     "AMX": machines.hardware(
-        4, 4, isa=("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16"), smt=2, **EQUIPPED
+        4,
+        4,
+        isa=("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16"),
+        smt=2,
+        numactl="/usr/bin/numactl",
+        **EQUIPPED,
     ),
     "AVX2": machines.hardware(6, isa=("avx2",), **EQUIPPED),
     "aarch64": machines.hardware(8, architecture="aarch64", isa=("asimd", "sve2", "bf16", "i8mm"), **EQUIPPED),
@@ -66,18 +72,25 @@ def module(kind: Kind, name: str) -> ModuleType:
     return loaded
 
 
-def option_values(name: str) -> list[dict[str, Value]]:
-    """All combinations of a backend's options."""
+def option_values(name: str, hw: Hardware) -> list[dict[str, Value]]:
+    """A backend's defaults, and these with one or two of its options at any other value."""
+    backend = plugins.load("backends", name)
+    offered = backend.domains(hw) if hasattr(backend, "domains") else {}
     choices = {
-        option: setting.choices(kind) for option, kind in setting.kinds(plugins.load("backends", name).Options).items()
+        option: offered.get(option) or setting.choices(kind) for option, kind in setting.kinds(backend.Options).items()
     }
-    assert all(choices.values()), f"{name} has an option with no finite choice; give it a test of its own"
-    return [dict(zip(choices, values, strict=True)) for values in itertools.product(*map(list, choices.values()))]  # type: ignore[arg-type]
+    assert all(choices.values()), f"{name} has an option with neither a finite choice nor a domain"
+    defaults: dict[str, Value] = msgspec.structs.asdict(plugins.backend_options(name, {}))
+    singles = [{option: value} for option, values in choices.items() for value in values or ()]
+    pairs = [one | other for one, other in itertools.combinations(singles, 2) if one.keys() != other.keys()]
+    found = [defaults | changed for changed in [{}, *singles, *pairs]]
+    return [values for index, values in enumerate(found) if values not in found[:index]]
 
 
 def available_options(name: str, hw: Hardware) -> list[dict[str, Value]]:
     backend = plugins.load("backends", name)
-    return [o for o in option_values(name) if backend.unavailable(plugins.backend_options(name, dict(o)), hw) is None]
+    values = option_values(name, hw)
+    return [o for o in values if backend.unavailable(plugins.backend_options(name, dict(o)), hw) is None]
 
 
 def configured(backend: str, options: dict[str, Value], **knobs: Value) -> Config:
@@ -97,7 +110,7 @@ def test_a_plugin_is_a_file() -> None:
 def test_an_unknown_name_is_named_with_its_neighbour() -> None:
     with pytest.raises(PluginError, match="unknown knob 'alocator'; did you mean 'allocator'"):
         plugins.load("knobs", "alocator")
-    with pytest.raises(PluginError, match="unknown backend 'zzz'; allowed: onnxruntime, openvino"):
+    with pytest.raises(PluginError, match="unknown backend 'zzz'; allowed: command, ipex, onnxruntime, openvino"):
         plugins.load("backends", "zzz")
 
 
@@ -180,7 +193,7 @@ def test_a_plugin_says_what_it_is(kind: Kind, name: str) -> None:
 @every_plugin
 def test_packages_are_those_that_the_probe_looks_for(kind: Kind, name: str) -> None:
     if kind != "knobs":
-        assert set(module(kind, name).packages) <= set(hardware.PACKAGES)
+        assert set(module(kind, name).packages) <= set(environments.PACKAGES)
 
 
 # ------------------------------------------------------------------------------------------------------------ knobs
@@ -233,7 +246,7 @@ def test_a_value_that_is_not_available_has_a_reason(name: str, hw: Hardware) -> 
 def test_a_backends_defaults_are_legal(name: str) -> None:
     defaults = msgspec.structs.asdict(plugins.backend_options(name, {}))
     assert plugins.backend_options(name, dict(defaults)) == plugins.backend_options(name, {})
-    for values in option_values(name):
+    for values in option_values(name, MACHINES["AMX"]):
         assert set(values) == set(defaults)
 
 
@@ -241,7 +254,7 @@ def test_a_backends_defaults_are_legal(name: str) -> None:
 @every_machine
 def test_options_that_are_not_available_have_a_reason(name: str, hw: Hardware) -> None:
     backend = plugins.load("backends", name)
-    for values in option_values(name):
+    for values in option_values(name, hw):
         reason = backend.unavailable(plugins.backend_options(name, dict(values)), hw)
         assert reason is None or (reason.strip() and "\n" not in reason)
 
@@ -249,7 +262,8 @@ def test_options_that_are_not_available_have_a_reason(name: str, hw: Hardware) -
 @pytest.mark.parametrize("name", BACKENDS)
 def test_a_backend_needs_its_packages(name: str) -> None:
     assert available_options(name, MACHINES["AMX"])
-    assert available_options(name, MACHINES["no packages"]) == []
+    if plugins.load("backends", name).packages:
+        assert available_options(name, MACHINES["no packages"]) == []
 
 
 @pytest.mark.parametrize("name", BACKENDS)
@@ -259,10 +273,9 @@ def test_what_a_backend_is_made_from_is_available_too(name: str, hw: Hardware) -
         source = plugins.load("backends", name).source(plugins.backend_options(name, dict(values)))
         if source is not None:
             other, options = source
-            assert options in available_options(other, hw)
-            assert plugins.load("backends", other).cache_key(
-                plugins.backend_options(other, dict(options)), configured(other, options), hw
-            )
+            made = plugins.backend_options(other, dict(options))
+            assert plugins.load("backends", other).unavailable(made, hw) is None
+            assert plugins.load("backends", other).cache_key(made, configured(other, options, layout="1x1"), hw)
 
 
 @pytest.mark.parametrize("name", BACKENDS)
@@ -281,7 +294,7 @@ def test_a_provider_has_a_reason_when_it_cannot_build(name: str, hw: Hardware) -
     reason = provider.unavailable(provider.Options(), hw)
     assert (reason is None) == (set(provider.packages) <= set(hw.packages))
     assert reason is None or (reason.strip() and "\n" not in reason)
-    assert isinstance(provider.judged(provider.Options()), bool)
+    assert isinstance(provider.judged("x", provider.Options()), bool)
 
 
 # --------------------------------------------------------------------------------------------------- launch patches
@@ -289,25 +302,32 @@ def test_a_provider_has_a_reason_when_it_cannot_build(name: str, hw: Hardware) -
 
 @every_machine
 def test_launch_patches_are_pure_and_never_contradict_each_other(hw: Hardware) -> None:
-    """Every value of every knob with every other, and with all options of all backends."""
-    asked: list[list[tuple[str, LaunchPatch]]] = []
+    """Every value of every knob with every value of each other, and with all options of all backends."""
+    asked: list[tuple[str, LaunchPatch]] = []
     for name in KNOBS:
         knob = plugins.load("knobs", name)
         patches = [knob.launch(value, hw) for value in knob.domain(hw)]
         assert patches == [knob.launch(value, hw) for value in knob.domain(hw)]
         # equal patches need not be merged again
-        asked.append([(name, patch) for i, patch in enumerate(patches) if patch not in patches[:i]])
-    backends: list[tuple[str, LaunchPatch]] = []
+        asked += [(name, patch) for i, patch in enumerate(patches) if patch not in patches[:i]]
     for name in BACKENDS:
         backend = plugins.load("backends", name)
+        patches = []
         for values in available_options(name, hw):
             options, config = plugins.backend_options(name, dict(values)), configured(name, values, layout="1x1")
-            backends.append((name, backend.launch(options, config, hw)))
-            assert backends[-1][1] == backend.launch(options, config, hw)
-    for chosen in itertools.product(*asked, backends or [("none", LaunchPatch())]):
-        merged = environment.merge(chosen)
-        for _, patch in chosen:
-            assert patch.env.items() <= merged.env.items()
+            patches.append(backend.launch(options, config, hw))
+            assert patches[-1] == backend.launch(options, config, hw)
+        asked += [(name, patch) for i, patch in enumerate(patches) if patch not in patches[:i]]
+    for pair in itertools.combinations(asked, 2):
+        if pair[0][0] == pair[1][0] or {pair[0][0], pair[1][0]} <= set(BACKENDS):
+            continue
+        merged = environment.merge(pair)
+        for _, patch in pair:
+            for variable, value in patch.env.items():
+                separator = environment.JOINED.get(variable)
+                found = merged.env[variable]
+                parts = {str(found)} if separator is None else set(str(found).split(separator))
+                assert ({str(value)} if separator is None else set(str(value).split(separator))) <= parts
             assert set(patch.preload) <= set(merged.preload)
 
 
@@ -324,14 +344,21 @@ def test_variables_of_a_child_are_those_of_plugins(hw: Hardware) -> None:
 # ------------------------------------------------------------------------------- every setting, in a real child
 
 
+COMPILING = ("torch_compile", "torch_aot", "torch_int8")
+
+
 def runs() -> Iterator[Any]:
-    """All options of all backends that can be had here; compiling takes long, so one combination stands for all."""
+    """Each option of each backend that can be had here; compiling takes long, so the defaults stand for all."""
     for name in BACKENDS:
-        found = available_options(name, MACHINES["this"])
-        for values in found:
-            slow = name == "torch_compile" and values is not found[-1]
-            text = ",".join(str(value) for value in values.values())
-            yield pytest.param(name, values, id=f"{name}-{text}", marks=[pytest.mark.slow] if slow else [])
+        if "module" not in plugins.load("backends", name).runs:
+            continue
+        defaults = msgspec.structs.asdict(plugins.backend_options(name, {}))
+        for values in available_options(name, MACHINES["this"]):
+            changed = [f"{option}={value}" for option, value in values.items() if value != defaults[option]]
+            if len(changed) < 2:
+                slow = name in COMPILING and changed
+                text = changed[0] if changed else "defaults"
+                yield pytest.param(name, values, id=f"{name}-{text}", marks=[pytest.mark.slow] if slow else [])
 
 
 @pytest.mark.parametrize(("name", "options"), list(runs()))
@@ -341,26 +368,49 @@ def test_a_backend_answers_as_the_reference_does(
     (result,) = lab.execute(tmp_path, [lab.spec(name, options)]).results
     assert (result.status, result.error) == (Status.OK, None)
     assert result.fidelity is not None and result.fidelity.centred_error is not None
-    exact = options.get("precision", "float32") == "float32"
+    exact = name != "torch_int8" and options.get("precision", "float32") == "float32"
     assert result.fidelity.centred_error < (1e-8 if exact else 0.1)
     assert set(result.versions) == {"python", *plugins.load("backends", name).packages}
 
 
+PARTNERS: tuple[dict[str, Value], ...] = (
+    {},
+    {"allocator": "jemalloc"},
+    {"allocator": "tcmalloc"},
+    {"openmp": "intel"},
+)
+"""Some knobs do something only beside a value of another."""
+
+
+def with_effect(config: Config, hw: Hardware) -> Config | None:
+    """The configuration, with the first partner beside which all its knobs can be honoured and do something."""
+    found = (msgspec.structs.replace(config, knobs=config.knobs | partner) for partner in PARTNERS)
+    return next((one for one in found if space.unavailable(one, hw) is None), None)
+
+
 def knob_runs() -> Iterator[Any]:
-    """Every value of every knob here; beside the backend that starts fastest, those that others crash under."""
+    """Every value of every knob here; beside the backend that starts fastest, those that others crash under.
+
+    Those that only torch heeds run with it, on as many threads as there are.
+    """
     hw = MACHINES["this"]
     for backend in ("onnxruntime", "openvino", "torch_eager"):
-        marks = [pytest.mark.slow] if backend == "torch_eager" else []
         for name in KNOBS if available_options(backend, hw) else ():
             knob = plugins.load("knobs", name)
+            plain = space.configure(hw, batch_size=2, backend=backend)
             for value in knob.domain(hw)[:8]:
-                if backend == "onnxruntime" or value != knob.default(hw):
-                    yield pytest.param(backend, name, value, id=f"{backend}-{name}-{value}", marks=marks)
+                config = with_effect(msgspec.structs.replace(plain, knobs=plain.knobs | {name: value}), hw)
+                if config is None or (backend != "onnxruntime" and value == knob.default(hw)):
+                    continue
+                elsewhere = backend == "torch_eager" and with_effect(
+                    msgspec.structs.replace(config, backend="onnxruntime", options={}), hw
+                )
+                marks = [pytest.mark.slow] if elsewhere else []
+                yield pytest.param(config, id=f"{backend}-{name}-{value}", marks=marks)
 
 
-@pytest.mark.parametrize(("backend", "name", "value"), list(knob_runs()))
-def test_a_knob_takes_effect(lab: Lab, tmp_path: Path, backend: str, name: str, value: Value) -> None:
-    options = available_options(backend, lab.hardware)[0]
-    knobs = {other: plugins.load("knobs", other).default(lab.hardware) for other in KNOBS} | {name: value}
-    (result,) = lab.execute(tmp_path, [lab.spec(backend, options, **knobs)]).results
+@pytest.mark.parametrize("config", list(knob_runs()))
+def test_a_knob_takes_effect(lab: Lab, tmp_path: Path, config: Config) -> None:
+    spec = lab.spec(config.backend, config.options)
+    (result,) = lab.execute(tmp_path, [msgspec.structs.replace(spec, config=config)]).results
     assert (result.status, result.error) == (Status.OK, None)

@@ -2,31 +2,67 @@
 
 from __future__ import annotations
 
+import functools
+import threading
+import time
+import weakref
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from autotune.interfaces import Workload
+import msgspec
+
+from autotune.backends import _onnx
+from autotune.backends.torch_eager import BFLOAT16_ISA
+from autotune.interfaces import Call, Form, Workload
 from autotune.types import Config, Hardware, LaunchPatch, Struct, Value
 
 if TYPE_CHECKING:
     import numpy as np
 
 packages: tuple[str, ...] = ("openvino",)
+runs: tuple[Form, ...] = ("module", "onnx")
 MODEL = "model.xml"
-CALIBRATION_SAMPLES = 64
+OVERLAP_S = 10.0
+RELEASE_NS = 5 * 10**9
+
+clock = time.monotonic_ns
 
 
 class Options(Struct):
-    """`precision: int8` quantises weights and activations."""
+    """`precision` int8 quantises weights and activations, bfloat16 is a hint to the compiler of the float32 model.
 
-    precision: Literal["float32", "int8"] = "float32"
+    `streams` are how many calls may run at once, each on its share of the worker's threads, so at most one a thread;
+    with a `hint` OpenVINO chooses them. `requests` are how many calls are in flight; 0 is as many as it then advises.
+    """
+
+    precision: Literal["float32", "bfloat16", "int8"] = "float32"
+    hint: Literal["none", "latency", "throughput"] = "none"
+    streams: Annotated[int, msgspec.Meta(ge=1)] = 1
+    requests: Annotated[int, msgspec.Meta(ge=0)] = 1
+    pinning: bool = False
+
+
+def domains(hw: Hardware) -> dict[str, tuple[Value, ...]]:
+    """`auto` for streams and requests: powers of two up to the number of cores, and that; for requests also 0."""
+    cores = len(hw.cores)
+    counts = (*(2**i for i in range(cores.bit_length()) if 2**i < cores), cores)
+    return {"streams": counts, "requests": (*counts, 0)}
 
 
 def unavailable(options: Options, hw: Hardware) -> str | None:
     """Reason why these options cannot be honoured here, or None."""
     needed = ["openvino", "torch", "onnx", "onnxscript", *(["nncf"] if options.precision == "int8" else [])]
     missing = [name for name in needed if name not in hw.packages]
-    return f"{', '.join(missing)} not installed; pip install {' '.join(missing)}" if missing else None
+    if missing:
+        return f"{', '.join(missing)} not installed; pip install {' '.join(missing)}"
+    if options.precision == "bfloat16" and not set(BFLOAT16_ISA) & set(hw.isa):
+        return "bfloat16 needs AMX, AVX512_BF16 or Arm bf16; this CPU has none"
+    if options.hint != "none" and options.streams != 1:
+        return f"hint {options.hint} chooses the streams itself; use streams 1 or hint none"
+    if options.hint == "none" and options.requests == 0:
+        return "requests 0 asks for what a hint advises; use hint latency or throughput, or name the requests"
+    return None
 
 
 def launch(options: Options, config: Config, hw: Hardware) -> LaunchPatch:
@@ -42,9 +78,13 @@ def source(options: Options) -> tuple[str, dict[str, Value]] | None:
 
 
 def cache_key(options: Options, config: Config, hw: Hardware) -> tuple[Any, ...] | None:
-    """The precision and the converter's versions; the IR fits every batch size, thread count and CPU."""
+    """The IR's precision and the converter's versions: it fits every batch size, thread count and CPU.
+
+    bfloat16 has the float32 IR.
+    """
     names = ("openvino", "nncf") if options.precision == "int8" else ("openvino",)
-    return (options.precision, CALIBRATION_SAMPLES, *((name, hw.packages.get(name)) for name in names))
+    precision = "int8" if options.precision == "int8" else "float32"
+    return (precision, _onnx.CALIBRATION_SAMPLES, *((name, hw.packages.get(name)) for name in names))
 
 
 def prepare(
@@ -54,57 +94,94 @@ def prepare(
     import openvino
 
     assert source is not None
-    if options.precision == "float32":
-        model = openvino.convert_model(source / "model.onnx")
-    else:
+    if options.precision == "int8":
         import nncf
 
-        rows = workload.arrays(CALIBRATION_SAMPLES)
-        names = [f"input_{index}" for index in range(len(rows))]
-        samples = [
-            {name: array[i : i + 1] for name, array in zip(names, rows, strict=True)} for i in range(len(rows[0]))
-        ]
-        model = nncf.quantize(
-            openvino.Core().read_model(source / MODEL), nncf.Dataset(samples), subset_size=CALIBRATION_SAMPLES
-        )
+        model = openvino.Core().read_model(source / MODEL)
+        names = [given.any_name for given in model.inputs]
+        samples = _onnx.calibration(workload, names, _onnx.fixed_batch(shapes(model)))
+        model = nncf.quantize(model, nncf.Dataset(samples), subset_size=len(samples))
+    else:
+        model = openvino.convert_model(source / "model.onnx")
     openvino.save_model(model, folder / MODEL, compress_to_fp16=False)
 
 
+def shapes(model: Any) -> list[list[int | None]]:
+    """The inputs' sizes, None where one is free."""
+    return [
+        [size.get_length() if size.is_static else None for size in given.partial_shape]
+        for given in model.inputs
+        if given.partial_shape.rank.is_static
+    ]
+
+
 def load(workload: Workload, options: Options, config: Config, folder: Path | None) -> OpenvinoSession:
-    """The model compiled for one stream on the worker's own threads; the affinity mask is ours, so no pinning."""
+    """The model compiled for the worker's own threads, always named: automatic ones ignore a quota (openvino#37838)."""
     import openvino
 
     assert folder is not None
     core = openvino.Core()
-    settings = {
-        "INFERENCE_NUM_THREADS": config.layout.threads,
-        "NUM_STREAMS": 1,
-        "ENABLE_CPU_PINNING": False,
-        "INFERENCE_PRECISION_HINT": "f32",
+    model = core.read_model(folder / MODEL)
+    _onnx.check_batch(shapes(model), config.workload.batch_size)
+    compiled = core.compile_model(model, "CPU", settings(options, config.layout.threads))
+    if options.requests == 1:
+        return OpenvinoSession(compiled, options.hint)
+    return QueuedSession(compiled, options.hint, options.requests)
+
+
+def settings(options: Options, threads: int) -> dict[str, Value]:
+    """The properties to compile with; the worker's affinity mask is ours, so the default is no pinning."""
+    parallel: dict[str, Value] = {"PERFORMANCE_HINT": options.hint.upper()}
+    if options.hint == "none":
+        parallel = {"NUM_STREAMS": min(options.streams, threads)}
+    return parallel | {
+        "INFERENCE_NUM_THREADS": threads,
+        "ENABLE_CPU_PINNING": options.pinning,
+        "INFERENCE_PRECISION_HINT": "bf16" if options.precision == "bfloat16" else "f32",
     }
-    return OpenvinoSession(core.compile_model(core.read_model(folder / MODEL), "CPU", settings))
 
 
 def applied(session: OpenvinoSession, options: Options, config: Config) -> str | None:
-    """Reads threads and the executed primitives' precision back from the compiled model."""
+    """Reads the properties and the executed primitives' precision back from the compiled model, and counts requests."""
     threads = session.compiled.get_property("INFERENCE_NUM_THREADS")
     if threads != config.layout.threads:
         return f"openvino runs {threads} threads, not {config.layout.threads}"
+    for name, wanted in settings(options, threads).items():
+        if name == "INFERENCE_PRECISION_HINT":
+            continue
+        if (got := session.compiled.get_property(name)) != wanted:
+            return f"openvino's {name} is {got}, not {wanted}"
+    if reason := _precision(session, options):
+        return reason
+    if options.requests == 1:
+        return None
+    assert isinstance(session, QueuedSession)
+    wanted = options.requests or session.compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
+    if session.requests != wanted:
+        return f"openvino has {session.requests} requests, not {wanted}"
+    return None if session.overlap() else f"{wanted} requests cannot be in flight at once"
+
+
+def _precision(session: OpenvinoSession, options: Options) -> str | None:
     executed = {
         op.get_rt_info()["runtimePrecision"].astype(str) for op in session.compiled.get_runtime_model().get_ops()
     }
-    if options.precision == "float32" and executed & {"bf16", "f16"}:
-        return f"the compiled model runs in {', '.join(sorted(executed))}, not in float32"
+    found = ", ".join(sorted(executed))
+    if options.precision != "bfloat16" and executed & {"bf16", "f16"}:
+        return f"the compiled model runs in {found}, not in {options.precision}"
+    if options.precision == "bfloat16" and "bf16" not in executed:
+        return f"no operation of the compiled model runs in bfloat16; it runs in {found}"
     if options.precision == "int8" and not executed & {"i8", "u8"}:
-        return f"no operation of the compiled model runs in int8; it runs in {', '.join(sorted(executed))}"
+        return f"no operation of the compiled model runs in int8; it runs in {found}"
     return None
 
 
 class OpenvinoSession:
     """A compiled model with one infer request of its own."""
 
-    def __init__(self, compiled: Any) -> None:
+    def __init__(self, compiled: Any, hint: str) -> None:
         self.compiled = compiled
+        self._hint = hint
         self._request = compiled.create_infer_request()
 
     def convert(self, arrays: tuple[np.ndarray[Any, Any], ...]) -> Any:
@@ -119,6 +196,81 @@ class OpenvinoSession:
         """All outputs in the model's order, copied."""
         return tuple(result[port].copy() for port in self.compiled.outputs)
 
+    def flags(self) -> tuple[str, ...]:
+        """What OpenVINO chose by a hint."""
+        if self._hint == "none":
+            return ()
+        names = ("NUM_STREAMS", "OPTIMAL_NUMBER_OF_INFER_REQUESTS")
+        streams, advised = map(self.compiled.get_property, names)
+        return (f"openvino_hint: {streams} streams, {advised} requests advised",)
+
     def close(self) -> None:
         """Release the model."""
         del self._request, self.compiled
+
+
+class QueuedSession(OpenvinoSession):
+    """A compiled model with a queue of infer requests, as many as asked for or (0) as OpenVINO advises."""
+
+    def __init__(self, compiled: Any, hint: str, requests: int) -> None:
+        import openvino
+
+        def completed(request: Any, told: Callable[[Any], None]) -> None:
+            told(request)
+
+        self.compiled = compiled
+        self._hint = hint
+        self._queue = openvino.AsyncInferQueue(compiled, requests)
+        self._queue.set_callback(completed)
+        self._callback = weakref.ref(completed)
+        self._batch: Any = None
+
+    @property
+    def requests(self) -> int:
+        """How many calls can be in flight."""
+        return len(self._queue)
+
+    def __call__(self, batch: Any) -> Any:
+        """One call alone; the outputs are views that the next call overwrites."""
+        self._batch = batch
+        results: list[Any] = []
+        self._queue.start_async(batch, lambda request: results.append(request.results), share_inputs=True)
+        self._queue.wait_all()
+        return results[0]
+
+    def stream(self, batch: Any, stop_ns: int) -> tuple[list[Call], int]:
+        """Submit whenever a request is free until the instant; each call lasts from submission to completion."""
+        calls: list[Call] = []
+
+        def completed(begin: int, request: Any) -> None:
+            calls.append(Call(begin, clock()))
+
+        while self._queue.get_idle_request_id() >= 0 and (begin := clock()) < stop_ns:
+            self._queue.start_async(batch, functools.partial(completed, begin), share_inputs=True)
+        self._queue.wait_all()
+        return calls, 0
+
+    def overlap(self) -> bool:
+        """Whether all requests can be in flight at once: submitted before any of them completes."""
+        submitted, late = threading.Event(), []
+
+        def completed(request: Any) -> None:
+            if not submitted.wait(OVERLAP_S):
+                late.append(request)
+
+        for _ in range(self.requests):
+            self._queue.start_async(self._batch, completed, share_inputs=True)
+        submitted.set()
+        self._queue.wait_all()
+        return not late
+
+    def close(self) -> None:
+        """Release the model, once OpenVINO's threads have let go of the callback.
+
+        They need the interpreter's lock for it, which freeing the model holds while it waits for them to end.
+        """
+        del self._queue
+        until = clock() + RELEASE_NS
+        while self._callback() is not None and clock() < until:
+            time.sleep(0.001)
+        del self.compiled

@@ -6,13 +6,14 @@ import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from autotune.interfaces import Workload
+from autotune.interfaces import Form, Workload
 from autotune.types import Config, Hardware, LaunchPatch, Struct, Value
 
 if TYPE_CHECKING:
     import numpy as np
 
 packages: tuple[str, ...] = ("torch",)
+runs: tuple[Form, ...] = ("module",)
 
 BFLOAT16_ISA = ("amx_bf16", "avx512_bf16", "bf16")
 

@@ -15,6 +15,7 @@ import re
 from pathlib import Path
 
 from autotune.hardware import huge_page_mode
+from autotune.knobs import _variables
 from autotune.types import Config, Hardware, LaunchPatch
 
 Value = bool
@@ -69,14 +70,13 @@ def applied(value: bool, hw: Hardware, root: Path = Path("/")) -> str | None:
     proven is that a page became huge: a model of small tensors rightly has none, and numpy gets some unasked.
     """
     try:
-        started = (root / "proc/self/environ").read_text(errors="surrogateescape").split("\0")
+        environ, tunables = _variables.started(root), _variables.tunables(root)
         status = (root / "proc/self/status").read_text(errors="replace")
     except OSError as error:
         return f"huge pages cannot be proven: {error}"
-    environ = dict(entry.split("=", 1) for entry in started if "=" in entry)
     asked = {
         TORCH: environ.get(TORCH, "0") not in ("", "0"),
-        TUNABLES: f"{TUNABLE}=1" in environ.get(TUNABLES, "").split(":"),
+        TUNABLES: f"{TUNABLE}=1" in tunables,
     }
     if not value:
         return next((f"{name} asks for huge pages: {environ[name]}" for name, asks in asked.items() if asks), None)

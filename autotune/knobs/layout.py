@@ -12,6 +12,7 @@ from typing import Annotated
 
 import msgspec
 
+from autotune.knobs import openmp
 from autotune.types import Config, Cpu, Hardware, LaunchPatch, Layout, Placement
 
 Value = Annotated[str, msgspec.Meta(pattern="^[1-9][0-9]*x[1-9][0-9]*$", description="WORKERSxTHREADS, such as 2x1")]
@@ -100,11 +101,16 @@ def placements(value: str, hw: Hardware) -> tuple[Placement, ...]:
 def applied(value: str, hw: Hardware) -> str | None:
     """In a worker: why it does not run as the layout says, or None.
 
-    The mask is that of the calling thread, which an OpenMP runtime that binds its threads would narrow; no other thread
-    may reach beyond it. The thread counts of the frameworks themselves are for the backends to prove.
+    Its mask is that of the calling thread, and no other thread may reach beyond it. An OpenMP runtime that binds its
+    threads narrows the calling one too, as soon as it is imported; the mask is then what all threads together have,
+    after those of a parallel region were started. The thread counts of the frameworks themselves are for the backends
+    to prove.
     """
+    if openmp.binds(os.environ):
+        openmp.team()
+        return mismatch(value, hw, reach(), os.environ)
     mask = os.sched_getaffinity(0)
-    if astray := {cpu for thread in os.listdir("/proc/self/task") for cpu in _mask(int(thread))} - mask:
+    if astray := reach() - mask:
         return f"a thread of the worker may also run on CPUs {_listed(astray)}"
     return mismatch(value, hw, mask, os.environ)
 
@@ -122,6 +128,11 @@ def mismatch(value: str, hw: Hardware, mask: Collection[int], environ: Mapping[s
         if environ.get(name) != str(threads):
             return f"{name} is {environ.get(name, 'not set')}, and {value} needs {threads}"
     return None
+
+
+def reach() -> set[int]:
+    """The CPUs that any thread of this process may run on."""
+    return {cpu for thread in os.listdir("/proc/self/task") for cpu in _mask(int(thread))}
 
 
 def _auto(hw: Hardware, beside: Sequence[int] | None) -> Sequence[int]:

@@ -14,8 +14,10 @@ from typing import cast
 import msgspec
 import numpy as np
 
-from autotune import artifacts
+import autotune
+from autotune import artifacts, environments
 from autotune.artifacts import PreparationFailed
+from autotune.errors import CacheError
 from autotune.files import write_array
 from autotune.interfaces import Observer
 from autotune.launch import plan, process
@@ -23,7 +25,7 @@ from autotune.launch.process import WorkerFailed, Workers
 from autotune.protocol import Finish, Finished, MeasureJob, PrepareJob, Ready
 from autotune.results import ArtifactRef, Status
 from autotune.rules import MeasureRules
-from autotune.types import Hardware, TrialSpec
+from autotune.types import OWN, Hardware, TrialSpec
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,8 @@ class Place:
 
         def run(job: PrepareJob, what: str) -> None:
             self.observer.preparing(what)
-            launched = plan.preparing(self.hardware, os.environ, self.cache)
+            interpreter = job.config.interpreter if job.config else OWN
+            launched = plan.preparing(self.hardware, os.environ, self.cache, interpreter)
             with tempfile.TemporaryDirectory(prefix="autotune-prepare-") as name:
                 folder = Path(name)
                 path = folder / "job.json"
@@ -74,8 +77,15 @@ class Loaded:
     artifact: ArtifactRef | None
     cpus: tuple[int, ...]
     begin: float
+    command: bool
     ready: list[Ready] = field(default_factory=list)
     setup_s: float = 0.0
+    flags: tuple[str, ...] = ()
+
+    @property
+    def call_s(self) -> float | None:
+        """How long a call takes, where the first one tells: a program compiles nothing that the next run would have."""
+        return max(answer.first_call_s for answer in self.ready) if self.command else None
 
     def wait(self) -> None:
         """Until every worker is ready; WorkerFailed if one fails, dies or hangs."""
@@ -88,6 +98,7 @@ class Loaded:
         """End the workers, keep their latencies in one file; the peak memory of all together (bytes)."""
         self.workers.send(Finish())
         finished = cast(list[Finished], self.workers.gather(self.rules.block_timeout_s, "finishing"))
+        self.flags = tuple(sorted({flag for answer in finished for flag in answer.flags}))
         _merge_latencies(self.folder, len(finished))
         return sum(answer.peak_rss_bytes for answer in finished)
 
@@ -102,15 +113,20 @@ def loading(
     """
     prepare = place.prepare(rules, deadline)
     reference = artifacts.reference(spec.workload, place.hardware, rules, prepare, place.cache)
+    if spec.config.interpreter != OWN:
+        try:
+            environments.link(Path(autotune.__file__).parent, place.cache / plan.ALONE)
+        except OSError as error:
+            raise CacheError(f"the cache {place.cache} cannot be used: {error.strerror}") from error
     artifact = artifacts.ensure(spec.workload, spec.config, place.hardware, rules, prepare, place.cache)
     launched = plan.measuring(spec.config, place.hardware, os.environ, place.cache)
     job = MeasureJob(
         spec=spec,
-        hardware=place.hardware,
+        hardware=place.hardware.seen_by(spec.config.interpreter),
         rules=rules,
         placements=tuple(worker.placement for worker in launched.workers),
         folder=str(folder),
-        reference=reference.folder,
+        reference=reference.folder if reference else None,
         artifact=artifact.folder if artifact else None,
     )
     path = folder / "job.json"
@@ -118,7 +134,7 @@ def loading(
     begin = time.monotonic()
     with process.start(launched, path, folder, place.memory_bytes(rules), deadline, place.inherited) as workers:
         cpus = sorted({cpu for placement in job.placements for cpu in placement.cpus})
-        yield Loaded(workers, folder, rules, artifact.ref if artifact else None, tuple(cpus), begin)
+        yield Loaded(workers, folder, rules, artifact.ref if artifact else None, tuple(cpus), begin, reference is None)
 
 
 def _merge_latencies(folder: Path, workers: int) -> None:

@@ -63,7 +63,7 @@ class Machine:
     def sit(self, spec: SittingSpec, rules: MeasureRules) -> Sitting | None:
         """Measure several configurations in turn, block by block; one that fails is its seat's error.
 
-        None if the time was over before all of them were loaded.
+        None if the time was over before there was a first round.
         """
         return sitting.run(self.place, self.canary, spec, rules, self.root / spec.folder)
 

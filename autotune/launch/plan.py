@@ -8,36 +8,61 @@ from pathlib import Path
 
 import autotune
 from autotune import environment
-from autotune.types import Config, Hardware, LaunchPatch, LaunchPlan, Placement, WorkerPlan
+from autotune.types import OWN, Config, Hardware, LaunchPatch, LaunchPlan, Placement, WorkerPlan
 
 IMPORT_ROOT = str(Path(autotune.__file__).parent.parent)
 """The folder that holds the package, so that a child finds it wherever it is started."""
+
+ALONE = "package"
+"""A folder of the cache with a link to the package and nothing else: what another environment may see of ours."""
 
 
 def measuring(config: Config, hw: Hardware, environ: Mapping[str, str], cache: Path) -> LaunchPlan:
     """One entry a worker: pinned, preloaded, with the environment of every knob and the backend."""
     asked = environment.patch(config, hw)
-    workers = (_worker(asked, placement, environ, cache) for placement in environment.placements(config, hw))
-    return LaunchPlan(workers=tuple(workers))
+    placements = environment.placements(config, hw)
+    start = _interpreter(config.interpreter, hw, cache)
+    return LaunchPlan(workers=tuple(_worker(asked, placement, hw, environ, cache, start) for placement in placements))
 
 
-def preparing(hw: Hardware, environ: Mapping[str, str], cache: Path) -> LaunchPlan:
+def preparing(hw: Hardware, environ: Mapping[str, str], cache: Path, interpreter: str = OWN) -> LaunchPlan:
     """One clean child on all allowed CPUs, without preload or knobs (NNCF aborts under some allocators)."""
     everywhere = Placement(cpus=hw.allowed_cpus, threads=len(hw.cores))
     # OpenVINO's and NNCF's converters report their use over the network unless they believe to run in CI.
-    asked = LaunchPatch(env={"OMP_NUM_THREADS": str(len(hw.cores)), "CI": "true"})
-    return LaunchPlan(workers=(_worker(asked, everywhere, environ, cache),))
+    # Inductor compiles its headers and tests of the CPU once for all, where it may keep them.
+    inductor = dict.fromkeys(("TORCHINDUCTOR_CACHE_DIR", "TMPDIR"), "{cache}/inductor")
+    asked = LaunchPatch(env={"OMP_NUM_THREADS": str(len(hw.cores)), "CI": "true", **inductor})
+    return LaunchPlan(workers=(_worker(asked, everywhere, hw, environ, cache, _interpreter(interpreter, hw, cache)),))
 
 
 def sensing(hw: Hardware, environ: Mapping[str, str], cache: Path) -> LaunchPlan:
     """The canary: its threads pin themselves, so its BLAS must start none of its own."""
     everywhere = Placement(cpus=hw.allowed_cpus, threads=1)
     single = LaunchPatch(env=dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1"))
-    return LaunchPlan(workers=(_worker(single, everywhere, environ, cache),))
+    return LaunchPlan(workers=(_worker(single, everywhere, hw, environ, cache, _interpreter(OWN, hw, cache)),))
 
 
-def _worker(asked: LaunchPatch, placement: Placement, environ: Mapping[str, str], cache: Path) -> WorkerPlan:
+def _interpreter(name: str, hw: Hardware, cache: Path) -> tuple[str, str]:
+    """The program of an environment's Python, and the folder in which it finds autotune.
+
+    Another environment gets a folder with only our package in it: beside the package lie our own site-packages.
+    """
+    if name == OWN:
+        return sys.executable, IMPORT_ROOT
+    return f"{hw.environments[name].prefix}/bin/python", str(cache / ALONE)
+
+
+def _worker(
+    asked: LaunchPatch,
+    placement: Placement,
+    hw: Hardware,
+    environ: Mapping[str, str],
+    cache: Path,
+    start: tuple[str, str],
+) -> WorkerPlan:
+    python, import_root = start
     env = environment.apply(asked, environ, str(cache))
-    env["PYTHONPATH"] = IMPORT_ROOT
-    argv = (*asked.argv_prefix, sys.executable, "-m", "autotune.worker")
-    return WorkerPlan(argv=argv, env=env, placement=placement)
+    env["PYTHONPATH"] = import_root
+    nodes = ",".join(str(node) for node in sorted({cpu.node for cpu in hw.cpus if cpu.id in placement.cpus}))
+    prefix = [part.replace("{node}", nodes) for part in asked.argv_prefix]
+    return WorkerPlan(argv=(*prefix, python, "-m", "autotune.worker"), env=env, placement=placement)

@@ -261,3 +261,15 @@ def _signal_name(number: int) -> str:
         return signal.Signals(number).name
     except ValueError:  # a real-time signal
         return f"signal {number}"
+
+
+def ran(argv: Sequence[str]) -> int:
+    """The exit status of a command that talks to the person at the terminal itself; OSError if it does not start."""
+    return subprocess.run(list(argv), stdin=subprocess.DEVNULL, check=False).returncode
+
+
+def answered(argv: Sequence[str], env: dict[str, str]) -> str | None:
+    """None if a command succeeds, else the last line that it said; OSError if it does not start."""
+    done = subprocess.run(list(argv), env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    lines = [line for line in done.stderr.splitlines() if line.strip()] or [f"exit status {done.returncode}"]
+    return None if done.returncode == 0 else lines[-1]

@@ -29,15 +29,16 @@ from autotune.types import Config, SittingSpec, TrialSpec
 def run(place: Place, senses: Senses, spec: SittingSpec, rules: MeasureRules, folder: Path) -> Sitting | None:
     """Measure the configurations of `spec` in `folder`; whatever fails is the error of its seat.
 
-    None if the time was over before all of them were loaded.
+    None if the time was over before there was a first round.
     """
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        return _Run(place, senses, spec, rules, folder).run()
+        found = _Run(place, senses, spec, rules, folder).run()
     except WorkerFailed as failed:
         if failed.status is Status.INTERRUPTED:
             return None
         raise
+    return found if any(seat.blocks or seat.error for seat in found.seats.values()) else None
 
 
 @dataclass
@@ -128,6 +129,7 @@ class _Run:
                 size = self.spec.configs[name].workload.batch_size
                 self.players[name] = _Player(loaded, Bench(loaded.workers, size, watch, self.rules))
                 loaded.wait()
+                self.players[name].bench.call_s = loaded.call_s
                 loaded.workers.deadline = None  # a round that has begun is ended
                 loaded.workers.pause()
 

@@ -49,7 +49,7 @@ def _measured(
     with loading(place, spec, rules, folder, deadline) as loaded:
         loaded.wait()
         watch = Watch(loaded.cpus, senses, rules)
-        bench = Bench(loaded.workers, spec.config.workload.batch_size, watch, rules)
+        bench = Bench(loaded.workers, spec.config.workload.batch_size, watch, rules, call_s=loaded.call_s)
         found = measure.measure(bench, rules, incumbent, lambda blocks: place.observer.measured(spec, blocks))
         peak_rss_bytes = loaded.finish()
     return TrialResult(
@@ -58,7 +58,7 @@ def _measured(
         blocks=found.blocks,
         warmup=found.warmup,
         repeated=tuple(bench.repeated),
-        flags=found.flags if senses.failure is None else (*found.flags, f"no_canary: {senses.failure}"),
+        flags=(*found.flags, *loaded.flags, *([f"no_canary: {senses.failure}"] if senses.failure else [])),
         load_s=max(answer.load_s for answer in loaded.ready),
         first_call_s=max(answer.first_call_s for answer in loaded.ready),
         setup_s=loaded.setup_s,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import msgspec
 from rich.console import Console
 from rich.text import Text
 
-from autotune import plugins
+from autotune import environments, plugins
 from autotune.report import words
 from autotune.setting import choices
 from autotune.types import Hardware, Struct
@@ -31,12 +32,16 @@ def findings(hw: Hardware) -> Iterator[Finding]:
             yield Finding(setting=name, value=words.literal(value), reason=knob.unavailable(value, hw))
     for name in plugins.names("backends"):
         backend = plugins.load("backends", name)
-        reason = backend.unavailable(backend.Options(), hw)
+        machines = [hw, *(hw.seen_by(other) for other in hw.environments)]
+        reasons = [backend.unavailable(backend.Options(), seen) for seen in machines]
+        reason = None if None in reasons else reasons[0]
         yield Finding(setting="backend", value=name, reason=reason)
         if reason is None:
+            seen = machines[reasons.index(None)]
+            offered = backend.domains(seen) if hasattr(backend, "domains") else {}
             for field in msgspec.structs.fields(backend.Options):
-                for value in choices(field.type) or ():
-                    why = backend.unavailable(plugins.backend_options(name, {field.name: value}), hw)
+                for value in choices(field.type) or offered.get(field.name, ()):
+                    why = backend.unavailable(plugins.backend_options(name, {field.name: value}), seen)
                     yield Finding(setting=f"{name}.{field.name}", value=words.literal(value), reason=why)
     for name in plugins.names("workloads"):
         provider = plugins.load("workloads", name)
@@ -61,6 +66,19 @@ def print_to(console: Console, hw: Hardware) -> None:
         )
 
 
+def print_environments(console: Console, folder: Path, problem: Callable[[Path], str | None]) -> None:
+    """A line for each environment: what it has, or why it cannot run workers."""
+    found = sorted(folder.glob("*/"))
+    for path in found:
+        reason = problem(path)
+        have = environments.read(path)
+        listed = ", ".join(f"{name} {version}" for name, version in have.packages.items())
+        state = Text(reason, "yellow") if reason else Text(f"Python {have.python}: {listed}", "green")
+        console.print(Text.assemble(f"{path.name:20}", state), soft_wrap=True)
+    if not found:
+        console.print(f"none in {folder}; make one: environments create NAME torch==2.8.0", soft_wrap=True)
+
+
 def machine(hw: Hardware) -> list[str]:
     """The machine in a few lines."""
     quota = "" if hw.cpu_quota is None else f", quota {hw.cpu_quota:g} CPUs"
@@ -71,14 +89,14 @@ def machine(hw: Hardware) -> list[str]:
     return [
         f"machine    {hw.instance_type} ({hw.fingerprint})",
         f"cpu        {hw.cpu_model}: {sockets} socket(s), {cores} cores, {len(hw.cpus)} threads, {nodes} NUMA node(s)",
-        f"usable     {len(hw.cores)} cores of CPUs {_ranges(hw.allowed_cpus)}{quota}",
+        f"usable     {len(hw.cores)} cores of CPUs {ranges(hw.allowed_cpus)}{quota}",
         f"isa        {', '.join(hw.isa) or 'nothing special'}",
         f"memory     {hw.usable_memory_bytes / 2**30:.1f} GiB, transparent huge pages: {hw.huge_page_mode or 'none'}",
         f"software   {', '.join(software)}",
     ]
 
 
-def _ranges(numbers: Sequence[int]) -> str:
+def ranges(numbers: Sequence[int]) -> str:
     """`0-3, 8`."""
     runs = itertools.groupby(enumerate(sorted(numbers)), key=lambda pair: pair[1] - pair[0])
     found = [[number for _, number in run] for _, run in runs]

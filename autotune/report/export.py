@@ -86,6 +86,7 @@ def _best(
         config=config,
         environment=patch.env,
         preload=patch.preload,
+        argv_prefix=patch.argv_prefix,
         layout=environment.placements(config, hw),
         measured=measured,
         fidelity=winner.fidelity,

@@ -4,28 +4,40 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
+from autotune import plugins
 from autotune.results import Estimate, Status, TrialResult
-from autotune.types import Config, Value
+from autotune.types import Config, Hardware, Value
 
 if TYPE_CHECKING:
     from autotune.study.ranking import Ranking
 
+NOWHERE = Hardware(architecture="", cpu_model="", isa=(), cpus=(), allowed_cpus=(), memory_bytes=0)
+"""Defaults of knobs, the layout's apart, are the same everywhere."""
+
 
 def configuration(config: Config) -> str:
-    """`openvino int8, batch 8, 2x1, tcmalloc`: what is on by default or off is not named."""
-    options = [_setting(name, value) for name, value in config.options.items()]
-    knobs = [_setting(name, value) for name, value in sorted(config.knobs.items()) if name != "layout"]
+    """`openvino int8, batch 8, 2x1, tcmalloc`: what is left at its default is not named."""
+    defaults = msgspec.structs.asdict(plugins.backend_options(config.backend, {}))
+    options = [_setting(name, value, defaults.get(name)) for name, value in config.options.items()]
+    knobs = [
+        _setting(name, value, plugins.load("knobs", name).default(NOWHERE))
+        for name, value in sorted(config.knobs.items())
+        if name != "layout"
+    ]
     head = " ".join([config.backend, *filter(None, options)])
-    parts = [head, f"batch {config.workload.batch_size}", str(config.layout), *filter(None, knobs)]
-    return ", ".join(part for part in parts if part != "system")
+    return ", ".join([head, f"batch {config.workload.batch_size}", str(config.layout), *filter(None, knobs)])
 
 
-def _setting(name: str, value: Value) -> str:
-    if value is True:
-        return name
-    if value is False:
+def _setting(name: str, value: Value, default: Value | None) -> str:
+    if name in ("precision", "memory_format"):
+        return str(value)
+    if value == default:
         return ""
-    return value if isinstance(value, str) else f"{name}={value}"
+    if isinstance(value, bool):
+        return name if value else f"no {name}"
+    return str(value) if name == "allocator" else f"{name}={value}"
 
 
 def rate(estimate: Estimate) -> str:

@@ -69,10 +69,10 @@ def confirm(
 
 
 def _seconds(budget: Budget, elapsed_s: float, rules: ConfirmRules) -> float:
-    """What is left of the minutes, at most half of them; without such a limit, in proportion to the search."""
+    """What is left of the minutes, at most its share of them; without such a limit, in proportion to the search."""
     if budget.minutes is None:
         return max(LEAST_S, elapsed_s * rules.share / (1 - rules.share))
-    return min(budget.minutes * 60 - elapsed_s, budget.minutes * 60 / 2)
+    return min(budget.minutes * 60 - elapsed_s, budget.minutes * 60 * rules.share)
 
 
 @dataclass

@@ -29,7 +29,7 @@ class Ranking:
         return correction.rates(result.blocks, self.correction)
 
     def rate(self, result: TrialResult) -> float:
-        """A measured trial's rate: the geometric mean over its blocks."""
+        """A measured trial's rate: the median of its blocks' corrected rates."""
         return self.interval(result).estimate
 
     def interval(self, result: TrialResult) -> Estimate:

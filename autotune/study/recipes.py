@@ -4,48 +4,67 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import msgspec
+
 from autotune import space
-from autotune.types import Config, Hardware, Space, Struct, Value
+from autotune.types import Config, Domains, Hardware, Space, Struct, Value
 
 
 class Recipe(Struct):
     """A backend and options that must come out as written, and knobs that go along where the machine has them.
 
-    `isa` lists instruction sets of which one is needed for the recipe to pay, not for it to run.
+    With `needs_knobs` the recipe is nothing without the first of them. `isa` lists instruction sets of which one is
+    needed for the recipe to pay, not for it to run.
     """
 
     backend: str
     options: dict[str, Value]
     knobs: dict[str, Value] = {}
     isa: tuple[str, ...] = ()
+    needs_knobs: bool = False
 
 
 BATCH_SIZE = 8
 TCMALLOC: dict[str, Value] = {"allocator": "tcmalloc"}
 HUGE_PAGES: dict[str, Value] = {**TCMALLOC, "huge_pages": True}
-LAST: dict[str, Value] = {"memory_format": "channels_last"}
+PREFERRED: dict[str, Value] = {"memory_format": "channels_last"}
+"""Options of every recipe, where the space has them."""
+
 X86_BFLOAT16 = ("avx512_bf16", "amx_bf16")
 
+BFLOAT16: dict[str, Value] = {"precision": "bfloat16"}
+RUN_CPU: dict[str, Value] = {"openmp": "intel", "affinity": "compact", "block_time": 1, "allocator": "jemalloc"}
+"""What torch.backends.xeon.run_cpu sets on Intel's CPUs."""
+
 X86 = (
-    Recipe(backend="torch_eager", options={**LAST, "precision": "float32"}, knobs=TCMALLOC),
-    Recipe(backend="torch_eager", options={**LAST, "precision": "bfloat16"}, knobs=TCMALLOC, isa=X86_BFLOAT16),
+    Recipe(backend="torch_eager", options={"precision": "float32"}, knobs=TCMALLOC),
+    Recipe(backend="torch_eager", options=BFLOAT16, knobs=TCMALLOC, isa=X86_BFLOAT16),
     Recipe(backend="onnxruntime", options={"precision": "float32"}),
     Recipe(backend="openvino", options={"precision": "int8"}),
     Recipe(backend="openvino", options={"precision": "float32"}),
-    Recipe(backend="torch_compile", options={**LAST, "precision": "float32", "freezing": True}, knobs=TCMALLOC),
-    Recipe(
-        backend="torch_compile",
-        options={**LAST, "precision": "bfloat16", "freezing": True},
-        knobs=TCMALLOC,
-        isa=X86_BFLOAT16,
-    ),
+    Recipe(backend="openvino", options={"precision": "bfloat16"}, isa=X86_BFLOAT16),
+    Recipe(backend="openvino", options={"precision": "int8", "hint": "throughput"}),
+    Recipe(backend="torch_eager", options={"precision": "float32"}, knobs=RUN_CPU, needs_knobs=True),
+    Recipe(backend="torch_compile", options=BFLOAT16 | {"freezing": True}, knobs=TCMALLOC, isa=X86_BFLOAT16),
+    Recipe(backend="torch_compile", options={"precision": "float32", "freezing": True}, knobs=TCMALLOC),
+    Recipe(backend="torch_int8", options={}, knobs=TCMALLOC, isa=("avx512_vnni", "avx_vnni")),
+    Recipe(backend="onnxruntime", options={"precision": "int8"}, isa=("avx512_vnni", "avx_vnni")),
+    Recipe(backend="ipex", options={"precision": "bfloat16"}, isa=X86_BFLOAT16),
+    Recipe(backend="ipex", options={"precision": "float32"}),
+    Recipe(backend="torch_aot", options=BFLOAT16, knobs=TCMALLOC, isa=X86_BFLOAT16),
+    Recipe(backend="torch_aot", options={"precision": "float32"}, knobs=TCMALLOC),
 )
 
+ARM_KNOBS: dict[str, Value] = {**HUGE_PAGES, "fast_math": "bf16", "primitive_cache": 1024}
+
 ARM = (
-    Recipe(backend="torch_eager", options={**LAST, "precision": "bfloat16"}, knobs=HUGE_PAGES, isa=("bf16",)),
-    Recipe(backend="torch_eager", options={**LAST, "precision": "float32"}, knobs=HUGE_PAGES),
+    Recipe(backend="torch_eager", options=BFLOAT16, knobs=ARM_KNOBS, isa=("bf16",)),
+    Recipe(backend="torch_eager", options={"precision": "float32"}, knobs=ARM_KNOBS),
+    Recipe(backend="onnxruntime", options={"precision": "float32", "fast_math": True}, isa=("bf16",)),
     Recipe(backend="onnxruntime", options={"precision": "float32"}),
     Recipe(backend="openvino", options={"precision": "float32"}),
+    Recipe(backend="torch_compile", options=BFLOAT16 | {"freezing": True}, knobs=ARM_KNOBS, isa=("bf16",)),
+    Recipe(backend="torch_int8", options={}, knobs=TCMALLOC, isa=("i8mm",)),
 )
 
 
@@ -63,9 +82,9 @@ def _for_machine(hw: Hardware) -> Iterator[Recipe]:
     recipes = ARM if hw.architecture == "aarch64" else X86
     yield from (recipe for recipe in recipes if not recipe.isa or set(recipe.isa) & set(hw.isa))
     if hw.architecture == "aarch64":
-        split: dict[str, Value] = {**HUGE_PAGES, "layout": f"{len(hw.cores)}x1"}
+        split: dict[str, Value] = {"huge_pages": True, "layout": f"{len(hw.cores)}x1"}
         yield Recipe(backend="onnxruntime", options={"precision": "float32"}, knobs=split)
-        yield Recipe(backend="torch_eager", options={**LAST, "precision": "float32"}, knobs=split)
+        yield Recipe(backend="torch_eager", options={"precision": "float32"}, knobs=TCMALLOC | split)
 
 
 def _fitted(recipe: Recipe, resolved: Space, hw: Hardware) -> Config | None:
@@ -76,8 +95,9 @@ def _fitted(recipe: Recipe, resolved: Space, hw: Hardware) -> Config | None:
     domains, plain = resolved.domains, resolved.baseline
     if recipe.backend not in domains.backends:
         return None
+    wanted = PREFERRED | recipe.options
     options = {
-        option: _nearest(recipe.options.get(option), None, values)
+        option: _nearest(wanted.get(option), None, values)
         for option, values in domains.backends[recipe.backend].items()
     }
     knobs = {
@@ -85,7 +105,20 @@ def _fitted(recipe: Recipe, resolved: Space, hw: Hardware) -> Config | None:
     }
     batch_size = min(domains.batch_size, key=lambda size: abs(size - BATCH_SIZE))
     config = space.configure(hw, batch_size=batch_size, backend=recipe.backend, options=options, knobs=knobs)
-    return config if recipe.options.items() <= config.options.items() else None
+    first = next(iter(recipe.knobs), None)
+    if recipe.needs_knobs and first is not None and config.knobs[first] != recipe.knobs[first]:
+        return None
+    found = config if space.unavailable(config, hw) is None else _elsewhere(config, domains, hw)
+    return found if found and recipe.options.items() <= found.options.items() else None
+
+
+def _elsewhere(config: Config, domains: Domains, hw: Hardware) -> Config | None:
+    """The same in the first of the interpreters that can run it."""
+    found = (
+        msgspec.structs.replace(config, knobs={**config.knobs, "interpreter": name})
+        for name in domains.knobs.get("interpreter", ())
+    )
+    return next((other for other in found if space.unavailable(other, hw) is None), None)
 
 
 def _nearest(wanted: Value | None, plain: Value | None, values: tuple[Value, ...]) -> Value:

@@ -54,7 +54,8 @@ def _print_traceback() -> None:
 
 def _run(job: Job, rank: int, channel: Channel) -> None:
     if isinstance(job, MeasureJob):
-        os.sched_setaffinity(0, job.placements[rank].cpus)
+        for thread in os.listdir("/proc/self/task"):  # a preloaded allocator may have started one
+            os.sched_setaffinity(int(thread), job.placements[rank].cpus)
         from autotune.worker import loop
 
         loop.run(job, rank, channel)
@@ -82,7 +83,9 @@ def _status(job: Job, error: Exception) -> Status:
     text = str(error).lower()
     if "can't allocate memory" in text or "bad_alloc" in text or "not enough memory" in text:
         return Status.OUT_OF_MEMORY
-    return Status.PREPARE_FAILED if isinstance(job, PrepareJob) else Status.CRASHED
+    if isinstance(job, PrepareJob):
+        return Status.PREPARE_FAILED
+    return Status.TIMEOUT if isinstance(error, TimeoutError) else Status.CRASHED
 
 
 def _no_space(error: BaseException) -> int | None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import itertools
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,13 @@ import numpy as np
 
 from autotune import plugins, workload
 from autotune.files import write_array
-from autotune.interfaces import Session
+from autotune.interfaces import Call, Session
 from autotune.protocol import Finish, Finished, Measure, Measured, MeasureJob, Ready
 from autotune.worker import meters, verify
 from autotune.worker.channel import Channel
-from autotune.worker.prepare import REFERENCE
+from autotune.worker.prepare import EXAMPLES, REFERENCE
+
+Stream = Callable[[Any, int], tuple[list[Call], int]]
 
 clock = time.monotonic_ns
 
@@ -27,21 +30,26 @@ def run(job: MeasureJob, rank: int, channel: Channel) -> None:
     config = job.spec.config
     backend = plugins.load("backends", config.backend)
     options = plugins.backend_options(config.backend, dict(config.options))
-    model = workload.BuiltWorkload(job.spec.workload)
+    reference = Path(job.reference) if job.reference else None
+    model = workload.BuiltWorkload(job.spec.workload, reference and reference / EXAMPLES)
     begin = clock()
     gc.disable()  # nearly all that importing torch makes lives on: looking through it took 0.8 s of 3.8
     session = backend.load(model, options, config, Path(job.artifact) if job.artifact else None)
     gc.enable()
     loaded = clock()
     size = config.workload.batch_size
-    batches = [session.convert(rows) for rows in split(model.arrays, size, job.rules.verify_samples)]
-    outputs, first_call_s = _call_all(session, batches)
-    with np.load(Path(job.reference) / REFERENCE, allow_pickle=False) as stored:
-        reference = tuple(stored[name] for name in stored.files)
-    samples = len(reference[0])
-    outputs = tuple(array[:samples] for array in outputs)
-    fidelity = verify.compare(outputs, reference, workload.judged(job.spec.workload))
-    verify.applied(session, config, job.hardware)
+    batch, fidelity = None, None
+    if reference is None:
+        session(batch)
+        first_call_s = (clock() - loaded) / 1e9
+    else:
+        batches = [session.convert(rows) for rows in split(model.arrays, size, job.rules.verify_samples)]
+        batch = batches[0]
+        outputs, first_call_s = _call_all(session, batches)
+        wanted = workload.load_arrays(reference / REFERENCE)
+        outputs = tuple(array[: len(wanted[0])] for array in outputs)
+        fidelity = verify.compare(outputs, wanted, workload.judged(job.spec.workload))
+    verify.applied(session, config, job.hardware, job.placements[rank].cpus)
     channel.send(
         Ready(
             load_s=(loaded - begin) / 1e9,
@@ -50,7 +58,7 @@ def run(job: MeasureJob, rank: int, channel: Channel) -> None:
             versions=meters.versions(backend.packages),
         )
     )
-    serve(session, batches[0], size, channel, Path(job.folder) / f"latencies-{rank}.npy")
+    serve(session, batch, size, channel, Path(job.folder) / f"latencies-{rank}.npy")
     session.close()
 
 
@@ -76,7 +84,9 @@ def serve(session: Session, batch: Any, size: int, channel: Channel, latencies: 
     while (command := channel.receive()) is not None:
         if isinstance(command, Finish):
             write_array(latencies, np.concatenate(rows) if rows else np.zeros((0, 3), np.int64))
-            channel.send(Finished(peak_rss_bytes=meters.peak_rss_bytes()))
+            flags = session.flags() if hasattr(session, "flags") else ()
+            programs = session.programs_rss_bytes() if hasattr(session, "programs_rss_bytes") else 0
+            channel.send(Finished(peak_rss_bytes=meters.peak_rss_bytes() + programs, flags=flags))
             return
         assert isinstance(command, Measure)
         share, latencies_ns = measure(session, batch, size, command)
@@ -89,29 +99,35 @@ def measure(session: Session, batch: Any, size: int, command: Measure) -> tuple[
 
     Also the latencies (ns) of the calls whose middle lies in between.
     """
+    stream: Stream = getattr(session, "stream", None) or functools.partial(_one_by_one, session)
+    begin, cpu_begin = clock(), time.process_time_ns()
+    calls, others_cpu_ns = stream(batch, command.stop_ns)
+    end, cpu_ns = clock(), time.process_time_ns() - cpu_begin + others_cpu_ns
+    done, latencies_ns = count(calls, command.start_ns, command.stop_ns)
+    inside = command.stop_ns - max(command.start_ns, begin)
+    cpu_share = int(cpu_ns * inside / (end - begin)) if calls else 0
+    return Measured(items=done * size, calls=len(latencies_ns), cpu_ns=cpu_share), latencies_ns
+
+
+def _one_by_one(session: Session, batch: Any, stop_ns: int) -> tuple[list[Call], int]:
     ticks = [clock()]
-    cpu_begin = time.process_time_ns()
-    while ticks[-1] < command.stop_ns:
+    while ticks[-1] < stop_ns:
         session(batch)
         ticks.append(clock())
-    cpu_ns = time.process_time_ns() - cpu_begin
-    calls, latencies_ns = count(ticks, command.start_ns, command.stop_ns)
-    inside = command.stop_ns - max(command.start_ns, ticks[0])
-    cpu_share = int(cpu_ns * inside / (ticks[-1] - ticks[0])) if len(ticks) > 1 else 0
-    return Measured(items=calls * size, calls=len(latencies_ns), cpu_ns=cpu_share), latencies_ns
+    return [Call(begin, end) for begin, end in itertools.pairwise(ticks)], 0
 
 
-def count(ticks: Sequence[int], start_ns: int, stop_ns: int) -> tuple[float, list[int]]:
-    """Calls between two instants, given the instants between which calls ran; those that straddle count in part.
+def count(calls: Sequence[Call], start_ns: int, stop_ns: int) -> tuple[float, list[int]]:
+    """Batches done between two instants; of calls that straddle them, the part that lies inside.
 
     A latency belongs to the window that holds the middle of its call: one long call fills a window it began before.
     """
-    calls = 0.0
-    latencies_ns = []
-    for begin, end in itertools.pairwise(ticks):
+    done = 0.0
+    latencies_ns: list[int] = []
+    for begin, end, batches, own in calls:
         inside = min(end, stop_ns) - max(begin, start_ns)
         if inside > 0 and end > begin:
-            calls += inside / (end - begin)
+            done += batches * inside / (end - begin)
         if start_ns <= (begin + end) // 2 < stop_ns:
-            latencies_ns.append(end - begin)
-    return calls, latencies_ns
+            latencies_ns += (end - begin,) if own is None else own
+    return done, latencies_ns

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
-import numpy as np
+import msgspec
 
 from autotune import plugins
 from autotune.protocol import PrepareJob
 from autotune.rules import MeasureRules
-from autotune.types import Config, WorkloadSettings
-from autotune.workload import BuiltWorkload
+from autotune.types import Config, Hardware, WorkloadSettings
+from autotune.workload import BuiltWorkload, provider, save_arrays
 
 REFERENCE = "reference.npz"
+EXAMPLES = "examples.npz"
 
 
 def run(job: PrepareJob) -> None:
@@ -20,7 +22,7 @@ def run(job: PrepareJob) -> None:
     workload = BuiltWorkload(job.workload)
     folder = Path(job.folder)
     if job.backend is None or job.config is None:
-        save_reference(workload, job.rules, folder)
+        save_reference(workload, job.hardware, job.rules, folder)
         return
     backend = plugins.load("backends", job.backend)
     options = plugins.backend_options(job.backend, dict(job.config.options))
@@ -28,16 +30,23 @@ def run(job: PrepareJob) -> None:
     backend.prepare(workload, options, job.config, job.hardware, folder, source)
 
 
-def save_reference(workload: BuiltWorkload, rules: MeasureRules, folder: Path) -> None:
-    """The float32 eager model's outputs for the first samples, as `output_0`, `output_1` …"""
-    backend = plugins.load("backends", "torch_eager")
-    options = plugins.backend_options("torch_eager", {})
+def save_reference(workload: BuiltWorkload, hw: Hardware, rules: MeasureRules, folder: Path) -> None:
+    """The plain float32 model's outputs for the first samples, and those samples where the space file has no inputs."""
+    name = provider(workload.spec).plain
+    backend = plugins.load("backends", name)
+    options = plugins.backend_options(name, {})
     config = Config(
         workload=WorkloadSettings(batch_size=rules.verify_samples),
-        backend="torch_eager",
-        options={},
+        backend=name,
+        options=msgspec.structs.asdict(options),
         knobs={"layout": "1x1"},
     )
-    session = backend.load(workload, options, config, None)
-    outputs = session.outputs(session(session.convert(workload.arrays(rules.verify_samples))))
-    np.savez(folder / REFERENCE, allow_pickle=False, **{f"output_{i}": array for i, array in enumerate(outputs)})
+    samples = workload.arrays(rules.verify_samples)
+    with tempfile.TemporaryDirectory(dir=folder) as made:
+        if backend.cache_key(options, config, hw) is not None:
+            backend.prepare(workload, options, config, hw, Path(made), None)
+        session = backend.load(workload, options, config, Path(made))
+        outputs = session.outputs(session(session.convert(samples)))
+    save_arrays(folder / REFERENCE, outputs)
+    if not workload.spec.inputs:
+        save_arrays(folder / EXAMPLES, samples)

@@ -8,6 +8,7 @@ import numpy as np
 
 from autotune import plugins
 from autotune.interfaces import Session
+from autotune.knobs import layout
 from autotune.results import Fidelity, Status
 from autotune.types import Config, Hardware
 from autotune.worker.failure import CheckFailed
@@ -52,8 +53,13 @@ def _rows(arrays: Arrays) -> np.ndarray[Any, Any]:
     return np.concatenate([array.astype(np.float64).reshape(len(array), -1) for array in arrays], axis=1)
 
 
-def applied(session: Session, config: Config, hw: Hardware) -> None:
-    """CheckFailed with not_applied, naming the setting, unless every knob and the backend prove theirs."""
+def applied(session: Session, config: Config, hw: Hardware, cpus: tuple[int, ...]) -> None:
+    """CheckFailed with not_applied, naming the setting, unless every knob and the backend prove theirs.
+
+    `cpus` are those that the worker was given, which no thread of it may leave.
+    """
+    if astray := layout.reach() - set(cpus):
+        raise CheckFailed(Status.NOT_APPLIED, f"layout: a thread of the worker may also run on CPUs {sorted(astray)}")
     backend = plugins.load("backends", config.backend)
     options = plugins.backend_options(config.backend, dict(config.options))
     reasons = [(name, plugins.load("knobs", name).applied(value, hw)) for name, value in config.knobs.items()]

@@ -26,7 +26,7 @@ def test_an_artifact_is_made_once(lab: Lab, tmp_path: Path) -> None:
     assert first.prepare_s > 0
     assert second == msgspec.structs.replace(first, prepare_s=0.0)
     assert first.bytes == len(b"prepared by faulty")
-    assert told.preparing == ["reference outputs of tiny:conv", "faulty artifact of tiny:conv"]
+    assert told.preparing == ["reference outputs of tiny:conv", "faulty of tiny:conv"]
 
 
 def test_a_preparation_that_fails_is_remembered_with_its_log(lab: Lab, tmp_path: Path) -> None:
@@ -40,7 +40,7 @@ def test_a_preparation_that_fails_is_remembered_with_its_log(lab: Lab, tmp_path:
         log = (tmp_path / spec.folder / "stderr.log").read_text()
         assert log.startswith("before the error\nTraceback")
         assert "and a second line" in log
-    assert told.preparing.count("faulty prepare_error of tiny:conv") == 1
+    assert told.preparing.count("faulty of tiny:conv") == 1
 
 
 def test_a_preparation_that_dies(lab: Lab, tmp_path: Path) -> None:
@@ -55,7 +55,7 @@ def test_a_preparation_that_hangs(lab: Lab, tmp_path: Path) -> None:
     spec = lab.spec("faulty", {"mode": "prepare_hang"})
     (result,) = lab.run(tmp_path, [(spec, rules(prepare_timeout_s=1.5), None)]).results
     assert result.status is Status.PREPARE_FAILED
-    assert result.error == "no answer within 2 s while preparing faulty prepare_hang of tiny:conv"
+    assert result.error == "no answer within 2 s while preparing faulty of tiny:conv"
 
 
 def test_a_preparation_cut_short_is_neither_failed_nor_remembered(lab: Lab, tmp_path: Path) -> None:

@@ -251,7 +251,7 @@ def in_memory(folder: Path, found: Space, hw: Hardware) -> OpenStudy:
 
 
 def searched(
-    folder: Path, rates: dict[Config, float], minutes: float | None = 20.0, **fields: dict[Config, Any]
+    folder: Path, rates: dict[Config, float], minutes: float | None = 30.0, **fields: dict[Config, Any]
 ) -> OpenStudy:
     """A study whose search measured these at these rates; `fields` are those of the results, by configuration."""
     hw = machine()

@@ -63,9 +63,9 @@ def test_an_option_goes_back_to_the_baselines_value_where_that_is_legal(baseline
 
 def test_an_option_of_the_same_name_with_other_values_goes_back_to_the_default() -> None:
     baseline = config("torch_eager", precision_="bfloat16")
-    (_, precision) = changes(config("openvino", precision_="int8"), baseline)
-    assert precision == Change(setting="openvino.precision", value="int8", instead="float32")
-    assert [one.setting for one in changes(config("openvino"), baseline)] == ["backend"]
+    (_, precision) = changes(config("onnxruntime", precision_="int8"), baseline)
+    assert precision == Change(setting="onnxruntime.precision", value="int8", instead="float32")
+    assert [one.setting for one in changes(config("onnxruntime"), baseline)] == ["backend"]
 
 
 def test_a_backend_takes_its_options_along() -> None:

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from autotune.interfaces import Call
 from autotune.protocol import Command, Finish, Finished, Measure, Measured, Reply
 from autotune.worker import loop
 from autotune.worker.channel import Channel
@@ -29,14 +30,18 @@ def calls_and_windows(draw: st.DrawFn) -> tuple[list[int], list[int]]:
     return ticks, sorted({ticks[0], *inner, ticks[-1]})
 
 
+def calls(ticks: list[int]) -> list[Call]:
+    return [Call(begin, end) for begin, end in itertools.pairwise(ticks)]
+
+
 # ------------------------------------------------------------------------------------------------------------ count
 
 
 @given(calls_and_windows())
 def test_adjacent_windows_count_every_call_once(given: tuple[list[int], list[int]]) -> None:
     ticks, edges = given
-    counted = [loop.count(ticks, start, stop) for start, stop in itertools.pairwise(edges)]
-    assert sum(calls for calls, _ in counted) == pytest.approx(len(ticks) - 1)
+    counted = [loop.count(calls(ticks), start, stop) for start, stop in itertools.pairwise(edges)]
+    assert sum(done for done, _ in counted) == pytest.approx(len(ticks) - 1)
     latencies = [latency for _, latencies in counted for latency in latencies]
     assert latencies == [end - begin for begin, end in itertools.pairwise(ticks)]
 
@@ -44,15 +49,15 @@ def test_adjacent_windows_count_every_call_once(given: tuple[list[int], list[int
 @given(calls_and_windows(), st.integers(0, 10**12), st.integers(1, 10**9))
 def test_a_window_never_counts_more_than_ran(given: tuple[list[int], list[int]], start: int, length: int) -> None:
     ticks, _ = given
-    calls, latencies = loop.count(ticks, start, start + length)
-    assert 0 <= calls <= len(ticks) - 1
+    done, latencies = loop.count(calls(ticks), start, start + length)
+    assert 0 <= done <= len(ticks) - 1
     # the first and the last may count in part and have a latency or none
-    assert len(latencies) - 1 <= calls + 1e-9
-    assert calls <= len(latencies) + 1 + 1e-9
+    assert len(latencies) - 1 <= done + 1e-9
+    assert done <= len(latencies) + 1 + 1e-9
 
 
 @pytest.mark.parametrize(
-    ("ticks", "calls", "latencies"),
+    ("ticks", "done", "latencies"),
     [
         ([100, 150, 200], 2.0, [50, 50]),  # just inside
         ([80, 120, 200], 1.5, [40, 80]),  # the first began before
@@ -67,8 +72,17 @@ def test_a_window_never_counts_more_than_ran(given: tuple[list[int], list[int]],
         ([], 0.0, []),
     ],
 )
-def test_calls_that_straddle_an_edge_count_in_part(ticks: list[int], calls: float, latencies: list[int]) -> None:
-    assert loop.count(ticks, 100, 200) == (calls, latencies)
+def test_calls_that_straddle_an_edge_count_in_part(ticks: list[int], done: float, latencies: list[int]) -> None:
+    assert loop.count(calls(ticks), 100, 200) == (done, latencies)
+
+
+def test_calls_in_flight_count_side_by_side() -> None:
+    assert loop.count([Call(100, 200), Call(150, 250)], 100, 200) == (1.5, [100])
+
+
+def test_a_call_may_do_many_batches_with_latencies_of_their_own() -> None:
+    assert loop.count([Call(50, 250, 10.0, (3, 4))], 100, 200) == (5.0, [3, 4])
+    assert loop.count([Call(50, 250, 10.0, ())], 100, 200) == (5.0, [])
 
 
 # ------------------------------------------------------------------------------------------------------------ split

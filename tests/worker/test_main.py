@@ -18,6 +18,7 @@ from autotune.protocol import Finish, Finished, MeasureJob, Ready
 from autotune.results import Status
 from autotune.types import Placement
 from autotune.worker.prepare import REFERENCE
+from autotune.workload import save_arrays
 from tests.conftest import Lab, ended
 
 
@@ -25,7 +26,7 @@ from tests.conftest import Lab, ended
 def job(lab: Lab, tmp_path: Path) -> Callable[[str], MeasureJob]:
     """A job for `faulty`, with reference outputs made by hand: no framework is needed."""
     samples = np.tile(np.arange(4, dtype=np.float32), (lab.rules.verify_samples, 1))
-    np.savez(tmp_path / REFERENCE, output_0=samples)
+    save_arrays(tmp_path / REFERENCE, (samples,))
 
     def made(mode: str) -> MeasureJob:
         return MeasureJob(

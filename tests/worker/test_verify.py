@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autotune import space
+from autotune.knobs import layout
 from autotune.results import Status
 from autotune.worker import verify
 from autotune.worker.verify import CheckFailed
@@ -139,5 +140,5 @@ def test_a_knob_that_is_not_in_effect_is_named() -> None:
     config = space.configure(hw, batch_size=1, backend="torch_eager", options={}, knobs={"allocator": "tcmalloc"})
     with pytest.raises(CheckFailed, match=r"^allocator: .*libtcmalloc\.so is not mapped") as caught:
         # the layout comes later by name, so this process may have any
-        verify.applied(None, config, hw)  # type: ignore[arg-type]
+        verify.applied(None, config, hw, tuple(layout.reach()))  # type: ignore[arg-type]
     assert caught.value.status is Status.NOT_APPLIED

@@ -124,8 +124,8 @@ def test_a_wrong_weights_file_is_said_in_one_line(told: dict[str, Any], case: st
 
 
 def test_only_given_weights_are_judged() -> None:
-    assert torchvision.judged(torchvision.Options(weights="w.pt"))
-    assert not torchvision.judged(torchvision.Options())
+    assert torchvision.judged("x", torchvision.Options(weights="w.pt"))
+    assert not torchvision.judged("x", torchvision.Options())
 
 
 def test_random_weights_need_no_key() -> None:

@@ -21,6 +21,7 @@ from autotune.interfaces import Workload
 from autotune.types import Config, Hardware, LaunchPatch, Struct, Value
 
 packages: tuple[str, ...] = ("numpy",)
+runs = ("module",)
 
 Mode = Literal[
     "fine",

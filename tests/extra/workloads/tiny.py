@@ -9,6 +9,8 @@ from autotune.errors import ModelError
 from autotune.types import Hardware, Struct
 
 packages = ("torch",)
+form = "module"
+plain = "torch_eager"
 
 
 class Options(Struct):
@@ -27,7 +29,7 @@ def cache_key(name: str, options: Options) -> tuple[Any, ...]:
     return ()
 
 
-def judged(options: Options) -> bool:
+def judged(name: str, options: Options) -> bool:
     """As told."""
     return options.trained
 

@@ -1,0 +1,68 @@
+"""What the torch backends share that need the model as one graph: flat outputs, and torch.export's program."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from autotune.backends import torch_eager
+from autotune.backends._onnx import reason
+from autotune.errors import ModelError
+
+EXAMPLE_ROWS = 2
+"""torch.export takes a batch of one for a model that knows no other."""
+
+
+@contextlib.contextmanager
+def scratch(folder: Path) -> Iterator[None]:
+    """For a preparing child: inductor's cache, unless it was given one, is in the artifact's folder and then goes."""
+    with tempfile.TemporaryDirectory(dir=folder) as made:
+        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", made)
+        yield
+
+
+def flat(model: Any, precision: str = "float32") -> Any:
+    """The model with its outputs as a tuple of tensors, so that who runs its graph needs none of the model's classes.
+
+    For bfloat16 autocast is part of it.
+    """
+    import torch
+
+    class Flat(torch.nn.Module):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = model
+
+        def forward(self, *inputs: Any) -> tuple[Any, ...]:
+            half = torch.autocast("cpu", torch.bfloat16) if precision == "bfloat16" else contextlib.nullcontext()
+            with half:
+                return tuple(torch_eager.flatten(self.model(*inputs)))
+
+    return Flat()
+
+
+def program(model: Any, example: Any, *, strict: bool = False) -> Any:
+    """The exported program of a `flat` model, its batch dimension dynamic; ModelError in one line if it cannot be."""
+    import torch
+
+    batch = torch.export.Dim("batch")
+    try:
+        with torch.no_grad():
+            return torch.export.export(
+                model, tuple(example), dynamic_shapes=(tuple({0: batch} for _ in example),), strict=strict
+            )
+    except Exception as error:  # of many types, most of them private
+        raise ModelError(_why(error)) from error
+
+
+def _why(error: Exception) -> str:
+    """torch.export's complaint, several lines with hints for its own arguments, as one sentence."""
+    if "Constraints violated" not in str(error):
+        return f"torch.export cannot take the model: {reason(error)}"
+    lines = (line.strip() for line in str(error).splitlines())
+    detail = next((line.removeprefix("- ").split(". ")[0] for line in lines if line.startswith("- ")), reason(error))
+    return f"the batch dimension cannot vary: {detail}"

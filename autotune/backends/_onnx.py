@@ -1,0 +1,197 @@
+"""Making the ONNX model that ONNX Runtime and OpenVINO share: exported from a module, copied, or quantised."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import tempfile
+import traceback
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from autotune.errors import ModelError
+from autotune.interfaces import Workload
+from autotune.types import Hardware
+
+if TYPE_CHECKING:
+    import numpy as np
+
+CALIBRATION_SAMPLES = 64
+
+
+def fixed_batch(shapes: Sequence[Sequence[Any]]) -> int | None:
+    """The only batch size of a model whose inputs have these shapes (sizes that are free are no int), or None.
+
+    An input that has a fixed first dimension beside others whose first is free is not a batch.
+    """
+    first = [shape[0] for shape in shapes if len(shape)]
+    return first[0] if first and all(isinstance(size, int) for size in first) else None
+
+
+def check_batch(shapes: Sequence[Sequence[Any]], batch_size: int) -> None:
+    """ModelError if a model whose inputs have these shapes takes only batches of another size."""
+    size = fixed_batch(shapes)
+    if size not in (None, batch_size):
+        raise ModelError(f"the batch dimension cannot vary: the model takes batches of {size}, not of {batch_size}")
+
+
+def calibration(workload: Workload, names: Sequence[str], size: int | None) -> list[dict[str, np.ndarray[Any, Any]]]:
+    """Feeds that together hold at least CALIBRATION_SAMPLES rows: one row each, or the model's fixed batch size."""
+    size = size or 1
+    count = -(-CALIBRATION_SAMPLES // size)
+    rows = workload.arrays(count * size)
+    return [
+        {name: array[i * size : (i + 1) * size] for name, array in zip(names, rows, strict=True)} for i in range(count)
+    ]
+
+
+# --------------------------------------------------------------------------------------------- the float32 model
+
+
+def own_file(workload: Workload) -> Path | None:
+    """The model's own ONNX file; None where the provider gives a module."""
+    try:
+        return workload.file()
+    except AttributeError:  # such a provider has no `file`
+        return None
+
+
+def export(workload: Workload, path: Path) -> None:
+    """The torch module with a dynamic batch dimension; ModelError if it cannot be, in one line."""
+    import onnx
+    import torch
+
+    model = workload.module()
+    example = tuple(torch.from_numpy(array) for array in workload.arrays(2))
+    batch = torch.export.Dim("batch")
+    try:
+        torch.onnx.export(
+            model,
+            example,
+            path,
+            input_names=[f"input_{index}" for index in range(len(example))],
+            dynamic_shapes=tuple({0: batch} for _ in example),
+            dynamo=True,
+            verbose=False,
+        )
+    except torch.onnx.errors.OnnxExporterError as error:
+        raise ModelError(f"the model cannot be exported to ONNX: {reason(error)}") from error
+    # torch.onnx gives up a dynamic dimension in silence where torch.export asks for it
+    graph = onnx.load(path, load_external_data=False).graph
+    shapes = [[size.dim_param or size.dim_value for size in given.type.tensor_type.shape.dim] for given in graph.input]
+    if (size := fixed_batch(shapes)) is not None:
+        raise ModelError(f"the batch dimension cannot vary: the model's code fixes it to {size} when it is exported")
+
+
+def reason(error: BaseException) -> str:
+    """The deepest cause in one line, after the operator or else the line of the model's code that it came from."""
+    import torch
+
+    where = ""
+    while True:
+        if found := re.search(r"call_function\[target=([\w.]+)\]", str(error)):
+            where = found[1]
+        if error.__cause__ is None:
+            break
+        error = error.__cause__
+    if not where:
+        ours = (str(Path(torch.__file__).parent), str(Path(__file__).parents[1]), "<")
+        frames = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith(ours)]
+        where = f"{Path(frames[-1].filename).name}, line {frames[-1].lineno}, `{frames[-1].line}`" if frames else ""
+    first = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+    return f"{where}: {type(error).__name__}: {first}" if where else f"{type(error).__name__}: {first}"
+
+
+def copy(file: Path, path: Path) -> None:
+    """A model's own file and, beside it, the external data that it names; ModelError if that lies elsewhere."""
+    import onnx
+    from onnx.external_data_helper import ExternalDataInfo, uses_external_data
+
+    model = onnx.load(file, load_external_data=False)
+    for name in {ExternalDataInfo(tensor).location for tensor in _tensors(model) if uses_external_data(tensor)}:
+        if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+            raise ModelError(f"{file} keeps data in {name!r}, outside its own folder; move it beside the file")
+        (path.parent / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file.parent / name, path.parent / name)
+    shutil.copyfile(file, path)
+
+
+def _tensors(message: Any) -> Iterator[Any]:
+    """Every tensor in a protobuf message, those in attributes and subgraphs included."""
+    for field, value in message.ListFields():
+        if field.message_type is None:
+            continue
+        for part in value if hasattr(value, "add") else (value,):  # a repeated field has `add`
+            if field.message_type.name == "TensorProto":
+                yield part
+            else:
+                yield from _tensors(part)
+
+
+# ------------------------------------------------------------------------------------------------------- quantising
+
+
+def recipe(hw: Hardware) -> dict[str, Any]:
+    """Types and range by CPU, as onnxruntime.quantization.quantize_static documents them under "CPU inference"."""
+    if hw.architecture == "aarch64":
+        return {"activation_type": "QInt8", "weight_type": "QInt8", "reduce_range": False}
+    vnni = {"avx512_vnni", "avx_vnni"} & set(hw.isa)
+    return {"activation_type": "QUInt8", "weight_type": "QInt8", "reduce_range": not vnni}
+
+
+def quantize(workload: Workload, hw: Hardware, source: Path, path: Path) -> None:
+    """Static QDQ quantisation, weights per channel; ModelError if no operator of the result runs in int8."""
+    import onnxruntime as ort
+    from onnxruntime import quantization
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    inputs = ort.InferenceSession(source, providers=["CPUExecutionProvider"]).get_inputs()
+    feeds = calibration(workload, [given.name for given in inputs], fixed_batch([given.shape for given in inputs]))
+    chosen = recipe(hw)
+    with tempfile.TemporaryDirectory(dir=path.parent) as made:
+        fused = Path(made) / "fused.onnx"
+        # without symbolic shapes: their inference fails on some models, and quantising needs the fused nodes only
+        quant_pre_process(source, fused, skip_symbolic_shape=True, save_as_external_data=True)
+        quantization.quantize_static(
+            fused,
+            path,
+            Feeds(feeds),
+            per_channel=True,
+            reduce_range=chosen["reduce_range"],
+            activation_type=quantization.QuantType[chosen["activation_type"]],
+            weight_type=quantization.QuantType[chosen["weight_type"]],
+            use_external_data_format=_bytes(source) > 2**30,  # one protobuf message holds at most 2 GiB
+        )
+        operators = executed(path, feeds[0], Path(made))
+    if not any("QLinear" in name or "Integer" in name or name == "QGemm" for name in operators):
+        raise ModelError(f"no operator of the quantised model runs in int8; it runs {', '.join(sorted(operators))}")
+
+
+class Feeds:
+    """What onnxruntime.quantization calls a CalibrationDataReader."""
+
+    def __init__(self, feeds: list[dict[str, np.ndarray[Any, Any]]]) -> None:
+        self._feeds = iter(feeds)
+
+    def get_next(self) -> dict[str, np.ndarray[Any, Any]] | None:
+        """The next feed, None after the last."""
+        return next(self._feeds, None)
+
+
+def executed(path: Path, feed: dict[str, np.ndarray[Any, Any]], folder: Path) -> set[str]:
+    """The operators that one call of a model runs, by ONNX Runtime's own profile (written into `folder`)."""
+    import onnxruntime as ort
+
+    settings = ort.SessionOptions()
+    settings.enable_profiling = True
+    settings.profile_file_prefix = str(folder / "profile")
+    session = ort.InferenceSession(path, settings, providers=["CPUExecutionProvider"])
+    session.run(None, feed)
+    events = json.loads(Path(session.end_profiling()).read_bytes())
+    return {event["args"]["op_name"] for event in events if "op_name" in event.get("args", {})}
+
+
+def _bytes(source: Path) -> int:
+    return sum(file.stat().st_size for file in source.parent.iterdir() if file.is_file())

@@ -1,0 +1,181 @@
+"""Runs the program of a `command` workload, one run a call; its options are the placeholders of the command line."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import math
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from autotune import placeholders
+from autotune.interfaces import Call, Form, Workload
+from autotune.types import Config, Hardware, LaunchPatch, Struct, Value
+
+if TYPE_CHECKING:
+    import numpy as np
+
+packages: tuple[str, ...] = ()
+runs: tuple[Form, ...] = ("command",)
+free = True
+
+PR_SET_CHILD_SUBREAPER = 36
+SHOWN = 300
+clock = time.monotonic_ns
+
+
+class Options(Struct):
+    """The names in braces of the command line, each with its values."""
+
+
+def unavailable(options: Any, hw: Hardware) -> str | None:
+    """Never: the program says itself what it cannot do."""
+    return None
+
+
+def launch(options: Any, config: Config, hw: Hardware) -> LaunchPatch:
+    """Nothing: the program inherits what the knobs set."""
+    return LaunchPatch()
+
+
+def source(options: Any) -> tuple[str, dict[str, Value]] | None:
+    """There is no model to make anything from."""
+    return None
+
+
+def cache_key(options: Any, config: Config, hw: Hardware) -> tuple[Any, ...] | None:
+    """Nothing to prepare."""
+    return None
+
+
+def prepare(workload: Workload, options: Any, config: Config, hw: Hardware, folder: Path, source: Path | None) -> None:
+    """Never called: there is no cache_key."""
+    raise AssertionError("a command prepares nothing")
+
+
+def load(workload: Workload, options: Any, config: Config, folder: Path | None) -> CommandSession:
+    """The command line with the configuration's values."""
+    spec = workload.spec
+    return CommandSession(placeholders.filled(spec.name, config), spec.options, config.workload.batch_size)
+
+
+def applied(session: Any, options: Any, config: Config) -> str | None:
+    """Nothing to prove: the values stand in the command line itself."""
+    return None
+
+
+class CommandSession:
+    """Starts the program for each call and waits for its end; what it prints on stderr goes to the worker's log."""
+
+    def __init__(self, argv: list[str], settings: dict[str, Any], batch_size: int) -> None:
+        self.argv = argv
+        self.folder = settings["folder"]
+        self.timeout_s = settings["timeout_s"]
+        self.samples = (settings["samples"] or batch_size) if settings["reads"] == "runs" else None
+        self.batch_size = batch_size
+        # What the program leaves running becomes our child, so that it is noticed.
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
+
+    def convert(self, arrays: tuple[np.ndarray[Any, Any], ...]) -> Any:
+        """A program makes its own inputs."""
+        return None
+
+    def __call__(self, batch: Any) -> Any:
+        """One run."""
+        return self._run(clock())
+
+    def outputs(self, result: Any) -> tuple[np.ndarray[Any, Any], ...]:
+        """Nobody sees them."""
+        return ()
+
+    def stream(self, batch: Any, stop_ns: int) -> tuple[list[Call], int]:
+        """Runs one after the other until the instant."""
+        calls: list[Call] = []
+        begin_cpu, begin = _programs_cpu_ns(), clock()
+        while not calls or calls[-1].end < stop_ns:
+            calls.append(self._run(calls[-1].end if calls else begin))
+        return calls, _programs_cpu_ns() - begin_cpu
+
+    def programs_rss_bytes(self) -> int:
+        """The peak memory of the largest run."""
+        return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
+
+    def close(self) -> None:
+        """Nothing is left running."""
+
+    def _run(self, begin: int) -> Call:
+        """A run, counted from an instant on: from the end of the one before, since starting it takes time, too.
+
+        RuntimeError if the program fails, leaves something running or prints no figure; TimeoutError if it hangs.
+        """
+        with tempfile.TemporaryFile() as out:
+            try:
+                program = subprocess.Popen(self.argv, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=out)
+            except OSError as error:
+                raise RuntimeError(f"{self.argv[0]} does not start: {error.strerror}") from error
+            try:
+                status = program.wait(self.timeout_s)
+            except subprocess.TimeoutExpired:
+                raise TimeoutError(f"the program ran longer than timeout_s: {self.timeout_s:g} s") from None
+            end = clock()
+            out.seek(0)
+            text = out.read().decode(errors="replace")
+        if status != 0:
+            sys.stderr.write(text)
+            how = f"was killed by signal {-status}" if status < 0 else f"ended with exit status {status}"
+            raise RuntimeError(f"the program {how}; {_last(text)}")
+        if _left_running():
+            raise RuntimeError("the program ended and left a process running; let it wait for what it starts")
+        if self.samples is not None:
+            return Call(begin, end, self.samples / self.batch_size)
+        throughput, latencies_ns = figures(text)
+        return Call(begin, end, throughput * (end - begin) / 1e9 / self.batch_size, latencies_ns)
+
+
+def figures(text: str) -> tuple[float, tuple[int, ...]]:
+    """Throughput (samples/s) and latencies (ns) of the one JSON line that has them; RuntimeError otherwise."""
+    found = []
+    for line in text.splitlines():
+        try:
+            data = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(data, dict) and "throughput" in data:
+            found.append(data)
+    if len(found) != 1:
+        how_many = f"{len(found)} JSON lines" if found else "no JSON line"
+        raise RuntimeError(f'the program printed {how_many} with "throughput"; it must print one; {_last(text)}')
+    throughput = found[0]["throughput"]
+    given = found[0].get("latencies_ms", found[0].get("latency_ms", []))
+    latencies: list[Any] = given if isinstance(given, list) else [given]
+    if not all(_positive(figure) for figure in (throughput, *latencies)):
+        raise RuntimeError(f"the program's figures must be numbers above 0; it printed {json.dumps(found[0])[:SHOWN]}")
+    return float(throughput), tuple(int(figure * 1e6) for figure in latencies)
+
+
+def _positive(figure: object) -> bool:
+    return isinstance(figure, int | float) and not isinstance(figure, bool) and 0 < figure < math.inf
+
+
+def _last(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return f"its last line: {lines[-1][:SHOWN]}" if lines else "it printed nothing"
+
+
+def _left_running() -> bool:
+    """Whether a child is still there, now that the program itself has ended."""
+    try:
+        return os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
+    except ChildProcessError:
+        return False
+
+
+def _programs_cpu_ns() -> int:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return int((used.ru_utime + used.ru_stime) * 1e9)

@@ -1,0 +1,130 @@
+"""AOTInductor: the model compiled once into a package (.pt2) that the measured child only loads.
+
+The batch dimension is dynamic, so one package serves every batch size; no child compiles, and none needs the model's
+own code. The generated code holds the thread count (unless it is the machine's) and is made for this very CPU.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from autotune.backends import _export, torch_compile, torch_eager
+from autotune.interfaces import Workload
+from autotune.types import Config, Hardware, LaunchPatch, Struct
+
+packages = torch_eager.packages
+runs = torch_eager.runs
+source = torch_eager.source
+
+PACKAGE = "model.pt2"
+UNPACKED = "/data/aotinductor/"
+"""Where a package holds its library, also once it is unpacked."""
+
+
+class Options(Struct):
+    """As torch_eager; `freezing` folds the weights into the graph as constants and packs them."""
+
+    memory_format: Literal["contiguous", "channels_last"] = "contiguous"
+    precision: Literal["float32", "bfloat16"] = "float32"
+    freezing: bool = False
+
+
+def unavailable(options: Options, hw: Hardware) -> str | None:
+    """Reason why these options cannot be honoured here, or None."""
+    return torch_compile.unavailable(torch_compile.Options(**msgspec.structs.asdict(options)), hw)
+
+
+def launch(options: Options, config: Config, hw: Hardware) -> LaunchPatch:
+    """Inductor's cache inside ours: before it loads a package, torch compiles tests of the CPU's instruction sets.
+
+    They take 10 s, and from the cache 1 s.
+    """
+    return LaunchPatch(env=dict(torch_compile.CACHE))
+
+
+def cache_key(options: Options, config: Config, hw: Hardware) -> tuple[Any, ...] | None:
+    """All that the generated code depends on: options, threads, torch, the compiler and the CPU it is made for."""
+    machine = (hw.architecture, hw.cpu_model, hw.isa)
+    return (made_with(options, config), hw.packages.get("torch"), hw.compiler, machine)
+
+
+def made_with(options: Options, config: Config) -> dict[str, str]:
+    """What a package says of itself."""
+    return {"threads": str(config.layout.threads), **{k: str(v) for k, v in msgspec.structs.asdict(options).items()}}
+
+
+def prepare(
+    workload: Workload, options: Options, config: Config, hw: Hardware, folder: Path, source: Path | None
+) -> None:
+    """Export and compile the model; ModelError in one line if it cannot be exported with a batch that varies."""
+    import torch
+
+    with _export.scratch(folder), torch.no_grad():  # with gradients nothing is frozen
+        model = torch_eager.module(workload, options, config)
+        example = torch_eager.TorchSession(model, options).convert(workload.arrays(_export.EXAMPLE_ROWS))
+        torch._inductor.aoti_compile_and_package(
+            _export.program(_export.flat(model, options.precision), example),
+            package_path=str(folder / PACKAGE),
+            inductor_configs={
+                "freezing": options.freezing,
+                "aot_inductor.metadata": made_with(options, config),
+                # precompiled headers (150 MB, under TMPDIR) cost what they save for a single package
+                "aot_inductor.precompile_headers": False,
+                "cpp_cache_precompile_headers": False,
+            },
+        )
+
+
+def load(workload: Workload, options: Options, config: Config, folder: Path | None) -> AotSession:
+    """The package on the threads that it was compiled for."""
+    import torch
+
+    assert folder is not None
+    torch.set_num_threads(config.layout.threads)
+    with _unpacked():
+        return AotSession(torch._inductor.aoti_load_package(str(folder / PACKAGE)), options)
+
+
+@contextlib.contextmanager
+def _unpacked() -> Iterator[None]:
+    """torch unpacks a package into a folder under TMPDIR; once its library is mapped, the files may go.
+
+    A worker ends without torch's own clean-up, which would leave them behind for ever, weights included.
+    """
+    before = os.environ.get("TMPDIR")
+    with tempfile.TemporaryDirectory() as made:
+        os.environ["TMPDIR"] = made
+        try:
+            yield
+        finally:
+            if before is None:
+                del os.environ["TMPDIR"]
+            else:
+                os.environ["TMPDIR"] = before
+
+
+class AotSession(torch_eager.TorchSession):
+    """The loaded package; autocast, where it was asked for, is in its graph."""
+
+    def __call__(self, batch: Any) -> Any:
+        """Run the package."""
+        with self._inference_mode():
+            return self.model(*batch)
+
+
+def applied(session: AotSession, options: Options, config: Config) -> str | None:
+    """That this process runs a package's library, made with these options for these threads, on these threads."""
+    if UNPACKED not in Path("/proc/self/maps").read_text():
+        return "no library of an AOTInductor package is loaded"
+    said = session.model.get_metadata()
+    for name, asked in made_with(options, config).items():
+        if said.get(name) != asked:
+            return f"the package was made with {name} {said.get(name)}, not {asked}"
+    return torch_eager.applied(session, torch_eager.Options(), config)

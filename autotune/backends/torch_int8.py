@@ -1,0 +1,129 @@
+"""int8 by torchao: static PT2E quantisation once, then inductor with freezing in the measured child.
+
+The quantised program is kept as torch.export writes it; loading it needs torch alone. What inductor makes of it cannot
+be kept: packed weights cannot be written down.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from autotune.backends import _export, torch_compile, torch_eager
+from autotune.interfaces import Workload
+from autotune.types import Config, Hardware, LaunchPatch, Struct
+
+packages: tuple[str, ...] = ("torch", "torchao")
+runs = torch_eager.runs
+source = torch_eager.source
+
+PROGRAM = "quantized.pt2"
+CALIBRATION_SAMPLES = 64
+CALIBRATION_BATCH = 8
+
+
+class Options(Struct):
+    """`memory_format` of 4-D inputs; `mode: max-autotune` also times inductor's own int8 kernels against oneDNN's."""
+
+    memory_format: Literal["contiguous", "channels_last"] = "contiguous"
+    mode: Literal["default", "max-autotune"] = "default"
+
+    @property
+    def precision(self) -> str:
+        """What is not quantised runs in float32."""
+        return "float32"
+
+
+def compiling(options: Options) -> torch_compile.Options:
+    """How the quantised program is compiled: quantised operators come about in inductor's freezing passes only."""
+    return torch_compile.Options(memory_format=options.memory_format, mode=options.mode, freezing=True)
+
+
+def unavailable(options: Options, hw: Hardware) -> str | None:
+    """Reason why these options cannot be honoured here, or None."""
+    if reason := torch_compile.unavailable(compiling(options), hw):
+        return reason
+    if "torchao" not in hw.packages:
+        return "torchao is not installed; pip install torchao"
+    if hw.architecture not in ("x86_64", "aarch64"):
+        return f"torchao has inductor quantizers for x86_64 and aarch64 only; this machine is {hw.architecture}"
+    return None
+
+
+def launch(options: Options, config: Config, hw: Hardware) -> LaunchPatch:
+    """As torch_compile with freezing."""
+    return torch_compile.launch(compiling(options), config, hw)
+
+
+def cache_key(options: Options, config: Config, hw: Hardware) -> tuple[Any, ...] | None:
+    """The makers' versions and the recipe: the program fits every batch size, thread count and memory format."""
+    return (hw.packages.get("torch"), hw.packages.get("torchao"), hw.architecture, reduced(hw), CALIBRATION_SAMPLES)
+
+
+def reduced(hw: Hardware) -> bool:
+    """Whether activations have 7 bits, as torchao's quantizer asks for CPUs without VNNI, where sums may overflow."""
+    return hw.architecture == "x86_64" and not {"avx512_vnni", "avx_vnni", "amx_int8"} & set(hw.isa)
+
+
+def quantizer(hw: Hardware) -> Any:
+    """torchao's quantizer for this architecture with its default recipe."""
+    if hw.architecture == "aarch64":
+        from torchao.quantization.pt2e.quantizer import arm_inductor_quantizer as arm
+
+        return arm.ArmInductorQuantizer().set_global(arm.get_default_arm_inductor_quantization_config())
+    from torchao.quantization.pt2e.quantizer import x86_inductor_quantizer as x86
+
+    recipe = x86.get_default_x86_inductor_quantization_config(reduce_range=reduced(hw))
+    return x86.X86InductorQuantizer().set_global(recipe)
+
+
+def prepare(
+    workload: Workload, options: Options, config: Config, hw: Hardware, folder: Path, source: Path | None
+) -> None:
+    """Quantise the float32 module, calibrated on the workload's own rows, with a dynamic batch dimension.
+
+    strict: on what torch.export captures otherwise, the x86 quantizer fails for some models (torchao 0.18, ResNet).
+    """
+    import torch
+
+    with _export.scratch(folder), torch.no_grad():
+        from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
+
+        rows = [torch.from_numpy(array) for array in workload.arrays(CALIBRATION_SAMPLES)]
+        example = [tensor[: _export.EXAMPLE_ROWS] for tensor in rows]
+        captured = _export.program(_export.flat(workload.module()), example, strict=True)
+        observed = prepare_pt2e(captured.module(), quantizer(hw))
+        for begin in range(0, CALIBRATION_SAMPLES, CALIBRATION_BATCH):
+            observed(*(tensor[begin : begin + CALIBRATION_BATCH] for tensor in rows))
+        quantized = convert_pt2e(observed)
+        _drop_unused(quantized)
+        torch.export.save(_export.program(_export.flat(quantized), example), folder / PROGRAM)
+
+
+def _drop_unused(graph: Any) -> None:
+    """Converting leaves the float weights in the module, beside the quantised ones and four times their size."""
+    used = {node.target for node in graph.graph.nodes if node.op in ("get_attr", "call_module")}
+    for name, _ in [*graph.named_parameters(), *graph.named_buffers()]:
+        owner, _, attribute = name.rpartition(".")
+        if not any(f"{name}.".startswith(f"{target}.") for target in used):
+            delattr(graph.get_submodule(owner), attribute)
+
+
+def load(workload: Workload, options: Options, config: Config, folder: Path | None) -> torch_compile.CompiledSession:
+    """The quantised program wrapped by torch.compile; the first call compiles it."""
+    import torch
+    import torch.ao.quantization.fx._decomposed  # registers the operators of the saved program
+
+    assert folder is not None
+    program = torch.export.load(folder / PROGRAM)
+    return torch_compile.CompiledSession(torch_eager.module(program, options, config), options)
+
+
+def applied(session: torch_compile.CompiledSession, options: Options, config: Config) -> str | None:
+    """As torch_compile with freezing, and that the compiled graph really has quantised operators."""
+    from torch._dynamo.utils import counters
+
+    quantized = [name for name in counters["inductor"] if name.startswith(("qconv", "qlinear")) and "_lower_" in name]
+    if not quantized:
+        return "no operation of the compiled graph runs in int8"
+    return torch_compile.applied(session, compiling(options), config)

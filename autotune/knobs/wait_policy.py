@@ -1,0 +1,52 @@
+"""How OpenMP's threads wait for the next parallel region: spinning (`active`) or asleep (`passive`).
+
+Without OMP_WAIT_POLICY libgomp spins for some milliseconds and Intel's runtime for 200, then they sleep.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from autotune.knobs import _variables, openmp
+from autotune.types import Config, Hardware, LaunchPatch
+
+Value = Literal["default", "active", "passive"]
+
+VARIABLE = "OMP_WAIT_POLICY"
+BLOCK_TIMES_MS = {"active": 2**31 - 1, "passive": 0}
+"""What Intel's runtime makes of it, as its kmp_get_blocktime says (2026.2)."""
+
+
+def default(hw: Hardware) -> Value:
+    """A while of each."""
+    return "default"
+
+
+def domain(hw: Hardware) -> tuple[Value, ...]:
+    """All; every runtime knows them."""
+    return ("default", "active", "passive")
+
+
+def unavailable(value: Value, hw: Hardware) -> str | None:
+    """Never."""
+    return None
+
+
+def without_effect(value: Value, config: Config, packages: tuple[str, ...]) -> str | None:
+    """The reason where no OpenMP thread waits."""
+    return None if value == "default" else openmp.unused(config, packages)
+
+
+def launch(value: Value, hw: Hardware) -> LaunchPatch:
+    """The variable that the runtime reads when it is loaded."""
+    return LaunchPatch() if value == "default" else LaunchPatch(env={VARIABLE: value})
+
+
+def applied(value: Value, hw: Hardware) -> str | None:
+    """In the process: why the policy is not in effect, or None; libgomp does not tell, Intel's runtime is asked."""
+    if reason := _variables.mismatch({VARIABLE: None} | launch(value, hw).env):
+        return reason
+    block_time = openmp.function("kmp_get_blocktime")
+    if value == "default" or block_time is None or (found := block_time()) == BLOCK_TIMES_MS[value]:
+        return None
+    return f"Intel's runtime waits for {found} ms before it sleeps, which is not {value}"

@@ -1,0 +1,93 @@
+"""Making another Python environment in which workers can run, and checking one by starting it."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import autotune
+from autotune import environments
+from autotune.errors import InterpreterError
+from autotune.launch import process
+from autotune.types import OWN, Environment
+
+NAME = "[A-Za-z0-9][A-Za-z0-9._-]*"
+
+
+def create(folder: Path, name: str, python: str, wanted: Sequence[str]) -> Environment:
+    """A new venv of that name with what workers need and `wanted` (requirements of pip, or its options such as -r).
+
+    InterpreterError if it cannot be made; nothing of it is left then. pip speaks to the terminal itself.
+    """
+    prefix = _free(folder, name)
+    folder.mkdir(parents=True, exist_ok=True)
+    made = None
+    try:
+        for argv in (
+            [python, "-m", "venv", str(prefix)],
+            [f"{prefix}/bin/python", "-m", "pip", "install", *environments.NEEDED, *wanted],
+        ):
+            if status := process.ran(argv):
+                raise InterpreterError(f"{' '.join(argv)} ended with exit status {status}; what it said is above")
+        made = _checked(prefix)
+        return made
+    except OSError as error:
+        raise InterpreterError(f"{python} does not start: {error.strerror}; choose another --python") from error
+    finally:
+        if made is None:
+            shutil.rmtree(prefix, ignore_errors=True)
+
+
+def add(folder: Path, name: str, prefix: Path) -> Environment:
+    """An environment that is already there, under a name of its own; InterpreterError if it cannot run workers."""
+    link = _free(folder, name)
+    found = _checked(prefix.absolute())
+    folder.mkdir(parents=True, exist_ok=True)
+    link.symlink_to(prefix.absolute())
+    return found
+
+
+def remove(folder: Path, name: str) -> None:
+    """Forget an environment; one that `create` made is deleted, one that `add` named is left as it is."""
+    path = folder / name
+    if not re.fullmatch(NAME, name) or not path.is_dir():
+        known = ", ".join(path.name for path in sorted(folder.glob("*/"))) or "none"
+        raise InterpreterError(f"no environment {name!r}; there are: {known}")
+    if path.is_symlink():
+        path.unlink()
+    else:
+        shutil.rmtree(path)
+
+
+def problem(prefix: Path) -> str | None:
+    """Why an environment cannot run workers, by its files and by importing all that a worker may; None if it can."""
+    if reason := environments.lacking(environments.read(prefix)):
+        return reason
+    with tempfile.TemporaryDirectory() as alone:
+        environments.link(Path(autotune.__file__).parent, Path(alone))
+        script = (
+            "from autotune import plugins; from autotune.worker import loop, prepare\n"
+            "for kind in ('knobs', 'backends', 'workloads'):\n"
+            "    for name in plugins.names(kind): plugins.load(kind, name)"
+        )
+        return process.answered([f"{prefix}/bin/python", "-c", script], {"PYTHONPATH": alone})
+
+
+def _checked(prefix: Path) -> Environment:
+    if reason := problem(prefix):
+        raise InterpreterError(f"{prefix} cannot run workers: {reason}")
+    return environments.read(prefix)
+
+
+def _free(folder: Path, name: str) -> Path:
+    if not re.fullmatch(NAME, name) or name == OWN:
+        raise InterpreterError(
+            f"an environment cannot be named {name!r}; allowed are letters, digits and ._-, but not {OWN!r}"
+        )
+    path = folder / name
+    if path.is_symlink() or path.exists():
+        raise InterpreterError(f"there is an environment {name!r} already; `environments remove {name}` removes it")
+    return path

@@ -1,0 +1,94 @@
+"""What providers of torch modules share: weights, example inputs, and an import of torchvision that works."""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from autotune.errors import ModelError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+def load_weights(model: Any, path: str, name: str) -> None:
+    """Fill the model from a state_dict file; ModelError in one line if it cannot be read or does not fit."""
+    try:
+        state = _state(path)
+    except OSError as error:
+        raise ModelError(f"the weights {path} cannot be read: {error.strerror or error}") from error
+    except ImportError as error:
+        raise ModelError(
+            f"the weights {path} need safetensors, which is not installed; pip install safetensors"
+        ) from error
+    except Exception as error:
+        raise ModelError(
+            f"{path} is not a state_dict file; write one with torch.save(model.state_dict(), path)"
+        ) from error
+    try:
+        model.load_state_dict(state)
+    except Exception as error:
+        raise ModelError(f"the weights {path} do not fit {name}: {one_line(error)}") from error
+
+
+def _state(path: str) -> Any:
+    if path.endswith(".safetensors"):
+        from safetensors.torch import load_file
+
+        return load_file(path)
+    import torch
+
+    return torch.load(path, weights_only=True, map_location="cpu")
+
+
+def one_line(error: BaseException) -> str:
+    """What an error says, at most 300 characters; its type if it says nothing."""
+    return " ".join(str(error).split())[:300] or type(error).__name__
+
+
+def arrays(inputs: Any, name: str) -> tuple[np.ndarray[Any, Any], ...]:
+    """Example inputs (a tensor or several) as arrays; ModelError unless all are tensors with as many rows."""
+    import torch
+
+    tensors = (inputs,) if isinstance(inputs, torch.Tensor) else inputs
+    if not isinstance(tensors, tuple | list) or not tensors:
+        raise ModelError(f"the example inputs of {name} are {inputs!r:.60}; give a tensor or a tuple of tensors")
+    for index, tensor in enumerate(tensors):
+        if not isinstance(tensor, torch.Tensor):
+            raise ModelError(f"example input {index} of {name} is a {type(tensor).__name__}, not a tensor")
+        if not tensor.ndim or not len(tensor):
+            raise ModelError(f"example input {index} of {name} has shape {list(tensor.shape)}; give it rows: a batch")
+    rows = [len(tensor) for tensor in tensors]
+    if len(set(rows)) > 1:
+        sizes = ", ".join(map(str, rows))
+        raise ModelError(f"the example inputs of {name} have {sizes} rows; the first dimension of each is the batch")
+    return tuple(tensor.detach().contiguous().numpy() for tensor in tensors)
+
+
+@functools.cache
+def import_torchvision() -> Any:
+    """torchvision, also where its compiled operators cannot load (PyPI's wheel beside a CPU build of torch).
+
+    Its import registers fake kernels for operators that then do not exist; declaring their schemas first is enough for
+    models that never call them. A model that does call one fails by torch's own message, which names the operator.
+    """
+    import torch
+
+    package = importlib.util.find_spec("torchvision")
+    folder = Path(package.origin).parent if package and package.origin else Path()
+    try:
+        for compiled in folder.glob("_C*.so"):
+            torch.ops.load_library(compiled)
+    except OSError:
+        library = torch.library.Library("torchvision", "DEF")
+        library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        _libraries.append(library)
+    import torchvision
+
+    return torchvision
+
+
+_libraries: list[Any] = []  # a torch.library.Library withdraws its operators when it is collected

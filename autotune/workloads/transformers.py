@@ -1,0 +1,221 @@
+"""Encoders and decoders of transformers: `transformers:mpnet` with random weights, or a local folder with its own.
+
+A folder holds a config.json and, unless its weights shall be random, model.safetensors or pytorch_model.bin. Nothing
+is ever downloaded and no code of a folder is run. The module takes input_ids and attention_mask by position and
+returns one tensor, so that it can be exported.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import inspect
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import msgspec
+
+from autotune.errors import ModelError, did_you_mean
+from autotune.interfaces import Form
+from autotune.types import Hardware, Struct
+from autotune.workloads._files import digest
+from autotune.workloads._packages import missing
+from autotune.workloads._torch import import_torchvision, one_line
+
+if TYPE_CHECKING:
+    import numpy as np
+
+packages = ("torch", "transformers")
+form: Form = "module"
+plain = "torch_eager"
+
+CONFIG = "config.json"
+WEIGHTS = ("*.safetensors", "*.safetensors.index.json", "pytorch_model*.bin", "pytorch_model.bin.index.json")
+
+
+class Options(Struct):
+    """What to make of the model, and what its inputs look like.
+
+    `head` is what it returns: all hidden states, the pooler's output, the mean over each row's tokens, or a
+    classifier's logits. `config` is a JSON object of settings that differ from the model's own, such as
+    '{"num_hidden_layers": 6}'. `lengths: mixed` pads rows of 1 to `sequence_length` tokens; `fixed` ones are full.
+    """
+
+    head: Literal["hidden", "pooled", "mean", "sequence_classification"] = "hidden"
+    config: str = "{}"
+    sequence_length: Annotated[int, msgspec.Meta(ge=1)] = 128
+    lengths: Literal["fixed", "mixed"] = "fixed"
+
+    def __post_init__(self) -> None:
+        try:
+            _changes(self)
+        except msgspec.DecodeError as error:
+            raise ValueError(f"config is not a JSON object such as '{{\"num_hidden_layers\": 6}}': {error}") from error
+
+
+def unavailable(options: Options, hw: Hardware) -> str | None:
+    """Reason why models cannot be built here, or None."""
+    return missing(packages, hw)
+
+
+def resolve(name: str, folder: Path) -> str:
+    """The absolute path of a folder with a config.json; a model type stays as it is."""
+    path = folder / name
+    if (path / CONFIG).is_file():
+        return str(path.resolve())
+    if path.is_dir() or "/" in name:
+        raise ModelError(
+            f"there is no {name}/{CONFIG}; looked for in {folder.resolve()}; nothing is downloaded: "
+            "get the model with `hf download REPOSITORY --local-dir FOLDER` and name that folder"
+        )
+    return name
+
+
+def cache_key(name: str, options: Options) -> tuple[Any, ...]:
+    """The digests of a folder's configuration and weights."""
+    if not _is_folder(name):
+        return ()
+    files = [Path(name, CONFIG), *_weights(name)]
+    return tuple((file.name, digest(file)) for file in files)
+
+
+def judged(name: str, options: Options) -> bool:
+    """Random weights, unlike those of a folder, give outputs that hardly depend on the input."""
+    return bool(_weights(name))
+
+
+def examples(name: str, options: Options, seed: int, samples: int) -> tuple[np.ndarray[Any, Any], ...]:
+    """`input_ids` of the vocabulary and `attention_mask`, both int64 of shape (samples, sequence_length)."""
+    import numpy as np
+
+    config, length = _config(name, options), options.sequence_length
+    if not hasattr(config, "vocab_size"):
+        raise _no_text_model(name)
+    limit = getattr(config, "max_position_embeddings", None)
+    if limit is not None and length > limit:
+        raise ModelError(f"sequence_length is {length}; transformers:{name} has max_position_embeddings {limit}")
+    vocabulary, padding = config.vocab_size, getattr(config, "pad_token_id", None)
+    if padding is None or padding not in range(vocabulary):
+        padding = 0
+    ids = np.random.default_rng([seed, 0]).integers(0, vocabulary, (samples, length))
+    ids[ids == padding] = (padding + 1) % vocabulary
+    lengths = np.full(samples, length)
+    if options.lengths == "mixed":
+        lengths = np.random.default_rng([seed, 1]).integers(1, length + 1, samples)
+    mask = np.arange(length) < lengths[:, None]
+    return np.where(mask, ids, padding), mask.astype(np.int64)
+
+
+def build(name: str, options: Options, seed: int) -> Any:
+    """The model in eval mode and float32; ModelError if it cannot be built or its weights are not all there."""
+    import torch
+
+    config = _config(name, options)
+    torch.manual_seed(seed)
+    try:
+        model, lacking = _loaded(name, options, config)
+    except Exception as error:
+        raise ModelError(f"transformers:{name} cannot be built: {one_line(error)}") from error
+    if options.head != "pooled":
+        lacking = [key for key in lacking if not key.startswith("pooler.")]
+    if lacking:
+        raise ModelError(f"the weights in {name} lack {lacking[0]}, which head {options.head} needs")
+    taken = inspect.signature(model.forward).parameters
+    if config.is_encoder_decoder or not {"input_ids", "attention_mask"} <= set(taken):
+        raise _no_text_model(name)
+    if options.head == "pooled" and getattr(model, "pooler", None) is None:
+        raise ModelError(f"transformers:{name} has no pooler; write head: mean or hidden")
+    if options.head in ("hidden", "mean") and "add_pooling_layer" in inspect.signature(type(model)).parameters:
+        model.pooler = None  # computed for nothing, and torchao 0.18's x86 quantizer fails on what nothing uses
+    return _positional(model, options.head).eval()
+
+
+def _no_text_model(name: str) -> ModelError:
+    return ModelError(
+        f"transformers:{name} is no model of input_ids and attention_mask alone; "
+        "write a function that wraps it and use python:FILE:FUNCTION"
+    )
+
+
+def _positional(model: Any, head: str) -> Any:
+    """A module of two positional tensors around the model, which returns a single tensor."""
+    import torch
+
+    output = {"pooled": "pooler_output", "sequence_classification": "logits"}.get(head, "last_hidden_state")
+
+    class Encoder(torch.nn.Module):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = model
+
+        def forward(self, input_ids: Any, attention_mask: Any) -> Any:
+            found = self.model(input_ids=input_ids, attention_mask=attention_mask)[output]
+            if head != "mean":
+                return found
+            counted = attention_mask.unsqueeze(-1).to(found.dtype)
+            return (found * counted).sum(1) / counted.sum(1)
+
+    return Encoder()
+
+
+def _loaded(name: str, options: Options, config: Any) -> tuple[Any, list[str]]:
+    """The model, and which of its weights the folder lacks."""
+    transformers = _import_transformers()
+    classifies = options.head == "sequence_classification"
+    auto = transformers.AutoModelForSequenceClassification if classifies else transformers.AutoModel
+    if not _weights(name):
+        return auto.from_config(config).float(), []
+    model, told = auto.from_pretrained(
+        name, config=config, local_files_only=True, trust_remote_code=False, output_loading_info=True
+    )
+    return model.float(), sorted(told["missing_keys"])
+
+
+def _config(name: str, options: Options) -> Any:
+    """The configuration of a folder or model type with the changes; ModelError for an unknown type or setting."""
+    transformers = _import_transformers()
+    try:
+        own = msgspec.json.decode(Path(name, CONFIG).read_bytes(), type=dict[str, Any]) if _is_folder(name) else {}
+    except msgspec.DecodeError as error:
+        raise ModelError(f"{name}/{CONFIG} cannot be read: {error}") from error
+    kind = own.pop("model_type", name)
+    known = transformers.models.auto.configuration_auto.CONFIG_MAPPING.keys()
+    if kind not in known:
+        near = did_you_mean(kind, known)
+        hint = near if near.startswith("; did you mean") else "; write one such as mpnet, or a folder with config.json"
+        raise ModelError(f"transformers has no model type {kind!r}{hint}")
+    changes = _changes(options)
+    try:
+        untouched = transformers.AutoConfig.for_model(kind, **own)
+        config = transformers.AutoConfig.for_model(kind, **{**own, **changes})
+    except Exception as error:
+        raise ModelError(f"the configuration of transformers:{name} is not legal: {one_line(error)}") from error
+    if unknown := [key for key in changes if not hasattr(untouched, key)]:
+        raise ModelError(f"a {kind} has no setting {unknown[0]!r}{did_you_mean(unknown[0], untouched.to_dict())}")
+    config.use_cache = False
+    return config
+
+
+def _changes(options: Options) -> dict[str, Any]:
+    return msgspec.json.decode(options.config, type=dict[str, Any])
+
+
+def _is_folder(name: str) -> bool:
+    return name.startswith("/")
+
+
+def _weights(name: str) -> list[Path]:
+    """The weights of a folder, with the index of those in several files."""
+    return sorted(path for pattern in WEIGHTS for path in Path(name).glob(pattern)) if _is_folder(name) else []
+
+
+@functools.cache
+def _import_transformers() -> Any:
+    """transformers, which imports torchvision where it finds it, and must not reach for the network."""
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    if importlib.util.find_spec("torchvision"):
+        import_torchvision()
+    import transformers
+
+    return transformers

@@ -1,0 +1,74 @@
+"""What int8 gives on ResNet50: torchao's and OpenVINO's against eager channels_last float32, all alive and interleaved.
+
+Prints both ratios with their intervals over six sittings; wanted: at least 3 and 4. Batch 8, one worker on all cores.
+
+    python benchmarks/int8.py [--model torchvision:resnet50]
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from common import Quiet
+
+from autotune import artifacts, hardware, space
+from autotune.launch.machine import Machine
+from autotune.results import Sitting
+from autotune.rules import ConfirmRules, MeasureRules
+from autotune.study import contest
+from autotune.study.contest import Contest
+from autotune.types import InputSpec, WorkloadSpec
+
+WANTED = {"torch_int8": 3.0, "openvino": 4.0}
+SECONDS = 600.0
+
+
+def main() -> int:
+    """1 if a ratio is not reached."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default="torchvision:resnet50")
+    chosen = parser.parse_args()
+    hw, rules = hardware.probe(), ConfirmRules()
+    last = {"memory_format": "channels_last"}
+    configs = {
+        "torch_eager": space.configure(hw, batch_size=8, backend="torch_eager", options=last),
+        "torch_int8": space.configure(
+            hw, batch_size=8, backend="torch_int8", options=last, knobs={"allocator": "tcmalloc"}
+        ),
+        "openvino": space.configure(hw, batch_size=8, backend="openvino", options={"precision": "int8"}),
+    }
+
+    def keep(sittings: Sequence[Sitting]) -> set[str]:
+        return set() if len(sittings) >= rules.sittings else set(configs)
+
+    workload = WorkloadSpec(model=chosen.model, inputs=(InputSpec(shape=("batch", 3, 224, 224)),))
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        with Machine(hw, folder, artifacts.default_folder(), Quiet()) as machine:
+            wanted = Contest("int8", folder, workload, configs, MeasureRules(), rules)
+            sittings = contest.run(wanted, machine.sit, keep, SECONDS, SECONDS, True)
+        for backend in configs:
+            if error := contest.failure(sittings, backend):
+                print(f"{backend}: {error}")
+        rates = contest.table(sittings, list(configs), rules.confidence)
+    passed = True
+    for name, least in WANTED.items():
+        ratio = rates.ratio(name, "torch_eager")
+        if ratio is None or ratio.low is None or ratio.high is None:
+            print(f"{name}: no figure")
+            passed = False
+            continue
+        print(
+            f"{name} int8 over torch_eager channels_last: {ratio.estimate:.2f} ({ratio.low:.2f} to {ratio.high:.2f}); "
+            f"wanted >= {least:g}"
+        )
+        passed = passed and ratio.estimate >= least
+    return 0 if passed else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from autotune.backends import torch_compile
+from autotune.backends.torch_aot import Options, cache_key, launch, unavailable
+from autotune.types import Hardware
+from tests import machines
+from tests.backends import child
+
+HW = machines.hardware(2, packages={"torch": "2.13.0"}, compiler="/usr/bin/g++")
+
+CHILD = """
+import tempfile
+import torch
+from autotune.backends import torch_aot as backend
+from autotune.errors import ModelError
+from tests.backends.tiny_torch import Workload
+
+os.environ["TMPDIR"] = str(folder / "temporary")
+os.mkdir(os.environ["TMPDIR"])
+HW = type("Hardware", (), {"packages": {}})
+
+def made(name, threads=1, **options):
+    made = folder / f"{name}-{threads}"
+    made.mkdir()
+    options, config = backend.Options(**options), configured("torch_aot", threads, **options)
+    backend.prepare(Workload(name), options, config, HW, made, None)
+    return made, options, config
+
+def failure(name):
+    try:
+        made(name)
+    except ModelError as error:
+        return str(error)
+
+told["fixed"], told["branching"] = failure("fixed"), failure("branching")
+
+images, options, config = made("images", freezing=True, memory_format="channels_last")
+told["files"] = [path.name for path in images.iterdir()]
+told["nothing loaded"] = backend.applied(None, options, config)
+session = backend.load(None, options, config, images)  # without the model: the package is all that it needs
+told["images"] = [Workload("images").error(session, rows) for rows in (1, 2, 5)]
+told["proven"] = backend.applied(session, options, config)
+told["threads"] = backend.applied(session, options, configured("torch_aot", threads=2))
+told["options"] = backend.applied(session, backend.Options(memory_format="channels_last"), config)
+torch.set_num_threads(2)
+told["other threads"] = backend.applied(session, options, config)
+
+words, options, config = made("words", threads=2, precision="bfloat16")
+session = backend.load(None, options, config, words)
+told["words proven"] = [torch.get_num_threads(), backend.applied(session, options, config)]
+told["words"] = [Workload("words").error(session, rows) for rows in (1, 2, 5)]
+told["half"] = [str(tensor.dtype) for tensor in session(session.convert(Workload("words").arrays(2)))]
+told["left"] = [name for name in os.listdir(os.environ["TMPDIR"])]
+told["same place"] = os.environ["TMPDIR"] == str(folder / "temporary")
+"""
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
+    # the cache is shared by the tests of a run: inductor tests the compiler for 10 s
+    env: dict[str, str | None] = {"TORCHINDUCTOR_CACHE_DIR": str(tmp_path_factory.getbasetemp() / "inductor")}
+    return child.told(CHILD, tmp_path_factory.mktemp("aot"), "torch", env=env)
+
+
+def with_(**changes: object) -> Hardware:
+    return msgspec.structs.replace(HW, **changes)
+
+
+def test_it_needs_what_inductor_needs() -> None:
+    assert unavailable(Options(freezing=True), HW) is None
+    for hw in (with_(compiler=None), with_(packages={})):
+        assert unavailable(Options(), hw) == torch_compile.unavailable(torch_compile.Options(), hw) is not None
+    assert "this CPU has none" in (unavailable(Options(precision="bfloat16"), HW) or "")
+
+
+def test_inductors_cache_is_inside_ours() -> None:
+    asked = launch(Options(), child.configured("torch_aot"), HW).env
+    assert asked == dict.fromkeys(("TORCHINDUCTOR_CACHE_DIR", "TMPDIR"), "{cache}/inductor")
+
+
+def test_one_package_serves_every_batch_size_and_not_every_layout() -> None:
+    first = cache_key(Options(), child.configured("torch_aot"), HW)
+    assert cache_key(Options(), child.configured("torch_aot", batch_size=16), HW) == first
+    assert cache_key(Options(), child.configured("torch_aot", threads=2), HW) != first
+
+
+def test_a_package_is_for_its_options_its_makers_and_its_cpu() -> None:
+    config = child.configured("torch_aot")
+    options = (Options(), Options(freezing=True), Options(memory_format="channels_last"), Options(precision="bfloat16"))
+    others = (
+        with_(packages={"torch": "2.14.0"}),
+        with_(compiler="/usr/bin/clang++"),
+        with_(isa=("avx2", "avx512f")),
+        with_(cpu_model="another"),
+        with_(architecture="aarch64"),
+    )
+    keys = [cache_key(chosen, config, HW) for chosen in options] + [cache_key(Options(), config, hw) for hw in others]
+    assert len(set(map(msgspec.json.encode, keys))) == len(options) + len(others)
+
+
+def test_a_package_answers_as_the_model_does_at_every_batch_size(told: dict[str, list[float]]) -> None:
+    assert max(told["images"]) < 1e-8
+    assert max(told["words"]) < 1e-2
+    assert told["half"] == ["torch.bfloat16", "torch.float32"]
+
+
+def test_an_artifact_is_the_package_alone(told: dict[str, object]) -> None:
+    assert told["files"] == ["model.pt2"]
+
+
+def test_nothing_unpacked_is_left_behind(told: dict[str, object]) -> None:
+    assert told["left"] == []
+    assert told["same place"]
+
+
+def test_a_package_proves_what_it_was_made_for(told: dict[str, object]) -> None:
+    assert told["nothing loaded"] == "no library of an AOTInductor package is loaded"
+    assert told["proven"] is None
+    assert told["words proven"] == [2, None]
+    assert told["threads"] == "the package was made with threads 1, not 2"
+    assert told["options"] == "the package was made with freezing True, not False"
+    assert told["other threads"] == "torch runs 2 threads, not 1"
+
+
+def test_a_model_that_cannot_be_exported_says_why_in_one_line(told: dict[str, str]) -> None:
+    assert told["fixed"].startswith("the batch dimension cannot vary: ")
+    assert told["fixed"].endswith("specialized it to be a constant (2)")
+    assert told["branching"].startswith("torch.export cannot take the model: tiny_torch.py, line ")
+    assert not any("\n" in reason for reason in (told["fixed"], told["branching"]))

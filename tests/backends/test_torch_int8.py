@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+import pytest
+
+from autotune.backends import torch_compile
+from autotune.backends.torch_int8 import Options, cache_key, launch, reduced, unavailable
+from autotune.types import Hardware
+from tests import machines
+from tests.backends import child
+
+PACKAGES = {"torch": "2.13.0", "torchao": "0.18.0"}
+TUNED = Options(mode="max-autotune", memory_format="channels_last")
+
+
+def hardware(isa: tuple[str, ...] = ("avx512_vnni",), **changes: object) -> Hardware:
+    settings: dict[str, object] = {"packages": PACKAGES, "compiler": "/usr/bin/g++", "isa": isa, **changes}
+    return machines.hardware(2, **settings)  # type: ignore[arg-type]
+
+
+CHILD = """
+import torch
+import torch.ao.quantization.fx._decomposed
+from torch._dynamo.utils import counters
+from autotune.backends import torch_compile
+from autotune.backends import torch_int8 as backend
+from autotune.errors import ModelError
+from tests.backends.test_torch_int8 import hardware
+from tests.backends.tiny_torch import Workload
+
+def made(name, **options):
+    made = folder / name
+    made.mkdir()
+    options, config = backend.Options(**options), configured("torch_int8", **options)
+    backend.prepare(Workload(name), options, config, hardware(), made, None)
+    return made, options, config
+
+def failure(name):
+    try:
+        made(name)
+    except ModelError as error:
+        return str(error)
+
+told["fixed"], told["branching"] = failure("fixed"), failure("branching")
+
+plain = torch_compile.CompiledSession(Workload("words").module(), backend.Options())
+plain(plain.convert(Workload("words").arrays(2)))
+told["float"] = backend.applied(plain, backend.Options(), configured("torch_int8"))
+
+for name, memory_format in (("images", "channels_last"), ("words", "contiguous")):
+    counters.clear()
+    prepared, options, config = made(name, memory_format=memory_format)
+    told[f"{name} files"] = [path.name for path in prepared.iterdir()]
+    weights = torch.export.load(prepared / backend.PROGRAM).state_dict.values()
+    told[f"{name} matrices"] = sorted({str(weight.dtype) for weight in weights if weight.ndim > 1})
+    session = backend.load(None, options, config, prepared)
+    told[name] = [Workload(name).error(session, rows) for rows in (4, 1)]
+    told[f"{name} proven"] = backend.applied(session, options, config)
+    told[f"{name} threads"] = backend.applied(session, options, configured("torch_int8", threads=2))
+"""
+
+# Arm's quantizer is only made and asked what it would do.
+QUANTIZERS = """
+from autotune.backends import torch_int8 as backend
+from tests.backends.test_torch_int8 import hardware
+
+for name, hw in {
+    "vnni": hardware(), "avx2": hardware(("avx2",)), "arm": hardware(("i8mm",), architecture="aarch64")
+}.items():
+    made = backend.quantizer(hw)
+    spec = made.global_config.input_activation
+    told[name] = [type(made).__name__, str(spec.dtype), spec.quant_min, spec.quant_max, spec.is_dynamic]
+"""
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
+    # the cache is shared by the tests of a run: inductor tests the compiler for 10 s
+    env = launch(Options(), child.configured("torch_int8"), hardware()).env
+    env = {**env, "TORCHINDUCTOR_CACHE_DIR": str(tmp_path_factory.getbasetemp() / "inductor")}
+    return child.told(CHILD, tmp_path_factory.mktemp("int8"), "torch", "torchao", env=env)
+
+
+def test_it_needs_torchao_a_compiler_and_a_quantizer() -> None:
+    assert unavailable(TUNED, hardware()) is None
+    assert unavailable(Options(), hardware(architecture="aarch64")) is None
+    assert unavailable(Options(), hardware(packages={"torch": "2.13.0"})) == (
+        "torchao is not installed; pip install torchao"
+    )
+    without = hardware(compiler=None)
+    assert unavailable(Options(), without) == torch_compile.unavailable(torch_compile.Options(), without) is not None
+    assert unavailable(Options(), hardware(architecture="riscv64")) == (
+        "torchao has inductor quantizers for x86_64 and aarch64 only; this machine is riscv64"
+    )
+
+
+def test_it_is_compiled_with_freezing() -> None:
+    config = child.configured("torch_int8")
+    assert launch(Options(), config, hardware()).env["TORCHINDUCTOR_FREEZING"] == "1"
+    assert launch(Options(), config, hardware()).env["TORCHINDUCTOR_MAX_AUTOTUNE"] == "0"
+    assert launch(TUNED, config, hardware()).env["TORCHINDUCTOR_MAX_AUTOTUNE"] == "1"
+
+
+def test_one_program_serves_every_batch_layout_and_way_to_run_it() -> None:
+    configs = [child.configured("torch_int8", threads, batch) for threads in (1, 2) for batch in (1, 16)]
+    keys = {cache_key(options, config, hardware()) for config in configs for options in (Options(), TUNED)}
+    assert len(keys) == 1
+
+
+def test_another_recipe_or_maker_makes_another_program() -> None:
+    machines_ = (
+        hardware(),
+        hardware(("avx2",)),
+        hardware(("i8mm",), architecture="aarch64"),
+        hardware(packages=PACKAGES | {"torch": "2.14.0"}),
+        hardware(packages=PACKAGES | {"torchao": "0.19.0"}),
+    )
+    config = child.configured("torch_int8")
+    assert len({cache_key(Options(), config, hw) for hw in machines_}) == len(machines_)
+
+
+@pytest.mark.parametrize(
+    ("isa", "architecture", "seven_bits"),
+    [
+        (("avx2",), "x86_64", True),
+        (("avx2", "avx_vnni"), "x86_64", False),
+        (("avx512_vnni",), "x86_64", False),
+        (("asimd",), "aarch64", False),
+    ],
+)
+def test_range_is_reduced_on_x86_without_vnni(isa: tuple[str, ...], architecture: str, seven_bits: bool) -> None:
+    assert reduced(hardware(isa, architecture=architecture)) is seven_bits
+
+
+def test_each_architecture_has_its_quantizer(tmp_path_factory: pytest.TempPathFactory) -> None:
+    told = child.told(QUANTIZERS, tmp_path_factory.mktemp("quantizers"), "torch", "torchao")
+    assert told["vnni"] == ["X86InductorQuantizer", "torch.uint8", 0, 255, False]
+    assert told["avx2"] == ["X86InductorQuantizer", "torch.uint8", 0, 127, False]
+    assert told["arm"] == ["ArmInductorQuantizer", "torch.int8", -128, 127, False]
+
+
+def test_a_quantised_model_answers_nearly_as_the_model_does(told: dict[str, list[float]]) -> None:
+    for name in ("images", "words"):
+        assert 1e-8 < max(told[name]) < 1e-2
+
+
+def test_an_artifact_is_the_program_alone(told: dict[str, object]) -> None:
+    assert told["images files"] == told["words files"] == ["quantized.pt2"]
+
+
+def test_no_float_weight_is_kept_beside_its_quantised_one(told: dict[str, object]) -> None:
+    assert told["images matrices"] == ["torch.int8"]
+    assert told["words matrices"] == ["torch.float32", "torch.int8"]  # an embedding is not quantised
+
+
+def test_the_compiled_graph_is_searched_for_quantised_operators(told: dict[str, object]) -> None:
+    assert told["float"] == "no operation of the compiled graph runs in int8"
+    for name in ("images", "words"):
+        assert told[f"{name} proven"] is None
+        assert told[f"{name} threads"] == "torch runs 1 threads, not 2"
+
+
+def test_a_model_that_cannot_be_quantised_says_why_in_one_line(told: dict[str, str]) -> None:
+    assert told["fixed"].startswith("the batch dimension cannot vary: ")
+    assert told["branching"].startswith("torch.export cannot take the model: ")
+    assert not any("\n" in reason for reason in (told["fixed"], told["branching"]))

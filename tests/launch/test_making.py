@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from autotune import environments
+from autotune.errors import InterpreterError
+from autotune.launch import making
+from autotune.results import Status
+from tests.conftest import Lab
+
+
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A real environment with links to our own msgspec and numpy, and nothing else."""
+    prefix = tmp_path_factory.mktemp("environments") / "bare"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", prefix], check=True)
+    (site,) = prefix.glob("lib/python3*/site-packages")
+    for pattern in ("msgspec*", "numpy*"):
+        for path in Path(sysconfig.get_path("platlib")).glob(pattern):
+            (site / path.name).symlink_to(path)
+    return prefix
+
+
+def test_a_trial_runs_in_another_environment_and_sees_nothing_of_ours(lab: Lab, tmp_path: Path, bare: Path) -> None:
+    hardware = msgspec.structs.replace(lab.hardware, environments=environments.find(bare.parent))
+    assert list(hardware.environments) == ["bare"]
+    there = dataclasses.replace(lab, hardware=hardware)
+    spec = there.spec("faulty", {"mode": "fine", "round": 0}, interpreter="bare", witness=True)
+    (result,) = there.execute(tmp_path, [spec]).results
+    assert (result.status, result.error) == (Status.OK, None)
+    seen = (tmp_path / spec.folder / "stdout.log").read_text()
+    assert "modules:" in seen and "torch" not in seen
+    assert result.fidelity is not None
+
+
+def test_another_backend_needs_its_framework_there(lab: Lab, bare: Path) -> None:
+    from autotune import space
+
+    hardware = msgspec.structs.replace(lab.hardware, environments=environments.find(bare.parent))
+    config = space.configure(hardware, batch_size=1, backend="torch_eager", knobs={"interpreter": "bare"})
+    assert space.unavailable(config, hardware) == "torch_eager: torch is not installed; pip install torch"
+    gone = msgspec.structs.replace(hardware, environments={})
+    assert "no environment bare" in (space.unavailable(config, gone) or "")
+
+
+def test_an_environment_is_checked_by_starting_it(bare: Path, tmp_path: Path) -> None:
+    assert making.problem(bare) is None
+    broken = tmp_path / "broken"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", broken], check=True)
+    (site,) = broken.glob("lib/python3*/site-packages")
+    for name in ("msgspec", "numpy"):
+        (site / f"{name}-1.0.dist-info").mkdir()
+        (site / f"{name}-1.0.dist-info" / "METADATA").write_text(f"Name: {name}\nVersion: 1.0")
+    assert "No module named" in (making.problem(broken) or "")
+    with pytest.raises(InterpreterError, match="cannot run workers: ModuleNotFoundError"):
+        making.add(tmp_path / "environments", "x", broken)
+    assert not (tmp_path / "environments").exists()
+
+
+def test_adding_and_removing_leaves_the_environment_itself(bare: Path, tmp_path: Path) -> None:
+    assert making.add(tmp_path, "mine", bare).packages.keys() >= {"msgspec", "numpy"}
+    assert list(environments.find(tmp_path)) == ["mine"]
+    with pytest.raises(InterpreterError, match="there is an environment 'mine' already"):
+        making.add(tmp_path, "mine", bare)
+    making.remove(tmp_path, "mine")
+    assert environments.find(tmp_path) == {}
+    assert (bare / "bin/python").exists()
+
+
+@pytest.mark.parametrize("name", ["", "own", "a/b", "..", "-x", "a b"])
+def test_names_that_could_be_mistaken_are_refused(name: str, bare: Path, tmp_path: Path) -> None:
+    with pytest.raises(InterpreterError, match="cannot be named"):
+        making.add(tmp_path, name, bare)
+
+
+def test_removing_what_is_not_there_names_what_is(tmp_path: Path, bare: Path) -> None:
+    making.add(tmp_path, "mine", bare)
+    with pytest.raises(InterpreterError, match="no environment 'other'; there are: mine"):
+        making.remove(tmp_path, "other")
+
+
+def test_one_that_cannot_be_made_leaves_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(InterpreterError, match="does not start"):
+        making.create(tmp_path, "new", "no-such-python", [])
+    with pytest.raises(InterpreterError, match="exit status"):
+        making.create(tmp_path, "new", "/bin/false", [])
+    assert not (tmp_path / "new").exists()

@@ -1,0 +1,200 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from autotune.errors import ModelError
+from autotune.results import Status
+from autotune.types import WorkloadSpec
+from autotune.workloads import onnx
+from tests.backends import child
+from tests.conftest import Lab
+from tests.study import fakes
+
+CHILD = """
+import onnx
+import onnxruntime
+from onnx import TensorProto, helper, numpy_helper
+from autotune.errors import ModelError
+from autotune.types import WorkloadSpec
+from autotune.workload import BuiltWorkload
+
+def save(name, shapes, kind=TensorProto.FLOAT, **how):
+    inputs = [helper.make_tensor_value_info(f"in_{i}", kind, shape) for i, shape in enumerate(shapes)]
+    nodes = [helper.make_node("Cast", [f"in_{i}"], [f"cast_{i}"], to=TensorProto.FLOAT) for i in range(len(shapes))]
+    nodes += [helper.make_node("Mul", [f"cast_{i}", "scale"], [f"out_{i}"]) for i in range(len(shapes))]
+    outputs = [helper.make_tensor_value_info(f"out_{i}", TensorProto.FLOAT, None) for i in range(len(shapes))]
+    scale = numpy_helper.from_array(np.array([2], np.float32), "scale")
+    weights = numpy_helper.from_array(np.arange(1000, dtype=np.float32), "weights")
+    unused = numpy_helper.from_array(np.arange(2000, dtype=np.float32), "others")
+    graph = helper.make_graph(nodes, "graph", inputs, outputs, [scale, weights, unused])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.save(model, folder / f"{name}.onnx", **how)
+
+def workload(name):
+    return BuiltWorkload(WorkloadSpec(model=f"onnx:{folder}/{name}.onnx", inputs=()))
+
+def failure(ask, *given):
+    try:
+        ask(*given)
+    except ModelError as error:
+        return str(error)
+    return None
+
+save("float", [["batch", 3, 4], [None, 2]])
+for kind in ("INT64", "INT32", "BOOL", "DOUBLE", "FLOAT16", "UINT8"):
+    save(kind, [["batch", 50]], getattr(TensorProto, kind))
+    (found,) = workload(kind).arrays(2)
+    told[kind] = [str(found.dtype), list(found.shape), sorted(set(found.ravel().tolist()))[:3]]
+found = workload("float").arrays(3)
+told["float"] = [[str(a.dtype), *a.shape] for a in found]
+told["prefix"] = all(bool((a[:2] == b).all()) for a, b in zip(found, workload("float").arrays(2), strict=True))
+told["rows differ"] = bool((found[0][0] != found[0][1]).all())
+session = onnxruntime.InferenceSession(workload("float").file())
+results = session.run(None, {"in_0": found[0], "in_1": found[1]})
+told["doubled"] = all(bool(np.allclose(2 * a, b)) for a, b in zip(found, results, strict=True))
+told["module"] = failure(workload("float").module)
+
+save("fixed", [[4, 3]])
+told["fixed"] = [failure(workload("fixed").arrays, rows) for rows in (4, 8)]
+save("open", [["batch", 3], ["batch", "length", None]])
+save("scalar", [[]])
+save("text", [["batch"]], TensorProto.STRING)
+(folder / "no.onnx").write_text("this is no model")
+for name in ("open", "scalar", "text", "no"):
+    told[name] = failure(workload(name).arrays, 2)
+
+save("outside", [["batch", 2]], save_as_external_data=True, size_threshold=100, location="weights.bin")
+long = "w" * 140 + ".bin"
+save("long", [["batch", 2]], save_as_external_data=True, size_threshold=100, location=long)
+save("apart", [["batch", 2]], save_as_external_data=True, size_threshold=100, all_tensors_to_one_file=False)
+"""
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    folder = tmp_path_factory.mktemp("onnx")
+    return {"folder": str(folder), **child.told(CHILD, folder, "onnxruntime", "onnx")}
+
+
+# --------------------------------------------------------------------------------------------------------- inputs
+
+
+def test_inputs_are_those_of_the_graph(told: dict[str, Any]) -> None:
+    assert told["float"] == [["float32", 3, 3, 4], ["float32", 3, 2]]
+    assert told["prefix"] and told["rows differ"]
+    assert told["doubled"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "dtype", "values"),
+    [
+        ("INT64", "int64", [0, 1]),
+        ("INT32", "int32", [0, 1]),
+        ("UINT8", "uint8", [0, 1]),
+        ("BOOL", "bool", [False, True]),
+    ],
+)
+def test_whole_numbers_are_0_and_1(told: dict[str, Any], kind: str, dtype: str, values: list[int]) -> None:
+    assert told[kind] == [dtype, [2, 50], values]
+
+
+def test_other_floats_have_their_type(told: dict[str, Any]) -> None:
+    assert told["DOUBLE"][:2] == ["float64", [2, 50]]
+    assert told["FLOAT16"][:2] == ["float16", [2, 50]]
+
+
+def test_a_fixed_batch_is_refused_for_another(told: dict[str, Any]) -> None:
+    fits, other = told["fixed"]
+    assert fits is None
+    assert other == (
+        f"input 'in_0' of {told['folder']}/fixed.onnx has a fixed batch of 4; export the model with a dynamic one, "
+        "as torch.onnx.export does with dynamic_shapes"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("open", "input 'in_1' of {}/open.onnx leaves length, ? open; write the sizes of all inputs under workload."),
+        ("scalar", "input 'in_0' of {}/scalar.onnx is tensor(float)[]; it has no rows to be a batch of"),
+        ("text", "input 'in_0' of {}/text.onnx is tensor(string)['batch']; "),
+        ("no", "{}/no.onnx cannot be loaded: "),
+        ("module", "{}/float.onnx is an ONNX file, not a torch module"),
+    ],
+)
+def test_what_cannot_be_used_is_said_in_one_line(told: dict[str, Any], name: str, message: str) -> None:
+    assert told[name].startswith(message.replace("{}", told["folder"]))
+    assert "\n" not in told[name]
+
+
+@pytest.mark.parametrize("name", ["float", "outside"])
+def test_a_file_runs_from_end_to_end(told: dict[str, Any], lab: Lab, tmp_path: Path, name: str) -> None:
+    workload = WorkloadSpec(model=f"onnx:{told['folder']}/{name}.onnx", inputs=())
+    (result,) = lab.execute(tmp_path, [lab.spec("onnxruntime", {}, workload=workload)]).results
+    assert (result.status, result.error) == (Status.OK, None)
+    assert result.fidelity is not None and result.fidelity.judged
+
+
+# --------------------------------------------------------------------------------------------------------- content
+
+
+def key(path: Path) -> tuple[Any, ...]:
+    return onnx.cache_key(str(path), onnx.Options())
+
+
+@pytest.mark.parametrize(
+    ("name", "weights"),
+    [("outside", ["weights.bin"]), ("long", ["w" * 140 + ".bin"]), ("apart", ["weights", "others"])],
+)
+def test_the_key_holds_weights_outside_the_file(told: dict[str, Any], name: str, weights: list[str]) -> None:
+    folder = Path(told["folder"])
+    keys = [key(folder / f"{name}.onnx")]
+    assert len(keys[0]) == 1 + len(weights)
+    for file in weights:
+        data = (folder / file).read_bytes()
+        (folder / file).write_bytes(data + b"changed")
+        keys.append(key(folder / f"{name}.onnx"))
+        (folder / file).write_bytes(data)
+    assert len(set(keys)) == len(keys)
+    assert key(folder / f"{name}.onnx") == keys[0]
+
+
+def test_weights_that_are_missing_are_named(told: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_bytes(Path(told["folder"], "outside.onnx").read_bytes())
+    with pytest.raises(ModelError) as caught:
+        key(tmp_path / "model.onnx")
+    assert str(caught.value) == f"external data {tmp_path}/weights.bin cannot be read: No such file or directory"
+
+
+def test_a_model_in_one_file_is_its_own_key(told: dict[str, Any], tmp_path: Path) -> None:
+    folder = Path(told["folder"])
+    (tmp_path / "same.onnx").write_bytes((folder / "float.onnx").read_bytes())
+    assert key(folder / "float.onnx") == key(tmp_path / "same.onnx")
+    assert key(folder / "float.onnx") != key(folder / "fixed.onnx")
+    assert len(key(folder / "float.onnx")) == 1
+
+
+# ---------------------------------------------------------------------------------------------------- without a model
+
+
+def test_the_file_is_found_beside_the_space_file(tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").touch()
+    assert onnx.resolve("model.onnx", tmp_path) == f"{tmp_path}/model.onnx"
+    assert onnx.file(f"{tmp_path}/model.onnx") == tmp_path / "model.onnx"
+    with pytest.raises(ModelError, match=r"there is no file 'other\.onnx'; looked for in "):
+        onnx.resolve("other.onnx", tmp_path)
+
+
+def test_an_empty_file_has_a_key(tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").touch()
+    assert len(key(tmp_path / "model.onnx")) == 1
+
+
+def test_unavailable_without_onnxruntime() -> None:
+    bare = msgspec.structs.replace(fakes.machine(), packages={"torch": "1"})
+    assert onnx.unavailable(onnx.Options(), bare) == "onnxruntime not installed; pip install onnxruntime"
+    assert onnx.unavailable(onnx.Options(), fakes.machine()) is None

@@ -1,0 +1,264 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from autotune.errors import ModelError
+from autotune.results import Status
+from autotune.types import InputSpec, WorkloadSpec
+from autotune.workloads import python
+from tests.backends import child
+from tests.conftest import Lab
+from tests.study import fakes
+
+MODEL = """
+import torch
+from torch import nn
+from beside import WIDTH
+
+def build():
+    return nn.Sequential(nn.Linear(WIDTH, 4), nn.Dropout(0.5))
+
+def with_one_input():
+    return build(), torch.randn(3, WIDTH, requires_grad=True)
+
+class Sum(nn.Module):
+    def forward(self, x, y):
+        return x + y.float()
+
+def with_two_inputs():
+    return Sum(), (torch.ones(2, 3).t(), torch.arange(3))
+
+def number():
+    return 3
+
+def wrong_pair():
+    return "model", "inputs"
+
+def no_tensor():
+    return build(), (torch.ones(2, WIDTH), [1, 2])
+
+def no_rows():
+    return build(), torch.tensor(1.0)
+
+def text_input():
+    return build(), "inputs"
+
+def other_rows():
+    return Sum(), (torch.ones(2, 3), torch.ones(4, 3))
+
+def fails():
+    raise RuntimeError("no such weights:\\n  weights.pt\\n")
+
+def leaves():
+    raise SystemExit(2)
+
+def needs_more(width):
+    return nn.Linear(width, 4)
+"""
+
+CHILD = """
+import torch
+from autotune.errors import ModelError
+from autotune.types import InputSpec, WorkloadSpec
+from autotune.workload import BuiltWorkload
+from autotune.workloads import python
+
+def workload(name, seed=0):
+    return BuiltWorkload(WorkloadSpec(model=f"python:{name}", inputs=(), seed=seed))
+
+def failure(ask, *given):
+    try:
+        ask(*given)
+    except ModelError as error:
+        return str(error)
+    return None
+
+file = folder / "my" / "model.py"
+one = workload(f"{file}:build").module()
+told["training"] = one.training
+told["answers"] = list(one(torch.ones(2, 8)).shape)
+told["same seed"] = torch.equal(one[0].weight, workload(f"{file}:build").module()[0].weight)
+told["other seed"] = torch.equal(one[0].weight, workload(f"{file}:build", 1).module()[0].weight)
+
+(rows,) = workload(f"{file}:with_one_input").arrays(5)
+told["repeated"] = [list(rows.shape), bool((rows[3:] == rows[:2]).all()), bool((rows[0] == rows[1]).any())]
+told["two"] = [[str(a.dtype), *a.shape] for a in workload(f"{file}:with_two_inputs").arrays(3)]
+told["bad inputs"] = {
+    name: failure(workload(f"{file}:{name}").arrays, 2)
+    for name in ("build", "no_tensor", "no_rows", "text_input", "other_rows")
+}
+told["bad functions"] = {
+    name: failure(workload(f"{file}:{name}").module)
+    for name in ("number", "wrong_pair", "fails", "leaves", "needs_more", "buld", "frobnicate", "WIDTH")
+}
+told["package"] = list(workload(f"{folder}/my/package/inner/model.py:build").module()(torch.ones(2, 5)).shape)
+told["dotted"] = list(workload("tests.workloads.modules:build").module()(torch.ones(2, 3)).shape)
+told["no module"] = failure(workload("no_such.module:build").module)
+told["does not import"] = failure(workload(f"{folder}/my/broken.py:build").module)
+told["another"] = failure(workload(f"{folder}/other/model.py:build").module)
+"""
+
+
+def write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    folder = tmp_path_factory.mktemp("python")
+    write(folder / "my/model.py", MODEL)
+    write(folder / "my/beside.py", "WIDTH = 8\n")
+    write(folder / "my/package/__init__.py", "")
+    write(folder / "my/package/sizes.py", "WIDTH = 5\n")
+    write(folder / "my/package/inner/__init__.py", "")
+    inner = "from torch import nn\nfrom ..sizes import WIDTH\n\n\ndef build():\n    return nn.Linear(WIDTH, 2)\n"
+    write(folder / "my/package/inner/model.py", inner)
+    write(folder / "my/broken.py", "import no_such_package\n")
+    write(folder / "other/model.py", "")
+    script = CHILD.replace("tests.workloads.modules", "modules")
+    write(folder / "site/modules/__init__.py", "from torch import nn\n\n\ndef build():\n    return nn.Linear(3, 2)\n")
+    env: dict[str, str | None] = {"PYTHONPATH": str(folder / "site")}
+    return {"folder": str(folder), **child.told(script, folder, "torch", env=env)}
+
+
+# ---------------------------------------------------------------------------------------------------- what is built
+
+
+def test_a_module_of_a_file_is_ready_to_infer(told: dict[str, Any]) -> None:
+    assert not told["training"]
+    assert told["answers"] == [2, 4]
+
+
+def test_the_seed_decides_random_weights(told: dict[str, Any]) -> None:
+    assert told["same seed"]
+    assert not told["other seed"]
+
+
+def test_a_file_of_a_package_imports_its_relatives(told: dict[str, Any]) -> None:
+    assert told["package"] == [2, 2]
+
+
+def test_an_installed_module_is_named_with_dots(told: dict[str, Any]) -> None:
+    assert told["dotted"] == [2, 2]
+
+
+def test_example_inputs_are_repeated_to_the_batch_size(told: dict[str, Any]) -> None:
+    assert told["repeated"] == [[5, 8], True, False]
+    assert told["two"] == [["float32", 3, 2], ["int64", 3]]
+
+
+# ----------------------------------------------------------------------------------------------------- what is wrong
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        ("build", "returns no example inputs; return (module, inputs), or write workload.inputs"),
+        ("no_tensor", "example input 1 of python:{} is a list, not a tensor"),
+        ("no_rows", "example input 0 of python:{} has shape []; give it rows: a batch"),
+        ("text_input", "the example inputs of python:{} are 'inputs'; give a tensor or a tuple of tensors"),
+        ("other_rows", "the example inputs of python:{} have 2, 4 rows; the first dimension of each is the batch"),
+    ],
+)
+def test_wrong_inputs_are_named(told: dict[str, Any], function: str, message: str) -> None:
+    assert message.format(f"{told['folder']}/my/model.py:{function}") in told["bad inputs"][function]
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        ("number", "python:{} returned int; return a torch module, or a pair of it and example inputs"),
+        ("wrong_pair", "python:{} returned str, str; return a torch module, or a pair of it and example inputs"),
+        ("fails", "python:{} raised RuntimeError: weights.pt"),
+        ("leaves", "python:{} raised SystemExit: 2"),
+        ("needs_more", "python:{} raised TypeError: needs_more() missing 1 required positional argument: 'width'"),
+        ("buld", "model.py has no function 'buld'; did you mean 'build'?"),
+        ("frobnicate", "model.py has no function 'frobnicate'; allowed: Sum, build, fails, leaves, needs_more, "),
+        ("WIDTH", "model.py has no function 'WIDTH'"),
+    ],
+)
+def test_wrong_functions_are_named(told: dict[str, Any], function: str, message: str) -> None:
+    found = told["bad functions"][function]
+    assert message.format(f"{told['folder']}/my/model.py:{function}") in found
+    assert "\n" not in found
+
+
+def test_what_cannot_be_imported_is_named(told: dict[str, Any]) -> None:
+    folder = told["folder"]
+    assert told["no module"] == "no_such.module cannot be imported: ModuleNotFoundError: No module named 'no_such'"
+    assert told["does not import"] == (
+        f"{folder}/my/broken.py cannot be imported: ModuleNotFoundError: No module named 'no_such_package'"
+    )
+    assert f"another module named model is loaded, {folder}/my/model.py; rename the file" in told["another"]
+
+
+# ------------------------------------------------------------------------------------------------------ end to end
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_function_runs_as_onnx(told: dict[str, Any], lab: Lab, tmp_path: Path, named: bool) -> None:
+    workload = WorkloadSpec(
+        model=f"python:{told['folder']}/my/model.py:{'build' if named else 'with_one_input'}",
+        inputs=(InputSpec(shape=("batch", 8)),) if named else (),
+    )
+    (result,) = lab.execute(tmp_path, [lab.spec("onnxruntime", {}, workload=workload)]).results
+    assert (result.status, result.error) == (Status.OK, None)
+    assert result.fidelity is not None and result.fidelity.judged
+
+
+# ------------------------------------------------------------------------------------------ without building anything
+
+
+def test_files_are_found_beside_the_space_file(tmp_path: Path) -> None:
+    write(tmp_path / "models/net.py", "")
+    write(tmp_path / "package/__init__.py", "")
+    for name in ("models/net.py:build", "models.net:build"):
+        assert python.resolve(name, tmp_path) == f"{tmp_path}/models/net.py:build"
+    assert python.resolve("package:build", tmp_path) == f"{tmp_path}/package/__init__.py:build"
+    assert python.resolve("torch.nn:Identity", tmp_path) == "torch.nn:Identity"
+    assert python.resolve(f"{tmp_path}/models/net.py:build", Path("/")) == f"{tmp_path}/models/net.py:build"
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ModelError) as caught:
+        python.resolve("nets.py:build", tmp_path)
+    assert str(caught.value) == f"there is no file 'nets.py'; looked for in {tmp_path}"
+
+
+@pytest.mark.parametrize("name", ["model.py", "model.py:", ":build", "model.py:not-a-name"])
+def test_a_name_without_a_function_is_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"names no function; write python:path/to/file\.py:FUNCTION"):
+        python.resolve(name, tmp_path)
+
+
+def test_the_source_file_is_the_key(tmp_path: Path) -> None:
+    write(tmp_path / "net.py", "one")
+    name = f"{tmp_path}/net.py:build"
+    before = python.cache_key(name, python.Options())
+    write(tmp_path / "net.py", "another")
+    assert python.cache_key(name, python.Options()) != before
+
+
+def test_the_source_of_an_installed_module_is_found_without_importing_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "refusing/__init__.py", "raise AssertionError('imported')")
+    write(tmp_path / "refusing/inner.py", "")
+    write(tmp_path / "single.py", "")
+    monkeypatch.syspath_prepend(tmp_path)
+    keys = [python.cache_key(f"{module}:build", python.Options()) for module in ("refusing", "refusing.inner")]
+    assert all(len(key) == 1 for key in keys) and keys[0] != keys[1]
+    assert python.cache_key("single:build", python.Options()) == keys[1]  # both are empty
+    for unknown in ("refusing.missing", "no_such_module", "sys", ".relative"):
+        assert python.cache_key(f"{unknown}:build", python.Options()) == ()
+
+
+def test_unavailable_without_torch() -> None:
+    bare = msgspec.structs.replace(fakes.machine(), packages={})
+    assert python.unavailable(python.Options(), bare) == "torch not installed; pip install torch"
+    assert python.unavailable(python.Options(), fakes.machine()) is None

@@ -1,0 +1,296 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from autotune.errors import ModelError
+from autotune.results import Status
+from autotune.types import WorkloadSpec
+from autotune.workloads import transformers
+from tests.backends import child
+from tests.conftest import Lab
+from tests.study import fakes
+
+CHILD = """
+import copy
+import torch
+from autotune.errors import ModelError
+from autotune.workloads import transformers as provider
+
+TINY = json.dumps({"num_hidden_layers": 2, "hidden_size": 32, "num_attention_heads": 2, "vocab_size": 100})
+told["tiny"] = TINY
+
+def options(config=TINY, **given):
+    return provider.Options(config=config, sequence_length=16, **given)
+
+def answer(name, seed=0, **given):
+    arrays = provider.examples(name, options(**given), 0, 4)
+    model = provider.build(name, options(**given), seed)
+    with torch.inference_mode():
+        return model(*map(torch.from_numpy, arrays)), model
+
+def failure(name, **given):
+    try:
+        answer(name, **given)
+    except ModelError as error:
+        return str(error)
+    return None
+
+for lengths in ("fixed", "mixed"):
+    ids, mask = provider.examples("mpnet", options(lengths=lengths), 0, 20)
+    fewer = provider.examples("mpnet", options(lengths=lengths), 0, 2)
+    told[lengths] = {
+        "like": [str(ids.dtype), str(mask.dtype), *ids.shape, *mask.shape],
+        "lengths": mask.sum(1).tolist(),
+        "padded right": bool((mask == (np.arange(16) < mask.sum(1)[:, None])).all()),
+        "padding": bool(((ids == 1) == (mask == 0)).all()),
+        "vocabulary": [int(ids.min()), int(ids.max())],
+        "prefix": bool((ids[:2] == fewer[0]).all() and (mask[:2] == fewer[1]).all()),
+    }
+    other, _ = provider.examples("mpnet", options(lengths=lengths), 1, 20)
+    told[lengths]["other seed"] = bool((other == ids).all())
+
+found, model = answer("mpnet", head="hidden", lengths="mixed")
+told["training"], told["dtype"] = model.training, str(found.dtype)
+heads = ("hidden", "pooled", "mean", "sequence_classification")
+told["shapes"] = {head: list(answer("mpnet", head=head)[0].shape) for head in heads}
+_, mask = map(torch.from_numpy, provider.examples("mpnet", options(lengths="mixed"), 0, 4))
+mean = torch.stack([row[: int(mask[i].sum())].mean(0) for i, row in enumerate(found)])
+told["poolers"] = {head: answer("mpnet", head=head)[1].model.pooler is not None for head in heads[:3]}
+told["mean"] = torch.allclose(answer("mpnet", head="mean", lengths="mixed")[0], mean, atol=1e-6)
+ids, mask = map(torch.from_numpy, provider.examples("mpnet", options(lengths="mixed"), 0, 4))
+told["mask is used"] = not torch.allclose(model(ids, torch.ones_like(mask)), found, atol=1e-4)
+told["same seed"] = torch.equal(found, answer("mpnet", lengths="mixed")[0])
+told["other seed"] = torch.equal(found, answer("mpnet", seed=1, lengths="mixed")[0])
+told["decoder"] = list(answer("gpt2", head="mean", config='{"n_layer": 1, "n_embd": 32, "n_head": 2}')[0].shape)
+config = provider._config("mpnet", provider.Options())
+told["base"] = [config.num_hidden_layers, config.hidden_size, config.num_attention_heads, config.intermediate_size]
+
+for name in ("own", "half", "bare"):
+    path = folder / name
+    (copy.deepcopy(model.model).bfloat16() if name == "half" else model.model).save_pretrained(path)
+(folder / "bare" / "model.safetensors").unlink()
+own = str(folder / "own")
+loaded = {
+    name: answer(str(folder / name), seed=7, lengths="mixed", config="{}")[0] for name in ("own", "half", "bare")
+}
+told["loaded"] = torch.equal(loaded["own"], found)
+told["half"] = [str(loaded["half"].dtype), torch.allclose(loaded["half"], found, atol=0.05)]
+told["bare"] = torch.allclose(loaded["bare"], found, atol=0.05)
+torch.save(model.model.state_dict(), folder / "bare" / "pytorch_model.bin")
+told["bin"] = torch.equal(answer(str(folder / "bare"), lengths="mixed", config="{}")[0], found)
+told["lacking"] = failure(own, config="{}", head="sequence_classification")
+told["fewer layers"] = list(answer(own, config='{"num_hidden_layers": 1}')[0].shape)
+told["wrong size"] = failure(own, config='{"hidden_size": 64}')
+(folder / "half" / "model.safetensors").write_text("these are no weights")
+told["damaged"] = failure(str(folder / "half"), config="{}")
+(folder / "half" / "config.json").write_text('{"model_type": ')
+told["no json"] = failure(str(folder / "half"), config="{}")
+(folder / "half" / "config.json").write_text('{"model_type": "of_their_own", "auto_map": {"AutoModel": "m.Model"}}')
+told["own code"] = failure(str(folder / "half"), config="{}")
+
+told["near"] = failure("mpnett")
+told["far"] = failure("frobnicate")
+told["setting"] = failure("mpnet", config='{"num_hidden_layer": 2}')
+told["kind"] = failure("mpnet", config='{"num_hidden_layers": "two"}')
+told["too long"] = failure("mpnet", config='{"max_position_embeddings": 8}')
+told["images"] = failure("vit", config="{}")
+told["two halves"] = failure("t5", config='{"d_model": 32, "num_layers": 1, "num_heads": 2}')
+told["no pooler"] = failure("distilbert", config='{"n_layers": 1, "dim": 32, "n_heads": 2}', head="pooled")
+told["offline"] = __import__("huggingface_hub").constants.HF_HUB_OFFLINE
+"""
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    folder = tmp_path_factory.mktemp("transformers")
+    return {"folder": str(folder), **child.told(CHILD, folder, "transformers", "torch")}
+
+
+# --------------------------------------------------------------------------------------------------------- inputs
+
+
+@pytest.mark.parametrize("lengths", ["fixed", "mixed"])
+def test_inputs_are_tokens_and_their_mask(told: dict[str, Any], lengths: str) -> None:
+    found = told[lengths]
+    assert found["like"] == ["int64", "int64", 20, 16, 20, 16]
+    assert found["padded right"] and found["padding"]
+    low, high = found["vocabulary"]
+    assert 0 <= low < high < 100
+    assert found["prefix"] and not found["other seed"]
+
+
+def test_lengths_are_full_or_vary(told: dict[str, Any]) -> None:
+    assert set(told["fixed"]["lengths"]) == {16}
+    assert len(set(told["mixed"]["lengths"])) > 5
+    assert min(told["mixed"]["lengths"]) >= 1
+
+
+def test_a_sequence_that_is_too_long_is_refused(told: dict[str, Any]) -> None:
+    assert told["too long"] == "sequence_length is 16; transformers:mpnet has max_position_embeddings 8"
+
+
+# ---------------------------------------------------------------------------------------------------- random weights
+
+
+def test_mpnet_is_mpnet_base(told: dict[str, Any]) -> None:
+    assert told["base"] == [12, 768, 12, 3072]
+
+
+def test_each_head_returns_one_tensor(told: dict[str, Any]) -> None:
+    assert told["shapes"] == {
+        "hidden": [4, 16, 32],
+        "pooled": [4, 32],
+        "mean": [4, 32],
+        "sequence_classification": [4, 2],
+    }
+    assert told["decoder"] == [4, 32]
+
+
+def test_the_mean_is_over_a_rows_own_tokens(told: dict[str, Any]) -> None:
+    assert told["mean"]
+
+
+def test_a_pooler_is_there_where_its_output_is(told: dict[str, Any]) -> None:
+    assert told["poolers"] == {"hidden": False, "pooled": True, "mean": False}
+
+
+def test_the_mask_reaches_the_model(told: dict[str, Any]) -> None:
+    assert told["mask is used"]
+
+
+def test_the_model_is_ready_to_infer_in_float32(told: dict[str, Any]) -> None:
+    assert (told["training"], told["dtype"]) == (False, "torch.float32")
+
+
+def test_the_seed_decides_the_weights(told: dict[str, Any]) -> None:
+    assert told["same seed"]
+    assert not told["other seed"]
+
+
+@pytest.mark.parametrize(
+    ("case", "message"),
+    [
+        ("near", "transformers has no model type 'mpnett'; did you mean 'mpnet'"),
+        ("far", "transformers has no model type 'frobnicate'; write one such as mpnet, or a folder with config.json"),
+        ("setting", "a mpnet has no setting 'num_hidden_layer'; did you mean 'num_hidden_layers'"),
+        ("kind", "the configuration of transformers:mpnet is not legal: "),
+        ("images", "transformers:vit is no model of input_ids and attention_mask alone; write a function "),
+        ("two halves", "transformers:t5 is no model of input_ids and attention_mask alone; write a function "),
+        ("no pooler", "transformers:distilbert has no pooler; write head: mean or hidden"),
+    ],
+)
+def test_what_cannot_be_built_is_said_in_one_line(told: dict[str, Any], case: str, message: str) -> None:
+    assert told[case].startswith(message)
+    assert "\n" not in told[case]
+
+
+# ---------------------------------------------------------------------------------------------------------- folders
+
+
+def test_a_folders_weights_are_loaded_in_float32(told: dict[str, Any]) -> None:
+    assert told["loaded"] and told["bin"]
+    assert told["half"] == ["torch.float32", True]
+
+
+def test_a_folder_without_weights_is_random(told: dict[str, Any]) -> None:
+    assert not told["bare"]
+
+
+def test_a_folders_configuration_can_be_changed(told: dict[str, Any]) -> None:
+    assert told["fewer layers"] == [4, 16, 32]
+
+
+@pytest.mark.parametrize(
+    ("case", "message"),
+    [
+        ("lacking", "the weights in {}/own lack classifier.dense.bias, which head sequence_classification needs"),
+        ("wrong size", "transformers:{}/own cannot be built: "),
+        ("damaged", "transformers:{}/half cannot be built: "),
+        ("no json", "{}/half/config.json cannot be read: "),
+        ("own code", "transformers has no model type 'of_their_own'; "),
+    ],
+)
+def test_a_folder_that_cannot_be_used_is_said_in_one_line(told: dict[str, Any], case: str, message: str) -> None:
+    assert told[case].startswith(message.format(told["folder"]))
+    assert "\n" not in told[case]
+
+
+def test_the_network_is_out_of_reach(told: dict[str, Any]) -> None:
+    assert told["offline"]
+
+
+# ------------------------------------------------------------------------------------------------- from end to end
+
+
+@pytest.mark.parametrize("backend", ["torch_eager", "onnxruntime"])
+def test_mixed_lengths_run_from_end_to_end(told: dict[str, Any], lab: Lab, tmp_path: Path, backend: str) -> None:
+    workload = WorkloadSpec(
+        model="transformers:mpnet",
+        inputs=(),
+        options={"config": told["tiny"], "sequence_length": 16, "lengths": "mixed", "head": "mean"},
+    )
+    (result,) = lab.execute(tmp_path, [lab.spec(backend, {}, workload=workload)]).results
+    assert (result.status, result.error) == (Status.OK, None)
+    assert result.fidelity is not None and result.fidelity.centred_error is not None
+    assert result.fidelity.centred_error < 1e-8
+
+
+# -------------------------------------------------------------------------------------------- without building anything
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "config.json").write_text('{"model_type": "mpnet"}')
+    return tmp_path
+
+
+def test_a_folder_is_found_beside_the_space_file(folder: Path) -> None:
+    assert transformers.resolve("model", folder) == str(folder / "model")
+    assert transformers.resolve("mpnet", folder) == "mpnet"
+
+
+def test_a_name_on_a_hub_is_refused_with_the_remedy(folder: Path) -> None:
+    with pytest.raises(ModelError, match=r"there is no sentence-transformers/x/config\.json; .*`hf download"):
+        transformers.resolve("sentence-transformers/x", folder)
+    (folder / "empty").mkdir()
+    with pytest.raises(ModelError, match=r"there is no empty/config\.json"):
+        transformers.resolve("empty", folder)
+
+
+def test_configuration_and_weights_are_the_key(folder: Path) -> None:
+    name, options = str(folder / "model"), transformers.Options()
+    keys = [transformers.cache_key(name, options)]
+    for file in ("model.safetensors", "pytorch_model.bin", "config.json"):
+        (folder / "model" / file).write_text(f'{{"model_type": "bert", "is": "{file}"}}')
+        keys.append(transformers.cache_key(name, options))
+    (folder / "model" / "README.md").write_text("a model")
+    assert len({msgspec.json.encode(key) for key in keys}) == 4
+    assert transformers.cache_key(name, options) == keys[-1]
+    assert transformers.cache_key("mpnet", options) == ()
+
+
+def test_only_a_folders_weights_are_judged(folder: Path) -> None:
+    name, options = str(folder / "model"), transformers.Options()
+    assert not transformers.judged("mpnet", options)
+    assert not transformers.judged(name, options)
+    (folder / "model" / "model.safetensors").touch()
+    assert transformers.judged(name, options)
+
+
+@pytest.mark.parametrize("config", ["", "[]", "{", '"text"'])
+def test_a_config_that_is_no_json_object_is_refused(config: str) -> None:
+    with pytest.raises(
+        msgspec.ValidationError, match=r"config is not a JSON object such as '{\"num_hidden_layers\": 6}'"
+    ):
+        msgspec.convert({"config": config}, transformers.Options)
+
+
+def test_unavailable_without_its_packages() -> None:
+    assert transformers.unavailable(transformers.Options(), fakes.machine()) == (
+        "transformers not installed; pip install transformers"
+    )
