@@ -50,7 +50,7 @@ tune: $(STAMP)
 
 test check: lint
 	@echo "check: pytest"
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n 2 $(ARGS)
 
 lint: $(STAMP)
 	@echo "check: ruff"

@@ -5,9 +5,10 @@
     <cache>/locks/<key>.lock   held while the artifact is checked or made, not while it is used
     <cache>/making/<key>-*/    an artifact that is being made
     <cache>/inductor/          inductor's own cache
+    <cache>/package/           a link to autotune itself, for workers in other environments
 
 The folder is $AUTOTUNE_CACHE, else the user's cache folder (XDG). A folder that is there keeps its mode; what is made
-is the owner's alone (0700). A subfolder of another user is refused, for root too, since native code is loaded from it.
+is the owner's alone (0700). A subfolder of another user is refused, for root too, since code is loaded from it.
 An artifact is checked against its manifest before it is loaded; the manifest lies beside it, so this finds damage, not
 malice. Inductor's own cache is not checked by autotune at all.
 """
@@ -47,7 +48,7 @@ PREPARED = 2
 WAIT_S = 900.0
 """How long to wait for another process that makes the same artifact."""
 
-FOLDERS = ("artifacts", "failures", "locks", "making", "inductor")
+FOLDERS = ("artifacts", "failures", "locks", "making", "inductor", "package")
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
 

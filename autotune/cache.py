@@ -51,7 +51,8 @@ def _size(folder: Path) -> int:
 def clear(cache: Path) -> int:
     """Remove what autotune made in the folder, and nothing else; the number of artifacts left since they are locked.
 
-    The locks stay, since another process may wait for one. A trial that runs holds none: it may lose its artifact.
+    The locks stay, since another process may wait for one. A trial that runs holds none: it may lose its artifact. The
+    link to autotune itself stays: it holds no data, and workers in other environments import from it.
     """
     skipped = 0
     names = (path.name for name in ("artifacts", "failures", "locks") for path in (cache / name).glob("*"))

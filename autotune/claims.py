@@ -69,6 +69,7 @@ class Winner(Struct):
     fidelity: Fidelity | None
     artifact: ArtifactRef | None
     versions: dict[str, str]
+    flags: tuple[str, ...] = ()
 
 
 class Confirmation(Struct):

@@ -22,7 +22,6 @@ INHERITED = (
     "CC",
     "CXX",
     "XDG_CACHE_HOME",
-    "XDG_DATA_HOME",
 )
 """What a child may see of our own environment; everything else could change what is measured."""
 

@@ -7,6 +7,7 @@ to it but autotune itself.
 
 from __future__ import annotations
 
+import errno
 import importlib.metadata
 import os
 import re
@@ -50,11 +51,14 @@ def find(folder: Path) -> dict[str, Environment]:
 
 
 def read(prefix: Path) -> Environment:
-    """What is installed under a prefix (of venv, conda or a plain installation): its newest Python, its packages."""
-    sites = [path for path in prefix.glob("lib/python3*/*-packages") if path.is_dir()]
-    versions = {path: _numbers(path.parent.name.removeprefix("python")) for path in sites}
-    newest = max(versions.values(), default=())
-    own = [str(path) for path in sites if versions[path] == newest]
+    """What is installed under a prefix (of venv, conda or a plain installation): its newest Python, its packages.
+
+    lib/python3 (Debian's /usr) is of every Python 3 there. Packages that a Python finds elsewhere are not seen, such as
+    those of Debian's /usr/local or what a venv has from the Python that it was made with.
+    """
+    newest = max((_numbers(path.name) for path in prefix.glob("lib/python3.*") if path.is_dir()), default=())
+    sites = [path for path in sorted(prefix.glob("lib/python3*/*-packages")) if path.is_dir()]
+    own = [str(path) for path in sites if _numbers(path.parent.name) in (newest, newest[:1])]
     return Environment(
         prefix=str(prefix),
         python=".".join(map(str, newest)),
@@ -64,8 +68,10 @@ def read(prefix: Path) -> Environment:
 
 def lacking(environment: Environment) -> str | None:
     """Why an environment cannot run workers, with the remedy, or None."""
-    if not environment.python or not os.access(f"{environment.prefix}/bin/python", os.X_OK):
+    if not environment.python:
         return f"there is no Python in {environment.prefix}"
+    if not os.access(f"{environment.prefix}/bin/python", os.X_OK):
+        return f"there is no bin/python in {environment.prefix}; name the folder of a venv or a conda environment"
     if _numbers(environment.python) < LEAST_PYTHON:
         return f"its Python is {environment.python}; workers need {'.'.join(map(str, LEAST_PYTHON))} or newer"
     missing = [name for name in NEEDED if name not in environment.packages]
@@ -87,13 +93,20 @@ def packages(path: Sequence[str], names: Sequence[str] = PACKAGES) -> dict[str, 
 
 
 def link(package: Path, folder: Path) -> None:
-    """Make `folder` hold a link to our package, and so nothing else of ours."""
+    """Make `folder` hold a link to our package, and so nothing else of ours; whoever imports meets the old or the new.
+
+    PermissionError if another user owns the folder, who could put other code there.
+    """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if {folder.lstat().st_uid, folder.stat().st_uid} != {os.geteuid()}:
+        raise PermissionError(errno.EPERM, f"{folder} belongs to another user", str(folder))
     target = folder / package.name
     if target.is_symlink() and target.resolve() == package.resolve():
         return
-    target.unlink(missing_ok=True)
-    target.symlink_to(package)
+    temporary = folder / f".{package.name}-{os.getpid()}"
+    temporary.unlink(missing_ok=True)  # of a process with this number that was killed
+    temporary.symlink_to(package)
+    temporary.replace(target)
 
 
 def _numbers(version: str) -> tuple[int, ...]:

@@ -195,9 +195,16 @@ def _numactl(root: Path, environ: Mapping[str, str]) -> str | None:
 
 
 def _may_bind_memory() -> bool:
-    """Whether this process may set a memory policy (containers often forbid it): tried by setting the default one."""
-    number = {"x86_64": 238, "aarch64": 237}.get(os.uname().machine)
-    return number is not None and ctypes.CDLL(None).syscall(number, 0, None, 0) == 0
+    """Whether this process may set a memory policy (containers often forbid it): tried by setting the one it has."""
+    calls = {"x86_64": (239, 238), "aarch64": (236, 237)}.get(os.uname().machine)
+    if calls is None:
+        return False
+    get, put = calls
+    syscall = ctypes.CDLL(None).syscall
+    mode, nodes, bits = ctypes.c_int(), (ctypes.c_ulong * 64)(), ctypes.c_ulong(64 * 64)
+    if syscall(get, ctypes.byref(mode), nodes, bits, None, ctypes.c_ulong(0)) != 0:
+        return False
+    return bool(syscall(put, mode, nodes, bits) == 0)
 
 
 def _search_path(root: Path, environ: Mapping[str, str]) -> str:

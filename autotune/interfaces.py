@@ -117,7 +117,8 @@ class Provider(Protocol):
     - `default_inputs(name)`: the inputs of a model for which the space file names none;
     - `examples(name, options, seed, samples) -> arrays`: inputs that only a framework can make, asked for in a
       preparing child where the space file names none;
-    - `file(name)`: the model's own file, for the form `onnx`.
+    - `file(name)`: the model's own file, for the form `onnx`;
+    - `fixed_batch(name)`: the only batch size that the model takes, None where it takes any.
     """
 
     Options: Any

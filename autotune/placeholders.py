@@ -1,4 +1,7 @@
-"""The command line of a `command` workload: words in which names in braces stand for settings."""
+"""The command line of a `command` workload: words in which names in braces stand for settings.
+
+`{{` and `}}` are braces themselves: `sh -c 'echo ${{HOME}}'`, `awk '{{print}}'`. Other braces stay as they are.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +13,12 @@ from autotune.types import Config
 GIVEN = ("batch_size", "threads", "workers")
 """Names that always have a value; all others are options of the backend `command`."""
 
-_NAME = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_BRACES = re.compile(r"\{\{|\}\}|\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
 def names(line: str) -> set[str]:
     """The names in braces; ValueError if the line cannot be split into words."""
-    return {name for word in shlex.split(line) for name in _NAME.findall(word)}
+    return {name for word in shlex.split(line) for name in _BRACES.findall(word) if name}
 
 
 def filled(line: str, config: Config) -> list[str]:
@@ -28,7 +31,9 @@ def filled(line: str, config: Config) -> list[str]:
     }
 
     def value(found: re.Match[str]) -> str:
+        if found[1] is None:
+            return found[0][0]
         chosen = values[found[1]]
         return str(chosen).lower() if isinstance(chosen, bool) else str(chosen)
 
-    return [_NAME.sub(value, word) for word in shlex.split(line)]
+    return [_BRACES.sub(value, word) for word in shlex.split(line)]

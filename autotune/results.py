@@ -141,6 +141,7 @@ class Seat(Struct):
     setup_s: float | None = None
     peak_rss_bytes: int | None = None
     idle_share: float | None = None
+    flags: tuple[str, ...] = ()
     fidelity: Fidelity | None = None
     artifact: ArtifactRef | None = None
     versions: dict[str, str] = {}

@@ -34,6 +34,9 @@ from autotune.types import (
 from autotune.yaml_lines import Node
 
 KEYS = ("name", "workload", "objective", "constraints", "search", "baseline", "budget")
+NOWHERE = Hardware(architecture="", cpu_model="", isa=(), cpus=(), allowed_cpus=(), memory_bytes=0)
+"""For what is the same on every machine: the defaults of all knobs but the layout."""
+
 SHIPPED = (Path(__file__).parent / "search_spaces", Path(__file__).parent.parent / "search_spaces")
 
 # ---------------------------------------------------------------------------------------------------- the file
@@ -154,13 +157,39 @@ def unavailable(config: Config, hw: Hardware) -> str | None:
         return f"interpreter: {plugins.load('knobs', 'interpreter').unavailable(config.interpreter, hw)}"
     if reason := backend.unavailable(options, hw.seen_by(config.interpreter)):
         return f"{config.backend}: {reason}"
-    # Any program may hold anything.
-    packages = environments.PACKAGES if "command" in backend.runs else backend.packages
     for name, value in config.knobs.items():
-        knob_ = plugins.load("knobs", name)
-        if reason := knob_.unavailable(value, hw) or knob_.without_effect(value, config, packages):
+        reason = plugins.load("knobs", name).unavailable(value, hw) or _without_effect(name, config)
+        if reason:
             return f"{name}: {reason}"
     return None
+
+
+def canonical(config: Config, hw: Hardware) -> Config:
+    """The configuration with every knob that changes nothing in it at its default, so that equal ones are one.
+
+    Putting one back may leave another without effect: Intel's block time beside another OpenMP runtime.
+    """
+    while idle := [name for name in config.knobs if _without_effect(name, config) is not None]:
+        defaults = {name: plugins.load("knobs", name).default(hw) for name in idle}
+        if all(config.knobs[name] == default for name, default in defaults.items()):
+            break
+        config = msgspec.structs.replace(config, knobs=config.knobs | defaults)
+    return config
+
+
+def completed(config: Config) -> Config:
+    """A configuration of an earlier version of autotune, with the defaults of the settings that it did not know."""
+    knobs = {name: plugins.load("knobs", name).default(NOWHERE) for name in plugins.names("knobs") if name != "layout"}
+    filled = plugins.backend_options(config.backend, dict(config.options))
+    options = msgspec.structs.asdict(filled)
+    return msgspec.structs.replace(config, knobs=knobs | config.knobs, options=options)
+
+
+def _without_effect(name: str, config: Config) -> str | None:
+    backend = plugins.load("backends", config.backend)
+    # Any program may hold anything.
+    packages = environments.PACKAGES if "command" in backend.runs else backend.packages
+    return plugins.load("knobs", name).without_effect(config.knobs[name], config, packages)
 
 
 def _baseline(node: Node, domains: Domains, provider: Provider, hw: Hardware) -> Config:

@@ -135,7 +135,8 @@ def _introduce(console: Console, space: Space, hw: Hardware, folder: Path, earli
     count = suggest.count(space.domains)
     limits = [f"{space.budget.trials} trials"] if space.budget.trials is not None else []
     limits += [f"{space.budget.minutes:g} minutes"] if space.budget.minutes is not None else []
-    console.print(f"{space.workload.model} on {hw.instance_type}: {count} configurations, {len(hw.cores)} cores")
+    head = f"{space.workload.model} on {hw.instance_type}: up to {count} configurations, {len(hw.cores)} cores"
+    console.print(head, soft_wrap=True)
     console.print(f"study     {folder}" + (f", going on after trial {earlier}" if earlier else ""), soft_wrap=True)
     console.print(f"budget    {' or '.join(limits) or 'none: until every configuration was tried'}")
     for left_out in space.excluded:

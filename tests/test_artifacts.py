@@ -20,6 +20,7 @@ from autotune import artifacts, plugins, space
 from autotune.artifacts import Artifact, PreparationFailed
 from autotune.cache import Kept, clear, kept
 from autotune.errors import CacheError
+from autotune.launch import plan
 from autotune.launch.process import WorkerFailed
 from autotune.protocol import PrepareJob
 from autotune.results import Status
@@ -347,6 +348,10 @@ def test_a_subfolder_of_another_user_is_refused(tmp_path: Path, monkeypatch: pyt
         f"{tmp_path / 'artifacts'} belongs to another user; set AUTOTUNE_CACHE to a folder of yours"
     )
     assert run.jobs == []
+
+
+def test_the_folder_that_others_import_from_is_checked_too() -> None:
+    assert plan.ALONE in artifacts.FOLDERS
 
 
 def test_a_link_that_another_user_made_is_refused(tmp_path: Path) -> None:

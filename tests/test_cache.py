@@ -8,6 +8,7 @@ import filelock
 import msgspec
 import pytest
 
+from autotune import environments
 from autotune.artifacts import FileEntry, Manifest
 from autotune.cache import Kept, clear, kept
 from autotune.files import write_atomically
@@ -85,6 +86,13 @@ def test_a_link_is_not_followed(tmp_path: Path, name: str) -> None:
     link.symlink_to(mine)
     clear(tmp_path / "cache")
     assert (mine / "thesis.txt").read_text() == "years of work"
+
+
+def test_the_link_to_the_package_stays_since_a_worker_may_import_from_it(tmp_path: Path) -> None:
+    environments.link(tmp_path / "checkout", tmp_path / "package")
+    clear(tmp_path)
+    assert (tmp_path / "package" / "checkout").is_symlink()
+    assert kept(tmp_path) == []
 
 
 def test_what_is_named_otherwise_is_not_ours(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,17 @@ def test_a_folder_without_a_python_is_no_environment(tmp_path: Path) -> None:
     assert environments.find(tmp_path / "missing") == {}
 
 
+def test_debians_own_python_keeps_its_packages_in_a_folder_without_a_number(tmp_path: Path) -> None:
+    write(tmp_path, {"/lib/python3.11/os.py": "", "/lib/python3.9/os.py": ""})
+    for name in ("msgspec", "numpy"):
+        metadata = f"/lib/python3/dist-packages/{name}-1.0.dist-info/METADATA"
+        write(tmp_path, {metadata: f"Name: {name}\nVersion: 1.0"})
+    found = environments.read(tmp_path)
+    assert (found.python, found.packages) == ("3.11", {"msgspec": "1.0", "numpy": "1.0"})
+    reason = environments.lacking(found)
+    assert reason == f"there is no bin/python in {tmp_path}; name the folder of a venv or a conda environment"
+
+
 def test_environments_are_found_by_name_also_through_links(tmp_path: Path) -> None:
     elsewhere = installed(tmp_path / "elsewhere", msgspec="0.19", numpy="2.0")
     folder = tmp_path / "environments"
@@ -83,3 +95,27 @@ def test_a_link_shows_the_package_and_nothing_beside_it(tmp_path: Path) -> None:
     environments.link(other, tmp_path / "alone")
     assert [path.name for path in (tmp_path / "alone").iterdir()] == ["autotune"]
     assert (tmp_path / "alone" / "autotune").resolve() == other
+
+
+def test_a_link_is_replaced_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "old" / "autotune").mkdir(parents=True)
+    (tmp_path / "new" / "autotune").mkdir(parents=True)
+    environments.link(tmp_path / "old" / "autotune", tmp_path / "alone")
+    seen = []
+    replace = Path.replace
+
+    def watched(self: Path, target: Path) -> Path:
+        seen.append(target.resolve())
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", watched)
+    environments.link(tmp_path / "new" / "autotune", tmp_path / "alone")
+    assert seen == [tmp_path / "old" / "autotune"]
+    assert (tmp_path / "alone" / "autotune").resolve() == tmp_path / "new" / "autotune"
+
+
+def test_no_link_is_made_in_a_folder_of_another_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    with pytest.raises(PermissionError, match="belongs to another user"):
+        environments.link(tmp_path / "autotune", tmp_path / "alone")
+    assert list((tmp_path / "alone").iterdir()) == []

@@ -1,5 +1,8 @@
 import os
 import platform
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import msgspec
@@ -279,3 +282,18 @@ def test_this_machine() -> None:
     assert hw.kernel == platform.release()
     assert all(Path(file).is_file() for file in hw.libraries.values())
     assert hw.instance_type
+
+
+@pytest.mark.parametrize("policy", ["--interleave=0", "--preferred=0", "--localalloc", "--membind=0"])
+def test_looking_leaves_the_memory_policy_as_it_is(policy: str) -> None:
+    numactl = shutil.which("numactl")
+    if probe().numactl is None or numactl is None:
+        pytest.skip("needs numactl, and leave to bind memory")
+    script = (
+        "from pathlib import Path; from autotune.hardware import _may_bind_memory as may\n"
+        "maps = lambda: Path('/proc/self/numa_maps').read_text().split()[1]\n"
+        "print(maps(), may(), maps())"
+    )
+    argv = [numactl, policy, sys.executable, "-c", script]
+    before, may, after = subprocess.run(argv, capture_output=True, text=True, check=True).stdout.split()
+    assert (before != "default", may, after) == (True, "True", before)

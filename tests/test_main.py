@@ -162,7 +162,7 @@ def test_a_log_of_a_whole_run_is_plain_and_tells_the_story(whole: Whole) -> None
     assert not set(out) & {"\x1b", "\r", "\b"}
     expected = [
         f"         preparing reference outputs of {MODEL}",
-        f"{MODEL} on .*: 2 configurations, [0-9]+ cores",
+        f"{MODEL} on .*: up to 2 configurations, [0-9]+ cores",
         "study     studies/mine",
         "budget    2 trials",
         "",

@@ -27,6 +27,13 @@ def test_values_take_their_places() -> None:
     assert found == ["run", "--batch=8", "2x3", "--fast", "true", "--ratio", "0.5", "{keep", "me}"]
 
 
+def test_doubled_braces_are_the_programs_own() -> None:
+    line = "sh -c 'echo ${{HOME}} {{{mode}}}' awk '{{print}}' {{mode}} }} {"
+    assert placeholders.names(line) == {"mode"}
+    found = placeholders.filled(line, config(mode="a"))
+    assert found == ["sh", "-c", "echo ${HOME} {a}", "awk", "{print}", "{mode}", "}", "{"]
+
+
 def test_a_value_is_never_more_than_one_word_and_never_filled_again() -> None:
     assert placeholders.filled("echo {text} {other}", config(text="a b; $(id) {other}", other="'")) == [
         "echo",

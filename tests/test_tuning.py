@@ -146,7 +146,7 @@ def test_a_study_from_the_space_file_to_best_json(lab: Lab) -> None:
     assert (best.study, best.hardware, best.workload) == ("toy@toy.large", HW, lab.checked[0])
     head, blank, first = text.splitlines()[:6], text.splitlines()[4], text.splitlines()[5]
     assert head[:3] == [
-        "torchvision:resnet18 on toy.large: 8 configurations, 2 cores",
+        "torchvision:resnet18 on toy.large: up to 8 configurations, 2 cores",
         f"study     {lab.study}",
         "budget    4 trials",
     ]

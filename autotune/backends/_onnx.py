@@ -21,6 +21,14 @@ if TYPE_CHECKING:
 CALIBRATION_SAMPLES = 64
 
 
+def makers(hw: Hardware) -> list[str]:
+    """The packages that making the float32 model takes: onnx, and where torch can export a module, onnxscript.
+
+    Without torch no module can be built at all, which its provider says; a file of the user's own needs neither.
+    """
+    return ["onnx", *(["onnxscript"] if "torch" in hw.packages else [])]
+
+
 def fixed_batch(shapes: Sequence[Sequence[Any]]) -> int | None:
     """The only batch size of a model whose inputs have these shapes (sizes that are free are no int), or None.
 
@@ -34,7 +42,10 @@ def check_batch(shapes: Sequence[Sequence[Any]], batch_size: int) -> None:
     """ModelError if a model whose inputs have these shapes takes only batches of another size."""
     size = fixed_batch(shapes)
     if size not in (None, batch_size):
-        raise ModelError(f"the batch dimension cannot vary: the model takes batches of {size}, not of {batch_size}")
+        raise ModelError(
+            f"the batch dimension cannot vary: the model takes batches of {size}, not of {batch_size}; "
+            f"use batch_size: [{size}] or export it with a dynamic batch"
+        )
 
 
 def calibration(workload: Workload, names: Sequence[str], size: int | None) -> list[dict[str, np.ndarray[Any, Any]]]:

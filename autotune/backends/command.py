@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import errno
 import json
 import math
 import os
 import resource
+import select
+import signal
 import subprocess
 import sys
 import tempfile
@@ -26,6 +30,10 @@ runs: tuple[Form, ...] = ("command",)
 free = True
 
 PR_SET_CHILD_SUBREAPER = 36
+PIDFD_OPEN = 434
+"""The system call's number on every architecture: os.pidfd_open is missing in conda's and uv's Python."""
+
+LONGEST_POLL_MS = 2**31 - 1
 SHOWN = 300
 clock = time.monotonic_ns
 
@@ -79,6 +87,8 @@ class CommandSession:
         self.timeout_s = settings["timeout_s"]
         self.samples = (settings["samples"] or batch_size) if settings["reads"] == "runs" else None
         self.batch_size = batch_size
+        # Ours leads to this package and what is installed beside it, which is nothing of the program's.
+        self.env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
         # What the program leaves running becomes our child, so that it is noticed.
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
 
@@ -103,7 +113,7 @@ class CommandSession:
         return calls, _programs_cpu_ns() - begin_cpu
 
     def programs_rss_bytes(self) -> int:
-        """The peak memory of the largest run."""
+        """The peak memory of the largest process of a program; at least the worker's own, which each one forks from."""
         return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
 
     def close(self) -> None:
@@ -112,18 +122,27 @@ class CommandSession:
     def _run(self, begin: int) -> Call:
         """A run, counted from an instant on: from the end of the one before, since starting it takes time, too.
 
-        RuntimeError if the program fails, leaves something running or prints no figure; TimeoutError if it hangs.
+        RuntimeError if the program fails, leaves something running or prints no figure; TimeoutError if it hangs. Then
+        nothing of it runs on.
         """
+        try:
+            return self._run_once(begin)
+        except BaseException:
+            _kill_left()
+            raise
+
+    def _run_once(self, begin: int) -> Call:
         with tempfile.TemporaryFile() as out:
             try:
-                program = subprocess.Popen(self.argv, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=out)
+                program = subprocess.Popen(
+                    self.argv, cwd=self.folder, env=self.env, stdin=subprocess.DEVNULL, stdout=out
+                )
             except OSError as error:
                 raise RuntimeError(f"{self.argv[0]} does not start: {error.strerror}") from error
-            try:
-                status = program.wait(self.timeout_s)
-            except subprocess.TimeoutExpired:
-                raise TimeoutError(f"the program ran longer than timeout_s: {self.timeout_s:g} s") from None
+            if not _ends(program.pid, self.timeout_s):
+                raise TimeoutError(f"the program ran longer than timeout_s: {self.timeout_s:g} s")
             end = clock()
+            status = program.wait()
             out.seek(0)
             text = out.read().decode(errors="replace")
         if status != 0:
@@ -168,12 +187,52 @@ def _last(text: str) -> str:
     return f"its last line: {lines[-1][:SHOWN]}" if lines else "it printed nothing"
 
 
-def _left_running() -> bool:
-    """Whether a child is still there, now that the program itself has ended."""
+def _ends(pid: int, timeout_s: float) -> bool:
+    """Whether a child ends in time, told at once: Popen.wait(timeout) looks only every 50 ms."""
+    watched = ctypes.CDLL(None, use_errno=True).syscall(PIDFD_OPEN, pid, 0)
+    if watched < 0:
+        number = ctypes.get_errno()
+        needs = "; a command needs Linux 5.3 or later" if number == errno.ENOSYS else ""
+        raise OSError(number, f"pidfd_open: {os.strerror(number)}{needs}")
     try:
-        return os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
+        poll = select.poll()
+        poll.register(watched, select.POLLIN)
+        return bool(poll.poll(min(timeout_s * 1000, LONGEST_POLL_MS)))
+    finally:
+        os.close(watched)
+
+
+def _left_running() -> bool:
+    """Whether a child still runs, now that the program itself has ended; those that ended are waited for."""
+    try:
+        while os.waitpid(-1, os.WNOHANG) != (0, 0):
+            pass
     except ChildProcessError:
         return False
+    return True
+
+
+def _kill_left() -> None:
+    """End the program with all that it started, whatever sessions these made: who loses its parent becomes our child.
+
+    It must happen here: once this process is gone, nobody knows whose they were. What became another user's stays.
+    """
+    with contextlib.suppress(ChildProcessError, PermissionError):
+        while True:
+            for child in _children():
+                os.kill(child, signal.SIGKILL)
+            os.waitpid(-1, 0)
+
+
+def _children() -> list[int]:
+    """This process's own, ended ones too; the parent's number is the second field after the name in brackets."""
+    found = []
+    for entry in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError):  # it is gone meanwhile
+            fields = Path(f"/proc/{entry}/stat").read_bytes().rpartition(b")")[2].split()
+            if int(fields[1]) == os.getpid():
+                found.append(int(entry))
+    return found
 
 
 def _programs_cpu_ns() -> int:

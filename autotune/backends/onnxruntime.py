@@ -49,7 +49,7 @@ class Options(Struct):
 
 def unavailable(options: Options, hw: Hardware) -> str | None:
     """Reason why these options cannot be honoured here, or None."""
-    missing = [name for name in ("onnxruntime", "torch", "onnx", "onnxscript") if name not in hw.packages]
+    missing = [name for name in ("onnxruntime", *_onnx.makers(hw)) if name not in hw.packages]
     if missing:
         return f"{', '.join(missing)} not installed; pip install {' '.join(missing)}"
     if options.precision == "int8" and options.graph_level in ("disable", "basic"):

@@ -52,7 +52,7 @@ def domains(hw: Hardware) -> dict[str, tuple[Value, ...]]:
 
 def unavailable(options: Options, hw: Hardware) -> str | None:
     """Reason why these options cannot be honoured here, or None."""
-    needed = ["openvino", "torch", "onnx", "onnxscript", *(["nncf"] if options.precision == "int8" else [])]
+    needed = ["openvino", *_onnx.makers(hw), *(["nncf"] if options.precision == "int8" else [])]
     missing = [name for name in needed if name not in hw.packages]
     if missing:
         return f"{', '.join(missing)} not installed; pip install {' '.join(missing)}"

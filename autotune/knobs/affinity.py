@@ -8,6 +8,7 @@ is loaded, and Intel's then finds a mask of one CPU and puts all threads on it.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 from typing import Literal
 
@@ -67,6 +68,8 @@ def applied(value: Value, hw: Hardware) -> str | None:
     if reason := _variables.mismatch(dict.fromkeys(openmp.BINDING) | VARIABLES[value]):
         return reason
     masks = openmp.team() if value != "none" else []
+    if value != "none" and not masks and "torch" in sys.modules:
+        return "torch's OpenMP runtime is not to be found in the process, so that its threads cannot be looked at"
     return mismatch(masks, int(os.environ.get("OMP_NUM_THREADS", len(masks)))) if masks else None
 
 

@@ -36,7 +36,9 @@ def unavailable(value: str, hw: Hardware) -> str | None:
 
 
 def without_effect(value: str, config: Config, packages: tuple[str, ...]) -> str | None:
-    """Never: another interpreter is another program."""
+    """The reason where the interpreter runs only the worker, and the worker another program."""
+    if value != OWN and config.backend == "command":
+        return "a command is started by its own name, whatever runs the worker"
     return None
 
 

@@ -69,7 +69,7 @@ class Place:
 
 @dataclass
 class Loaded:
-    """The workers of one configuration, from their start to their last word."""
+    """The workers of one configuration, from their start to their last word; `run_s` is how long a program may run."""
 
     workers: Workers
     folder: Path
@@ -77,7 +77,7 @@ class Loaded:
     artifact: ArtifactRef | None
     cpus: tuple[int, ...]
     begin: float
-    command: bool
+    run_s: float | None
     ready: list[Ready] = field(default_factory=list)
     setup_s: float = 0.0
     flags: tuple[str, ...] = ()
@@ -85,12 +85,12 @@ class Loaded:
     @property
     def call_s(self) -> float | None:
         """How long a call takes, where the first one tells: a program compiles nothing that the next run would have."""
-        return max(answer.first_call_s for answer in self.ready) if self.command else None
+        return max(answer.first_call_s for answer in self.ready) if self.run_s is not None else None
 
     def wait(self) -> None:
         """Until every worker is ready; WorkerFailed if one fails, dies or hangs."""
-        rules = self.rules
-        answers = self.workers.gather(rules.setup_timeout_s, "loading the model", rules.idle_timeout_s)
+        rules, run_s = self.rules, self.run_s or 0.0  # a program may sleep as long as it may run
+        answers = self.workers.gather(rules.setup_timeout_s + run_s, "loading the model", rules.idle_timeout_s + run_s)
         self.ready = cast(list[Ready], answers)
         self.setup_s = time.monotonic() - self.begin
 
@@ -134,7 +134,8 @@ def loading(
     begin = time.monotonic()
     with process.start(launched, path, folder, place.memory_bytes(rules), deadline, place.inherited) as workers:
         cpus = sorted({cpu for placement in job.placements for cpu in placement.cpus})
-        yield Loaded(workers, folder, rules, artifact.ref if artifact else None, tuple(cpus), begin, reference is None)
+        run_s = cast(float, spec.workload.options["timeout_s"]) if reference is None else None
+        yield Loaded(workers, folder, rules, artifact.ref if artifact else None, tuple(cpus), begin, run_s)
 
 
 def _merge_latencies(folder: Path, workers: int) -> None:

@@ -11,24 +11,28 @@ from pathlib import Path
 import autotune
 from autotune import environments
 from autotune.errors import InterpreterError
-from autotune.launch import process
+from autotune.launch import plan, process
 from autotune.types import OWN, Environment
 
 NAME = "[A-Za-z0-9][A-Za-z0-9._-]*"
+
+CHECK_S = 60.0
+"""How long an environment may take to import what a worker does."""
 
 
 def create(folder: Path, name: str, python: str, wanted: Sequence[str]) -> Environment:
     """A new venv of that name with what workers need and `wanted` (requirements of pip, or its options such as -r).
 
-    InterpreterError if it cannot be made; nothing of it is left then. pip speaks to the terminal itself.
+    InterpreterError if it cannot be made; nothing of it is left then. pip speaks to the terminal itself
+    and sees nothing of our PYTHONPATH.
     """
     prefix = _free(folder, name)
     folder.mkdir(parents=True, exist_ok=True)
     made = None
     try:
         for argv in (
-            [python, "-m", "venv", str(prefix)],
-            [f"{prefix}/bin/python", "-m", "pip", "install", *environments.NEEDED, *wanted],
+            [python, "-I", "-m", "venv", str(prefix)],
+            [f"{prefix}/bin/python", "-I", "-m", "pip", "install", *environments.NEEDED, *wanted],
         ):
             if status := process.ran(argv):
                 raise InterpreterError(f"{' '.join(argv)} ended with exit status {status}; what it said is above")
@@ -53,8 +57,8 @@ def add(folder: Path, name: str, prefix: Path) -> Environment:
 def remove(folder: Path, name: str) -> None:
     """Forget an environment; one that `create` made is deleted, one that `add` named is left as it is."""
     path = folder / name
-    if not re.fullmatch(NAME, name) or not path.is_dir():
-        known = ", ".join(path.name for path in sorted(folder.glob("*/"))) or "none"
+    if not re.fullmatch(NAME, name) or not _is_one(path):
+        known = ", ".join(path.name for path in sorted(folder.glob("*")) if _is_one(path)) or "none"
         raise InterpreterError(f"no environment {name!r}; there are: {known}")
     if path.is_symlink():
         path.unlink()
@@ -62,7 +66,7 @@ def remove(folder: Path, name: str) -> None:
         shutil.rmtree(path)
 
 
-def problem(prefix: Path) -> str | None:
+def problem(prefix: Path, timeout_s: float = CHECK_S) -> str | None:
     """Why an environment cannot run workers, by its files and by importing all that a worker may; None if it can."""
     if reason := environments.lacking(environments.read(prefix)):
         return reason
@@ -73,7 +77,16 @@ def problem(prefix: Path) -> str | None:
             "for kind in ('knobs', 'backends', 'workloads'):\n"
             "    for name in plugins.names(kind): plugins.load(kind, name)"
         )
-        return process.answered([f"{prefix}/bin/python", "-c", script], {"PYTHONPATH": alone})
+        python = f"{prefix}/bin/python"
+        try:
+            return process.answered([python, "-c", script], plan.apart(alone), timeout_s)
+        except OSError as error:  # such as a script whose interpreter is gone
+            return f"{python} does not start: {error.strerror or error}"
+
+
+def _is_one(path: Path) -> bool:
+    """Whether this is an environment, if only a link to one that is gone."""
+    return path.is_symlink() or path.is_dir()
 
 
 def _checked(prefix: Path) -> Environment:

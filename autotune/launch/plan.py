@@ -42,6 +42,11 @@ def sensing(hw: Hardware, environ: Mapping[str, str], cache: Path) -> LaunchPlan
     return LaunchPlan(workers=(_worker(single, everywhere, hw, environ, cache, _interpreter(OWN, hw, cache)),))
 
 
+def apart(import_root: str) -> dict[str, str]:
+    """What the Python of another environment needs, to see our package in that folder and nothing else of ours."""
+    return {"PYTHONPATH": import_root, "PYTHONNOUSERSITE": "1"}
+
+
 def _interpreter(name: str, hw: Hardware, cache: Path) -> tuple[str, str]:
     """The program of an environment's Python, and the folder in which it finds autotune.
 
@@ -62,7 +67,11 @@ def _worker(
 ) -> WorkerPlan:
     python, import_root = start
     env = environment.apply(asked, environ, str(cache))
-    env["PYTHONPATH"] = import_root
+    if import_root == IMPORT_ROOT:
+        env["PYTHONPATH"] = import_root
+    else:
+        env.pop("VIRTUAL_ENV", None)  # it is ours
+        env |= apart(import_root)
     nodes = ",".join(str(node) for node in sorted({cpu.node for cpu in hw.cpus if cpu.id in placement.cpus}))
     prefix = [part.replace("{node}", nodes) for part in asked.argv_prefix]
     return WorkerPlan(argv=(*prefix, python, "-m", "autotune.worker"), env=env, placement=placement)

@@ -197,6 +197,8 @@ def start(
         yield running
     finally:
         for worker in running.workers:
+            if worker.process.returncode is None:  # until it is waited for, its number is nobody else's
+                tree.kill(worker.process.pid)
             leftover.signal_group(worker.process.pid, signal.SIGKILL)
             worker.process.wait()
             os.close(worker.commands)
@@ -268,8 +270,20 @@ def ran(argv: Sequence[str]) -> int:
     return subprocess.run(list(argv), stdin=subprocess.DEVNULL, check=False).returncode
 
 
-def answered(argv: Sequence[str], env: dict[str, str]) -> str | None:
-    """None if a command succeeds, else the last line that it said; OSError if it does not start."""
-    done = subprocess.run(list(argv), env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+def answered(argv: Sequence[str], env: dict[str, str], timeout_s: float | None = None) -> str | None:
+    """None if a command succeeds in that time, else the last line that it said; OSError if it does not start."""
+    try:
+        done = subprocess.run(
+            list(argv),
+            env=env,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=timeout_s,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return f"{argv[0]} gave no answer within {timeout_s:g} s"
     lines = [line for line in done.stderr.splitlines() if line.strip()] or [f"exit status {done.returncode}"]
     return None if done.returncode == 0 else lines[-1]

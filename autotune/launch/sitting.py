@@ -185,6 +185,7 @@ def _seat(config: Config, player: _Player, warmup: tuple[Block, ...]) -> Seat:
         setup_s=loaded.setup_s,
         peak_rss_bytes=loaded.finish(),
         idle_share=player.idle_share,
+        flags=loaded.flags,
         fidelity=loaded.ready[0].fidelity,
         artifact=loaded.artifact,
         versions=loaded.ready[0].versions,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -55,6 +56,21 @@ def trees(roots: Sequence[int]) -> list[list[Process]]:
                 left += children[process.pid]
         found.append(list(tree.values()))
     return found
+
+
+def kill(root: int) -> None:
+    """Kill a process with its session and all that descends from these, whatever sessions of their own they made.
+
+    The root goes last: until then what loses its parent can come to it, and is found. A new process may start during a
+    look, so one follows the other until nothing new is there.
+    """
+    _signal(root, signal.SIGSTOP)
+    killed: set[int] = set()
+    while fresh := {process.pid for process in trees([root])[0] if process.state not in "ZX"} - killed - {root}:
+        for pid in fresh:
+            _signal(pid, signal.SIGKILL)
+        killed |= fresh
+    _signal(root, signal.SIGKILL)
 
 
 def memory_bytes(tree: Iterable[Process]) -> int:
@@ -123,6 +139,11 @@ def _process(name: str) -> Process | None:
         session=int(fields[3]),
         cpu_s=sum(int(ticks) for ticks in fields[11:15]) * TICK_S,
     )
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):  # gone, or another user's by now
+        os.kill(pid, number)
 
 
 def _memory_bytes(pid: int) -> int:

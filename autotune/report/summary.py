@@ -70,7 +70,8 @@ def _confirmed(folder: Path, confirmation: Confirmation, winner: Winner) -> list
         lines.append(f"warning   the machine was disturbed during {share} of the blocks; a quiet one would tell more")
     calls = latency.read([folder / one for one in winner.folders])
     cost = _cost(winner.cpu_s_per_sample, winner.peak_rss_bytes)
-    return [*lines, *_latency(calls), cost, fidelity(winner.fidelity)]
+    noted = [f"note      {flag}" for flag in winner.flags]
+    return [*lines, *_latency(calls), cost, fidelity(winner.fidelity), *noted]
 
 
 def _unconfirmed(

@@ -6,15 +6,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from autotune import plugins
+from autotune import plugins, space
 from autotune.results import Estimate, Status, TrialResult
-from autotune.types import Config, Hardware, Value
+from autotune.types import Config, Value
 
 if TYPE_CHECKING:
     from autotune.study.ranking import Ranking
-
-NOWHERE = Hardware(architecture="", cpu_model="", isa=(), cpus=(), allowed_cpus=(), memory_bytes=0)
-"""Defaults of knobs, the layout's apart, are the same everywhere."""
 
 
 def configuration(config: Config) -> str:
@@ -22,7 +19,7 @@ def configuration(config: Config) -> str:
     defaults = msgspec.structs.asdict(plugins.backend_options(config.backend, {}))
     options = [_setting(name, value, defaults.get(name)) for name, value in config.options.items()]
     knobs = [
-        _setting(name, value, plugins.load("knobs", name).default(NOWHERE))
+        _setting(name, value, plugins.load("knobs", name).default(space.NOWHERE))
         for name, value in sorted(config.knobs.items())
         if name != "layout"
     ]

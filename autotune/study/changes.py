@@ -39,7 +39,10 @@ def changes(config: Config, baseline: Config) -> tuple[Change, ...]:
 
 
 def between(config: Config, baseline: Config, applied: Collection[str], hw: Hardware) -> Config:
-    """The baseline with some of the changes applied; options only where the backend itself is."""
+    """The baseline with some of the changes applied; options only where the backend itself is.
+
+    A knob that then changes nothing is left at its default: an allocator's tuning goes with it.
+    """
     differing = {change.setting: change for change in changes(config, baseline)}
 
     def chosen(setting: str, value: Value) -> Value:
@@ -51,13 +54,14 @@ def between(config: Config, baseline: Config, applied: Collection[str], hw: Hard
         options = {name: chosen(f"{backend}.{name}", value) for name, value in config.options.items()}
     else:
         options = dict(baseline.options)
-    return space.configure(
+    found = space.configure(
         hw,
         batch_size=int(chosen(BATCH_SIZE, config.workload.batch_size)),
         backend=backend,
         options=options,
         knobs={name: chosen(name, value) for name, value in config.knobs.items()},
     )
+    return space.canonical(found, hw)
 
 
 def without(config: Config, baseline: Config, left_out: Collection[str], hw: Hardware) -> Config:
@@ -68,7 +72,8 @@ def without(config: Config, baseline: Config, left_out: Collection[str], hw: Har
 
 def _plain(name: str, config: Config, baseline: Config) -> Value:
     defaults = plugins.backend_options(config.backend, {})
-    own: Value = getattr(defaults, name)
+    # What a space file invented has no default: a command's baseline has the first value written.
+    own: Value = getattr(defaults, name) if hasattr(defaults, name) else baseline.options[name]
     if name not in baseline.options:
         return own
     try:

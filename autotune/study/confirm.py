@@ -221,6 +221,7 @@ class _Confirming:
             fidelity=last.fidelity,
             artifact=last.artifact,
             versions=last.versions,
+            flags=tuple(sorted({flag for _, seat in seats for flag in seat.flags})),
         )
 
 

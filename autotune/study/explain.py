@@ -120,7 +120,8 @@ class Stage(Struct):
 def stages(winner: Config, baseline: Config, found: Sequence[Worth], hw: Hardware) -> dict[str, Stage]:
     """The way from the baseline to the winner by seat, each with one setting more, the largest worth first.
 
-    A setting that cannot be honoured without the next one goes together with it. The last stage is the winner.
+    A setting that cannot be honoured, or changes nothing, without the next one goes together with it. The last stage is
+    the winner.
     """
     values = {change.setting: change.value for change in changes(winner, baseline)}
     passed: dict[str, Stage] = {}
@@ -129,7 +130,8 @@ def stages(winner: Config, baseline: Config, found: Sequence[Worth], hw: Hardwar
     for setting in _order(winner, baseline, found):
         pending.append(setting)
         config = between(winner, baseline, [*applied, *pending], hw)
-        if config != winner and space.unavailable(config, hw) is not None:
+        before = next(reversed(passed.values())).config if passed else baseline
+        if config == before or (config != winner and space.unavailable(config, hw) is not None):
             continue
         name = WINNER if config == winner else f"with-{setting}"
         passed[name] = Stage(settings={one: values[one] for one in pending}, config=config)

@@ -81,7 +81,7 @@ def _check_same(folder: Path, space: Space, text: str, hw: Hardware) -> None:
             f"the study {folder} began on another type of machine ({_machine(machine)}; this one is {_machine(hw)}); "
             "choose another --name"
         )
-    before, now = _view(store.space(folder)), _view(space)
+    before, now = _view(store.space(folder)), _view(store.completed(space))
     if text == store.text(folder):
         # The same file may resolve otherwise after something was installed: a study keeps what it began with.
         del before["search"], now["search"], before["baseline"], now["baseline"]

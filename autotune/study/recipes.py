@@ -33,7 +33,13 @@ PREFERRED: dict[str, Value] = {"memory_format": "channels_last"}
 X86_BFLOAT16 = ("avx512_bf16", "amx_bf16")
 
 BFLOAT16: dict[str, Value] = {"precision": "bfloat16"}
-RUN_CPU: dict[str, Value] = {"openmp": "intel", "affinity": "compact", "block_time": 1, "allocator": "jemalloc"}
+RUN_CPU: dict[str, Value] = {
+    "openmp": "intel",
+    "affinity": "compact",
+    "block_time": 1,
+    "allocator": "jemalloc",
+    "jemalloc_conf": "run_cpu",
+}
 """What torch.backends.xeon.run_cpu sets on Intel's CPUs."""
 
 X86 = (
@@ -43,7 +49,7 @@ X86 = (
     Recipe(backend="openvino", options={"precision": "int8"}),
     Recipe(backend="openvino", options={"precision": "float32"}),
     Recipe(backend="openvino", options={"precision": "bfloat16"}, isa=X86_BFLOAT16),
-    Recipe(backend="openvino", options={"precision": "int8", "hint": "throughput"}),
+    Recipe(backend="openvino", options={"precision": "int8", "hint": "throughput", "requests": 0}),
     Recipe(backend="torch_eager", options={"precision": "float32"}, knobs=RUN_CPU, needs_knobs=True),
     Recipe(backend="torch_compile", options=BFLOAT16 | {"freezing": True}, knobs=TCMALLOC, isa=X86_BFLOAT16),
     Recipe(backend="torch_compile", options={"precision": "float32", "freezing": True}, knobs=TCMALLOC),
@@ -105,6 +111,7 @@ def _fitted(recipe: Recipe, resolved: Space, hw: Hardware) -> Config | None:
     }
     batch_size = min(domains.batch_size, key=lambda size: abs(size - BATCH_SIZE))
     config = space.configure(hw, batch_size=batch_size, backend=recipe.backend, options=options, knobs=knobs)
+    config = space.canonical(config, hw)
     first = next(iter(recipe.knobs), None)
     if recipe.needs_knobs and first is not None and config.knobs[first] != recipe.knobs[first]:
         return None

@@ -20,11 +20,13 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from autotune import plugins
+from autotune import space as spaces
 from autotune.claims import Confirmation
 from autotune.errors import StudyError
 from autotune.files import write_atomically
 from autotune.results import TrialResult
-from autotune.types import FORMAT, Hardware, Space, Struct, TrialSpec
+from autotune.types import FORMAT, Hardware, Space, Struct, TrialSpec, Value
 
 T = TypeVar("T")
 
@@ -46,8 +48,20 @@ def exists(folder: Path) -> bool:
 
 
 def space(folder: Path) -> Space:
-    """The space as it was resolved when the study began."""
-    return decode(folder / "domains.json", Space)
+    """The space as it was resolved when the study began; what that version did not know is at its default."""
+    return completed(decode(folder / "domains.json", Space))
+
+
+def completed(found: Space) -> Space:
+    """A space with every setting that there is today."""
+    knobs, backends = found.domains.knobs, found.domains.backends
+    plain = spaces.completed(found.baseline).knobs
+    domains = msgspec.structs.replace(
+        found.domains,
+        knobs={name: knobs.get(name, (plain[name],)) for name in plain},
+        backends={name: _options(name, axes) for name, axes in backends.items()},
+    )
+    return msgspec.structs.replace(found, domains=domains, baseline=spaces.completed(found.baseline))
 
 
 def hardware(folder: Path) -> Hardware:
@@ -90,7 +104,10 @@ def results(folder: Path) -> list[TrialResult]:
 def result(folder: Path, number: int) -> TrialResult | None:
     """A trial's result; None while it has none."""
     path = folder / trial_folder(number) / "result.json"
-    return decode(path, TrialResult, "delete it, and the trial is measured again") if path.exists() else None
+    if not path.exists():
+        return None
+    found = decode(path, TrialResult, "delete it, and the trial is measured again")
+    return msgspec.structs.replace(found, spec=_completed(found.spec))
 
 
 def write_result(folder: Path, result: TrialResult) -> None:
@@ -116,7 +133,7 @@ def write_confirmation(folder: Path, found: Confirmation | None) -> None:
 def spec(folder: Path, number: int) -> TrialSpec | None:
     """What a begun trial was to measure; None where it was ended before that was written."""
     path = folder / trial_folder(number) / "spec.json"
-    return decode(path, TrialSpec, "delete its folder") if path.exists() else None
+    return _completed(decode(path, TrialSpec, "delete its folder")) if path.exists() else None
 
 
 @contextlib.contextmanager
@@ -154,6 +171,17 @@ def decode(path: Path, kind: type[T], advice: str = "choose another --name to be
         raise StudyError(f"{path} cannot be read: {error.strerror}; {advice}") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise StudyError(f"{path} is damaged: {error}; {advice}") from error
+
+
+def _completed(found: TrialSpec) -> TrialSpec:
+    return msgspec.structs.replace(found, config=spaces.completed(found.config))
+
+
+def _options(backend: str, axes: dict[str, tuple[Value, ...]]) -> dict[str, tuple[Value, ...]]:
+    """The options of a backend with what they may be, those that were not known then at their defaults."""
+    first = {name: values[0] for name, values in axes.items()}
+    defaults = msgspec.structs.asdict(plugins.backend_options(backend, dict(first)))
+    return {name: axes.get(name, (default,)) for name, default in defaults.items()}
 
 
 def _results(folder: Path) -> Iterator[TrialResult]:

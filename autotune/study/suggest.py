@@ -11,6 +11,8 @@ import random
 from collections.abc import Container, Iterator, Mapping
 from typing import TYPE_CHECKING, cast
 
+import msgspec
+
 from autotune import space
 from autotune.types import Config, Domains, Hardware, Value
 
@@ -18,10 +20,24 @@ if TYPE_CHECKING:
     import optuna
 
 
+DECISIVE = ("layout", "allocator", "openmp", "wait_policy")
+"""Knobs on which it depends whether others do anything; asked for first."""
+
+
 def suggest(trial: optuna.Trial, domains: Domains, hw: Hardware) -> Config:
-    """The canonical configuration that the trial's sampler chooses; the options asked for are those of its backend."""
+    """The canonical configuration that the trial's sampler chooses.
+
+    Asked for are the options of its backend, and the knobs that can change something beside what is chosen already.
+    """
     backend = str(_choose(trial, "backend", tuple(domains.backends)))
-    chosen = {name: _choose(trial, name, values) for name, values in _axes(domains, backend).items()}
+    axes = _axes(domains, backend)
+    chosen: dict[str, Value] = {}
+    for name in sorted(axes, key=lambda name: name not in DECISIVE):
+        knobs = {knob: chosen[knob] for knob in domains.knobs if knob in chosen}
+        if name in domains.knobs and not _with_effect(name, axes[name], backend, knobs, hw):
+            chosen[name] = axes[name][0]
+        else:
+            chosen[name] = _choose(trial, name, axes[name])
     return _configure(backend, chosen, domains, hw)
 
 
@@ -35,8 +51,9 @@ def parameters(config: Config, domains: Domains, hw: Hardware) -> dict[str, Valu
     axes = _axes(domains, config.backend)
     options = {f"{config.backend}.{option}": value for option, value in config.options.items()}
     held = {"batch_size": config.workload.batch_size, **config.knobs, **options}
-    chosen = {name: held[name] for name, values in axes.items() if held[name] in values}
-    if len(chosen) < len(axes) or _configure(config.backend, chosen, domains, hw) != config:
+    # A knob that does nothing is at its default, which need not be one of its values.
+    chosen = {name: held[name] if held[name] in values else values[0] for name, values in axes.items()}
+    if _configure(config.backend, chosen, domains, hw) != config:
         return None
     chosen["backend"] = config.backend
     axes["backend"] = tuple(domains.backends)
@@ -62,6 +79,18 @@ def unseen(domains: Domains, hw: Hardware, seen: Container[str], rng: random.Ran
             yield config
 
 
+def _with_effect(
+    name: str, values: tuple[Value, ...], backend: str, knobs: Mapping[str, Value], hw: Hardware
+) -> list[Value]:
+    """The values of a knob, but for its default, that change something beside these knobs; all of a single one."""
+    if len(values) == 1:
+        return list(values)
+    plain = space.configure(hw, batch_size=1, backend=backend, knobs=knobs)
+    others = [value for value in values if value != plain.knobs[name]]
+    found = [msgspec.structs.replace(plain, knobs=plain.knobs | {name: value}) for value in others]
+    return [value for value, config in zip(others, found, strict=True) if space.canonical(config, hw) == config]
+
+
 def _choose(trial: optuna.Trial, name: str, values: tuple[Value, ...]) -> Value:
     return values[0] if len(values) == 1 else cast(Value, trial.suggest_categorical(name, values))
 
@@ -72,13 +101,14 @@ def _axes(domains: Domains, backend: str) -> dict[str, tuple[Value, ...]]:
 
 
 def _configure(backend: str, chosen: Mapping[str, Value], domains: Domains, hw: Hardware) -> Config:
-    return space.configure(
+    config = space.configure(
         hw,
         batch_size=int(chosen["batch_size"]),
         backend=backend,
         options={option: chosen[f"{backend}.{option}"] for option in domains.backends[backend]},
         knobs={knob: chosen[knob] for knob in domains.knobs},
     )
+    return space.canonical(config, hw)
 
 
 def _count(domains: Domains, backend: str) -> int:

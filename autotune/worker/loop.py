@@ -18,7 +18,7 @@ from autotune.interfaces import Call, Session
 from autotune.protocol import Finish, Finished, Measure, Measured, MeasureJob, Ready
 from autotune.worker import meters, verify
 from autotune.worker.channel import Channel
-from autotune.worker.prepare import EXAMPLES, REFERENCE
+from autotune.worker.prepare import EXAMPLES, REFERENCE, split
 
 Stream = Callable[[Any, int], tuple[list[Call], int]]
 
@@ -60,13 +60,6 @@ def run(job: MeasureJob, rank: int, channel: Channel) -> None:
     )
     serve(session, batch, size, channel, Path(job.folder) / f"latencies-{rank}.npy")
     session.close()
-
-
-def split(arrays: Any, size: int, samples: int) -> list[tuple[np.ndarray[Any, Any], ...]]:
-    """Batches of `size` rows that together hold at least `samples` rows; the first is the batch to measure."""
-    count = -(-samples // size)
-    whole = arrays(count * size)
-    return [tuple(np.ascontiguousarray(a[i * size : (i + 1) * size]) for a in whole) for i in range(count)]
 
 
 def _call_all(session: Session, batches: Sequence[Any]) -> tuple[verify.Arrays, float]:

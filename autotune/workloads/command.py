@@ -1,8 +1,9 @@
 """Any program: `command:python bench.py --batch {batch_size} --mode {mode}`, run again and again.
 
 Names in braces are settings: `batch_size`, `threads` and `workers`, and whatever the space file invents under
-`backend: command:`. Variables are set by the program `env`: `command:env OMP_SCHEDULE={schedule} ./bench`. Words are
-split as a shell does and nothing else of a shell works; write `sh -c '…'` for it. Each worker runs the program itself.
+`backend: command:`; `{{` and `}}` are braces of the program's own. Variables are set by the program `env`: `command:env
+OMP_SCHEDULE={schedule} ./bench`; PYTHONPATH is not inherited. Words are split as a shell does and nothing else of a
+shell works; write `sh -c '…'` for it. Each worker runs the program itself.
 """
 
 from __future__ import annotations
@@ -64,7 +65,8 @@ def mismatch(name: str, domains: Domains) -> str | None:
     if taken := sorted(searched & set(placeholders.GIVEN)):
         return f"search.backend.command may not have {taken[0]!r}, which has its own place under search"
     if unknown := sorted(named - searched):
-        return f"the command line has {{{unknown[0]}}}; give its values under search.backend.command"
+        has = f"the command line has {{{unknown[0]}}}; give its values under search.backend.command"
+        return f"{has}, or double the braces if they are the program's own"
     if unused := sorted(searched - named):
         return f"search.backend.command has {unused[0]!r}; the command line must hold {{{unused[0]}}}"
     return None

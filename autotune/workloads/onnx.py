@@ -1,4 +1,4 @@
-"""An ONNX file as it is: `onnx:model.onnx`, its batch dimension left open."""
+"""An ONNX file as it is: `onnx:model.onnx`, its batch dimension left open or fixed to the one size it is tuned at."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import functools
 import mmap
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from autotune.backends import _onnx
 from autotune.errors import ModelError
 from autotune.interfaces import Form
 from autotune.types import Hardware, Struct
@@ -41,6 +42,14 @@ class Options(Struct):
     """None."""
 
 
+class _Input(NamedTuple):
+    """An input of a graph; sizes that are open are no int."""
+
+    name: str
+    type: str
+    shape: tuple[Any, ...]
+
+
 def unavailable(options: Options, hw: Hardware) -> str | None:
     """Reason why ONNX files cannot be run here, or None."""
     return missing(packages, hw)
@@ -72,6 +81,18 @@ def examples(name: str, options: Options, seed: int, samples: int) -> tuple[np.n
 
     ModelError names an input whose shape or type the file does not tell.
     """
+    size = fixed_batch(name)
+    return tuple(_example(name, item, seed, index, samples, size) for index, item in enumerate(_inputs(name)))
+
+
+def fixed_batch(name: str) -> int | None:
+    """The only batch size that the file takes, or None; ModelError if it cannot be loaded."""
+    return _onnx.fixed_batch([item.shape for item in _inputs(name)])
+
+
+@functools.cache
+def _inputs(name: str) -> tuple[_Input, ...]:
+    """What the file says of its inputs; nothing of the loaded model is kept."""
     import onnxruntime as ort
 
     settings = ort.SessionOptions()
@@ -81,7 +102,7 @@ def examples(name: str, options: Options, seed: int, samples: int) -> tuple[np.n
         graph = ort.InferenceSession(name, settings, providers=["CPUExecutionProvider"])
     except Exception as error:
         raise ModelError(f"{name} cannot be loaded: {' '.join(str(error).split())[:300]}") from error
-    return tuple(_example(name, item, seed, index, samples) for index, item in enumerate(graph.get_inputs()))
+    return tuple(_Input(item.name, item.type, tuple(item.shape)) for item in graph.get_inputs())
 
 
 def build(name: str, options: Options, seed: int) -> Any:
@@ -89,16 +110,18 @@ def build(name: str, options: Options, seed: int) -> Any:
     raise ModelError(f"{name} is an ONNX file, not a torch module")
 
 
-def _example(name: str, item: Any, seed: int, index: int, samples: int) -> np.ndarray[Any, Any]:
+def _example(name: str, item: _Input, seed: int, index: int, samples: int, fixed: int | None) -> np.ndarray[Any, Any]:
     import numpy as np
 
     if item.type not in DTYPES or not item.shape:
-        raise ModelError(f"input {item.name!r} of {name} is {item.type}{item.shape}; it has no rows to be a batch of")
-    batch, *sizes = item.shape
-    if isinstance(batch, int) and batch != samples:
         raise ModelError(
-            f"input {item.name!r} of {name} has a fixed batch of {batch}; export the model with a dynamic one, "
-            "as torch.onnx.export does with dynamic_shapes"
+            f"input {item.name!r} of {name} is {item.type}{list(item.shape)}; it has no rows to be a batch of"
+        )
+    batch, *sizes = item.shape
+    if isinstance(batch, int) and batch != fixed:
+        raise ModelError(
+            f"input {item.name!r} of {name} has a fixed batch of {batch}, unlike others; "
+            "export the model with a dynamic one, as torch.onnx.export does with dynamic_shapes"
         )
     if open_ := [str(size or "?") for size in sizes if not isinstance(size, int)]:
         raise ModelError(

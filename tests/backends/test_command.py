@@ -7,8 +7,9 @@ import pytest
 
 from autotune.backends import command
 from autotune.results import Status
+from autotune.rules import MeasureRules
 from autotune.types import TrialSpec, WorkloadSpec
-from tests.conftest import Lab
+from tests.conftest import Lab, ended
 
 LINE = 'print(\'{"throughput": 200.0, "latencies_ms": [4.0, 6.0]}\')'
 
@@ -66,8 +67,89 @@ def test_whole_runs_count_their_samples(lab: Lab, tmp_path: Path) -> None:
     one = spec(lab, tmp_path, program, "{batch_size} {mode}", reads="runs", samples=50)
     (result,) = lab.execute(tmp_path, [one]).results
     assert (result.status, result.error) == (Status.OK, None)
-    assert all(0 < block.rate < 50 / 0.1 for block in result.blocks)
+    assert all(0 < block.rate <= 50 / 0.1 for block in result.blocks)
+    assert max(block.rate for block in result.blocks) > 50 / 0.1 / 2
     assert any(block.calls for block in result.blocks)
+
+
+def test_the_end_of_a_run_is_noticed_at_once(lab: Lab, tmp_path: Path) -> None:
+    """Popen.wait(timeout) would look after 63.5 ms, and then every 50 ms."""
+    settings = {"reads": "runs", "samples": 1, "folder": str(tmp_path), "timeout_s": 20.0}
+    workload = WorkloadSpec(model="command:sleep 0.07", inputs=(), options=settings)
+    (result,) = lab.execute(tmp_path, [lab.spec("command", {}, workload=workload)]).results
+    assert (result.status, result.error) == (Status.OK, None)
+    rates = [block.rate for block in result.blocks]
+    assert all(rate <= 1 / 0.07 for rate in rates)
+    assert max(rates) > 1 / 0.105  # of several blocks one is hardly disturbed
+
+
+def test_a_program_does_not_see_our_packages(lab: Lab, tmp_path: Path) -> None:
+    program = f"import os; assert 'PYTHONPATH' not in os.environ and 'PATH' in os.environ\n{LINE}"
+    (result,) = lab.execute(tmp_path, [spec(lab, tmp_path, program)]).results
+    assert (result.status, result.error) == (Status.OK, None)
+
+
+ORPHAN_AT_WORK = """
+import os, time
+if os.fork() == 0:
+    while time.process_time() < 0.2:
+        pass
+    os._exit(0)
+os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)
+"""
+
+
+def test_work_that_the_program_does_not_wait_for_counts(lab: Lab, tmp_path: Path) -> None:
+    (result,) = lab.execute(tmp_path, [spec(lab, tmp_path, ORPHAN_AT_WORK, reads="runs", samples=1)]).results
+    assert (result.status, result.error) == (Status.OK, None)
+    runs = sum(block.rate * block.elapsed_ns / 1e9 for block in result.blocks)
+    assert sum(block.cpu_ns for block in result.blocks) / runs > 0.2e9
+
+
+def test_the_first_run_may_sleep_as_long_as_a_run_may_take(lab: Lab, tmp_path: Path) -> None:
+    rules = MeasureRules(setup_timeout_s=2.5, idle_timeout_s=1.0)
+    (result,) = lab.execute(tmp_path, [spec(lab, tmp_path, "import time; time.sleep(3)")], rules).results
+    assert result.error is not None and "no JSON line" in result.error  # it was waited for
+
+
+ESCAPES = """
+import os, time
+def note(): open('escaped', 'a').write(f'{os.getpid()}\\n')
+if os.fork() == 0:
+    os.setsid()
+    note()
+    if os.fork() == 0:
+        os.setsid()
+        note()
+    time.sleep(60)
+while not os.path.exists('escaped') or len(open('escaped').readlines()) < 2:
+    time.sleep(0.01)
+"""
+
+
+@pytest.mark.parametrize(
+    ("then", "why"),
+    [
+        (LINE, "left a process running"),
+        ("raise SystemExit(3)", "ended with exit status 3"),
+        ("time.sleep(60)", "longer than timeout_s"),
+    ],
+    ids=["ends", "fails", "never ends"],
+)
+def test_nothing_that_a_program_started_outlives_the_trial(lab: Lab, tmp_path: Path, then: str, why: str) -> None:
+    (result,) = lab.execute(tmp_path, [spec(lab, tmp_path, ESCAPES + then, timeout_s=2.0)]).results
+    assert result.error is not None and why in result.error
+    escaped = [int(line) for line in (tmp_path / "escaped").read_text().split()]
+    assert len(escaped) == 2 and all(ended(pid) for pid in escaped)
+
+
+ZOMBIE_AND_ORPHAN = f"""
+import os, time
+if os.fork() == 0: os._exit(0)
+os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)
+if os.fork() == 0: time.sleep(60)
+{LINE}
+"""
 
 
 @pytest.mark.parametrize(
@@ -84,8 +166,9 @@ def test_whole_runs_count_their_samples(lab: Lab, tmp_path: Path) -> None:
             Status.CRASHED,
             "left a process running",
         ),
+        (ZOMBIE_AND_ORPHAN, {}, Status.CRASHED, "left a process running"),
     ],
-    ids=["silent", "twice", "fails", "dies", "never ends", "forks and dies"],
+    ids=["silent", "twice", "fails", "dies", "never ends", "forks and dies", "forks behind a zombie"],
 )
 def test_a_program_that_misbehaves_is_a_failed_trial(
     lab: Lab, tmp_path: Path, program: str, options: dict[str, float], status: Status, why: str

@@ -254,6 +254,11 @@ def test_every_package_that_is_missing_is_named() -> None:
     assert unavailable(Options(), hw) == "onnx, onnxscript not installed; pip install onnx onnxscript"
 
 
+@pytest.mark.parametrize("options", [Options(), INT8])
+def test_a_file_needs_nothing_that_only_exporting_does(options: Options) -> None:
+    assert unavailable(options, machines.hardware(2, packages={"onnxruntime": "1.0", "onnx": "1.0"})) is None
+
+
 @pytest.mark.parametrize("level", LEVELS)
 def test_int8_needs_a_level_at_which_it_is_made(level: Any) -> None:
     reason = unavailable(Options(precision="int8", graph_level=level), with_packages())
@@ -350,7 +355,8 @@ def test_a_model_with_nothing_to_quantise_says_so(files: dict[str, Any]) -> None
 def test_a_fixed_batch_is_the_only_one(files: dict[str, Any]) -> None:
     assert files["free"]["another batch"] == [2, 4]
     assert files["fixed"]["another batch"] == (
-        "the batch dimension cannot vary: the model takes batches of 3, not of 2"
+        "the batch dimension cannot vary: the model takes batches of 3, not of 2; "
+        "use batch_size: [3] or export it with a dynamic batch"
     )
 
 

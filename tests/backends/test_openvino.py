@@ -202,6 +202,10 @@ def test_only_int8_needs_nncf() -> None:
     assert unavailable(INT8, without) == "nncf not installed; pip install nncf"
 
 
+def test_a_file_needs_nothing_that_only_exporting_does() -> None:
+    assert unavailable(Options(), machines.hardware(2, packages={"openvino": "1.0", "onnx": "1.0"})) is None
+
+
 @pytest.mark.parametrize("isa", ["amx_bf16", "avx512_bf16", "bf16"])
 def test_bfloat16_needs_instructions(isa: str) -> None:
     assert unavailable(BFLOAT16, machines.hardware(2, isa=(isa,), packages=PACKAGES)) is None
@@ -374,7 +378,8 @@ def test_what_a_hint_chose_is_told(told: dict[str, Any]) -> None:
 def test_a_fixed_batch_is_the_only_one(told: dict[str, Any]) -> None:
     assert told["fixed"] == 3
     assert told["another batch"] == (
-        "ModelError: the batch dimension cannot vary: the model takes batches of 3, not of 2"
+        "ModelError: the batch dimension cannot vary: the model takes batches of 3, not of 2; "
+        "use batch_size: [3] or export it with a dynamic batch"
     )
 
 

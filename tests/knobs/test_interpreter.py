@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from autotune.knobs import interpreter
-from autotune.types import Environment
+from autotune.types import Config, Environment, WorkloadSettings
 from tests import machines
 
 HW = machines.hardware(2, environments={"ipex": Environment(prefix="/opt/ipex", python="3.11")})
@@ -19,6 +19,12 @@ def test_the_environments_are_the_domain() -> None:
     assert interpreter.unavailable("ipex", HW) is None
     reason = interpreter.unavailable("other", HW)
     assert reason == "no environment other that can run workers; see `python -m autotune environments`"
+
+
+def test_a_command_brings_its_own_interpreter() -> None:
+    config = Config(workload=WorkloadSettings(batch_size=1), backend="command", options={}, knobs={"layout": "1x1"})
+    assert interpreter.without_effect("own", config, ()) is None
+    assert "started by its own name" in (interpreter.without_effect("ipex", config, ()) or "")
 
 
 def test_our_own_needs_no_proof() -> None:

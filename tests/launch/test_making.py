@@ -14,6 +14,7 @@ from autotune.errors import InterpreterError
 from autotune.launch import making
 from autotune.results import Status
 from tests.conftest import Lab
+from tests.test_environments import installed
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +85,35 @@ def test_removing_what_is_not_there_names_what_is(tmp_path: Path, bare: Path) ->
     making.add(tmp_path, "mine", bare)
     with pytest.raises(InterpreterError, match="no environment 'other'; there are: mine"):
         making.remove(tmp_path, "other")
+
+
+def test_a_name_whose_environment_is_gone_can_be_removed(tmp_path: Path) -> None:
+    (tmp_path / "gone").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(InterpreterError, match="no environment 'other'; there are: gone"):
+        making.remove(tmp_path, "other")
+    making.remove(tmp_path, "gone")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("program", "why"),
+    [
+        ("#!/no/such/python\n", "bin/python does not start: No such file or directory"),
+        ("no program\n", "bin/python does not start: Exec format error"),
+        ("#!/bin/sh\nexec /bin/sleep 100\n", "bin/python gave no answer within 0.5 s"),
+    ],
+)
+def test_a_python_that_does_not_start_or_answer_has_a_reason(tmp_path: Path, program: str, why: str) -> None:
+    installed(tmp_path, msgspec="0.19", numpy="2.0")
+    (tmp_path / "bin/python").write_text(program)
+    assert making.problem(tmp_path, timeout_s=0.5) == f"{tmp_path}/{why}"
+
+
+def test_what_we_import_is_hidden_from_those_who_make_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "venv.py").write_text("raise SystemExit('ours')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with pytest.raises(InterpreterError, match="-m pip install"):
+        making.create(tmp_path / "made", "new", sys.executable, ["--no-index", "no-such-package"])
 
 
 def test_one_that_cannot_be_made_leaves_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -4,11 +4,12 @@ import os
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from autotune import space
 from autotune.launch import plan
-from autotune.types import Config, LaunchPlan, Value
+from autotune.types import Config, Environment, LaunchPlan, Value
 from tests.study import fakes
 
 MACHINE = fakes.machine(cores=4)
@@ -92,6 +93,22 @@ def test_the_canary_is_one_process_on_all_cpus_whose_libraries_start_no_threads(
     threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
     assert threads.items() <= worker.env.items()
     assert set(worker.env) == {"PATH", "HOME", "PYTHONPATH", *threads}
+
+
+@pytest.mark.parametrize("prepared", [True, False])
+def test_another_environment_sees_nothing_of_ours(prepared: bool) -> None:
+    other = Environment(prefix="/srv/venv", python="3.12", packages=MACHINE.packages)
+    hw = msgspec.structs.replace(MACHINE, environments={"other": other})
+    environ = ENVIRON | {"VIRTUAL_ENV": "/ours", "LD_LIBRARY_PATH": "/cuda", "XDG_DATA_HOME": "/data"}
+    config = configured(interpreter="other")
+    launched = plan.preparing(hw, environ, CACHE, "other") if prepared else plan.measuring(config, hw, environ, CACHE)
+    (worker,) = launched.workers
+    assert worker.argv[0] == "/srv/venv/bin/python"
+    env = {"PYTHONPATH": "/home/me/cache/package", "PYTHONNOUSERSITE": "1", "LD_LIBRARY_PATH": "/cuda"}
+    assert env.items() <= worker.env.items()
+    assert not {"VIRTUAL_ENV", "XDG_DATA_HOME"} & worker.env.keys()
+    (own,) = plan.preparing(hw, environ, CACHE).workers
+    assert own.env["VIRTUAL_ENV"] == "/ours" and "PYTHONNOUSERSITE" not in own.env
 
 
 def test_planning_is_pure() -> None:

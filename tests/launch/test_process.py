@@ -445,6 +445,29 @@ def test_nothing_runs_after_leaving(tmp_path: Path, way: str) -> None:
     assert not (tmp_path / "processes.json").exists()
 
 
+SETSID = """
+if os.fork() == 0:
+    os.close(replies)
+    os.setsid()
+    if os.fork() == 0:
+        os.setsid()
+        print(os.getpid(), flush=True)
+    time.sleep(60)
+say("prepared")
+time.sleep(60)
+"""
+
+
+def test_a_session_of_its_own_is_no_escape(tmp_path: Path) -> None:
+    with process.start(planned(tmp_path, SETSID), tmp_path / "job.json", tmp_path, ENOUGH) as workers:
+        workers.gather(20, "starting")
+        escaped = grandchild(tmp_path)
+        running = [*workers.pids, psutil.Process(escaped).ppid(), escaped]
+        assert len({os.getsid(pid) for pid in running}) == 3
+        workers.pause()
+    assert all(ended(pid) for pid in running)
+
+
 def test_a_worker_that_cannot_start_takes_the_others_along(tmp_path: Path) -> None:
     first, second = planned(tmp_path, "time.sleep(60)", "").workers
     missing = msgspec.structs.replace(second, argv=("/no/such/program",))

@@ -110,3 +110,14 @@ def test_all_changes_make_the_configuration_and_none_the_baseline(
             assert halfway.options[change.setting.partition(".")[2]] == expected
         else:
             assert halfway.options == baseline.options
+
+
+def test_a_command_has_only_the_values_that_its_baseline_has() -> None:
+    values = {"mode": "fast", "size": 2}
+    baseline, found = (
+        space.configure(HW, batch_size=1, backend="command", options=values | {"mode": mode})
+        for mode in ("fast", "exact")
+    )
+    (change,) = changes(found, baseline)
+    assert change == Change(setting="command.mode", value="exact", instead="fast")
+    assert between(found, baseline, set(), HW) == baseline

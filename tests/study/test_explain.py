@@ -73,10 +73,27 @@ def test_each_setting_is_put_back_by_itself_and_a_backend_with_its_options() -> 
 
 
 def test_what_cannot_be_honoured_is_no_variant() -> None:
-    """Under tcmalloc only torch asks for huge pages."""
-    baseline = config(allocator="tcmalloc")
-    winner = config(1, "onnxruntime", huge_pages=True)
-    assert set(explain.variants(winner, baseline, HW)) == {"without-huge_pages", "without-backend"}
+    """OpenVINO advises a number of requests only where it has a hint."""
+    winner = hinted()
+    found = set(explain.variants(winner, PLAIN, HW))
+    assert found == {"without-backend", "without-openvino.requests"}
+    assert [one.setting for one in explain.impossible(winner, PLAIN, HW)] == ["openvino.hint"]
+
+
+def hinted() -> Config:
+    options = {"hint": "throughput", "requests": 0}
+    return space.configure(HW, batch_size=1, backend="openvino", options=options)
+
+
+def test_a_tuning_goes_with_its_allocator() -> None:
+    winner = config(8, allocator="jemalloc", jemalloc_conf="keep")
+    variants = explain.variants(winner, PLAIN, HW)
+    assert variants["without-allocator"][1] == config(8)
+    found = explain.stages(winner, PLAIN, steps("jemalloc_conf", "allocator", "batch_size"), HW)
+    assert [stage.settings for stage in found.values()] == [
+        {"jemalloc_conf": "keep", "allocator": "jemalloc"},
+        {"batch_size": 8},
+    ]
 
 
 def test_the_worth_of_each_setting_is_recovered(tmp_path: Path) -> None:
@@ -248,15 +265,13 @@ def test_an_option_of_the_same_backend_has_its_own_place() -> None:
 
 
 def test_a_step_that_cannot_be_honoured_goes_with_the_next() -> None:
-    """Under tcmalloc only torch asks for huge pages: the backend must wait for the allocator."""
-    baseline = config(allocator="tcmalloc")
-    winner = config(1, "onnxruntime", huge_pages=True)
-    found = explain.stages(winner, baseline, steps("huge_pages", "backend", "allocator"), HW)
+    """The advised number of requests must wait for the hint."""
+    found = explain.stages(hinted(), PLAIN, steps("backend", "openvino.requests", "openvino.hint"), HW)
     assert [stage.settings for stage in found.values()] == [
-        {"huge_pages": True},
-        {"backend": "onnxruntime", "allocator": "system"},
+        {"backend": "openvino"},
+        {"openvino.requests": 0, "openvino.hint": "throughput"},
     ]
-    assert [stage.config for stage in found.values()] == [config(allocator="tcmalloc", huge_pages=True), winner]
+    assert [stage.config for stage in found.values()] == [config(1, "openvino"), hinted()]
 
 
 def test_settings_without_a_worth_come_last() -> None:

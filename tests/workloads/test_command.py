@@ -18,7 +18,13 @@ def domains(**options: tuple[Value, ...]) -> Domains:
     [
         ("bench {batch_size} {mode}", {"mode": ("a", "b")}, None),
         ("bench", {}, None),
-        ("bench {mode}", {}, "the command line has {mode}; give its values under search.backend.command"),
+        ("sh -c 'echo ${{HOME}}'", {}, None),
+        (
+            "bench {mode}",
+            {},
+            "the command line has {mode}; give its values under search.backend.command, or double the braces if they "
+            "are the program's own",
+        ),
         ("bench", {"mode": ("a",)}, "search.backend.command has 'mode'; the command line must hold {mode}"),
         (
             "bench {threads}",

@@ -59,7 +59,9 @@ told["doubled"] = all(bool(np.allclose(2 * a, b)) for a, b in zip(found, results
 told["module"] = failure(workload("float").module)
 
 save("fixed", [[4, 3]])
-told["fixed"] = [failure(workload("fixed").arrays, rows) for rows in (4, 8)]
+told["fixed"] = [workload("fixed").arrays(rows)[0].shape for rows in (4, 8)]
+save("mixed", [["batch", 3], [4, 3]])
+told["mixed"] = failure(workload("mixed").arrays, 4)
 save("open", [["batch", 3], ["batch", "length", None]])
 save("scalar", [[]])
 save("text", [["batch"]], TensorProto.STRING)
@@ -107,12 +109,33 @@ def test_other_floats_have_their_type(told: dict[str, Any]) -> None:
     assert told["FLOAT16"][:2] == ["float16", [2, 50]]
 
 
-def test_a_fixed_batch_is_refused_for_another(told: dict[str, Any]) -> None:
-    fits, other = told["fixed"]
-    assert fits is None
-    assert other == (
-        f"input 'in_0' of {told['folder']}/fixed.onnx has a fixed batch of 4; export the model with a dynamic one, "
-        "as torch.onnx.export does with dynamic_shapes"
+def test_a_fixed_batch_has_as_many_rows_as_are_asked_for(told: dict[str, Any]) -> None:
+    assert told["fixed"] == [[4, 3], [8, 3]]
+
+
+def test_a_batch_that_only_some_inputs_fix_is_refused(told: dict[str, Any]) -> None:
+    assert told["mixed"] == (
+        f"input 'in_1' of {told['folder']}/mixed.onnx has a fixed batch of 4, unlike others; "
+        "export the model with a dynamic one, as torch.onnx.export does with dynamic_shapes"
+    )
+
+
+@pytest.mark.parametrize("size", [3, 4, 16])
+def test_a_fixed_batch_is_tuned_at_its_own_size_only(told: dict[str, Any], lab: Lab, tmp_path: Path, size: int) -> None:
+    folder = tmp_path / "models"
+    folder.mkdir()
+    saving, _, _ = CHILD.partition('save("float"')
+    child.told(f"{saving}save('model', [[{size}, 3], [{size}, 2]])", folder, "onnx")
+    workload = WorkloadSpec(model=f"onnx:{folder}/model.onnx", inputs=())
+    own = lab.spec("onnxruntime", {}, workload=workload, batch_size=size)
+    other = lab.spec("onnxruntime", {}, workload=workload, batch_size=8, trial=2)
+    fits, fails = lab.execute(tmp_path, [own, other]).results
+    assert (fits.status, fits.error) == (Status.OK, None)
+    assert fits.fidelity is not None and fits.fidelity.max_abs_error < 1e-6
+    assert (fails.status, fails.error) == (
+        Status.CRASHED,
+        f"ModelError: the batch dimension cannot vary: the model takes batches of {size}, not of 8; "
+        f"use batch_size: [{size}] or export it with a dynamic batch",
     )
 
 
