@@ -90,6 +90,7 @@ class Backend(Protocol):
     `runs` are the forms of model that it takes. Of the options only what `cache_key` returns decides whether an
     artifact can be shared; None is nothing to prepare. It may offer `domains(hw)`: what `auto` stands for, by option,
     where that is not every available value. Where `free` is true, the space file invents the options' names.
+    `without_effect(options, config)` may say why an option changes nothing in a configuration, which is then not run.
     """
 
     Options: Any

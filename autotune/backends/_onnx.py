@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from autotune.errors import ModelError
 from autotune.interfaces import Workload
+from autotune.shapes import fixed_batch
 from autotune.types import Hardware
 
 if TYPE_CHECKING:
@@ -27,15 +28,6 @@ def makers(hw: Hardware) -> list[str]:
     Without torch no module can be built at all, which its provider says; a file of the user's own needs neither.
     """
     return ["onnx", *(["onnxscript"] if "torch" in hw.packages else [])]
-
-
-def fixed_batch(shapes: Sequence[Sequence[Any]]) -> int | None:
-    """The only batch size of a model whose inputs have these shapes (sizes that are free are no int), or None.
-
-    An input that has a fixed first dimension beside others whose first is free is not a batch.
-    """
-    first = [shape[0] for shape in shapes if len(shape)]
-    return first[0] if first and all(isinstance(size, int) for size in first) else None
 
 
 def check_batch(shapes: Sequence[Sequence[Any]], batch_size: int) -> None:

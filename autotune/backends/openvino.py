@@ -15,6 +15,7 @@ import msgspec
 from autotune.backends import _onnx
 from autotune.backends.torch_eager import BFLOAT16_ISA
 from autotune.interfaces import Call, Form, Workload
+from autotune.shapes import fixed_batch
 from autotune.types import Config, Hardware, LaunchPatch, Struct, Value
 
 if TYPE_CHECKING:
@@ -65,6 +66,15 @@ def unavailable(options: Options, hw: Hardware) -> str | None:
     return None
 
 
+def without_effect(options: Options, config: Config) -> str | None:
+    """Why an option changes nothing in a configuration: a stream needs a thread and a request of its own."""
+    if options.streams > config.layout.threads:
+        return f"a worker of {config.layout.threads} threads has no use for {options.streams} streams"
+    if 0 < options.requests < options.streams:
+        return f"{options.requests} requests in flight cannot keep {options.streams} streams busy"
+    return None
+
+
 def launch(options: Options, config: Config, hw: Hardware) -> LaunchPatch:
     """oneTBB loads hwloc with RTLD_DEEPBIND, which crashes or hangs under a preloaded allocator (oneTBB#1645)."""
     return LaunchPatch(env={"TBB_ENABLE_SANITIZERS": "1"})
@@ -99,7 +109,7 @@ def prepare(
 
         model = openvino.Core().read_model(source / MODEL)
         names = [given.any_name for given in model.inputs]
-        samples = _onnx.calibration(workload, names, _onnx.fixed_batch(shapes(model)))
+        samples = _onnx.calibration(workload, names, fixed_batch(shapes(model)))
         model = nncf.quantize(model, nncf.Dataset(samples), subset_size=len(samples))
     else:
         model = openvino.convert_model(source / "model.onnx")

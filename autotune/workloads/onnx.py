@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from autotune.backends import _onnx
+from autotune import shapes
 from autotune.errors import ModelError
 from autotune.interfaces import Form
 from autotune.types import Hardware, Struct
@@ -87,7 +87,7 @@ def examples(name: str, options: Options, seed: int, samples: int) -> tuple[np.n
 
 def fixed_batch(name: str) -> int | None:
     """The only batch size that the file takes, or None; ModelError if it cannot be loaded."""
-    return _onnx.fixed_batch([item.shape for item in _inputs(name)])
+    return shapes.fixed_batch([item.shape for item in _inputs(name)])
 
 
 @functools.cache

@@ -411,3 +411,20 @@ def test_requests_overlap_and_are_never_more_than_asked_for(streams: dict[str, A
 
 def test_requests_that_cannot_overlap_are_found_out(streams: dict[str, Any]) -> None:
     assert streams["one request of two"] is False
+
+
+@pytest.mark.parametrize(
+    ("threads", "options", "reason"),
+    [
+        (2, {"streams": 2, "requests": 2}, None),
+        (1, {"streams": 2, "requests": 2}, "a worker of 1 threads has no use for 2 streams"),
+        (2, {"streams": 2}, "1 requests in flight cannot keep 2 streams busy"),
+        (2, {"hint": "throughput", "requests": 0}, None),
+    ],
+)
+def test_streams_without_threads_or_requests_do_nothing(
+    threads: int, options: dict[str, Any], reason: str | None
+) -> None:
+    backend: Any = plugins.load("backends", "openvino")
+    chosen = plugins.backend_options("openvino", options)
+    assert backend.without_effect(chosen, child.configured("openvino", threads=threads, **options)) == reason

@@ -1,0 +1,93 @@
+"""The `workload` of a space file: the provider and its model, the provider's own options, inputs and seed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from autotune import plugins
+from autotune.errors import ModelError, did_you_mean
+from autotune.setting import Count, Seed, kinds, one
+from autotune.types import Dtype, Hardware, InputSpec, WorkloadSpec
+from autotune.yaml_lines import Node
+
+
+def load(node: Node, folder: Path, hw: Hardware) -> WorkloadSpec:
+    """The spec that the section describes; SpaceError names file, line, key and what is allowed."""
+    model = node.value.get("model") if isinstance(node.value, dict) else None
+    if model is None:
+        raise node.error("workload has no 'model'", "; write one such as model: torchvision:resnet50")
+    provider, _, name = str(one(model, str)).partition(":")
+    if provider not in plugins.names("workloads"):
+        hint = did_you_mean(provider, plugins.names("workloads"))
+        raise model.error(f"unknown provider {provider!r} of workload.model", hint)
+    if not name:
+        raise model.error(f"workload.model is {model.written}", f"; write {provider}: and the model's name")
+    module = plugins.load("workloads", provider)
+    legal = kinds(module.Options)
+    parts = node.section(("model", "inputs", "seed", *legal))
+    given = {option: one(parts[option], kind) for option, kind in legal.items() if option in parts}
+    for option in getattr(module, "paths", ()):
+        if given.get(option) is not None:
+            given[option] = _file(parts[option], folder)
+        elif (default := getattr(module.Options(), option)) is not None:
+            given[option] = str((folder / default).resolve())
+    try:
+        options = msgspec.convert(given, module.Options)
+    except msgspec.ValidationError as error:
+        raise node.error(f"workload does not fit {provider}: {error}") from None
+    if reason := module.unavailable(options, hw):
+        raise model.error(f"workload.model {model.written} cannot be used here", f"; {reason}")
+    try:
+        name = module.resolve(name, folder) if hasattr(module, "resolve") else name
+    except ModelError as error:
+        raise model.error(f"workload.model {model.written} cannot be used", f"; {error}") from error
+    inputs = _given_inputs(module, parts.get("inputs"), node, name)
+    seed = one(parts["seed"], Seed) if "seed" in parts else 0
+    return WorkloadSpec(model=f"{provider}:{name}", inputs=inputs, options=msgspec.structs.asdict(options), seed=seed)
+
+
+def _given_inputs(provider: Any, inputs: Node | None, workload: Node, name: str) -> tuple[InputSpec, ...]:
+    """What the file says, else what the provider knows; none where it makes them itself in a child."""
+    if inputs is not None:
+        return _inputs(inputs)
+    if hasattr(provider, "default_inputs"):
+        return tuple(provider.default_inputs(name))
+    if hasattr(provider, "examples") or provider.form == "command":
+        return ()
+    return _inputs(workload)
+
+
+def _file(node: Node, folder: Path) -> str:
+    path = folder / str(node.value)
+    if not path.exists():
+        raise node.error(f"{node.key} names the missing file {node.written}", f"; looked for in {folder.resolve()}")
+    return str(path.resolve())
+
+
+def _inputs(node: Node) -> tuple[InputSpec, ...]:
+    if not isinstance(node.value, tuple) or not node.value:
+        hint = "; write such as inputs: [{shape: [batch, 3, 224, 224], dtype: float32}]"
+        raise node.error("workload has no list of 'inputs'", hint)
+    return tuple(_input(item) for item in node.value)
+
+
+def _input(node: Node) -> InputSpec:
+    parts = node.section(("shape", "dtype", "low", "high"))
+    shape = parts.get("shape")
+    sizes = shape.value if shape and isinstance(shape.value, tuple) else ()
+    if not sizes or sizes[0].value != "batch":
+        got = shape.written if shape and not sizes else "a shape that does not begin with batch" if shape else "missing"
+        raise (shape or node).error(f"{node.key}.shape is {got}", "; write such as [batch, 3, 224, 224]")
+    spec = InputSpec(
+        shape=("batch", *(one(size, Count) for size in sizes[1:])),
+        dtype=one(parts["dtype"], Dtype) if "dtype" in parts else "float32",
+        **{bound: one(parts[bound], int) for bound in ("low", "high") if bound in parts},
+    )
+    if not spec.dtype.startswith("int") and (bound := parts.get("low") or parts.get("high")):
+        raise bound.error(f"{bound.key} beside dtype {spec.dtype}", "; low and high bound int32 and int64")
+    if spec.low >= spec.high:
+        raise node.error(f"{node.key} has low {spec.low} and high {spec.high}", "; low must be below high")
+    return spec
