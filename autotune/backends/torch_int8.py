@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from autotune.backends import _export, torch_compile, torch_eager
+from autotune.backends._onnx import CALIBRATION_SAMPLES
 from autotune.interfaces import Workload
 from autotune.types import Config, Hardware, LaunchPatch, Struct
 
@@ -18,7 +19,6 @@ runs = torch_eager.runs
 source = torch_eager.source
 
 PROGRAM = "quantized.pt2"
-CALIBRATION_SAMPLES = 64
 CALIBRATION_BATCH = 8
 
 

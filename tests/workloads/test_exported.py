@@ -17,7 +17,6 @@ from tests.study import fakes
 CHILD = """
 import torch
 from torch import nn
-from autotune.errors import ModelError
 from autotune.types import WorkloadSpec
 from autotune.workload import BuiltWorkload
 
@@ -50,13 +49,6 @@ torch.save(model.state_dict(), folder / "weights.pt2")
 
 def workload(name):
     return BuiltWorkload(WorkloadSpec(model=f"exported:{folder}/{name}.pt2", inputs=()))
-
-def failure(ask, *given):
-    try:
-        ask(*given)
-    except ModelError as error:
-        return str(error)
-    return None
 
 found = workload("dynamic").arrays(5)
 told["arrays"] = [[str(a.dtype), *a.shape] for a in found]

@@ -18,7 +18,6 @@ CHILD = """
 import onnx
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
-from autotune.errors import ModelError
 from autotune.types import WorkloadSpec
 from autotune.workload import BuiltWorkload
 
@@ -36,13 +35,6 @@ def save(name, shapes, kind=TensorProto.FLOAT, **how):
 
 def workload(name):
     return BuiltWorkload(WorkloadSpec(model=f"onnx:{folder}/{name}.onnx", inputs=()))
-
-def failure(ask, *given):
-    try:
-        ask(*given)
-    except ModelError as error:
-        return str(error)
-    return None
 
 save("float", [["batch", 3, 4], [None, 2]])
 for kind in ("INT64", "INT32", "BOOL", "DOUBLE", "FLOAT16", "UINT8"):

@@ -62,20 +62,12 @@ def needs_more(width):
 
 CHILD = """
 import torch
-from autotune.errors import ModelError
 from autotune.types import InputSpec, WorkloadSpec
 from autotune.workload import BuiltWorkload
 from autotune.workloads import python
 
 def workload(name, seed=0):
     return BuiltWorkload(WorkloadSpec(model=f"python:{name}", inputs=(), seed=seed))
-
-def failure(ask, *given):
-    try:
-        ask(*given)
-    except ModelError as error:
-        return str(error)
-    return None
 
 file = folder / "my" / "model.py"
 one = workload(f"{file}:build").module()
