@@ -18,7 +18,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import functools
-import hashlib
 import os
 import shutil
 import tempfile
@@ -30,11 +29,12 @@ import filelock
 import msgspec
 import platformdirs
 
-from autotune import plugins, workload
+from autotune import data, digests, plugins, workload
+from autotune.digests import FileEntry
 from autotune.errors import CacheError
 from autotune.files import write_atomically
-from autotune.protocol import PrepareJob
-from autotune.results import ArtifactRef
+from autotune.protocol import ACCURACY, PrepareJob
+from autotune.results import Accuracy, ArtifactRef
 from autotune.rules import MeasureRules
 from autotune.types import Config, Hardware, Struct, WorkloadSpec, digest
 
@@ -42,7 +42,7 @@ Run = Callable[[PrepareJob, str], None]
 """Runs a preparation in a clean child and says what it makes; raises PreparationFailed."""
 
 MANIFEST = "manifest.json"
-PREPARED = 2
+PREPARED = 3
 """A part of every key: raise it when what a backend prepares changes."""
 
 WAIT_S = 900.0
@@ -62,13 +62,6 @@ class PreparationFailed(Exception):
         super().__init__(message)
         self.log = log
         self.remember = remember
-
-
-class FileEntry(Struct):
-    """A file of an artifact."""
-
-    bytes: int
-    sha256: str
 
 
 class Manifest(Struct):
@@ -105,19 +98,18 @@ def reference(
 ) -> Artifact | None:
     """The outputs of the plain float32 model on the first samples, against which every trial is checked.
 
-    None for a command, whose outputs nobody sees.
+    Where there is data, also its answers to all that is judged. None for a command, whose outputs nobody sees.
     """
     if workload.provider(spec).form == "command":
         return None
-    key = digest((PREPARED, "reference", workload.cache_key(spec), rules.verify_samples, _versions(spec, hw)))
+    metric = data.metric_key(spec.data) if spec.data else None
+    made_from = (workload.cache_key(spec), metric, rules.verify_samples, _versions(spec, hw))
+    key, what = digest((PREPARED, "reference", made_from)), f"reference outputs of {spec.model}"
 
     def make(folder: Path) -> None:
-        run(
-            PrepareJob(workload=spec, hardware=hw, rules=rules, folder=str(folder)),
-            f"reference outputs of {spec.model}",
-        )
+        run(PrepareJob(workload=spec, hardware=hw, rules=rules, folder=str(folder)), what)
 
-    return _ensure(key, f"reference outputs of {spec.model}", make, cache, wait_s)
+    return _ensure(key, what, make, cache, wait_s)
 
 
 def ensure(
@@ -145,8 +137,7 @@ def ensure(
         source = ensure(spec, other, hw, rules, run, cache, wait_s)
     made_from = source.ref.key if source else _versions(spec, hw)
     key = digest((PREPARED, config.backend, workload.cache_key(spec), parts, made_from))
-    named = [str(config.options[option]) for option in ("memory_format", "precision") if option in config.options]
-    what = " ".join((config.backend, *named, "of", spec.model))
+    what = f"{_named(config)} of {spec.model}"
 
     def make(folder: Path) -> None:
         job = PrepareJob(
@@ -163,8 +154,52 @@ def ensure(
     return _ensure(key, what, make, cache, wait_s)
 
 
+def accuracy(
+    spec: WorkloadSpec, config: Config, hw: Hardware, rules: MeasureRules, run: Run, cache: Path
+) -> Accuracy | None:
+    """The accuracy of a configuration's answers on the workload's data, and that of the reference; None without data.
+
+    Of the knobs only those that change answers count: the others' values share it. All cores compute it.
+    """
+    if spec.data is None or (wanted := reference(spec, hw, rules, run, cache)) is None:
+        return None
+    model = ensure(spec, config, hw, rules, run, cache)
+    judged = [name for name in config.knobs if getattr(plugins.load("knobs", name), "changes_answers", False)]
+    knobs = {name: config.knobs[name] for name in judged}
+    versions = _installed(plugins.load("backends", config.backend).packages, hw.seen_by(config.interpreter))
+    answering = (config.backend, config.options, config.workload, knobs, model.ref.key if model else None, versions)
+    key = digest((PREPARED, "accuracy", wanted.ref.key, answering, hw.architecture, hw.isa))
+    what = f"accuracy of {_named(config)} of {spec.model}"
+
+    def make(folder: Path) -> None:
+        job = PrepareJob(
+            workload=spec,
+            hardware=hw.seen_by(config.interpreter),
+            rules=rules,
+            folder=str(folder),
+            backend=config.backend,
+            config=msgspec.structs.replace(config, knobs={"layout": f"1x{len(hw.cores)}", **knobs}),
+            source=model.folder if model else None,
+            reference=wanted.folder,
+        )
+        run(job, what)
+
+    found = _ensure(key, what, make, cache, WAIT_S)
+    return msgspec.json.decode((Path(found.folder) / ACCURACY).read_bytes(), type=Accuracy)
+
+
+def _named(config: Config) -> str:
+    """The backend and those of its options that people tell models apart by."""
+    named = [str(config.options[option]) for option in ("memory_format", "precision") if option in config.options]
+    return " ".join((config.backend, *named))
+
+
+def _installed(packages: Iterable[str], hw: Hardware) -> list[tuple[str, str | None]]:
+    return [(name, hw.packages.get(name)) for name in packages]
+
+
 def _versions(spec: WorkloadSpec, hw: Hardware) -> list[tuple[str, str | None]]:
-    return [(name, hw.packages.get(name)) for name in workload.provider(spec).packages]
+    return _installed(workload.provider(spec).packages, hw)
 
 
 def _ensure(key: str, what: str, make: Callable[[Path], None], cache: Path, wait_s: float) -> Artifact:
@@ -189,7 +224,9 @@ def _ensure(key: str, what: str, make: Callable[[Path], None], cache: Path, wait
             with _told(cache, what, ours=False):
                 make(making)
             with ours():
-                manifest = Manifest(what=what, prepare_s=time.monotonic() - started, files=_files(making))
+                manifest = Manifest(
+                    what=what, prepare_s=time.monotonic() - started, files=digests.of_folder(making, MANIFEST)
+                )
                 (making / MANIFEST).write_bytes(msgspec.json.encode(manifest))
                 _remove([folder])
                 making.rename(folder)
@@ -254,28 +291,9 @@ def _remove(paths: Iterable[Path]) -> None:
 
 
 def _checked(folder: Path) -> Manifest | None:
-    """The manifest if every file is there with its digest; None if the artifact is missing, incomplete or changed.
-
-    A process reads a file's content once, and again when its time, size or inode has changed.
-    """
+    """The manifest if every file is there with its digest; None if the artifact is missing, incomplete or changed."""
     try:
         manifest = msgspec.json.decode((folder / MANIFEST).read_bytes(), type=Manifest)
-        return manifest if _files(folder) == manifest.files else None
+        return manifest if digests.of_folder(folder, MANIFEST) == manifest.files else None
     except (FileNotFoundError, msgspec.DecodeError):
         return None
-
-
-def _files(folder: Path) -> dict[str, FileEntry]:
-    paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST)
-    return {str(path.relative_to(folder)): _entry(path) for path in paths}
-
-
-def _entry(path: Path) -> FileEntry:
-    stat = path.stat()
-    return _digested(path, (stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size, stat.st_ino))
-
-
-@functools.lru_cache(maxsize=10_000)
-def _digested(path: Path, _: tuple[int, ...]) -> FileEntry:
-    with path.open("rb") as file:
-        return FileEntry(bytes=path.stat().st_size, sha256=hashlib.file_digest(file, "sha256").hexdigest())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from autotune.results import ArtifactRef, Estimate, Fidelity
+from autotune.results import Accuracy, ArtifactRef, Estimate, Fidelity, Probe
 from autotune.types import FORMAT, Config, Struct, Value
 
 Verdict = Literal["faster", "slower", "tie", "undecided"]
@@ -14,8 +14,9 @@ Verdict = Literal["faster", "slower", "tie", "undecided"]
 class Finalist(Struct):
     """A configuration in the confirmation; `verdict` is the leader's over it (None: the leader itself, or never seen).
 
-    `ratio` is how many times faster than the baseline it was, over the sittings, `behind` how many times faster the
-    leader was than it.
+    `ratio` is how many times better than the baseline it was by the objective (faster, or less of what is paid), over
+    the sittings; `ratios` by each objective where there are several; `behind` how many times better the leader was
+    than it. `broken` is the limit that it did not keep, in words.
     """
 
     trial: int
@@ -24,6 +25,8 @@ class Finalist(Struct):
     verdict: Verdict | None = None
     behind: Estimate | None = None
     error: str | None = None
+    ratios: dict[str, Estimate] = {}
+    broken: str | None = None
 
 
 class Worth(Struct):
@@ -54,7 +57,11 @@ class Step(Struct):
 
 
 class Winner(Struct):
-    """The configuration that is exported, and what the sittings say of it; `trial` is None if no trial measured it."""
+    """The configuration that is exported, and what the sittings say of it; `trial` is None if no trial measured it.
+
+    `ratio` is by the first objective; `figures` are those of all its sittings by name. `sustained` is the rate of
+    requests that it kept for a minute, where asked for.
+    """
 
     trial: int | None
     config: Config
@@ -70,6 +77,9 @@ class Winner(Struct):
     artifact: ArtifactRef | None
     versions: dict[str, str]
     flags: tuple[str, ...] = ()
+    accuracy: Accuracy | None = None
+    figures: dict[str, float] = {}
+    sustained: Probe | None = None
 
 
 class Confirmation(Struct):

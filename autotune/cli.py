@@ -79,6 +79,9 @@ def tune(
     storage: Annotated[str | None, typer.Option(help="An Optuna storage URL instead of the study's own.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, max=2**32 - 1, help="Seed of sampler, weights and inputs.")] = None,
     instance_type: Annotated[str | None, typer.Option(help="This machine's type, where it cannot be read.")] = None,
+    prices: Annotated[
+        Path | None, typer.Option(help="A file of prices an hour by instance type, instead of the space file's.")
+    ] = None,
     skip_confirmation: Annotated[
         bool, typer.Option("--skip-confirmation", help="End after the search: nothing is claimed then.")
     ] = False,
@@ -113,6 +116,7 @@ def tune(
         seed=seed,
         instance_type=instance_type,
         skip_confirmation=skip_confirmation,
+        prices=prices,
     )
     if not measured:
         raise typer.Exit(4)
@@ -124,6 +128,19 @@ def show(study: str, studies: Studies = STUDIES) -> None:
     from autotune import tuning
 
     tuning.show(_console(), study, studies)
+
+
+@app.command()
+def export(
+    study: str,
+    pick: Annotated[int | None, typer.Option(min=0, help="Another trial than the winner, by its number.")] = None,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="By default best.json in the study.")] = None,
+    studies: Studies = STUDIES,
+) -> None:
+    """Write a study's best.json again, or that of another of its trials."""
+    from autotune import tuning
+
+    tuning.pick(_console(), study, studies, pick, output)
 
 
 @app.command()

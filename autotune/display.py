@@ -13,22 +13,24 @@ from rich.live import Live
 from rich.text import Text
 
 from autotune import stats
+from autotune.problem import Space
 from autotune.report import words
 from autotune.results import Block, TrialResult
 from autotune.study import driver
 from autotune.study.ranking import CONFIDENCE, Ranking
-from autotune.types import Budget, Config, SittingSpec, TrialSpec
+from autotune.types import SittingSpec, TrialSpec
 
 
 class Display:
     """An Observer that prints."""
 
-    def __init__(self, console: Console, budget: Budget, baseline: Config) -> None:
+    def __init__(self, console: Console, space: Space) -> None:
         self.console = console
-        self.budget = budget
-        self.baseline = baseline
+        self.budget = space.budget
+        self.baseline = space.baseline
+        self.goal = space.goal
         self.results: list[TrialResult] = []
-        self.ranking = Ranking([])
+        self.ranking = Ranking([], self.goal)
         self.begin = time.monotonic()
         self.live = Live(console=console, auto_refresh=False, transient=True) if console.is_interactive else None
 
@@ -49,7 +51,7 @@ class Display:
     def resume(self, results: list[TrialResult], elapsed_s: float) -> None:
         """Go on counting from what earlier runs of the study left."""
         self.results = list(results)
-        self.ranking = Ranking(self.results)
+        self.ranking = Ranking(self.results, self.goal)
         self.begin = time.monotonic() - elapsed_s
 
     def waiting(self, holder: str) -> None:
@@ -76,14 +78,14 @@ class Display:
         """Print the trial's line."""
         position = self._position()
         self.results.append(result)
-        self.ranking = ranking = Ranking(self.results)
+        self.ranking = ranking = Ranking(self.results, self.goal)
         base = ranking.baseline(self.baseline)
         style = "bold green" if ranking.best is result else "red" if not result.blocks else ""
         text = Text.assemble(
             (position, "dim"),
             f"  {words.configuration(result.spec.config)}  ",
             (words.outcome(ranking, result), style),
-            f"  {words.speedup(ranking, result, base)}"
+            f"  {words.speedup(ranking, result, base)}{words.objectives(ranking, result)}"
             if result.blocks
             else f"  {result.error} (trial {result.spec.id})",
         )

@@ -14,8 +14,9 @@ import msgspec
 from autotune import plugins
 from autotune.interfaces import Provider
 from autotune.knobs import layout
+from autotune.problem import Domains, Exclusion
 from autotune.setting import Count, choices, kinds, knob, values
-from autotune.types import Domains, Exclusion, Hardware, Value
+from autotune.types import Hardware, Value
 from autotune.yaml_lines import Node
 
 MAX_COMBINATIONS = 10_000

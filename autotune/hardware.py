@@ -17,7 +17,7 @@ from pathlib import Path
 
 import msgspec
 
-from autotune import environments, libraries, topology
+from autotune import energy, environments, libraries, topology
 from autotune.cgroups import limits, read
 from autotune.libraries import inside, under
 from autotune.topology import Info
@@ -98,6 +98,7 @@ def probe(
         compiler=_compiler(root, environ),
         numactl=_numactl(root, environ) if not live or _may_bind_memory() else None,
         environments=environments.find(environments.default_folder()) if live else {},
+        energy=bool(energy.counters(root)),
     )
     named = instance_type or environ.get("AUTOTUNE_INSTANCE_TYPE") or _amazon_type(root)
     return msgspec.structs.replace(hw, instance_type=named or f"{_slug(hw.cpu_model)}-{len(hw.cores)}c")

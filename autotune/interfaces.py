@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
-from autotune.results import Block, Sitting, TrialResult
+from autotune.results import Block, Probe, Sitting, TrialResult
 from autotune.rules import MeasureRules
 from autotune.types import Config, Hardware, LaunchPatch, SittingSpec, TrialSpec, Value, WorkloadSpec
 
@@ -31,6 +31,9 @@ class Workload(Protocol):
 
     def arrays(self, batch_size: int) -> tuple[np.ndarray[Any, Any], ...]:
         """The inputs: row i is the same for every batch size."""
+
+    def calibration(self, least: int) -> tuple[np.ndarray[Any, Any], ...]:
+        """The inputs to calibrate quantisation on, at least so many rows: the user's own where there is data."""
 
 
 class Call(NamedTuple):
@@ -72,6 +75,7 @@ class Knob(Protocol):
     """A module in `knobs/`: a setting of the process.
 
     `without_effect` is the reason why a value changes nothing in a configuration whose backend uses these packages.
+    Where `changes_answers` is true, accuracy is found for each value by itself; it is false where it is not given.
     """
 
     Value: Any
@@ -139,6 +143,10 @@ Execute = Callable[[TrialSpec, MeasureRules, float | None], TrialResult]
 
 Sit = Callable[[SittingSpec, MeasureRules], Sitting | None]
 """Measures several configurations in turn, block by block, wholly on one machine; None if the time was too short."""
+
+
+Sustain = Callable[[TrialSpec, MeasureRules, float, float], Probe | None]
+"""Serves requests at a rate (a second) for so many seconds with one configuration; None if it fails to run."""
 
 
 class Observer(Protocol):

@@ -6,9 +6,15 @@ from autotune.results import Canary, Fidelity, Status
 from autotune.rules import MeasureRules
 from autotune.types import Config, Hardware, Placement, Struct, TrialSpec, WorkloadSpec
 
+ACCURACY = "accuracy.json"
+"""The file that a preparing child writes where it was asked for an accuracy."""
+
 
 class PrepareJob(Struct, tag="prepare"):
-    """Make an artifact in `folder`: the reference outputs (backend None) or a backend's model from `source`."""
+    """Make an artifact in `folder`: the reference outputs (backend None) or a backend's model from `source`.
+
+    Where `reference` names the reference's folder, it is the accuracy of the configuration, whose model is `source`.
+    """
 
     workload: WorkloadSpec
     hardware: Hardware
@@ -17,6 +23,7 @@ class PrepareJob(Struct, tag="prepare"):
     backend: str | None = None
     config: Config | None = None
     source: str | None = None
+    reference: str | None = None
 
 
 class MeasureJob(Struct, tag="measure"):
@@ -46,6 +53,21 @@ class Measure(Struct, tag="measure"):
     stop_ns: int
 
 
+class Serve(Struct, tag="serve"):
+    """Answer the requests that arrive between two instants of CLOCK_MONOTONIC, `rate` a second over all workers.
+
+    Their arrivals are those of `seed` and `probe`, the same in every worker, which answers its share of them. A batch
+    waits at most `queue_delay_ns` for more requests.
+    """
+
+    probe: int
+    start_ns: int
+    stop_ns: int
+    rate: float
+    queue_delay_ns: int
+    seed: int
+
+
 class Finish(Struct, tag="finish"):
     """Write the latencies and end."""
 
@@ -57,7 +79,7 @@ class Sense(Struct, tag="sense"):
     seconds: float
 
 
-Command = Measure | Finish | Sense
+Command = Measure | Serve | Finish | Sense
 
 
 class Prepared(Struct, tag="prepared"):
@@ -81,6 +103,16 @@ class Measured(Struct, tag="measured"):
     cpu_ns: int
 
 
+class Answered(Struct, tag="answered"):
+    """One worker's share of the requests: latencies (ns) from arrival, in the order of arrival.
+
+    The last `unanswered` of them still waited when the worker gave up; theirs is what they had waited by then.
+    """
+
+    latencies_ns: tuple[int, ...]
+    unanswered: int
+
+
 class Finished(Struct, tag="finished"):
     """The last word of a worker; `flags` are what its session has to say of the blocks."""
 
@@ -102,4 +134,4 @@ class Failed(Struct, tag="failed"):
     errno: int | None = None
 
 
-Reply = Prepared | Ready | Measured | Finished | Sensed | Failed
+Reply = Prepared | Ready | Measured | Answered | Finished | Sensed | Failed

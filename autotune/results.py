@@ -1,11 +1,13 @@
-"""What was measured: the frozen nouns of `result.json` and `best.json`."""
+"""What was measured: the frozen nouns of `result.json` and `sitting.json`."""
 
 from __future__ import annotations
 
 import enum
 from typing import Literal
 
-from autotune.types import FORMAT, Config, Hardware, Placement, SittingSpec, Struct, TrialSpec, WorkloadSpec
+from autotune.types import FORMAT, Config, SittingSpec, Struct, TrialSpec
+
+Percentile = Literal["p50", "p90", "p95", "p99"]
 
 
 class Canary(Struct):
@@ -29,7 +31,8 @@ class Surroundings(Struct):
     """The machine during a block, as shares of its time; None where it cannot be read.
 
     `others` is what other processes of this machine used of the trial's cores, `steal` what the hypervisor took of
-    them; pressure is that of the whole machine beyond our own control group's.
+    them; pressure is that of the whole machine beyond our own control group's. `energy_j` is no share: the joules of
+    all CPU packages, where RAPL can be read.
     """
 
     others: float | None = None
@@ -37,6 +40,7 @@ class Surroundings(Struct):
     memory_pressure: float | None = None
     steal: float | None = None
     frequency_mhz: float | None = None
+    energy_j: float | None = None
 
 
 class Block(Struct):
@@ -62,14 +66,94 @@ class Block(Struct):
         return self.items / self.elapsed_ns * 1e9
 
 
+class Estimate(Struct):
+    """A figure with its interval; None where there are too few values for one."""
+
+    estimate: float
+    low: float | None
+    high: float | None
+
+
+class OutputFidelity(Struct):
+    """How close one output is to the float32 eager reference's; `name` is its place in what the model returns.
+
+    `max_rel_error` is the largest error over the largest value; `top1_agreement` the share of samples with the same
+    largest entry, for outputs that are rows of scores (samples × classes). None is not to be had.
+    """
+
+    name: str
+    cosine_similarity: float
+    centred_error: float | None
+    max_abs_error: float
+    max_rel_error: float | None = None
+    top1_agreement: float | None = None
+
+
 class Fidelity(Struct):
-    """How close the outputs are to the float32 eager reference; `judged` is false where that says nothing."""
+    """How close the outputs are to the float32 eager reference; the worst of `outputs` in each figure.
+
+    `judged` is false where that says nothing, `reason` says why. `noise` is the centred error of the reference against
+    itself: not 0 for a model that is not deterministic.
+    """
 
     judged: bool
     samples: int
     cosine_similarity: float
     centred_error: float | None
     max_abs_error: float
+    max_rel_error: float | None = None
+    top1_agreement: float | None = None
+    outputs: tuple[OutputFidelity, ...] = ()
+    reason: str | None = None
+    noise: float | None = None
+
+
+class Accuracy(Struct):
+    """A metric on labelled samples, of the float32 eager reference and of a configuration; higher is better.
+
+    `drop` is reference − value with its 95 % interval over the same samples.
+    """
+
+    metric: str
+    samples: int
+    reference: float
+    value: float
+    drop: Estimate
+
+
+class Latency(Struct):
+    """The latencies of all calls of the counted blocks: percentiles as they were seen.
+
+    `backed` is the highest one that so many calls can claim; None where they are too few for any.
+    """
+
+    calls: int
+    p50_ms: float
+    p90_ms: float
+    p95_ms: float
+    p99_ms: float
+    backed: Percentile | None = None
+
+
+class Probe(Struct):
+    """Requests that arrived at a rate (a second) for some seconds: how many, and how many were over the limit.
+
+    `latency_ms` is the percentile that is asked for, from arrival; `kept` says whether the limit was.
+    """
+
+    rate: float
+    seconds: float
+    requests: int
+    over: int
+    latency_ms: float
+    kept: bool
+
+
+class Served(Struct):
+    """The largest rate of requests (a second) that kept its latency, found by probes; 0 where none did."""
+
+    rate: float
+    probes: tuple[Probe, ...]
 
 
 class Status(str, enum.Enum):  # noqa: UP042 - Python 3.10, which may run a worker, has no StrEnum
@@ -122,6 +206,9 @@ class TrialResult(Struct):
     wall_s: float = 0.0
     peak_rss_bytes: int | None = None
     fidelity: Fidelity | None = None
+    accuracy: Accuracy | None = None
+    latency: Latency | None = None
+    served: Served | None = None
     error: str | None = None
     artifact: ArtifactRef | None = None
     versions: dict[str, str] = {}
@@ -131,7 +218,10 @@ class TrialResult(Struct):
 
 
 class Seat(Struct):
-    """One configuration in a sitting: a block for each round, fewer if it failed, and what a trial keeps, too."""
+    """One configuration in a sitting: a block for each round, fewer if it failed, and what a trial keeps, too.
+
+    `latencies` are those of each block; None where no call had its middle in it.
+    """
 
     config: Config
     blocks: tuple[Block, ...] = ()
@@ -143,6 +233,8 @@ class Seat(Struct):
     idle_share: float | None = None
     flags: tuple[str, ...] = ()
     fidelity: Fidelity | None = None
+    accuracy: Accuracy | None = None
+    latencies: tuple[Latency | None, ...] = ()
     artifact: ArtifactRef | None = None
     versions: dict[str, str] = {}
 
@@ -167,66 +259,3 @@ class Sitting(Struct):
         """The seconds of a round; None where there was none."""
         rounds = max((len(seat.blocks) for seat in self.seats.values()), default=0)
         return (self.wall_s - self.start_s) / rounds if rounds else None
-
-
-class Estimate(Struct):
-    """A figure with its interval; None where there are too few values for one."""
-
-    estimate: float
-    low: float | None
-    high: float | None
-
-
-class Claim(Struct):
-    """A ratio with its interval over the sittings and rounds of the confirmation; None without one."""
-
-    estimate: float
-    low: float | None
-    high: float | None
-    sittings: int | None = None
-    rounds: int | None = None
-
-
-class Measurements(Struct):
-    """The exported configuration's figures; those of an unconfirmed study describe the search's window only.
-
-    A latency percentile is None where too few calls back it. `noise_floor` is the log ratio that a configuration shows
-    against itself.
-    """
-
-    throughput: Estimate
-    speedup: Claim
-    noise_floor: float | None = None
-    latency_calls: int | None = None
-    latency_p50_ms: float | None = None
-    latency_p90_ms: float | None = None
-    latency_p95_ms: float | None = None
-    latency_p99_ms: float | None = None
-    cpu_s_per_sample: float | None = None
-    peak_rss_bytes: int | None = None
-    setup_s: float | None = None
-
-
-class Best(Struct):
-    """`best.json`: data only, everything that starts production with the winner.
-
-    `argv_prefix` goes before the program; `{node}` in it stands for the NUMA nodes of a worker's CPUs.
-
-    `trial` is None for a configuration that only the confirmation measured: a winner without needless settings.
-    """
-
-    study: str
-    trial: int | None
-    confirmed: bool
-    workload: WorkloadSpec
-    config: Config
-    environment: dict[str, str | None]
-    preload: tuple[str, ...]
-    layout: tuple[Placement, ...]
-    measured: Measurements
-    fidelity: Fidelity | None
-    hardware: Hardware
-    versions: dict[str, str]
-    artifact: ArtifactRef | None
-    argv_prefix: tuple[str, ...] = ()
-    format: int = FORMAT

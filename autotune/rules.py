@@ -23,7 +23,11 @@ class MeasureRules(Struct):
     A trial that `trial_timeout_s` (the end of the budget) cuts short is `interrupted`, which says nothing of its
     configuration. The gates close on a block during which the machine was not ours alone: others used the trial's
     cores, CPU or memory pressure outside our control group, steal, a fall of the clock frequency, a canary off its
-    usual place.
+    usual place. Outputs of `verify_samples` are compared, fewer where calls after the first take over `verify_s`.
+
+    Where requests are served, a probe lasts `probe_s` or as long as `probe_requests` take to arrive, at most
+    `probe_most_s`; all probes of a trial about `serve_s`, between rates that differ by `serve_width` at most. The least
+    rate probed is `serve_least` of the closed loop's.
     """
 
     block_s: float = 0.5
@@ -50,6 +54,13 @@ class MeasureRules(Struct):
     trial_timeout_s: float | None = None
     memory_fraction: float = 0.9
     verify_samples: int = 8
+    verify_s: float = 0.8
+    probe_s: float = 2.0
+    probe_most_s: float = 6.0
+    probe_requests: int = 100
+    serve_s: float = 25.0
+    serve_width: float = 0.05
+    serve_least: float = 1 / 20
 
 
 class ConfirmRules(Struct):

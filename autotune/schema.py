@@ -9,9 +9,12 @@ from typing import Any
 import msgspec
 
 from autotune import plugins
+from autotune.data import METRICS
+from autotune.figures import FIGURES
 from autotune.interfaces import Backend, Provider
 from autotune.setting import Count, Name, Seed, choices, kinds, knob
 from autotune.types import Dtype, Value
+from autotune.workload_section import LIMITS, Delay
 
 Schema = dict[str, Any]
 
@@ -29,8 +32,12 @@ def schema() -> Schema:
             {
                 "name": msgspec.json.schema(Name),
                 "workload": {"anyOf": [_workload(name) for name in plugins.names("workloads")]},
-                "objective": {"enum": ["throughput"]},
-                "constraints": _section({}),
+                "objective": _objective(),
+                "constraints": _section({name: _limit(about.says) for name, about in FIGURES.items()}),
+                "prices": {
+                    "type": "string",
+                    "description": "a YAML file: currency, date, and per_hour by instance type",
+                },
                 "search": _section({**searched, "backend": _backends(searched=True)}),
                 "baseline": _section({"batch_size": count, **knobs, "backend": _backends(searched=False)}),
                 "budget": _section({"trials": count, "minutes": {"type": "number", "exclusiveMinimum": 0}}),
@@ -39,6 +46,17 @@ def schema() -> Schema:
         ),
         "$defs": {"range": _range()},
     }
+
+
+def _objective() -> Schema:
+    """One figure, or several as a Pareto front."""
+    name = {"enum": [name for name, about in FIGURES.items() if about.objective]}
+    return {"anyOf": [name, {"type": "array", "items": name, "minItems": 1, "uniqueItems": True}]}
+
+
+def _limit(says: str) -> Schema:
+    bound: Schema = {"type": "number"}
+    return _object({"min": bound, "max": bound}) | {"minProperties": 1, "description": says}
 
 
 def _range() -> Schema:
@@ -94,10 +112,36 @@ def _workload(name: str) -> Schema:
         "seed": msgspec.json.schema(Seed),
         **_options(provider),
     }
+    if provider.form != "command":
+        properties["data"] = _data()
+        properties["serving"] = _serving()
     own = provider.form == "command" or hasattr(provider, "default_inputs") or hasattr(provider, "examples")
-    required = ("model",) if own else ("model", "inputs")
     described = {"description": inspect.cleandoc(provider.Options.__doc__ or "")}
-    return _object(properties, required=required) | described
+    return _object(properties, required=("model",)) | _inputs(own) | described
+
+
+def _inputs(own: bool) -> Schema:
+    """Inputs or data, but not both; neither where the provider knows its own."""
+    if own:
+        return {"not": {"required": ["inputs", "data"]}}
+    return {"oneOf": [{"required": ["inputs"]}, {"required": ["data"]}]}
+
+
+def _data() -> Schema:
+    """Labelled samples: their source alone, or with the metric and how many are used."""
+    count = msgspec.json.schema(Count)
+    source: Schema = {"type": "string", "pattern": "\\.npz$|:", "description": "a .npz file, or file.py:function"}
+    metric: Schema = {"type": "string", "pattern": f"^({'|'.join(METRICS)})$|:", "description": "or file.py:function"}
+    several = _object({"source": source, "metric": metric, "samples": count, "calibration": count}, ("source",))
+    return {"anyOf": [source, several], "description": "labelled samples to judge the answers by"}
+
+
+def _serving() -> Schema:
+    """One latency, and how long a batch may wait for more requests."""
+    limit: Schema = {"type": "number", "exclusiveMinimum": 0}
+    found = _object({**dict.fromkeys(LIMITS, limit), "queue_delay_ms": msgspec.json.schema(Delay)})
+    described = {"description": "requests arrive by themselves: the latency that a percentile of them may have"}
+    return found | {"oneOf": [{"required": [name]} for name in LIMITS]} | described
 
 
 def _knob(name: str) -> Schema:

@@ -11,26 +11,16 @@ from pathlib import Path
 
 import msgspec
 
-from autotune import environments, plugins, workload_section, yaml_lines
+from autotune import environments, goal_section, plugins, workload_section, yaml_lines
 from autotune.domains import resolve, unfit
 from autotune.errors import SpaceError, did_you_mean
 from autotune.interfaces import Provider
+from autotune.problem import Budget, Domains, Exclusion, Price, Space
 from autotune.setting import Count, Name, kinds, knob, one
-from autotune.types import (
-    OWN,
-    Budget,
-    Config,
-    Domains,
-    Exclusion,
-    Hardware,
-    Space,
-    Value,
-    WorkloadSettings,
-    WorkloadSpec,
-)
+from autotune.types import OWN, Config, Hardware, Value, WorkloadSettings, WorkloadSpec
 from autotune.yaml_lines import Node
 
-KEYS = ("name", "workload", "objective", "constraints", "search", "baseline", "budget")
+KEYS = ("name", "workload", "objective", "constraints", "prices", "search", "baseline", "budget")
 NOWHERE = Hardware(architecture="", cpu_model="", isa=(), cpus=(), allowed_cpus=(), memory_bytes=0)
 """For what is the same on every machine: the defaults of all knobs but the layout."""
 
@@ -59,8 +49,11 @@ def shipped() -> tuple[Path, ...]:
     return tuple(sorted(folder.glob("*.yaml")))
 
 
-def load(path: Path, hw: Hardware) -> Space:
-    """The space that a file describes on this machine; SpaceError names file, line, key and what is allowed."""
+def load(path: Path, hw: Hardware, prices: Path | None = None) -> Space:
+    """The space that a file describes on this machine; SpaceError names file, line, key and what is allowed.
+
+    `prices` names another file of prices than the space file does.
+    """
     root = yaml_lines.read(path)
     parts = root.section(KEYS)
     for key in ("name", "workload", "search"):
@@ -70,8 +63,9 @@ def load(path: Path, hw: Hardware) -> Space:
     def part(key: str) -> Node:
         return parts.get(key) or Node(value=None, file=root.file, line=root.line, key=key)
 
-    _refuse_later_ones(part("objective"), part("constraints"))
     spec = workload_section.load(part("workload"), path.parent, hw)
+    price = _price(part("prices"), prices, path.parent, hw)
+    goal = goal_section.load(part("objective"), part("constraints"), price, spec, hw)
     provider = plugins.load("workloads", spec.provider)
     searched = part("search").value
     lacking = _lacking(spec, provider, hw) if isinstance(searched, dict) and "interpreter" in searched else {}
@@ -85,6 +79,9 @@ def load(path: Path, hw: Hardware) -> Space:
         domains=domains,
         baseline=_baseline(part("baseline"), domains, provider, hw),
         budget=_budget(part("budget")),
+        objective=goal.objectives if len(goal.objectives) > 1 else goal.objectives[0],
+        constraints=goal.limits,
+        price=price,
         excluded=(*(one for one in excluded if one.value not in lacking), *lacking.values()),
     )
 
@@ -100,12 +97,14 @@ def _lacking(spec: WorkloadSpec, provider: Provider, hw: Hardware) -> dict[str, 
     }
 
 
-def _refuse_later_ones(objective: Node, constraints: Node) -> None:
-    if objective.value not in (None, "throughput"):
-        raise objective.error(f"objective is {objective.written}", "; allowed: throughput (others come later)")
-    if constraints.value not in (None, {}):
-        node = next(iter(constraints.value.values())) if isinstance(constraints.value, dict) else constraints
-        raise node.error(f"{node.key} cannot be honoured yet", "; write constraints: {}")
+def _price(node: Node, given: Path | None, folder: Path, hw: Hardware) -> Price | None:
+    if given is None and node.value is None:
+        return None
+    file = given or folder / str(one(node, str))
+    if not file.is_file():
+        looked = "" if given else f"; looked for in {folder.resolve()}"
+        raise SpaceError(f"there is no file of prices {file}{looked}")
+    return goal_section.prices(file, hw.instance_type)
 
 
 def _budget(node: Node) -> Budget:

@@ -11,16 +11,19 @@ from pathlib import Path
 import msgspec
 from rich.console import Console
 
-from autotune import artifacts, hardware
+from autotune import artifacts, goal_section, hardware
 from autotune import space as spaces
 from autotune.display import Display
 from autotune.errors import StudyError, did_you_mean
 from autotune.launch.machine import Machine
+from autotune.problem import Budget, Space
 from autotune.report import export, summary, table, words
+from autotune.results import Status
 from autotune.rules import ConfirmRules, MeasureRules
 from autotune.study import confirm, driver, opening, resume, store, suggest
 from autotune.study import storage as databases
-from autotune.types import Budget, Hardware, Space
+from autotune.study.ranking import Ranking
+from autotune.types import Hardware
 
 WIDTH = 140
 ENDED = {
@@ -43,21 +46,22 @@ def tune(
     seed: int | None,
     instance_type: str | None,
     skip_confirmation: bool,
+    prices: Path | None = None,
 ) -> bool:
-    """Search, or go on searching, confirm the winner and write `best.json`; False if nothing could be measured.
+    """Search, or go on searching, confirm the winner and write `best.json`; False if nothing keeps the limits or runs.
 
     Nothing is written to the study's folder before the space, the machine, the workload and the storage are known good.
     """
     hw = hardware.probe(instance_type=instance_type)
     path = spaces.find(space_file)
-    space = _with_options(spaces.load(path, hw), trials, minutes, seed)
+    space = _with_options(spaces.load(path, hw, prices), trials, minutes, seed)
     folder = studies / _checked_name(name or f"{space.name}@{hw.instance_type}")
     rules, confirm_rules = MeasureRules(), ConfirmRules()
     reserved = 0.0 if skip_confirmation else confirm_rules.share
     opening.check(folder, space, path.read_text(), hw)
     resume.reap(folder)  # what a killed run left behind would hold the machine for ever
     with (
-        Display(console, space.budget, space.baseline) as display,
+        Display(console, space) as display,
         Machine(hw, folder, artifacts.default_folder(), display) as machine,
     ):
         machine.check(space.workload, rules)
@@ -73,7 +77,7 @@ def tune(
                 if outcome.reason != "exhausted" and earlier and outcome.trials <= len(earlier):
                     console.print("raise --trials or --minutes to search further")
                 if not skip_confirmation:
-                    confirm.confirm(study, machine.sit, display, rules, confirm_rules)
+                    confirm.confirm(study, machine.sit, display, rules, confirm_rules, sustain=machine.sustain)
             except KeyboardInterrupt:
                 display.stop()
                 console.print("\ninterrupted; what is finished is kept", highlight=False)
@@ -97,11 +101,32 @@ def show(console: Console, study: str, studies: Path) -> None:
         markup=False,
         emoji=False,
     )
-    wide.print(table.trials(folder, results, space.baseline))
+    wide.print(table.trials(folder, results, space))
     console.print()
-    _say(console, summary.summary(folder, results, space.baseline, store.confirmation(folder)))
+    _say(console, summary.summary(folder, results, space, store.confirmation(folder)))
     if (folder / "best.json").exists():
         console.print(f"file      {folder / 'best.json'}", soft_wrap=True)
+
+
+def pick(console: Console, study: str, studies: Path, number: int | None, path: Path | None) -> None:
+    """Write a study's `best.json` again, or that of another of its trials; StudyError where there is none."""
+    folder = find_study(study, studies)
+    space, hw, results = store.space(folder), store.hardware(folder), table.counted(store.results(folder))
+    if number is None:
+        found = export.best(folder, space, hw, results, store.confirmation(folder))
+    else:
+        ranking = Ranking(results, space.goal)
+        chosen = next((result for result in results if result.spec.id == number), None)
+        if chosen is None or chosen.status is not Status.OK:
+            known = ", ".join(str(result.spec.id) for result in ranking.order())
+            why = "is not one of this study" if chosen is None else f"was not measured fully ({chosen.status})"
+            raise StudyError(f"trial {number} {why}; the best ones are: {known or 'none'}")
+        found = export.trial(folder, space, hw, ranking, chosen)
+    if found is None:
+        raise StudyError(f"the study {folder} has nothing to export: no trial keeps the limits, or no baseline")
+    path = path or folder / "best.json"
+    export.write(path, found)
+    console.print(f"file      {path}", soft_wrap=True)
 
 
 def find_study(study: str, studies: Path) -> Path:
@@ -139,6 +164,10 @@ def _introduce(console: Console, space: Space, hw: Hardware, folder: Path, earli
     console.print(head, soft_wrap=True)
     console.print(f"study     {folder}" + (f", going on after trial {earlier}" if earlier else ""), soft_wrap=True)
     console.print(f"budget    {' or '.join(limits) or 'none: until every configuration was tried'}")
+    wanted = [f"{name} at its best" for name in space.goal.objectives if space.goal.objectives != ("throughput",)]
+    limits = [words.bounds(limit) for limit in space.constraints if limit != goal_section.ANSWERS]
+    if wanted or limits:
+        console.print(f"wanted    {', '.join([*wanted, *limits])}", soft_wrap=True)
     for left_out in space.excluded:
         console.print(f"left out  {left_out.setting} {left_out.value}: {left_out.reason}", soft_wrap=True)
     console.print()
@@ -146,7 +175,7 @@ def _introduce(console: Console, space: Space, hw: Hardware, folder: Path, earli
 
 def _conclude(console: Console, folder: Path, space: Space, hw: Hardware) -> bool:
     results, confirmation = table.counted(store.results(folder)), store.confirmation(folder)
-    _say(console, summary.summary(folder, results, space.baseline, confirmation))
+    _say(console, summary.summary(folder, results, space, confirmation))
     found = export.best(folder, space, hw, results, confirmation)
     if found is not None:
         export.write(folder / "best.json", found)

@@ -57,7 +57,8 @@ class Hardware(Struct):
     """What a machine offers: its type (CPU, memory, instance), what we may use of it, and what is installed.
 
     Plugins decide from this alone whether they are available, so a recorded one can be planned for elsewhere.
-    `environments` are by name; `numactl` is its path where this process may bind memory with it.
+    `environments` are by name; `numactl` is its path where this process may bind memory with it; `energy` says whether
+    the energy counters of all CPU packages can be read.
     """
 
     architecture: str
@@ -78,6 +79,7 @@ class Hardware(Struct):
     compiler: str | None = None
     numactl: str | None = None
     environments: dict[str, Environment] = {}
+    energy: bool = False
     format: int = FORMAT
 
     def __hash__(self) -> int:
@@ -162,13 +164,42 @@ class InputSpec(Struct):
     high: int = 2
 
 
+class DataSpec(Struct):
+    """Labelled samples: a `.npz` file or a function (`file.py:function`), and the metric that judges outputs.
+
+    `metric` is `accuracy`, `f1` or a function of the user's. At most `samples` rows are judged; `calibration` others
+    are kept apart for quantising.
+    """
+
+    source: str
+    metric: str = "accuracy"
+    samples: int = 1000
+    calibration: int = 64
+
+
+class ServingSpec(Struct):
+    """Requests that arrive by themselves: the latency that a percentile of them may have, counted from arrival.
+
+    A batch waits at most `queue_delay_ms` for more requests.
+    """
+
+    latency_ms: float
+    percentile: Literal["p50", "p90", "p95", "p99"] = "p99"
+    queue_delay_ms: float = 0.0
+
+
 class WorkloadSpec(Struct):
-    """The model (`provider:name`), the provider's options, its inputs, and the seed of weights and inputs."""
+    """The model (`provider:name`), the provider's options, its inputs or data, and the seed of weights and inputs.
+
+    With `serving`, trials also find the largest rate of requests that keeps its latency.
+    """
 
     model: str
     inputs: tuple[InputSpec, ...]
     options: dict[str, Value | None] = {}
     seed: int = 0
+    data: DataSpec | None = None
+    serving: ServingSpec | None = None
 
     @property
     def provider(self) -> str:
@@ -209,42 +240,6 @@ class Config(Struct):
     def interpreter(self) -> str:
         """The name of the environment whose Python runs the workers."""
         return str(self.knobs.get("interpreter", OWN))
-
-
-class Domains(Struct):
-    """What the sampler may choose on this machine: values for each setting, options under their backend."""
-
-    batch_size: tuple[int, ...]
-    knobs: dict[str, tuple[Value, ...]]
-    backends: dict[str, dict[str, tuple[Value, ...]]]
-
-
-class Exclusion(Struct):
-    """A value that the space names and this machine cannot honour, with the reason."""
-
-    setting: str
-    value: Value
-    reason: str
-
-
-class Budget(Struct):
-    """When a study ends: after so many trials or so many minutes, whichever comes first; None is no limit."""
-
-    trials: int | None = None
-    minutes: float | None = None
-
-
-class Space(Struct):
-    """A space file resolved on one machine: what `space.load` returns and `domains.json` keeps."""
-
-    name: str
-    workload: WorkloadSpec
-    domains: Domains
-    baseline: Config
-    budget: Budget = Budget()
-    objective: Literal["throughput"] = "throughput"
-    excluded: tuple[Exclusion, ...] = ()
-    format: int = FORMAT
 
 
 # -------------------------------------------------------------------------------------------------- launching
@@ -288,7 +283,7 @@ class SittingSpec(Struct):
     """Configurations to start together and measure in turn, block by block, for so many rounds.
 
     `order` seeds the order within the rounds. Without `together` each is started and ended before the next. `folder` is
-    relative to the study; `limit_s` is when no further round begins.
+    relative to the study; `limit_s` is when no further round begins; `objective` is the figure that is compared.
     """
 
     number: int
@@ -299,6 +294,7 @@ class SittingSpec(Struct):
     folder: str
     together: bool = True
     limit_s: float | None = None
+    objective: str = "throughput"
 
 
 def digest(value: Any) -> str:

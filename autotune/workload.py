@@ -1,13 +1,17 @@
-"""A workload in a child process: its module, and inputs that are the same for every batch size and process."""
+"""A workload in a child process: its module, and inputs that are the same for every batch size and process.
+
+The inputs are drawn as the space file describes them, the user's labelled samples, or what the provider makes.
+"""
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from autotune import plugins
+from autotune import data, plugins
 from autotune.types import InputSpec, WorkloadSpec
 
 if TYPE_CHECKING:
@@ -20,7 +24,7 @@ class BuiltWorkload:
     """The workload of a spec; builds its module on demand (ModelError if the provider cannot).
 
     Where the spec has no inputs, they are those of `examples` (rows that are repeated as often as needed), which a
-    preparing child stored; without it the provider is asked for them.
+    preparing child stored; without it they are the labelled samples to judge, or the provider is asked for them.
     """
 
     def __init__(self, spec: WorkloadSpec, examples: Path | None = None) -> None:
@@ -42,8 +46,23 @@ class BuiltWorkload:
             return tuple(array(spec, batch_size, self.spec.seed, index) for index, spec in enumerate(self.spec.inputs))
         if self._examples is not None:
             return repeated(load_arrays(self._examples), batch_size)
+        if self.spec.data is not None:
+            return repeated(self.labelled.inputs, batch_size)
         module: Any = provider(self.spec)
         return repeated(module.examples(self.spec.name, options(self.spec), self.spec.seed, batch_size), batch_size)
+
+    def calibration(self, least: int) -> tuple[np.ndarray[Any, Any], ...]:
+        """The inputs to calibrate quantisation on: at least so many rows, those that the data keeps apart for it."""
+        if self.spec.data is None:
+            return self.arrays(least)
+        rows = self.labelled.calibration
+        return repeated(rows, max(least, len(rows[0])))
+
+    @functools.cached_property
+    def labelled(self) -> data.Split:
+        """The labelled samples of a spec that has some; ModelError if they cannot be had."""
+        assert self.spec.data is not None
+        return data.load(self.spec.data, self.spec.seed)
 
 
 def save_arrays(path: Path, arrays: tuple[np.ndarray[Any, Any], ...]) -> None:
@@ -92,8 +111,10 @@ def options(spec: WorkloadSpec) -> Any:
 
 
 def cache_key(spec: WorkloadSpec) -> tuple[Any, ...]:
-    """What a built model and its inputs depend on, the content of a weights file included."""
-    return (spec, provider(spec).cache_key(spec.name, options(spec)))
+    """What a built model and its inputs depend on, the content of files included; not how it is judged or served."""
+    made = msgspec.structs.replace(spec, data=None, serving=None)
+    rows = data.cache_key(spec.data) if spec.data else None
+    return (made, rows, provider(spec).cache_key(spec.name, options(spec)))
 
 
 def judged(spec: WorkloadSpec) -> bool:

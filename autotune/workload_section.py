@@ -1,17 +1,24 @@
-"""The `workload` of a space file: the provider and its model, the provider's own options, inputs and seed."""
+"""The `workload` of a space file: the provider and its model, the provider's own options, inputs or data, and seed."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, get_args
 
 import msgspec
 
-from autotune import plugins
+from autotune import data, plugins
 from autotune.errors import ModelError, did_you_mean
+from autotune.interfaces import Provider
+from autotune.results import Percentile
 from autotune.setting import Count, Seed, kinds, one
-from autotune.types import Dtype, Hardware, InputSpec, WorkloadSpec
+from autotune.types import DataSpec, Dtype, Hardware, InputSpec, ServingSpec, WorkloadSpec
 from autotune.yaml_lines import Node
+
+Delay = Annotated[float, msgspec.Meta(ge=0)]
+LIMITS: dict[str, Percentile] = {f"latency_{name}_ms": name for name in get_args(Percentile)}
+"""The keys of `serving` that say which percentile is to be kept."""
 
 
 def load(node: Node, folder: Path, hw: Hardware) -> WorkloadSpec:
@@ -27,7 +34,7 @@ def load(node: Node, folder: Path, hw: Hardware) -> WorkloadSpec:
         raise model.error(f"workload.model is {model.written}", f"; write {provider}: and the model's name")
     module = plugins.load("workloads", provider)
     legal = kinds(module.Options)
-    parts = node.section(("model", "inputs", "seed", *legal))
+    parts = node.section(("model", "inputs", "data", "seed", "serving", *legal))
     given = {option: one(parts[option], kind) for option, kind in legal.items() if option in parts}
     for option in getattr(module, "paths", ()):
         if given.get(option) is not None:
@@ -44,9 +51,19 @@ def load(node: Node, folder: Path, hw: Hardware) -> WorkloadSpec:
         name = module.resolve(name, folder) if hasattr(module, "resolve") else name
     except ModelError as error:
         raise model.error(f"workload.model {model.written} cannot be used", f"; {error}") from error
-    inputs = _given_inputs(module, parts.get("inputs"), node, name)
+    labelled = _data(parts["data"], folder, module) if "data" in parts else None
+    if labelled and "inputs" in parts:
+        raise parts["inputs"].error("workload has both 'inputs' and 'data'", "; write one: the data holds the inputs")
+    inputs = () if labelled else _given_inputs(module, parts.get("inputs"), node, name)
     seed = one(parts["seed"], Seed) if "seed" in parts else 0
-    return WorkloadSpec(model=f"{provider}:{name}", inputs=inputs, options=msgspec.structs.asdict(options), seed=seed)
+    return WorkloadSpec(
+        model=f"{provider}:{name}",
+        inputs=inputs,
+        options=msgspec.structs.asdict(options),
+        seed=seed,
+        data=labelled,
+        serving=_serving(parts["serving"], module) if "serving" in parts else None,
+    )
 
 
 def _given_inputs(provider: Any, inputs: Node | None, workload: Node, name: str) -> tuple[InputSpec, ...]:
@@ -65,6 +82,50 @@ def _file(node: Node, folder: Path) -> str:
     if not path.exists():
         raise node.error(f"{node.key} names the missing file {node.written}", f"; looked for in {folder.resolve()}")
     return str(path.resolve())
+
+
+def _serving(node: Node, provider: Provider) -> ServingSpec:
+    """One latency that a percentile keeps, above the time that a batch may wait for more requests."""
+    if provider.form == "command":
+        raise node.error(f"{node.key} beside a command", "; only a model in autotune's own workers answers requests")
+    parts = node.section((*LIMITS, "queue_delay_ms"))
+    given = [name for name in LIMITS if name in parts]
+    if len(given) != 1:
+        got = " and ".join(given) or "no latency"
+        raise node.error(f"{node.key} has {got}", f"; write one of {', '.join(LIMITS)}")
+    limit = parts[given[0]]
+    latency_ms = one(limit, float)
+    if latency_ms <= 0:
+        raise limit.error(f"{limit.key} is {limit.written}", "; write milliseconds above 0")
+    delay = parts.get("queue_delay_ms")
+    delay_ms = one(delay, Delay) if delay is not None else 0.0
+    if delay is not None and delay_ms >= latency_ms:
+        raise delay.error(f"{delay.key} is {delay.written}", f"; write less than {given[0]}, {limit.written}")
+    return ServingSpec(latency_ms=latency_ms, percentile=LIMITS[given[0]], queue_delay_ms=delay_ms)
+
+
+def _data(node: Node, folder: Path, provider: Provider) -> DataSpec:
+    """Labelled samples: their source alone, or a mapping of it and how they are used."""
+    if provider.form == "command":
+        raise node.error(f"{node.key} beside a command", "; nobody sees what a program answers")
+    parts = node.section(("source", "metric", "samples", "calibration")) if isinstance(node.value, dict) else {}
+    source = parts.get("source") if isinstance(node.value, dict) else node
+    if source is None:
+        raise node.error(f"{node.key} has no 'source'", "; write such as source: digits.npz")
+    metric = parts.get("metric")
+    counts = {name: one(parts[name], Count) for name in ("samples", "calibration") if name in parts}
+    return DataSpec(
+        source=_found(source, data.resolve, folder),
+        metric=_found(metric, data.resolve_metric, folder) if metric else "accuracy",
+        **counts,
+    )
+
+
+def _found(node: Node, resolve: Callable[[str, Path], str], folder: Path) -> str:
+    try:
+        return resolve(one(node, str), folder)
+    except ModelError as error:
+        raise node.error(f"{node.key} {node.written} cannot be used", f"; {error}") from error
 
 
 def _inputs(node: Node) -> tuple[InputSpec, ...]:

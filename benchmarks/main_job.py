@@ -23,7 +23,9 @@ from pathlib import Path
 import msgspec
 import psutil
 
-from autotune.results import Best, TrialResult
+from autotune.best import Best
+from autotune.problem import Goal
+from autotune.results import TrialResult
 from autotune.study import store
 from autotune.study.ranking import Ranking
 
@@ -76,7 +78,7 @@ def ranking_rate(found: Best) -> float:
 
 def first_good_s(results: list[TrialResult], rate: float, at: float) -> float:
     """Seconds from the start until a trial with this rate had ended."""
-    ranking = Ranking(results)
+    ranking = Ranking(results, Goal())
     ends = [
         datetime.datetime.fromisoformat(result.started).timestamp() + result.wall_s - at
         for result in results

@@ -22,7 +22,7 @@ from pathlib import Path
 import msgspec
 
 from autotune import artifacts, environment, plugins, workload
-from autotune.results import Best
+from autotune.best import Best
 from autotune.study import store
 from autotune.types import Config
 

@@ -29,12 +29,14 @@ import msgspec
 from common import Quiet
 
 from autotune import artifacts, correction, hardware, selection, space, stats
+from autotune.best import Best
 from autotune.launch.bench import LEAD_S, Bench
 from autotune.launch.loading import loading
 from autotune.launch.machine import Machine
 from autotune.launch.surroundings import Watch
+from autotune.problem import Goal
 from autotune.protocol import Measure, Measured
-from autotune.results import Best, Block, Estimate
+from autotune.results import Block, Estimate
 from autotune.rules import ConfirmRules, MeasureRules
 from autotune.study import contest, store
 from autotune.study.contest import Contest
@@ -44,11 +46,13 @@ from autotune.types import Config, Hardware, InputSpec, TrialSpec, Value, Worklo
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 RULES = MeasureRules()
-CONFIGURATIONS: tuple[tuple[str, dict[str, Value]], ...] = (
-    ("torch_eager", {}),
-    ("onnxruntime", {}),
-    ("openvino", {"precision": "int8"}),
+CONFIGURATIONS: tuple[tuple[str, dict[str, Value], int], ...] = (
+    ("torch_eager", {}, 1),
+    ("onnxruntime", {}, 1),
+    ("openvino", {"precision": "int8"}, 8),
 )
+"""Backend, options, batch size. int8 at batch 1 would be one block: with AMX 100 calls take half a second."""
+
 WARM_UP, CALLS = 20, 100
 MINUTES_S = 300.0
 AA_S = 40.0
@@ -94,7 +98,7 @@ def repeatability(model: str, repetitions: int, folder: Path) -> bool:
     ours: dict[str, list[list[Block]]] = {}
     with contextlib.ExitStack() as stack:
         machine = stack.enter_context(Machine(hw, folder, artifacts.default_folder(), Quiet()))
-        benches = {backend: stack.enter_context(live(machine, model, backend, o)) for backend, o in CONFIGURATIONS}
+        benches = {one[0]: stack.enter_context(live(machine, model, *one)) for one in CONFIGURATIONS}
         for _ in range(repetitions):
             for name, bench in benches.items():
                 plain, seconds = as_in_the_articles(bench)
@@ -150,15 +154,16 @@ def as_a_trial(bench: Bench, seconds: float) -> list[Block]:
 
 
 @contextlib.contextmanager
-def live(machine: Machine, model: str, backend: str, options: dict[str, Value]) -> Iterator[Bench]:
+def live(machine: Machine, model: str, backend: str, options: dict[str, Value], batch_size: int) -> Iterator[Bench]:
     """A configuration's workers, warmed up and stopped."""
     rules = msgspec.structs.replace(RULES, gate_repeats=0)
-    spec = TrialSpec(id=0, workload=workload(model), config=config(machine.hardware, backend, options), folder=backend)
+    configured = config(machine.hardware, backend, options, batch_size)
+    spec = TrialSpec(id=0, workload=workload(model), config=configured, folder=backend)
     folder = machine.root / backend
     folder.mkdir()
     with loading(machine.place, spec, rules, folder) as loaded:
         loaded.wait()
-        bench = Bench(loaded.workers, 1, Watch(loaded.cpus, machine.canary, rules), rules)
+        bench = Bench(loaded.workers, batch_size, Watch(loaded.cpus, machine.canary, rules), rules)
         for _ in range(3):
             bench.warm()
         yield bench
@@ -208,12 +213,12 @@ def time_spent(study: Path, folder: Path) -> bool:
     fixed = msgspec.structs.replace(RULES, measure_s=10.0, half_width=0.0)
     again = []
     with Machine(store.hardware(study), folder, artifacts.default_folder(), Quiet()) as machine:
-        for result in Ranking(results).order()[:CONTENDERS]:
+        for result in Ranking(results, Goal()).order()[:CONTENDERS]:
             spec = msgspec.structs.replace(result.spec, folder=f"trials/{result.spec.id:05d}")
             again.append(machine.execute(spec, fixed, None))
     again = [result for result in again if result.blocks]
     spent, whole = sum(map(measuring_s, results)), 10.0 * len(results)
-    after = Ranking(again)
+    after = Ranking(again, Goal())
     winner = msgspec.json.decode((study / "best.json").read_bytes(), type=Best).config
     assert after.best is not None
     same = next((result for result in again if result.spec.config == winner), None)
@@ -275,9 +280,9 @@ def workload(model: str) -> WorkloadSpec:
     return WorkloadSpec(model=model, inputs=(InputSpec(shape=("batch", 3, 224, 224)),))
 
 
-def config(hw: Hardware, backend: str, options: dict[str, Value]) -> Config:
-    """Batch 1 on all cores."""
-    return space.configure(hw, batch_size=1, backend=backend, options=options)
+def config(hw: Hardware, backend: str, options: dict[str, Value], batch_size: int) -> Config:
+    """On all cores."""
+    return space.configure(hw, batch_size=batch_size, backend=backend, options=options)
 
 
 if __name__ == "__main__":

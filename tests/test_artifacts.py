@@ -22,10 +22,10 @@ from autotune.cache import Kept, clear, kept
 from autotune.errors import CacheError
 from autotune.launch import plan
 from autotune.launch.process import WorkerFailed
-from autotune.protocol import PrepareJob
-from autotune.results import Status
+from autotune.protocol import ACCURACY, PrepareJob
+from autotune.results import Accuracy, Estimate, Status
 from autotune.rules import MeasureRules
-from autotune.types import Config, Hardware, Value, WorkloadSpec
+from autotune.types import Config, DataSpec, Hardware, Value, WorkloadSpec
 from tests.study import fakes
 
 HW = fakes.machine()
@@ -562,3 +562,128 @@ def test_the_folder_is_the_users_unless_named(tmp_path: Path, monkeypatch: pytes
     assert artifacts.default_folder() == tmp_path
     monkeypatch.delenv("AUTOTUNE_CACHE")
     assert artifacts.default_folder() == platformdirs.user_cache_path("autotune")
+
+
+# --------------------------------------------------------------------------------------------------------- accuracy
+
+FOUND = Accuracy(metric="accuracy", samples=10, reference=0.9, value=0.8, drop=Estimate(estimate=0.1, low=0, high=0.2))
+
+
+class Judge(Maker):
+    """A maker that also finds accuracies; `judged` are the jobs for those."""
+
+    def __call__(self, job: PrepareJob, what: str) -> None:
+        if not job.reference:
+            super().__call__(job, what)
+            return
+        self.jobs.append(job)
+        self.said.append(what)
+        (Path(job.folder) / ACCURACY).write_bytes(msgspec.json.encode(FOUND))
+
+    @property
+    def judged(self) -> list[PrepareJob]:
+        return [job for job in self.jobs if job.reference]
+
+
+@pytest.fixture
+def labelled(tmp_path: Path) -> WorkloadSpec:
+    (tmp_path / "data.npz").write_bytes(b"rows")
+    return msgspec.structs.replace(fakes.WORKLOAD, inputs=(), data=DataSpec(source=str(tmp_path / "data.npz")))
+
+
+def accuracy(
+    cache: Path, run: Judge, spec: WorkloadSpec, asked: Config | None = None, hw: Hardware = HW
+) -> Accuracy | None:
+    return artifacts.accuracy(spec, asked or config(), hw, RULES, run, cache)
+
+
+def test_without_data_there_is_no_accuracy(tmp_path: Path) -> None:
+    run = Judge()
+    assert accuracy(tmp_path, run, fakes.WORKLOAD) is None
+    assert run.jobs == []
+
+
+def test_accuracy_is_found_once_from_model_and_reference(tmp_path: Path, labelled: WorkloadSpec) -> None:
+    run = Judge()
+    assert accuracy(tmp_path, run, labelled) == accuracy(tmp_path, run, labelled) == FOUND
+    assert run.said == [
+        "reference outputs of torchvision:resnet18",
+        "onnxruntime float32 of torchvision:resnet18",
+        "accuracy of onnxruntime float32 of torchvision:resnet18",
+    ]
+    (job,) = run.judged
+    reference = artifacts.reference(labelled, HW, RULES, run, tmp_path)
+    assert reference is not None
+    assert (job.reference, job.source) == (reference.folder, ensure(tmp_path, run, spec=labelled).folder)
+    assert len(run.jobs) == 3
+
+
+def test_what_changes_no_answer_shares_an_accuracy(tmp_path: Path, labelled: WorkloadSpec) -> None:
+    run = Judge()
+    for knobs in ({}, {"layout": "2x1", "allocator": "tcmalloc", "huge_pages": True}):
+        accuracy(tmp_path, run, labelled, config(knobs=knobs))
+    (job,) = run.judged
+    assert job.config is not None
+    assert job.config.knobs == {"layout": "1x2", "fast_math": "strict", "interpreter": "own"}
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        config(batch_size=4),
+        config(graph_level="basic"),
+        config(knobs={"fast_math": "bf16"}),
+        config("torch_eager"),
+        config("openvino"),
+    ],
+    ids=["batch size", "option", "fast math", "nothing prepared", "backend"],
+)
+def test_what_changes_answers_is_judged_by_itself(tmp_path: Path, labelled: WorkloadSpec, asked: Config) -> None:
+    run = Judge()
+    for one in (config(), asked, asked):
+        accuracy(tmp_path, run, labelled, one)
+    assert len(run.judged) == 2
+    assert run.judged[-1].config is not None
+    assert run.judged[-1].config.options == asked.options
+
+
+def test_another_runtime_or_cpu_is_judged_again(tmp_path: Path, labelled: WorkloadSpec) -> None:
+    run = Judge()
+    newer = msgspec.structs.replace(HW, packages=HW.packages | {"onnxruntime": "99"})
+    for hw in (HW, newer, msgspec.structs.replace(HW, isa=("avx2",))):
+        accuracy(tmp_path, run, labelled, hw=hw)
+    assert len(run.judged) == 3
+    assert len(run.jobs) == 5  # one reference, one model
+
+
+def test_another_metric_leaves_the_models(tmp_path: Path, labelled: WorkloadSpec) -> None:
+    run, metric = Judge(), tmp_path / "metric.py"
+    assert labelled.data is not None
+    for content in ("def f(): ...", "def f(): pass"):
+        metric.write_text(content)
+        data = msgspec.structs.replace(labelled.data, metric=f"{metric}:f")
+        accuracy(tmp_path, run, msgspec.structs.replace(labelled, data=data))
+    assert [job.backend for job in run.jobs] == [None, "onnxruntime", "onnxruntime", None, "onnxruntime"]
+    assert len(run.judged) == 2
+
+
+def test_other_rows_make_all_again(tmp_path: Path, labelled: WorkloadSpec) -> None:
+    run = Judge()
+    accuracy(tmp_path, run, labelled)
+    (tmp_path / "data.npz").write_bytes(b"other rows")
+    accuracy(tmp_path, run, labelled)
+    assert len(run.jobs) == 6
+
+
+def test_a_failure_to_judge_is_remembered(tmp_path: Path, labelled: WorkloadSpec) -> None:
+    class Failing(Judge):
+        def __call__(self, job: PrepareJob, what: str) -> None:
+            super().__call__(job, what)
+            if job.reference:
+                raise failed("the first output is NaN for 3 of 10 samples")
+
+    run = Failing()
+    for _ in range(2):
+        with pytest.raises(PreparationFailed, match="the first output is NaN"):
+            accuracy(tmp_path, run, labelled)
+    assert len(run.judged) == 1

@@ -12,12 +12,15 @@ import pytest
 from rich.console import Console
 
 from autotune.display import Display
+from autotune.problem import Budget
 from autotune.results import Status
-from autotune.types import Budget, SittingSpec
-from tests.report.made import PLAIN, config, result
+from autotune.types import SittingSpec
+from tests.report.made import HW, PLAIN, config, result
+from tests.study.fakes import resolved
 
 FAST = config("onnxruntime", 8)
 BASE = result(0, rates=(10, 10))
+SPACE = resolved(HW)
 SITTING = SittingSpec(
     number=3,
     workload=BASE.spec.workload,
@@ -37,7 +40,7 @@ class Screen:
         self.file = io.StringIO()
         environ = {"TERM": term, "LINES": "24"}
         console = Console(file=self.file, force_terminal=terminal, width=width, _environ=environ, **options)
-        self.display = Display(console, budget, PLAIN)
+        self.display = Display(console, msgspec.structs.replace(SPACE, budget=budget))
 
     def new(self) -> str:
         """What was written since the last look."""

@@ -8,7 +8,8 @@ import pytest
 from autotune import domains as resolving
 from autotune import plugins, setting
 from autotune.errors import SpaceError
-from autotune.types import Domains, Exclusion, Hardware
+from autotune.problem import Domains, Exclusion
+from autotune.types import Hardware
 from autotune.yaml_lines import Node
 from tests import machines
 

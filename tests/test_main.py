@@ -19,7 +19,8 @@ import msgspec
 import psutil
 import pytest
 
-from autotune.results import Best, Status, TrialResult
+from autotune.best import Best
+from autotune.results import Status, TrialResult
 from autotune.study import store
 from tests.conftest import ended
 

@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from autotune.protocol import (
+    Answered,
     CanaryJob,
     Command,
     Failed,
@@ -22,6 +23,7 @@ from autotune.protocol import (
     Reply,
     Sense,
     Sensed,
+    Serve,
 )
 from autotune.results import Canary, Fidelity, Status
 from autotune.rules import Correction, MeasureRules
@@ -55,6 +57,7 @@ MESSAGES: dict[Any, list[Struct]] = {
     ],
     Command: [
         Measure(block=3, start_ns=2**62, stop_ns=2**62 + 5),
+        Serve(probe=2, start_ns=2**62, stop_ns=2**62 + 5, rate=31.25, queue_delay_ns=10_000_000, seed=7),
         Finish(),
         Sense(cpus=(0, 2), seconds=0.09),
     ],
@@ -62,6 +65,7 @@ MESSAGES: dict[Any, list[Struct]] = {
         Prepared(),
         Ready(load_s=0.5, first_call_s=0.1, fidelity=FIDELITY, versions={"python": "3.11"}),
         Measured(items=3.5, calls=4, cpu_ns=2**40),
+        Answered(latencies_ns=(2**40, 5), unanswered=1),
         Finished(peak_rss_bytes=2**33),
         Sensed(canary=Canary(cores=2, compute=1.0, memory=2.0, scalar=3.0)),
         Failed(status=Status.CRASHED, message="RuntimeError: two\nlines and '\"\0 \U0001f600", errno=28),

@@ -3,15 +3,13 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from autotune.best import Best, Claim, Measurements
 from autotune.results import (
     ArtifactRef,
-    Best,
     Block,
     Canary,
-    Claim,
     Estimate,
     Fidelity,
-    Measurements,
     Seat,
     Sitting,
     Status,

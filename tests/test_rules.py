@@ -37,6 +37,13 @@ def test_a_trial_can_be_measured_under_the_rules() -> None:
     assert rules.reject_first_block < rules.reject_blocks < 1  # one block says less than several
 
 
+def test_requests_can_be_served_under_the_rules() -> None:
+    rules = MeasureRules()
+    assert rules.probe_s < rules.probe_most_s
+    assert 4 * rules.probe_s + 2 * rules.probe_most_s <= rules.serve_s  # a bisection, and a probe that is repeated
+    assert 0 < rules.serve_least < 1 and rules.serve_width > 0
+
+
 def test_a_confirmation_can_be_had_under_the_rules() -> None:
     rules = ConfirmRules()
     assert rules.least_rounds <= rules.first_rounds <= rules.most_rounds

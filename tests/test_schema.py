@@ -42,6 +42,7 @@ def test_every_shipped_space_is_valid_and_names_the_schema(path: Path) -> None:
     ],
 )
 def test_what_loads_is_valid(search: str) -> None:
+    assert valid(f"{HEAD}search: {{}}\nobjective: [throughput, setup_s]\nconstraints: {{latency_p99_ms: {{max: 1}}}}")
     assert valid(f"{HEAD}search: {search}\nconstraints: {{}}\nbaseline: {{batch_size: 2, backend: {{openvino: {{}}}}}}")
 
 
@@ -54,7 +55,9 @@ def test_what_loads_is_valid(search: str) -> None:
         HEAD.replace("torchvision", "torchvison") + "search: {}",
         HEAD.replace("batch", "1") + "search: {}",
         HEAD + "search: {}\nobjective: latency",
-        HEAD + "search: {}\nconstraints: {latency_p99_ms: {max: 1}}",
+        HEAD + "search: {}\nconstraints: {latency: {max: 1}}",
+        HEAD + "search: {}\nconstraints: {latency_p99_ms: {}}",
+        HEAD + "search: {}\nobjective: [throughput, throughput]",
         HEAD + "search: {}\nbudget: {minutes: 0}",
         HEAD + "search: {}\nbaseline: {batch_size: [1]}",
         HEAD + "search: {}\nbaseline: {backend: {openvino: {}, onnxruntime: {}}}",
@@ -80,6 +83,52 @@ def test_what_loads_is_valid(search: str) -> None:
 )
 def test_what_is_refused_is_not_valid(text: str) -> None:
     assert not valid(text)
+
+
+@pytest.mark.parametrize(
+    ("serving", "right"),
+    [
+        ("{latency_p99_ms: 100, queue_delay_ms: 10}", True),
+        ("{latency_p50_ms: 0.5}", True),
+        ("{queue_delay_ms: 10}", False),
+        ("{latency_p50_ms: 5, latency_p99_ms: 9}", False),
+        ("{latency_p98_ms: 9}", False),
+        ("{latency_p99_ms: 0}", False),
+        ("{latency_p99_ms: 9, queue_delay_ms: -1}", False),
+    ],
+)
+def test_serving_keeps_one_latency(serving: str, right: bool) -> None:
+    text = HEAD.replace("]}]}\n", f"]}}], serving: {serving}}}\n")
+    assert "serving" in text
+    assert valid(f"{text}search: {{}}") is right
+
+
+def test_a_command_serves_no_requests() -> None:
+    text = 'name: toy\nworkload: {model: "command:./bench"%s}\nsearch: {}'
+    assert valid(text % "")
+    assert not valid(text % ", serving: {latency_p99_ms: 5}")
+
+
+@pytest.mark.parametrize(
+    ("workload", "right"),
+    [
+        ("{model: torchvision:x, data: digits.npz}", True),
+        ("{model: torchvision:x, data: file.py:load}", True),
+        ("{model: torchvision:x, data: {source: digits.npz, metric: f1, samples: 9, calibration: 3}}", True),
+        ("{model: torchvision:x, data: {source: digits.npz, metric: own.py:score}}", True),
+        ("{model: python:x, data: digits.npz}", True),
+        ("{model: torchvision:x}", False),
+        ("{model: torchvision:x, data: digits.csv}", False),
+        ("{model: torchvision:x, data: {metric: f1}}", False),
+        ("{model: torchvision:x, data: {source: digits.npz, metric: f2}}", False),
+        ("{model: torchvision:x, data: {source: digits.npz, samples: 0}}", False),
+        ("{model: torchvision:x, data: digits.npz, inputs: [{shape: [batch]}]}", False),
+        ("{model: python:x, data: digits.npz, inputs: [{shape: [batch]}]}", False),
+        ("{model: command:x, data: digits.npz}", False),
+    ],
+)
+def test_data_stands_in_for_inputs(workload: str, right: bool) -> None:
+    assert valid(f"name: toy\nworkload: {workload}\nsearch: {{}}") is right
 
 
 def test_an_editor_completes_what_the_plugins_declare() -> None:

@@ -16,8 +16,9 @@ import pytest
 from rich.console import Console
 
 from autotune import tuning
+from autotune.best import Best
 from autotune.errors import ModelError, StudyError
-from autotune.results import Best, Sitting, Status, TrialResult
+from autotune.results import Sitting, Status, TrialResult
 from autotune.rules import MeasureRules
 from autotune.study import store
 from autotune.types import Config, SittingSpec, TrialSpec, WorkloadSpec
@@ -107,6 +108,8 @@ class Lab:
             raise KeyboardInterrupt
         assert self.held
         return self.ran[-1](spec, rules, incumbent)
+
+    sustain = None
 
     def sit(self, spec: SittingSpec, rules: MeasureRules) -> Sitting:
         assert self.held

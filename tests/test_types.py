@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from autotune.problem import Budget
 from autotune.types import (
-    Budget,
     Config,
     InputSpec,
     Layout,

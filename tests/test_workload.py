@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import msgspec
 import numpy as np
 import pytest
@@ -8,7 +11,7 @@ from hypothesis import strategies as st
 
 from autotune import workload
 from autotune.errors import PluginError
-from autotune.types import Dtype, InputSpec, WorkloadSpec
+from autotune.types import DataSpec, Dtype, InputSpec, ServingSpec, WorkloadSpec
 
 DTYPES: tuple[Dtype, ...] = ("float32", "float64", "int32", "int64", "bool")
 
@@ -106,3 +109,63 @@ def test_the_key_holds_all_that_the_outputs_depend_on() -> None:
     ]
     assert len({msgspec.json.encode(key) for key in keys}) == len(keys)
     assert workload.cache_key(spec(one)) == keys[0]
+
+
+# ----------------------------------------------------------------------------------------------------- labelled data
+
+
+def labelled(folder: Path, rows: int = 40, **changes: Any) -> WorkloadSpec:
+    """A workload of so many numbered rows, without inputs."""
+    path = folder / "rows.npz"
+    np.savez(path, images=np.arange(rows, dtype=np.float32)[:, None], labels=np.arange(rows))
+    settled: dict[str, Any] = {"samples": 20, "calibration": 4} | changes
+    return WorkloadSpec(model="torchvision:resnet18", inputs=(), data=DataSpec(source=str(path), **settled))
+
+
+def test_the_samples_to_judge_are_the_inputs(tmp_path: Path) -> None:
+    model = workload.BuiltWorkload(labelled(tmp_path))
+    (rows,) = model.arrays(25)
+    np.testing.assert_array_equal(rows[:20, 0], model.labelled.labels)
+    np.testing.assert_array_equal(rows[20:], rows[:5])
+    np.testing.assert_array_equal(model.arrays(3)[0], rows[:3])
+
+
+def test_the_measured_child_has_the_rows_that_were_stored(tmp_path: Path) -> None:
+    spec = labelled(tmp_path)
+    (stored,) = workload.BuiltWorkload(spec).arrays(8)
+    workload.save_arrays(tmp_path / "examples.npz", (stored,))
+    Path(spec.data.source).unlink()
+    (rows,) = workload.BuiltWorkload(spec, tmp_path / "examples.npz").arrays(10)
+    np.testing.assert_array_equal(rows, np.concatenate([stored, stored[:2]]))
+
+
+@pytest.mark.parametrize(("apart", "least", "count"), [(10, 4, 10), (4, 4, 4), (4, 10, 10), (30, 5, 10)])
+def test_calibration_has_the_rows_apart_for_it(tmp_path: Path, apart: int, least: int, count: int) -> None:
+    model = workload.BuiltWorkload(labelled(tmp_path, calibration=apart))
+    (rows,) = model.calibration(least)
+    assert len(rows) == count
+    assert len(np.unique(rows)) == min(apart, 10)  # a quarter of all
+    assert not set(rows[:, 0]) & set(model.labelled.labels)
+
+
+def test_without_data_calibration_is_on_the_inputs() -> None:
+    model = workload.BuiltWorkload(spec(InputSpec(shape=("batch", 8))))
+    np.testing.assert_array_equal(model.calibration(5)[0], model.arrays(5)[0])
+
+
+def test_the_key_holds_what_changes_the_rows_and_nothing_else(tmp_path: Path) -> None:
+    def key(**changes: Any) -> bytes:
+        return msgspec.json.encode(workload.cache_key(msgspec.structs.replace(labelled(tmp_path), **changes)))
+
+    one = labelled(tmp_path)
+    plain = key()
+    assert key(data=msgspec.structs.replace(one.data, metric="f1")) == plain
+    assert key(serving=ServingSpec(latency_ms=5)) == plain
+    others = [key(data=msgspec.structs.replace(one.data, samples=5)), key(data=None), key(seed=1)]
+    others.append(key(data=msgspec.structs.replace(one.data, calibration=5)))
+    moved = tmp_path / "moved.npz"
+    moved.write_bytes((tmp_path / "rows.npz").read_bytes())
+    assert key(data=msgspec.structs.replace(one.data, source=str(moved))) == plain
+    np.savez(moved, images=np.ones((40, 1)), labels=np.arange(40))
+    others.append(key(data=msgspec.structs.replace(one.data, source=str(moved))))
+    assert len({plain, *others}) == 6

@@ -43,8 +43,8 @@ def check_batch(shapes: Sequence[Sequence[Any]], batch_size: int) -> None:
 def calibration(workload: Workload, names: Sequence[str], size: int | None) -> list[dict[str, np.ndarray[Any, Any]]]:
     """Feeds that together hold at least CALIBRATION_SAMPLES rows: one row each, or the model's fixed batch size."""
     size = size or 1
-    count = -(-CALIBRATION_SAMPLES // size)
-    rows = workload.arrays(count * size)
+    rows = workload.calibration(-(-CALIBRATION_SAMPLES // size) * size)
+    count = len(rows[0]) // size
     return [
         {name: array[i * size : (i + 1) * size] for name, array in zip(names, rows, strict=True)} for i in range(count)
     ]

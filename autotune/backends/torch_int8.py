@@ -70,17 +70,38 @@ def quantizer(hw: Hardware) -> Any:
     if hw.architecture == "aarch64":
         from torchao.quantization.pt2e.quantizer import arm_inductor_quantizer as arm
 
-        return arm.ArmInductorQuantizer().set_global(arm.get_default_arm_inductor_quantization_config())
+        return _of_floats(arm.ArmInductorQuantizer().set_global(arm.get_default_arm_inductor_quantization_config()))
     from torchao.quantization.pt2e.quantizer import x86_inductor_quantizer as x86
 
     recipe = x86.get_default_x86_inductor_quantization_config(reduce_range=reduced(hw))
-    return x86.X86InductorQuantizer().set_global(recipe)
+    return _of_floats(x86.X86InductorQuantizer().set_global(recipe))
+
+
+def _of_floats(quantizer: Any) -> Any:
+    """The quantizer without its notes on whole numbers: it would quantise the products that make MPNet's positions."""
+    annotate = quantizer.annotate
+
+    def annotate_floats(graph: Any) -> Any:
+        found = annotate(graph)
+        for node in found.graph.nodes:
+            note = node.meta.get("quantization_annotation")
+            if note is not None and not all(map(_is_float, (node, *note.input_qspec_map))):
+                del node.meta["quantization_annotation"]
+        return found
+
+    quantizer.annotate = annotate_floats
+    return quantizer
+
+
+def _is_float(node: Any) -> bool:
+    value = node.meta.get("val")
+    return not hasattr(value, "is_floating_point") or bool(value.is_floating_point())
 
 
 def prepare(
     workload: Workload, options: Options, config: Config, hw: Hardware, folder: Path, source: Path | None
 ) -> None:
-    """Quantise the float32 module, calibrated on the workload's own rows, with a dynamic batch dimension.
+    """Quantise the float32 module, calibrated on the workload's rows for that, with a dynamic batch dimension.
 
     strict: on what torch.export captures otherwise, the x86 quantizer fails for some models (torchao 0.18, ResNet).
     """
@@ -89,11 +110,11 @@ def prepare(
     with _export.scratch(folder), torch.no_grad():
         from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 
-        rows = [torch.from_numpy(array) for array in workload.arrays(CALIBRATION_SAMPLES)]
+        rows = [torch.from_numpy(array) for array in workload.calibration(CALIBRATION_SAMPLES)]
         example = [tensor[: _export.EXAMPLE_ROWS] for tensor in rows]
         captured = _export.program(_export.flat(workload.module()), example, strict=True)
         observed = prepare_pt2e(captured.module(), quantizer(hw))
-        for begin in range(0, CALIBRATION_SAMPLES, CALIBRATION_BATCH):
+        for begin in range(0, len(rows[0]) - CALIBRATION_BATCH + 1, CALIBRATION_BATCH):
             observed(*(tensor[begin : begin + CALIBRATION_BATCH] for tensor in rows))
         quantized = convert_pt2e(observed)
         _drop_unused(quantized)

@@ -14,6 +14,8 @@ from autotune.types import Config, Hardware, LaunchPatch
 
 Value = Literal["strict", "bf16"]
 
+changes_answers = True
+
 VARIABLE, OLD_NAME = "ONEDNN_DEFAULT_FPMATH_MODE", "DNNL_DEFAULT_FPMATH_MODE"
 """oneDNN reads both names, and the first of them first."""
 

@@ -17,6 +17,8 @@ Value = Annotated[
     str, msgspec.Meta(pattern="^[A-Za-z0-9][A-Za-z0-9._-]*$", description="own, or the name of an environment")
 ]
 
+changes_answers = True
+
 
 def default(hw: Hardware) -> str:
     """The interpreter of autotune itself."""

@@ -64,8 +64,11 @@ class Bench:
         before, usage = self.watch.before(), self.watch.usage(self.workers.pids)
         found = self._filled()
         self.workers.pause()
-        others = usage.others(self.watch.usage(self.workers.pids), len(self.watch.cpus))
+        later = self.watch.usage(self.workers.pids)
+        others = usage.others(later, len(self.watch.cpus))
         canary, surroundings, gates = self.watch.between(before, self.watch.after(), others)
+        joules = usage.joules(later, found.elapsed_ns / 1e9)
+        surroundings = msgspec.structs.replace(surroundings, energy_j=joules)
         return msgspec.structs.replace(found, canary=canary, surroundings=surroundings, gates=gates)
 
     def _filled(self) -> Block:

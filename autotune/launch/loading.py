@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 
 import autotune
-from autotune import artifacts, environments
+from autotune import artifacts, environment, environments
 from autotune.artifacts import PreparationFailed
 from autotune.errors import CacheError
 from autotune.files import write_array
@@ -23,7 +23,7 @@ from autotune.interfaces import Observer
 from autotune.launch import plan, process
 from autotune.launch.process import WorkerFailed, Workers
 from autotune.protocol import Finish, Finished, MeasureJob, PrepareJob, Ready
-from autotune.results import ArtifactRef, Status
+from autotune.results import Accuracy, ArtifactRef, Status
 from autotune.rules import MeasureRules
 from autotune.types import OWN, Hardware, TrialSpec
 
@@ -43,7 +43,8 @@ class Place:
         def run(job: PrepareJob, what: str) -> None:
             self.observer.preparing(what)
             interpreter = job.config.interpreter if job.config else OWN
-            launched = plan.preparing(self.hardware, os.environ, self.cache, interpreter)
+            asked = environment.patch(job.config, self.hardware) if job.config and job.reference else None
+            launched = plan.preparing(self.hardware, os.environ, self.cache, interpreter, asked)
             with tempfile.TemporaryDirectory(prefix="autotune-prepare-") as name:
                 folder = Path(name)
                 path = folder / "job.json"
@@ -81,6 +82,7 @@ class Loaded:
     ready: list[Ready] = field(default_factory=list)
     setup_s: float = 0.0
     flags: tuple[str, ...] = ()
+    accuracy: Accuracy | None = None
 
     @property
     def call_s(self) -> float | None:
@@ -119,6 +121,7 @@ def loading(
         except OSError as error:
             raise CacheError(f"the cache {place.cache} cannot be used: {error.strerror}") from error
     artifact = artifacts.ensure(spec.workload, spec.config, place.hardware, rules, prepare, place.cache)
+    accuracy = artifacts.accuracy(spec.workload, spec.config, place.hardware, rules, prepare, place.cache)
     launched = plan.measuring(spec.config, place.hardware, os.environ, place.cache)
     job = MeasureJob(
         spec=spec,
@@ -135,7 +138,8 @@ def loading(
     with process.start(launched, path, folder, place.memory_bytes(rules), deadline, place.inherited) as workers:
         cpus = sorted({cpu for placement in job.placements for cpu in placement.cpus})
         run_s = cast(float, spec.workload.options["timeout_s"]) if reference is None else None
-        yield Loaded(workers, folder, rules, artifact.ref if artifact else None, tuple(cpus), begin, run_s)
+        ref = artifact.ref if artifact else None
+        yield Loaded(workers, folder, rules, ref, tuple(cpus), begin, run_s, accuracy=accuracy)
 
 
 def _merge_latencies(folder: Path, workers: int) -> None:

@@ -10,11 +10,12 @@ from autotune import artifacts
 from autotune.artifacts import PreparationFailed
 from autotune.errors import ModelError
 from autotune.interfaces import Observer
-from autotune.launch import canary, lock, sitting, trial
+from autotune.launch import canary, lock, serving, sitting, trial
 from autotune.launch.canary import CanaryProcess
 from autotune.launch.loading import Place
-from autotune.results import Sitting, TrialResult
+from autotune.results import Probe, Sitting, TrialResult
 from autotune.rules import MeasureRules
+from autotune.serving import Ask
 from autotune.types import Hardware, SittingSpec, TrialSpec, WorkloadSpec
 
 
@@ -66,6 +67,14 @@ class Machine:
         None if the time was over before there was a first round.
         """
         return sitting.run(self.place, self.canary, spec, rules, self.root / spec.folder)
+
+    def sustain(self, spec: TrialSpec, rules: MeasureRules, rate: float, seconds: float) -> Probe | None:
+        """Requests at a rate (a second) for so long, answered by fresh workers; None if these fail to run.
+
+        Judged by MLPerf's early-stopping rule, where there are requests enough.
+        """
+        ask = Ask(rate=rate, seconds=seconds)
+        return serving.sustained(self.place, self.canary, spec, rules, ask, self.root / spec.folder)
 
     @property
     def canary(self) -> CanaryProcess:

@@ -6,6 +6,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+import msgspec
+
 import autotune
 from autotune import environment
 from autotune.types import OWN, Config, Hardware, LaunchPatch, LaunchPlan, Placement, WorkerPlan
@@ -25,14 +27,21 @@ def measuring(config: Config, hw: Hardware, environ: Mapping[str, str], cache: P
     return LaunchPlan(workers=tuple(_worker(asked, placement, hw, environ, cache, start) for placement in placements))
 
 
-def preparing(hw: Hardware, environ: Mapping[str, str], cache: Path, interpreter: str = OWN) -> LaunchPlan:
-    """One clean child on all allowed CPUs, without preload or knobs (NNCF aborts under some allocators)."""
+def preparing(
+    hw: Hardware, environ: Mapping[str, str], cache: Path, interpreter: str = OWN, asked: LaunchPatch | None = None
+) -> LaunchPlan:
+    """One clean child on all allowed CPUs, without preload or knobs (NNCF aborts under some allocators).
+
+    What is `asked` for comes on top: a model that is judged must compute as it would be served.
+    """
+    asked = asked or LaunchPatch()
     everywhere = Placement(cpus=hw.allowed_cpus, threads=len(hw.cores))
     # OpenVINO's and NNCF's converters report their use over the network unless they believe to run in CI.
     # Inductor compiles its headers and tests of the CPU once for all, where it may keep them.
     inductor = dict.fromkeys(("TORCHINDUCTOR_CACHE_DIR", "TMPDIR"), "{cache}/inductor")
-    asked = LaunchPatch(env={"OMP_NUM_THREADS": str(len(hw.cores)), "CI": "true", **inductor})
-    return LaunchPlan(workers=(_worker(asked, everywhere, hw, environ, cache, _interpreter(interpreter, hw, cache)),))
+    env = {"OMP_NUM_THREADS": str(len(hw.cores)), "CI": "true", **inductor, **asked.env}
+    clean = msgspec.structs.replace(asked, env=env)
+    return LaunchPlan(workers=(_worker(clean, everywhere, hw, environ, cache, _interpreter(interpreter, hw, cache)),))
 
 
 def sensing(hw: Hardware, environ: Mapping[str, str], cache: Path) -> LaunchPlan:

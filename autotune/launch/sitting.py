@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from autotune import latencies
 from autotune.artifacts import PreparationFailed
 from autotune.launch import tree
 from autotune.launch.bench import Bench
@@ -113,7 +114,7 @@ class _Run:
             self._rounds(share)
             for name, player in list(self.players.items()):
                 with self._unless_it_fails(name):
-                    self.seats[name] = _seat(self.spec.configs[name], player, warmup[name])
+                    self.seats[name] = _seat(self.spec.configs[name], player, warmup[name], self.folder / name)
             self.players.clear()
 
     def _start(self, names: list[str], stack: contextlib.ExitStack) -> None:
@@ -174,19 +175,23 @@ class _Run:
             self.seats[name] = Seat(config=self.spec.configs[name], blocks=blocks, error=str(error))
 
 
-def _seat(config: Config, player: _Player, warmup: tuple[Block, ...]) -> Seat:
-    """What a configuration leaves behind; its workers are ended."""
+def _seat(config: Config, player: _Player, warmup: tuple[Block, ...], folder: Path) -> Seat:
+    """What a configuration leaves behind in its folder; its workers are ended."""
     loaded = player.loaded
+    peak_rss_bytes = loaded.finish()
+    calls = [latencies.joined([latencies.rows(folder, {block.number})]) for block in player.blocks]
     return Seat(
         config=config,
         blocks=tuple(player.blocks),
         warmup=warmup,
         repeated=tuple(player.bench.repeated),
         setup_s=loaded.setup_s,
-        peak_rss_bytes=loaded.finish(),
+        peak_rss_bytes=peak_rss_bytes,
+        latencies=tuple(None if one is None else one.summary() for one in calls),
         idle_share=player.idle_share,
         flags=loaded.flags,
         fidelity=loaded.ready[0].fidelity,
+        accuracy=loaded.accuracy,
         artifact=loaded.artifact,
         versions=loaded.ready[0].versions,
     )

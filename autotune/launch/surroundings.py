@@ -15,7 +15,8 @@ from typing import Protocol
 
 import msgspec
 
-from autotune import cgroups
+from autotune import cgroups, energy
+from autotune.energy import Counters
 from autotune.launch import tree
 from autotune.results import Canary, Surroundings
 from autotune.rules import MeasureRules
@@ -58,11 +59,12 @@ class Look(Struct):
 
 
 class Usage(Struct):
-    """Seconds of CPU time so far: of all cores of a trial, and of our own processes on them."""
+    """Seconds of CPU time so far, of all cores of a trial and of our own processes on them, and the energy counters."""
 
     at_s: float
     busy_s: float | None
     own_s: float
+    energy: Counters = {}
 
     def others(self, later: Usage, cores: int) -> float | None:
         """The share of the cores that other processes surely used from here on; None where the kernel does not tell."""
@@ -70,6 +72,11 @@ class Usage(Struct):
             return None
         foreign_s = (later.busy_s - self.busy_s) - (later.own_s - self.own_s) - RESOLUTION_S
         return max(0.0, foreign_s / ((later.at_s - self.at_s) * cores))
+
+    def joules(self, later: Usage, seconds: float) -> float | None:
+        """The energy of so many seconds of the time from here on; None where the machine does not tell."""
+        used = energy.joules(self.energy, later.energy)
+        return None if used is None else used * seconds / (later.at_s - self.at_s)
 
 
 @dataclass
@@ -110,7 +117,8 @@ class Watch:
     def usage(self, pids: Sequence[int]) -> Usage:
         """How long the trial's cores were busy so far, and how long of that with these processes or with ourselves."""
         own_s = tree.run_ns(pids) / 1e9 + time.process_time()
-        return Usage(at_s=time.monotonic(), busy_s=_busy_s(self.root, self.cpus), own_s=own_s)
+        counters = energy.counters(self.root)
+        return Usage(at_s=time.monotonic(), busy_s=_busy_s(self.root, self.cpus), own_s=own_s, energy=counters)
 
     def between(
         self, before: Look, after: Look, others: float | None

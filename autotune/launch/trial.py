@@ -8,9 +8,10 @@ from pathlib import Path
 
 import msgspec
 
+from autotune import latencies
 from autotune.artifacts import PreparationFailed
 from autotune.files import write_atomically
-from autotune.launch import measure
+from autotune.launch import measure, serving
 from autotune.launch.bench import Bench
 from autotune.launch.loading import Place, loading
 from autotune.launch.process import WorkerFailed
@@ -51,7 +52,11 @@ def _measured(
         watch = Watch(loaded.cpus, senses, rules)
         bench = Bench(loaded.workers, spec.config.workload.batch_size, watch, rules, call_s=loaded.call_s)
         found = measure.measure(bench, rules, incumbent, lambda blocks: place.observer.measured(spec, blocks))
+        served = None
+        if spec.workload.serving is not None and not found.rejected:
+            served = serving.largest(bench, found.blocks, spec.workload.serving, spec.workload.seed)
         peak_rss_bytes = loaded.finish()
+    calls = latencies.joined([latencies.rows(folder, {block.number for block in found.blocks})])
     return TrialResult(
         spec=spec,
         status=Status.REJECTED if found.rejected else Status.OK,
@@ -63,7 +68,10 @@ def _measured(
         first_call_s=max(answer.first_call_s for answer in loaded.ready),
         setup_s=loaded.setup_s,
         peak_rss_bytes=peak_rss_bytes,
+        latency=None if calls is None else calls.summary(),
+        served=served,
         fidelity=loaded.ready[0].fidelity,
+        accuracy=loaded.accuracy,
         artifact=loaded.artifact,
         versions=loaded.ready[0].versions,
     )

@@ -8,13 +8,15 @@ from pathlib import Path
 import msgspec
 
 from autotune import environment
+from autotune.best import Best, Claim, Measurements
 from autotune.claims import Confirmation, Winner
 from autotune.files import write_atomically
-from autotune.report import latency
-from autotune.report.latency import PERCENTILES, Latencies
-from autotune.results import Best, Claim, Measurements, TrialResult
+from autotune.latencies import PERCENTILES, Latencies
+from autotune.problem import Space
+from autotune.results import TrialResult
+from autotune.study import latency
 from autotune.study.ranking import Ranking
-from autotune.types import Hardware, Space
+from autotune.types import Hardware
 
 
 def best(
@@ -40,15 +42,19 @@ def best(
             cpu_s_per_sample=winner.cpu_s_per_sample,
             peak_rss_bytes=winner.peak_rss_bytes,
             setup_s=winner.setup_s,
+            cost_per_million=winner.figures.get("cost_per_million"),
+            served_rate=None if winner.sustained is None else winner.sustained.rate,
         )
         calls = latency.read([folder / one for one in winner.folders])
         return _best(folder, space, hw, winner, _with_latency(measured, calls), confirmed=True)
-    return _unconfirmed(folder, space, hw, Ranking(results))
+    ranking = Ranking(results, space.goal)
+    return None if ranking.best is None else trial(folder, space, hw, ranking, ranking.best)
 
 
-def _unconfirmed(folder: Path, space: Space, hw: Hardware, ranking: Ranking) -> Best | None:
-    winner, base = ranking.best, ranking.baseline(space.baseline)
-    if winner is None or base is None:
+def trial(folder: Path, space: Space, hw: Hardware, ranking: Ranking, winner: TrialResult) -> Best | None:
+    """A measured trial as `Best`, with the search's own figures; None while the baseline is missing."""
+    base = ranking.baseline(space.baseline)
+    if base is None:
         return None
     ratio = ranking.ratio(winner, base)
     items = sum(block.items for block in winner.blocks)
@@ -58,6 +64,8 @@ def _unconfirmed(folder: Path, space: Space, hw: Hardware, ranking: Ranking) -> 
         cpu_s_per_sample=sum(block.cpu_ns for block in winner.blocks) / 1e9 / items,
         peak_rss_bytes=winner.peak_rss_bytes,
         setup_s=winner.setup_s,
+        cost_per_million=ranking.known(winner).get("cost_per_million"),
+        served_rate=ranking.known(winner).get("served_rate"),
     )
     return _best(folder, space, hw, winner, _with_latency(measured, latency.of_trial(folder, winner)), confirmed=False)
 
@@ -93,6 +101,9 @@ def _best(
         hardware=hw,
         versions=winner.versions,
         artifact=winner.artifact,
+        accuracy=winner.accuracy,
+        objective=space.goal.objectives,
+        constraints=space.constraints,
     )
 
 

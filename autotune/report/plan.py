@@ -16,9 +16,10 @@ from autotune import artifacts, domains, environment, placeholders, plugins, set
 from autotune import space as spaces
 from autotune.errors import MachineError, SpaceError, did_you_mean
 from autotune.launch import plan
+from autotune.problem import Domains, Space
 from autotune.report import doctor, words
 from autotune.study import recipes, store, suggest
-from autotune.types import FORMAT, Config, Domains, Hardware, Space, Value, WorkerPlan
+from autotune.types import FORMAT, Config, Hardware, Value, WorkerPlan
 
 MACHINES = Path(__file__).parents[1] / "machines"
 

@@ -6,10 +6,13 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
+from autotune import figures
 from autotune.claims import Confirmation, Finalist, Step, Winner, Worth
-from autotune.report import latency, words
-from autotune.report.latency import PERCENTILES, Latencies
-from autotune.results import Fidelity, Status, TrialResult
+from autotune.latencies import PERCENTILES, Latencies
+from autotune.problem import Space
+from autotune.report import answers, words
+from autotune.results import Status, TrialResult
+from autotune.study import latency
 from autotune.study.ranking import Ranking
 from autotune.types import Config
 
@@ -26,29 +29,37 @@ VERDICTS = {
 """What the leader's verdict over a finalist says of the finalist."""
 
 
-def summary(
-    folder: Path, results: Sequence[TrialResult], baseline: Config, confirmation: Confirmation | None
-) -> list[str]:
-    """The winner, how much faster, what that figure is worth, and the answers; then the confirmation's tables."""
+def summary(folder: Path, results: Sequence[TrialResult], space: Space, confirmation: Confirmation | None) -> list[str]:
+    """The winner, how much better, what that figure is worth, and the answers; then the confirmation's tables."""
+    ranking = Ranking(results, space.goal)
     if confirmation is not None and confirmation.winner is not None:
-        lines = _confirmed(folder, confirmation, confirmation.winner)
+        lines = _confirmed(folder, confirmation, confirmation.winner, space)
     else:
-        lines = _unconfirmed(folder, results, baseline, confirmation)
+        lines = _unconfirmed(folder, ranking, space.baseline, confirmation)
     blind = [flag for result in results for flag in result.flags if flag.startswith("no_canary")]
     if blind:
         lines.append(f"warning   the rates of {len(blind)} trials are not corrected for drift: {blind[-1]}")
     failures = sum(not result.blocks for result in results)
     slow = sum(result.status is Status.REJECTED for result in results)
-    lines.append(f"trials    {len(results)}: {slow} given up as clearly slower, {failures} failed")
-    if confirmation is not None and confirmation.confirmed:
-        finalists = _finalists(confirmation.finalists, baseline)
+    beyond = sum(result.status is Status.OK and not result.feasible for result in results)
+    limited = f", {beyond} beyond a limit" if beyond else ""
+    lines.append(f"trials    {len(results)}: {slow} given up as clearly slower, {failures} failed{limited}")
+    if len(space.goal.objectives) > 1:
+        lines += _front(ranking)
+    if confirmation is not None and confirmation.finalists:
+        finalists = _finalists(confirmation.finalists, space.baseline)
         lines += [*finalists, *_worths(confirmation.worths), *_path(confirmation.path)]
     return lines
 
 
-def _confirmed(folder: Path, confirmation: Confirmation, winner: Winner) -> list[str]:
+def _confirmed(folder: Path, confirmation: Confirmation, winner: Winner, space: Space) -> list[str]:
     counts = f"{winner.sittings} sittings, {winner.rounds} rounds"
-    if not confirmation.gain:
+    if not confirmation.gain and winner.config != space.baseline:
+        head = [
+            f"best      {words.configuration(winner.config)}",
+            "no gain   nothing is shown to be faster than the plain model, which breaks a limit that this keeps",
+        ]
+    elif not confirmation.gain:
         best = max(
             (f for f in confirmation.finalists if f.ratio is not None and f.config != winner.config),
             key=lambda f: f.ratio.estimate if f.ratio else 0.0,
@@ -57,11 +68,16 @@ def _confirmed(folder: Path, confirmation: Confirmation, winner: Winner) -> list
         shown = "" if best is None or best.ratio is None else f": the best of the others is {_ratio(best)} the baseline"
         head = [f"no gain   nothing is shown to be faster than the plain model{shown}"]
     else:
-        head = [f"best      {words.configuration(winner.config)}"]
+        head = [f"best      {words.configuration(winner.config)}{answers.doubt(winner.fidelity)}"]
     lines = [*head, f"rate      {words.rate(winner.throughput)}"]
     if confirmation.gain:
         gain = f"{words.times(winner.ratio.estimate)}{words.between(winner.ratio)}"
-        lines.append(f"speed-up  {gain} over the plain model, confirmed in {counts}")
+        what = words.gain(space.goal.objectives[0])
+        lines.append(
+            f"{what[0]:9} {gain} {what[1]} the plain model{f', confirmed in {counts}' if winner.sittings else ''}"
+        )
+    if winner.sustained is not None:
+        lines.append(f"served    {words.sustained(winner.sustained)}")
     if confirmation.noise_floor is not None:
         floor = 100 * math.expm1(confirmation.noise_floor)
         lines.append(f"noise     {floor:.1f} %: by so much one configuration may seem to differ from itself here")
@@ -71,47 +87,79 @@ def _confirmed(folder: Path, confirmation: Confirmation, winner: Winner) -> list
     calls = latency.read([folder / one for one in winner.folders])
     cost = _cost(winner.cpu_s_per_sample, winner.peak_rss_bytes)
     noted = [f"note      {flag}" for flag in winner.flags]
-    return [*lines, *_latency(calls), cost, fidelity(winner.fidelity), *noted]
+    judged = figures.judged(space.goal.limits, winner.figures)
+    told = answers.lines(winner.fidelity, winner.accuracy, judged, winner.figures, space.goal)
+    return [*lines, *_latency(calls), cost, *told, *noted]
 
 
-def _unconfirmed(
-    folder: Path, results: Sequence[TrialResult], baseline: Config, confirmation: Confirmation | None
-) -> list[str]:
-    ranking = Ranking(results)
+def _unconfirmed(folder: Path, ranking: Ranking, baseline: Config, confirmation: Confirmation | None) -> list[str]:
     winner, base = ranking.best, ranking.baseline(baseline)
     if winner is None:
-        return ["No configuration has been measured."]
-    others = [result for result in results if result.blocks and result is not base]
-    if base is winner and others and all(ranking.rate(one) <= ranking.rate(winner) for one in others):
+        return _nothing(ranking)
+    others = [result for result in ranking.order() if result is not base]
+    slower = [result for result in ranking.results if result.status is Status.REJECTED]
+    if base is winner and (others or slower):
         return [f"no gain   nothing was faster than the plain model's {words.rate(ranking.interval(winner))}"]
     lines = [
-        f"best      {words.configuration(winner.spec.config)}",
+        f"best      {words.configuration(winner.spec.config)}{answers.doubt(winner.fidelity)}",
         f"rate      {words.rate(ranking.interval(winner))}",
     ]
     if base is not None:
         gain = ranking.ratio(winner, base)
         base_rate = words.rate(ranking.interval(base))
         lines.append(f"speed-up  {words.times(gain.estimate)}{words.between(gain)} over the plain model's {base_rate}")
+        lines += _objectives(ranking, winner, base)
     why = "" if confirmation is None else f": {confirmation.reason}"
     lines.append(f"          from the search's own windows, not confirmed by a second measurement{why}")
     items = sum(block.items for block in winner.blocks)
     cost = _cost(sum(block.cpu_ns for block in winner.blocks) / 1e9 / items, winner.peak_rss_bytes)
-    return [*lines, *_latency(latency.of_trial(folder, winner)), cost, fidelity(winner.fidelity)]
+    known, judged = ranking.known(winner), ranking.judged(winner)
+    told = answers.lines(winner.fidelity, winner.accuracy, judged, known, ranking.goal)
+    return [*lines, *_latency(latency.of_trial(folder, winner)), cost, *told]
+
+
+def _nothing(ranking: Ranking) -> list[str]:
+    """Nothing measured; or nothing that keeps the limits, with what comes nearest and which limit is in the way."""
+    nearest = ranking.nearest
+    if nearest is None:
+        return ["No configuration has been measured."]
+    count = sum(result.status is Status.OK for result in ranking.results)
+    broken = [one for one in ranking.judged(nearest) if not one.kept]
+    return [
+        f"none      no configuration of {count} keeps the limits",
+        f"nearest   {words.configuration(nearest.spec.config)} (trial {nearest.spec.id})",
+        *(f"limit     {one.words}: {100 * one.excess:.0f} % beyond" for one in broken),
+    ]
+
+
+def _objectives(ranking: Ranking, winner: TrialResult, base: TrialResult) -> list[str]:
+    """What is wanted beside the rate, of the winner and of the plain model."""
+    goal, found, plain = ranking.goal, ranking.values(winner), ranking.values(base)
+    if found is None or plain is None:
+        return []
+    lines = []
+    for name, one, other in zip(goal.objectives, found, plain, strict=True):
+        shown = [words.figure(name, value, goal.price) for value in (one, other)]
+        lines.append(f"{'':9} {name} {shown[0]}, the plain model's {shown[1]}")
+    return lines if goal.objectives != ("throughput",) else []
+
+
+def _front(ranking: Ranking) -> list[str]:
+    """The trials of which none is better in every objective, by the first one; the knee is what is exported."""
+    front = ranking.order()
+    values = {result.spec.id: ranking.values(result) or () for result in front}
+    lines = ["", "the front: none is better than another in every objective (export --pick TRIAL takes another)"]
+    for result in sorted(front, key=lambda one: values[one.spec.id]):
+        known = zip(ranking.goal.objectives, values[result.spec.id], strict=True)
+        shown = "  ".join(f"{words.figure(name, value, ranking.goal.price):>12}" for name, value in known)
+        knee = " (the knee)" if result is front[0] else ""
+        lines.append(f"  {result.spec.id:>5}  {shown}  {words.configuration(result.spec.config)}{knee}")
+    return lines
 
 
 def _cost(cpu_s: float, memory_bytes: int | None) -> str:
     memory = "" if memory_bytes is None else f", {words.size(memory_bytes)} of memory at most"
     return f"cost      {cpu_s:.3g} CPU seconds a sample{memory}"
-
-
-def fidelity(found: Fidelity | None) -> str:
-    """One line on the answers of a configuration."""
-    if found is None:
-        return "answers   not compared"
-    error = "" if found.centred_error is None else f", error {found.centred_error:.2g} of the variation between inputs"
-    if not found.judged:
-        return "answers   unjudged: with random weights outputs hardly depend on the input"
-    return f"answers   cosine similarity {found.cosine_similarity:.5f} to the float32 model{error}"
 
 
 def _latency(calls: Latencies | None) -> list[str]:
@@ -132,6 +180,8 @@ def _finalists(finalists: Sequence[Finalist], baseline: Config) -> list[str]:
 def _standing(one: Finalist) -> str:
     if one.error is not None:
         return f"failed: {one.error}"
+    if one.broken is not None:
+        return f"out: {one.broken}"
     if one.behind is None:
         return VERDICTS[one.verdict]
     lead = f"{words.times(one.behind.estimate)}{words.between(one.behind)}"

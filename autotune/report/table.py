@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from autotune.report import latency, words
+from autotune.problem import Space
+from autotune.report import words
 from autotune.results import Status, TrialResult
+from autotune.study import latency
 from autotune.study.ranking import Ranking
-from autotune.types import Config
+
+OWN_COLUMN = ("cost_per_million", "served_rate", "energy_j_per_sample", "cpu_s_per_sample", "artifact_bytes")
+"""Figures that have a column where they are an objective; the others have one always."""
 
 
 def counted(results: Sequence[TrialResult]) -> list[TrialResult]:
@@ -20,33 +26,80 @@ def counted(results: Sequence[TrialResult]) -> list[TrialResult]:
     return [result for result in results if result.status is not Status.INTERRUPTED]
 
 
-def trials(folder: Path, results: Sequence[TrialResult], baseline: Config) -> RenderableType:
-    """All trials, fastest first, then those that failed with the reason; the configuration last, since it may wrap."""
-    ranking = Ranking(results)
-    base = ranking.baseline(baseline)
-    measured = sorted((r for r in results if r.blocks), key=ranking.rate, reverse=True)
+def trials(folder: Path, results: Sequence[TrialResult], space: Space) -> RenderableType:
+    """All trials, the best first, then those that failed with the reason; the configuration last, since it may wrap.
+
+    Those that were given up, or break a limit, are dim. With several objectives those of the front come first.
+    """
+    ranking = Ranking(results, space.goal)
+    columns = _columns(folder, ranking, space)
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("trial", "rate", "vs baseline", "latency", "memory", "set-up"):
+    for name in columns:
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("configuration", overflow="fold")
-    for result in measured:
-        table.add_row(*_row(folder, result, base, ranking), style=None if result.status is Status.OK else "dim")
+    base = ranking.baseline(space.baseline)
+    for result in _sorted(ranking):
+        config = words.configuration(result.spec.config)
+        cells = [cell(result) for cell in columns.values()]
+        complete = result.status is Status.OK and result.feasible
+        table.add_row(*cells, f"{config} (baseline)" if result is base else config, style=None if complete else "dim")
     failed = [r for r in results if not r.blocks]
     return Group(table, *_failures(failed)) if failed else table
 
 
-def _row(folder: Path, result: TrialResult, base: TrialResult | None, ranking: Ranking) -> list[str]:
-    calls = latency.of_trial(folder, result)
-    config = words.configuration(result.spec.config)
-    return [
-        str(result.spec.id),
-        words.outcome(ranking, result),
-        words.speedup(ranking, result, base),
-        words.latency(calls.highest_ms() if calls else None),
-        "" if result.peak_rss_bytes is None else words.size(result.peak_rss_bytes),
-        "" if result.setup_s is None else f"{result.setup_s:.1f} s",
-        f"{config} (baseline)" if base is not None and result is base else config,
-    ]
+Cell = Callable[[TrialResult], str]
+
+
+def _columns(folder: Path, ranking: Ranking, space: Space) -> dict[str, Cell]:
+    goal, base = space.goal, ranking.baseline(space.baseline)
+
+    def calls(result: TrialResult) -> str:
+        found = latency.of_trial(folder, result)
+        return words.latency(found.highest_ms() if found else None)
+
+    found: dict[str, Cell] = {
+        "trial": lambda result: str(result.spec.id),
+        "rate": lambda result: words.outcome(ranking, result),
+        "vs baseline": lambda result: words.speedup(ranking, result, base),
+        "latency": calls,
+        "memory": lambda result: "" if result.peak_rss_bytes is None else words.size(result.peak_rss_bytes),
+        "set-up": lambda result: "" if result.setup_s is None else f"{result.setup_s:.1f} s",
+    }
+    wanted = [*goal.objectives, *(["cost_per_million"] if goal.price else [])]
+    for name in dict.fromkeys(name for name in wanted if name in OWN_COLUMN):
+        found[name] = _Figure(ranking, name)
+    if space.workload.data is not None:
+        found[space.workload.data.metric.rpartition(":")[2]] = _Figure(ranking, "accuracy")
+    if goal.limits:
+        found["limits"] = lambda result: words.limits(ranking.judged(result))
+    if len(goal.objectives) > 1:
+        front = {result.spec.id: "knee" if place == 0 else "front" for place, result in enumerate(ranking.order())}
+        found["front"] = lambda result: front.get(result.spec.id, "")
+    return found
+
+
+@dataclass(frozen=True)
+class _Figure:
+    """A column with one figure; empty where a trial has none."""
+
+    ranking: Ranking
+    name: str
+
+    def __call__(self, result: TrialResult) -> str:
+        value = self.ranking.known(result).get(self.name)
+        return "" if value is None else words.figure(self.name, value, self.ranking.goal.price)
+
+
+def _sorted(ranking: Ranking) -> list[TrialResult]:
+    """By the first objective; with several those of the front before the others."""
+    best = {result.spec.id: place for place, result in enumerate(ranking.order())}
+    front = best if len(ranking.goal.objectives) > 1 else {}
+
+    def place(result: TrialResult) -> tuple[int, float]:
+        scores = ranking.scores(result)
+        return front.get(result.spec.id, len(front)), math.inf if scores is None else -scores[0]
+
+    return sorted((result for result in ranking.results if result.blocks), key=place)
 
 
 def _failures(failed: Sequence[TrialResult]) -> list[RenderableType]:

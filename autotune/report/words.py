@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from autotune import plugins, space
-from autotune.results import Estimate, Status, TrialResult
+from autotune.figures import FIGURES, OF_RATE, Judgement
+from autotune.problem import Limit, Price
+from autotune.results import Estimate, Probe, Status, TrialResult
 from autotune.types import Config, Value
 
 if TYPE_CHECKING:
@@ -62,7 +65,9 @@ def outcome(ranking: Ranking, result: TrialResult) -> str:
     if not result.blocks:
         return result.status.replace("_", " ")
     text = rate(ranking.interval(result))
-    return text if result.status is Status.OK else f"{text} (slow)"
+    if result.status is not Status.OK:
+        return f"{text} (slow)"
+    return text if result.feasible else f"{text} ({limits(ranking.judged(result))})"
 
 
 def between(estimate: Estimate) -> str:
@@ -72,9 +77,66 @@ def between(estimate: Estimate) -> str:
     return f" ({estimate.low:.2f} to {estimate.high:.2f})"
 
 
+def signed(estimate: Estimate) -> str:
+    """`+0.0031 (-0.0010 to +0.0072)`."""
+    if estimate.low is None or estimate.high is None:
+        return f"{estimate.estimate:+.4f}"
+    return f"{estimate.estimate:+.4f} ({estimate.low:+.4f} to {estimate.high:+.4f})"
+
+
+def gain(objective: str) -> tuple[str, str]:
+    """How a ratio over the plain model is named: (`speed-up`, `over`), (`gain`, `less latency_p99_ms than`)."""
+    if objective in OF_RATE:
+        return "speed-up", "over"
+    return "gain", f"{'more' if FIGURES[objective].better == 'higher' else 'less'} {objective} than"
+
+
+def sustained(probe: Probe) -> str:
+    """`84.0 requests a second for 60 s, latency 91.2 ms from arrival, 4 of 5040 over the limit`."""
+    return (
+        f"{_figure(probe.rate)} requests a second for {probe.seconds:.0f} s, latency {_figure(probe.latency_ms)} ms "
+        f"from arrival, {probe.over} of {probe.requests} over the limit"
+    )
+
+
 def latency(percentile: tuple[str, float] | None) -> str:
     """`p50 180.3 ms`; empty where no percentile is backed."""
     return "" if percentile is None else f"{percentile[0]} {_figure(percentile[1])} ms"
+
+
+def figure(name: str, value: float, price: Price | None = None) -> str:
+    """A figure with its unit: `212 ms`, `1.4 GiB`, `0.52 USD`."""
+    if name.endswith("_bytes"):
+        return size(int(value))
+    if name.endswith("_ms"):
+        return f"{_figure(value)} ms"
+    if name == "cost_per_million":
+        return f"{_figure(value)} {price.currency if price else ''}".rstrip()
+    unit = {"throughput": "/s", "served_rate": "/s", "setup_s": " s", "energy_j_per_sample": " J"}.get(name, "")
+    return f"{value:.4g}" if unit == "" else f"{_figure(value)}{unit}"
+
+
+def objectives(ranking: Ranking, result: TrialResult) -> str:
+    """What is wanted beside the rate, of a measured trial: `  latency_p99_ms 212 ms`."""
+    values, goal = ranking.values(result), ranking.goal
+    named = [] if values is None else zip(goal.objectives, values, strict=True)
+    return "".join(f"  {name} {figure(name, value, goal.price)}" for name, value in named if name != "throughput")
+
+
+def limits(judged: Sequence[Judgement]) -> str:
+    """The limit that is nearest, with what is left to it, or the one that is broken the most."""
+    known = [one for one in judged if one.value is not None]
+    if not known:
+        return "unjudged" if judged else ""
+    worst = max(known, key=lambda one: one.excess)
+    return f"{worst.figure} {100 * abs(worst.excess):.0f} % {'inside' if worst.kept else 'beyond'}"
+
+
+def bounds(limit: Limit) -> str:
+    """`latency_p99_ms at most 250`."""
+    low, high = limit.min, limit.max
+    parts = [*([] if low is None else [f"at least {low:g}"]), *([] if high is None else [f"at most {high:g}"])]
+    return f"{limit.figure} {' and '.join(parts)}"
 
 
 def change(setting: str, value: Value, instead: Value) -> str:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from autotune import selection, stats
 from autotune.claims import Finalist
-from autotune.results import Sitting, TrialResult
+from autotune.figures import Judgement
+from autotune.results import Estimate, Sitting, TrialResult
 from autotune.rules import ConfirmRules
 from autotune.study import changes, contest
 from autotune.study.contest import Table
+from autotune.study.pooled import Limits
 from autotune.study.ranking import Ranking
 from autotune.types import Config
 
@@ -20,13 +22,13 @@ AGAIN = "again"
 
 
 def finalists(ranking: Ranking, baseline: Config, rules: ConfirmRules) -> dict[str, TrialResult]:
-    """The fastest configurations and the baseline, by the name they have in the contest, fastest first."""
+    """The best configurations and the baseline, by the name they have in the contest, the best first."""
     base = ranking.baseline(baseline)
     assert base is not None
-    fastest: dict[str, TrialResult] = {}
+    ranked: dict[str, TrialResult] = {}
     for result in ranking.order():
-        fastest.setdefault(result.spec.config.key, result)
-    best = list(fastest.values())[: rules.finalists]
+        ranked.setdefault(result.spec.config.key, result)
+    best = list(ranked.values())[: rules.finalists]
     return {_name(result, base): result for result in best} | {BASELINE: base}
 
 
@@ -39,7 +41,10 @@ def seats(finalists: dict[str, TrialResult]) -> dict[str, Config]:
 
 @dataclass(frozen=True)
 class Chosen:
-    """What the finalists' sittings say; `reason` is why nothing can be claimed, None if it can."""
+    """What the finalists' sittings say; `reason` is why nothing can be claimed, None if it can.
+
+    Without a gain it is the baseline, unless that breaks the limits.
+    """
 
     name: str
     config: Config
@@ -59,11 +64,12 @@ class Running:
 
     finalists: dict[str, TrialResult]
     confirm: ConfirmRules
+    limits: Limits
 
     def __call__(self, sittings: Sequence[Sitting]) -> set[str]:
-        alive = selected(sittings, list(self.finalists), self.confirm)
+        alive = selected(sittings, list(self.finalists), self.confirm, self.limits)
         enough = contest.complete(sittings, [*alive, BASELINE]) >= self.confirm.sittings
-        settled = alive <= {BASELINE} or (len(alive) == 1 and enough)
+        settled = alive <= {BASELINE} or (enough and (len(alive) == 1 or self.limits.several))
         if settled or contest.failure(sittings, BASELINE) is not None:
             return set()
         leader = next(iter(self.finalists))
@@ -71,40 +77,53 @@ class Running:
         return alive | {BASELINE} | twin
 
 
-def selected(sittings: Sequence[Sitting], names: Sequence[str], rules: ConfirmRules) -> set[str]:
-    """Which of these Kim and Nelson's procedure leaves in the running; one that was dropped never comes back."""
+def selected(sittings: Sequence[Sitting], names: Sequence[str], rules: ConfirmRules, limits: Limits) -> set[str]:
+    """Which of these Kim and Nelson's procedure leaves in the running; one that was dropped never comes back.
+
+    What breaks a limit is out of it. Of several objectives none is the one to select by: then all the others stay.
+    """
     running = [name for name in names if contest.failure(sittings, name) is None]
+    running = [name for name in running if limits.broken(sittings, name) is None]
     alive = sorted(name for name in running if not sittings or name in sittings[-1].spec.configs)
+    if limits.several:
+        return set(alive)
     rates = contest.table(sittings, alive, rules.confidence)
     return selection.surviving(rates.rounds(alive), rules, len(running))
 
 
 def choose(
-    sittings: Sequence[Sitting], finalists: dict[str, TrialResult], baseline: Config, rules: ConfirmRules
+    sittings: Sequence[Sitting],
+    finalists: dict[str, TrialResult],
+    baseline: Config,
+    rules: ConfirmRules,
+    limits: Limits,
 ) -> Chosen:
     """The winner: the best of those selected; among its ties the one with the fewest settings changed, then memory.
 
     Nothing is claimed with fewer sittings than the rules ask, or where the gain does not exceed the noise floor; the
-    winner then is the baseline.
+    winner then is the baseline. Of several objectives the knee of the search's front wins.
     """
     names = list(seats(finalists))
     rates = contest.table(sittings, names, rules.confidence)
-    alive = selected(sittings, list(finalists), rules)
+    alive = selected(sittings, list(finalists), rules, limits)
+    broken = {name: found for name in finalists if (found := limits.broken(sittings, name)) is not None}
     means = {name: rates.difference(name, BASELINE).estimate for name in finalists}
-    candidates = [name for name in alive if not math.isnan(means[name])] or [BASELINE]
-    leader = max(candidates, key=lambda name: means[name])
+    candidates = [name for name in finalists if name in alive and not math.isnan(means[name])] or [BASELINE]
+    leader = candidates[0] if limits.several else max(candidates, key=lambda name: means[name])
     behind = {name: rates.difference(leader, name) for name in finalists if name != leader}
     verdicts = {name: selection.verdict(difference, rules.delta) for name, difference in behind.items()}
     level = [name for name, said in verdicts.items() if said == "tie" and contest.failure(sittings, name) is None]
+    level = [] if limits.several else [name for name in level if name not in broken]
     enough = {name for name in level if rates.counts(name, BASELINE)[0] >= rules.sittings}
     ties = [leader, *(name for name in level if name in candidates or name in enough)]
     simplest = min(ties, key=lambda name: _simplicity(finalists[name], baseline))
     floor = _noise_floor(rates, next(iter(finalists)))
-    reason = None if alive == {BASELINE} else _reason(sittings, rates, simplest, rules)
-    claim = rates.difference(simplest, BASELINE)
-    gain = reason is None and simplest != BASELINE and claim.low is not None and claim.low > 0
-    gain = gain and (floor is None or claim.estimate > floor)
-    name = simplest if gain else BASELINE
+    reason = None if alive == {BASELINE} else _reason(sittings, rates, simplest, rules, broken)
+    claims = {
+        name: [_by(objective, sittings, name, rules) for objective in limits.goal.objectives] for name in finalists
+    }
+    gain = reason is None and simplest != BASELINE and any(_shown(claim, floor) for claim in claims[simplest])
+    name = simplest if gain or BASELINE in broken else BASELINE
     return Chosen(
         name=name,
         config=finalists[name].spec.config,
@@ -118,6 +137,8 @@ def choose(
                 verdict=None if math.isnan(means[one]) else verdicts.get(one),
                 behind=stats.exponential(behind[one]) if one in behind and not math.isnan(means[one]) else None,
                 error=contest.failure(sittings, one),
+                ratios=_ratios(limits.goal.objectives, claims[one]) if limits.several else {},
+                broken=broken[one].words if one in broken else None,
             )
             for one, result in finalists.items()
         ),
@@ -126,7 +147,26 @@ def choose(
     )
 
 
-def _reason(sittings: Sequence[Sitting], rates: Table, name: str, rules: ConfirmRules) -> str | None:
+def _by(objective: str, sittings: Sequence[Sitting], name: str, rules: ConfirmRules) -> Estimate:
+    """How much better than the baseline a finalist was by an objective."""
+    return contest.table(sittings, [name, BASELINE], rules.confidence, objective).difference(name, BASELINE)
+
+
+def _shown(claim: Estimate, floor: float | None) -> bool:
+    """Whether a difference is one for sure, and more than a configuration differs from itself."""
+    return claim.low is not None and claim.low > 0 and (floor is None or claim.estimate > floor)
+
+
+def _ratios(objectives: Sequence[str], claims: Sequence[Estimate]) -> dict[str, Estimate]:
+    pairs = zip(objectives, claims, strict=True)
+    return {name: stats.exponential(claim) for name, claim in pairs if not math.isnan(claim.estimate)}
+
+
+def _reason(
+    sittings: Sequence[Sitting], rates: Table, name: str, rules: ConfirmRules, broken: Mapping[str, Judgement]
+) -> str | None:
+    if name in broken:
+        return f"no finalist kept the limits while it was confirmed; {name}: {broken[name].words}"
     for one in (BASELINE, name):
         if error := contest.failure(sittings, one):
             return f"{one} failed while it was confirmed: {error}"

@@ -7,25 +7,26 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import msgspec
 
-from autotune import stats
 from autotune.claims import Confirmation, Step, Winner, Worth
-from autotune.interfaces import Observer, Sit
-from autotune.results import Seat, Sitting
+from autotune.interfaces import Observer, Sit, Sustain
+from autotune.problem import Budget
+from autotune.results import Sitting, Status
 from autotune.rules import ConfirmRules, MeasureRules
 from autotune.study import choosing, contest, explain, storage, store
 from autotune.study.choosing import BASELINE, Chosen, Running
 from autotune.study.contest import Contest, Table
 from autotune.study.driver import stopwatch
 from autotune.study.opening import OpenStudy
+from autotune.study.pooled import Limits, pooled
 from autotune.study.ranking import Ranking
-from autotune.types import Budget, Config, SittingSpec
+from autotune.study.sustain import Sustaining
+from autotune.types import Config, SittingSpec
 
 LEAST_S = 180.0
 """What a confirmation may take at least where no minutes are given."""
@@ -38,15 +39,16 @@ def confirm(
     rules: MeasureRules,
     confirm_rules: ConfirmRules,
     *,
+    sustain: Sustain | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Confirmation | None:
     """Confirm the winner of the search within its part of the budget, going on where an earlier run was interrupted.
 
     None if there is nothing to confirm (the baseline or any other trial is missing). The result is also written to the
-    study's `confirmation.json`.
+    study's `confirmation.json`. A rate of requests is confirmed by `sustain`, everything else by `sit`.
     """
     with store.disk(study.folder), storage.explained(study.url):
-        ranking = Ranking(store.results(study.folder))
+        ranking = Ranking(store.results(study.folder), study.space.goal)
         if not any(result.spec.config != study.space.baseline for result in ranking.order()):
             return None
         if ranking.baseline(study.space.baseline) is None:
@@ -63,7 +65,12 @@ def confirm(
                     store.write_elapsed(study.folder, elapsed())
 
             seconds = _seconds(study.space.budget, elapsed(), confirm_rules)
-            found = _Confirming(study, timed, observer, rules, confirm_rules, ranking, clock, clock(), seconds).run()
+            if study.space.goal.objectives == ("served_rate",):
+                assert sustain is not None, "a rate of requests is confirmed by serving it"
+                found = Sustaining(study, sustain, observer, rules, confirm_rules, ranking, seconds, clock).run()
+            else:
+                sitting = _Confirming(study, timed, observer, rules, confirm_rules, ranking, clock, clock(), seconds)
+                found = sitting.run()
         store.write_confirmation(study.folder, found)
         return found
 
@@ -90,18 +97,23 @@ class _Confirming:
 
     def run(self) -> Confirmation:
         finalists = choosing.finalists(self.ranking, self.study.space.baseline, self.confirm)
+        limits = self._limits
         self.observer.confirming(f"confirming {len(finalists)} configurations against each other")
         share = self.seconds * self.confirm.finalists_share
-        running = Running(finalists, self.confirm)
+        running = Running(finalists, self.confirm, limits)
         sittings = self._sittings("finalists", choosing.seats(finalists), running, share)
-        chosen = choosing.choose(sittings, finalists, self.study.space.baseline, self.confirm)
+        chosen = choosing.choose(sittings, finalists, self.study.space.baseline, self.confirm, limits)
         concluded = self._concluded(chosen, sittings)
-        if not chosen.gain:
+        if not chosen.gain or limits.several:
             return concluded
         # Kept at once: whatever ends the explaining early must not take the claim along.
         store.write_confirmation(self.study.folder, msgspec.structs.replace(concluded, finished=False))
         self.observer.confirming("measuring what each setting of the winner is worth")
         return self._explained(chosen, sittings)
+
+    @property
+    def _limits(self) -> Limits:
+        return Limits(self.study.folder, self.study.space.goal, self.confirm.confidence)
 
     def _left(self) -> float:
         return self.seconds - (self.clock() - self.begin)
@@ -110,7 +122,8 @@ class _Confirming:
         self, name: str, configs: dict[str, Config], keep: contest.Keep, seconds: float, limit_s: float | None = None
     ) -> list[Sitting]:
         """A contest within so many seconds; for the sittings that it needs it may go on to the limit or the end."""
-        wanted = Contest(name, self.study.folder, self.study.space.workload, configs, self.rules, self.confirm)
+        folder, space = self.study.folder, self.study.space
+        wanted = Contest(name, folder, space.workload, configs, self.rules, self.confirm, space.goal.objectives[0])
         limit_s = self._left() if limit_s is None else limit_s
         found = contest.run(wanted, self.sit, keep, seconds, limit_s, self._fits(configs), self.clock, self.timed)
         self.timed = found or self.timed
@@ -160,13 +173,14 @@ class _Confirming:
         return explain.path(contest.table(sittings, list(seats), self.confirm.confidence), stages)
 
     def _upheld(self, whole: list[Sitting], floor: float | None) -> bool:
-        """Whether the reduced winner, measured as a whole, beats the baseline and does not lose what matters."""
+        """Whether the reduced winner, measured as a whole, keeps the limits, beats the baseline and loses nothing."""
         rates = contest.table(whole, [explain.WINNER, explain.UNREDUCED, BASELINE], self.confirm.confidence)
         loss = rates.difference(explain.UNREDUCED, explain.WINNER)
         claim = rates.difference(explain.WINNER, BASELINE)
         if rates.counts(explain.WINNER, BASELINE)[0] < self.confirm.sittings or loss.low is None or claim.low is None:
             return False
-        return claim.low > 0 and claim.estimate > (floor or 0.0) and loss.estimate <= self.confirm.delta
+        kept = self._limits.broken(whole, explain.WINNER) is None
+        return kept and claim.low > 0 and claim.estimate > (floor or 0.0) and loss.estimate <= self.confirm.delta
 
     def _concluded(
         self,
@@ -185,7 +199,7 @@ class _Confirming:
             winner = self._winner(chosen.name, sittings, chosen.rates)
         return Confirmation(
             confirmed=winner is not None,
-            gain=chosen.gain and winner is not None and (winner.ratio.low or 0.0) > 1,
+            gain=chosen.gain and winner is not None and (self._limits.several or (winner.ratio.low or 0.0) > 1),
             winner=winner,
             noise_floor=chosen.noise_floor,
             finalists=chosen.finalists,
@@ -197,31 +211,30 @@ class _Confirming:
         )
 
     def _winner(self, name: str, sittings: Sequence[Sitting], rates: Table) -> Winner:
-        seats = [(sitting, sitting.seats[name]) for sitting in sittings if name in sitting.seats]
-        seats = [(sitting, seat) for sitting, seat in seats if seat.blocks]
-        last: Seat = next((seat for _, seat in reversed(seats) if seat.error is None), seats[-1][1])
-        config = last.config
-        blocks = [block for _, seat in seats for block in seat.blocks]
-        means = [math.fsum(logs) / len(logs) for logs in rates.logs[name] if logs]
-        trial = next((result for result in self.ranking.order() if result.spec.config == config), None)
+        whole = pooled(self.study.folder, sittings, name, self.confirm.confidence)
         ratio = rates.ratio(name, BASELINE)
-        assert ratio is not None
+        assert whole is not None and ratio is not None
+        seat, known = whole.seat, whole.figures(self.study.space.price)
+        tried = (result for result in self.ranking.results if result.status is Status.OK)
+        trial = next((result for result in tried if result.spec.config == seat.config), None)
         count, rounds = rates.counts(name, BASELINE)
         return Winner(
             trial=None if trial is None else trial.spec.id,
-            config=config,
-            throughput=stats.exponential(stats.mean(means, self.confirm.confidence)),
+            config=seat.config,
+            throughput=whole.rate,
             ratio=ratio,
             sittings=count,
             rounds=rounds,
-            folders=tuple(f"{sitting.spec.folder}/{name}" for sitting, _ in seats),
-            peak_rss_bytes=max((s.peak_rss_bytes for _, s in seats if s.peak_rss_bytes is not None), default=None),
+            folders=whole.folders,
+            peak_rss_bytes=seat.peak_rss_bytes,
             setup_s=None if trial is None else trial.setup_s,
-            cpu_s_per_sample=sum(block.cpu_ns for block in blocks) / 1e9 / sum(block.items for block in blocks),
-            fidelity=last.fidelity,
-            artifact=last.artifact,
-            versions=last.versions,
-            flags=tuple(sorted({flag for _, seat in seats for flag in seat.flags})),
+            cpu_s_per_sample=known["cpu_s_per_sample"],
+            figures=known,
+            fidelity=seat.fidelity,
+            accuracy=seat.accuracy,
+            artifact=seat.artifact,
+            versions=seat.versions,
+            flags=seat.flags,
         )
 
 

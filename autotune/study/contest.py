@@ -13,10 +13,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from autotune import correction, selection, stats
+import msgspec
+
+from autotune import correction, figures, selection, stats
+from autotune.figures import LATENCIES
 from autotune.files import write_atomically
 from autotune.interfaces import Sit
-from autotune.results import Estimate, Sitting
+from autotune.results import Estimate, Seat, Sitting
 from autotune.rules import ConfirmRules, Correction, MeasureRules
 from autotune.study import store
 from autotune.types import Config, SittingSpec, WorkloadSpec, digest
@@ -24,6 +27,9 @@ from autotune.types import Config, SittingSpec, WorkloadSpec, digest
 FOLDER = "confirmation"
 ENOUGH_FAILURES = 2
 """A configuration that failed in so many sittings sits no more; whether it was the machine's fault is open before."""
+
+LEAST = 1e-9
+"""What a figure of 0 (nothing prepared) counts as in a ratio."""
 
 OVERDRAFT = 0.7
 """A sitting that a claim still needs begins if so much of its time is left."""
@@ -42,6 +48,7 @@ class Contest:
     configs: Mapping[str, Config]
     rules: MeasureRules
     confirm: ConfirmRules
+    objective: str = "throughput"
 
     @property
     def folder(self) -> str:
@@ -90,6 +97,7 @@ def run(
             folder=f"{contest.folder}/{number:04d}",
             together=together and not _spins(found, contest.confirm),
             limit_s=limit_s - used_s,
+            objective=contest.objective,
         )
         sitting = sit(spec, contest.rules)
         if sitting is None:  # the time ended while it was started
@@ -104,13 +112,16 @@ def run(
 
 @dataclass(frozen=True)
 class Table:
-    """The corrected log rates of a contest: by name, then sitting, then round."""
+    """How good each was in a contest, as logarithms of which more is better: by name, then sitting, then round.
+
+    For the throughput these are log rates, corrected for drift.
+    """
 
     logs: Mapping[str, Sequence[Sequence[float]]]
     confidence: float
 
     def difference(self, a: str, b: str, confidence: float | None = None) -> Estimate:
-        """The mean difference of log rates a − b with its interval over the sittings in which both sat."""
+        """The mean difference a − b with its interval over the sittings in which both sat."""
         pairs = [_even(x, y) for x, y in zip(self.logs[a], self.logs[b], strict=True)]
         pairs = [pair for pair in pairs if pair[0]]
         if not pairs:
@@ -118,7 +129,7 @@ class Table:
         return selection.paired([x for x, _ in pairs], [y for _, y in pairs], confidence or self.confidence)
 
     def ratio(self, a: str, b: str) -> Estimate | None:
-        """How many times faster a is than b; None where they never sat together."""
+        """How many times better a is than b (faster, or less of what is paid); None where they never sat together."""
         difference = self.difference(a, b)
         return None if math.isnan(difference.estimate) else stats.exponential(difference)
 
@@ -137,19 +148,42 @@ class Table:
         return sum(count > 0 for count in both), sum(both)
 
 
-def table(sittings: Sequence[Sitting], names: Sequence[str], confidence: float) -> Table:
-    """All rates, corrected by what the blocks of all these sittings say of the machine's drift."""
+def table(sittings: Sequence[Sitting], names: Sequence[str], confidence: float, objective: str | None = None) -> Table:
+    """What the sittings were for, or another objective, freed of the drift that the blocks of all of them show."""
     found = fitted(sittings)
     logs = {
         name: [
-            [math.log(rate) for rate in correction.rates(sitting.seats[name].blocks, found)]
-            if name in sitting.seats
-            else []
+            scores(sitting.seats[name], objective or sitting.spec.objective, found) if name in sitting.seats else []
             for sitting in sittings
         ]
         for name in names
     }
     return Table(logs=logs, confidence=confidence)
+
+
+def scores(seat: Seat, objective: str, found: Correction) -> list[float]:
+    """A seat's blocks by an objective, as logarithms of which more is better.
+
+    A percentile is the block's own. What a block does not have of its own (memory, the time to set up) is the same for
+    all blocks of the sitting.
+    """
+    rates = [math.log(rate) for rate in correction.rates(seat.blocks, found)]
+    if objective in figures.OF_RATE or objective == "served_rate":
+        return rates
+    if objective in LATENCIES:
+        drift = [math.log(block.rate) - rate for block, rate in zip(seat.blocks, rates, strict=True)]
+        return [-math.log(ms) - slower for ms, slower in zip(_latencies_ms(seat, objective), drift, strict=True)]
+    alone = [msgspec.structs.replace(seat, blocks=(block,)) for block in seat.blocks]
+    return [-math.log(max(figures.of(one, one.blocks[0].rate, None)[objective], LEAST)) for one in alone]
+
+
+def _latencies_ms(seat: Seat, objective: str) -> list[float]:
+    """A percentile of each block; the block's length where no call ended in it, or they were not kept."""
+    found = seat.latencies or (None,) * len(seat.blocks)
+    return [
+        block.elapsed_ns / 1e6 if calls is None else figures.seen_ms(calls, LATENCIES[objective])
+        for block, calls in zip(seat.blocks, found, strict=True)
+    ]
 
 
 def fitted(sittings: Sequence[Sitting]) -> Correction:

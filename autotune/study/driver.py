@@ -25,7 +25,7 @@ from autotune.study.ranking import Ranking
 from autotune.types import Config, Struct, TrialSpec
 
 REPEATS = 5
-"""So many proposals in a row that were seen before, and an unseen configuration is drawn instead."""
+"""So many proposals in a row that were seen before or cannot run, and another configuration is drawn instead."""
 
 SHORTEST_TRIAL_S = 5.0
 HOPELESS = 10
@@ -98,14 +98,16 @@ class _Search:
                 if planned is None:
                     return "exhausted"
             trial, config = sampler.ask(self.study.optuna, self.study.space.domains, self.study.hardware, planned)
+            plan = [one for one in plan if one is not planned]  # asked for once, whatever became of it
             if config.key in seen:
                 self.repeats += 1
                 sampler.tell_repeat(self.study.optuna, trial, seen[config.key])
                 continue
-            self.repeats = 0
             if why := space.unavailable(config, self.study.hardware):
+                self.repeats += 1
                 self._skip(trial, config, why)
                 continue
+            self.repeats = 0
             result = self._measure(trial, config)
             if result.status is Status.INTERRUPTED:
                 return "minutes"
@@ -148,7 +150,7 @@ class _Search:
             folder=store.trial_folder(trial.number),
         )
         # The baseline is never given up as slow: a study that goes on may already know faster ones.
-        known = Ranking(self.results)
+        known = Ranking(self.results, self.study.space.goal)
         incumbent = None if config == self.study.space.baseline else known.incumbent
         store.write_confirmation(self.study.folder, None)  # another trial may beat what was confirmed
         self.observer.started(spec)
@@ -164,8 +166,10 @@ class _Search:
         except BaseException as error:
             resume.recover(self.study, error=f"ended by {type(error).__name__}")
             raise
+        goal = self.study.space.goal
+        result = resume.settle(self.study, result, Ranking([*self.results, result], goal))
         self.results.append(result)
-        sampler.tell(self.study.optuna, trial, result, Ranking(self.results))
+        sampler.tell(self.study.optuna, trial, result, Ranking(self.results, goal))
         store.write_elapsed(self.study.folder, self.elapsed())
         self.observer.ended(result)
         return result

@@ -16,8 +16,9 @@ import msgspec
 import optuna
 
 from autotune.errors import StudyError
+from autotune.problem import Space
 from autotune.study import storage, store
-from autotune.types import Hardware, Space, digest
+from autotune.types import Hardware, digest
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ def opened(folder: Path, space: Space, text: str, hw: Hardware, url: str | None 
     with store.disk(folder), _locked(folder), storage.connected(url) as found:
         frozen = msgspec.structs.replace(store.space(folder), budget=space.budget)
         with storage.explained(url):
-            study = storage.study(found, folder.name)
+            study = storage.study(found, folder.name, frozen.goal)
             _claim(study, frozen, hw, url)
         yield OpenStudy(folder=folder, space=frozen, hardware=hw, optuna=study, url=url)
 
@@ -98,7 +99,7 @@ def _view(space: Space) -> dict[str, Any]:
     plain = msgspec.to_builtins(space)
     domains = plain["domains"]
     search = {"batch_size": domains["batch_size"], **domains["knobs"], "backend": domains["backends"]}
-    return {name: plain[name] for name in ("workload", "objective", "baseline")} | {"search": search}
+    return {name: plain[name] for name in ("workload", "objective", "constraints", "baseline")} | {"search": search}
 
 
 def _difference(before: Any, now: Any, path: str = "") -> tuple[str, Any, Any] | None:

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import msgspec
 
 from autotune import space
-from autotune.types import Config, Domains, Hardware, Space, Struct, Value
+from autotune.problem import Domains, Space
+from autotune.types import Config, Hardware, Struct, Value
 
 
 class Recipe(Struct):

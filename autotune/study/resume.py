@@ -29,7 +29,7 @@ def recover(study: OpenStudy, error: str = KILLED) -> None:
         spec = store.spec(study.folder, number)
         if spec is not None and store.result(study.folder, number) is None:
             store.write_result(study.folder, _cut_short(spec, error, known, study))
-    ranking = Ranking(store.results(study.folder))
+    ranking = Ranking(store.results(study.folder), study.space.goal)
     for frozen in study.optuna.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         _tell(study, Trial(study.optuna, frozen._trial_id), ranking)
     _replay(study, ranking)
@@ -53,7 +53,16 @@ def _tell(study: OpenStudy, trial: optuna.Trial, ranking: Ranking) -> None:
     if result is None:
         study.optuna.tell(trial, state=TrialState.FAIL)
     else:
+        settle(study, result, ranking)
         sampler.tell(study.optuna, trial, result, ranking)
+
+
+def settle(study: OpenStudy, result: TrialResult, ranking: Ranking) -> TrialResult:
+    """A trial's result with its word on whether it keeps the limits, on disk too."""
+    settled = ranking.settled(result)
+    if settled != result:
+        store.write_result(study.folder, settled)
+    return settled
 
 
 def _replay(study: OpenStudy, ranking: Ranking) -> None:

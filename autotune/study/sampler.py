@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from autotune.problem import Domains
 from autotune.results import Status, TrialResult
 from autotune.study.ranking import Ranking
 from autotune.study.suggest import parameters, suggest
-from autotune.types import Config, Domains, Hardware
+from autotune.types import Config, Hardware
 
 if TYPE_CHECKING:
     import optuna
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 STARTUP_TRIALS = 10
 CANDIDATES = 4
 ERROR_LENGTH = 200
+MOST = 1e6
 
 
 def tpe(seed: int) -> optuna.samplers.BaseSampler:
@@ -55,7 +57,10 @@ def ask(study: optuna.Study, domains: Domains, hw: Hardware, planned: Config | N
 
 
 def tell(study: optuna.Study, trial: optuna.Trial, result: TrialResult, ranking: Ranking) -> None:
-    """Tells a trial's result: a rate, or that the configuration does not run; an interruption teaches nothing."""
+    """Tells a trial's result: its objectives and by how much it keeps or breaks each limit, or that it does not run.
+
+    An interruption teaches nothing.
+    """
     import optuna
 
     trial.set_user_attr("status", result.status)
@@ -63,14 +68,15 @@ def tell(study: optuna.Study, trial: optuna.Trial, result: TrialResult, ranking:
         trial.set_user_attr("error", _line(result.error))
     if result.status is Status.INTERRUPTED:
         study.tell(trial, state=optuna.trial.TrialState.FAIL)
-    elif result.status.measured:
-        rate = ranking.rate(result)
-        trial.set_user_attr("rate", round(rate, 3))
-        if not result.feasible:
-            trial.set_constraint("feasible", 1.0)
-        study.tell(trial, rate)
-    else:
+        return
+    values = ranking.values(result) if result.status.measured else None
+    if values is None:
         tell_failure(study, trial)
+        return
+    trial.set_user_attr("rate", round(ranking.rate(result), 3))
+    for judgement in ranking.judged(result):
+        trial.set_constraint(judgement.limit.figure, min(max(judgement.excess, -MOST), MOST))
+    study.tell(trial, list(values))
 
 
 def tell_unsupported(study: optuna.Study, trial: optuna.Trial, reason: str) -> None:

@@ -11,10 +11,13 @@ import optuna
 import sqlalchemy
 from optuna.exceptions import OptunaError
 from optuna.storages import RDBStorage
+from optuna.study import StudyDirection
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 
 from autotune.errors import StudyError
+from autotune.figures import FIGURES
+from autotune.problem import Goal
 from autotune.study import store
 
 LOCK_TIMEOUT_S = 60
@@ -43,11 +46,13 @@ def connected(url: str) -> Iterator[RDBStorage]:
         storage.engine.dispose()
 
 
-def study(storage: RDBStorage, name: str) -> optuna.Study:
-    """The study of this name, made if it is not there; the larger value is the better one."""
+def study(storage: RDBStorage, name: str, goal: Goal) -> optuna.Study:
+    """The study of this name, made if it is not there, with a direction for each objective."""
     # One line of ours says more than Optuna's log of each trial.
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    return optuna.create_study(storage=storage, study_name=name, direction="maximize", load_if_exists=True)
+    up, down = StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE
+    better = [up if FIGURES[name].better == "higher" else down for name in goal.objectives]
+    return optuna.create_study(storage=storage, study_name=name, directions=better, load_if_exists=True)
 
 
 @contextlib.contextmanager

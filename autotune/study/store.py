@@ -25,8 +25,9 @@ from autotune import space as spaces
 from autotune.claims import Confirmation
 from autotune.errors import StudyError
 from autotune.files import write_atomically
+from autotune.problem import Space
 from autotune.results import TrialResult
-from autotune.types import FORMAT, Hardware, Space, Struct, TrialSpec, Value
+from autotune.types import FORMAT, Hardware, Struct, TrialSpec, Value
 
 T = TypeVar("T")
 

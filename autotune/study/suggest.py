@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, cast
 import msgspec
 
 from autotune import space
-from autotune.types import Config, Domains, Hardware, Value
+from autotune.problem import Domains
+from autotune.types import Config, Hardware, Value
 
 if TYPE_CHECKING:
     import optuna
@@ -32,12 +33,14 @@ def suggest(trial: optuna.Trial, domains: Domains, hw: Hardware) -> Config:
     backend = str(_choose(trial, "backend", tuple(domains.backends)))
     axes = _axes(domains, backend)
     chosen: dict[str, Value] = {}
+    knobs: dict[str, Value] = {}
     for name in sorted(axes, key=lambda name: name not in DECISIVE):
-        knobs = {knob: chosen[knob] for knob in domains.knobs if knob in chosen}
-        if name in domains.knobs and not _with_effect(name, axes[name], backend, knobs, hw):
-            chosen[name] = axes[name][0]
-        else:
+        if name not in domains.knobs:
             chosen[name] = _choose(trial, name, axes[name])
+        elif _with_effect(name, axes[name], backend, knobs, hw):
+            chosen[name] = knobs[name] = _choose(trial, name, axes[name])
+        else:  # at its default, whether or not that is one of its values
+            chosen[name] = axes[name][0]
     return _configure(backend, chosen, domains, hw)
 
 

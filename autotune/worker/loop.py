@@ -15,10 +15,10 @@ import numpy as np
 from autotune import plugins, workload
 from autotune.files import write_array
 from autotune.interfaces import Call, Session
-from autotune.protocol import Finish, Finished, Measure, Measured, MeasureJob, Ready
-from autotune.worker import meters, verify
+from autotune.protocol import Finish, Finished, Measure, Measured, MeasureJob, Ready, Serve
+from autotune.worker import meters, serving, verify
 from autotune.worker.channel import Channel
-from autotune.worker.prepare import EXAMPLES, REFERENCE, split
+from autotune.worker.prepare import EXAMPLES, load_reference, split
 
 Stream = Callable[[Any, int], tuple[list[Call], int]]
 
@@ -45,10 +45,9 @@ def run(job: MeasureJob, rank: int, channel: Channel) -> None:
     else:
         batches = [session.convert(rows) for rows in split(model.arrays, size, job.rules.verify_samples)]
         batch = batches[0]
-        outputs, first_call_s = _call_all(session, batches)
-        wanted = workload.load_arrays(reference / REFERENCE)
-        outputs = tuple(array[: len(wanted[0])] for array in outputs)
-        fidelity = verify.compare(outputs, wanted, workload.judged(job.spec.workload))
+        outputs, calls, first_call_s = _call_all(session, batches, job.rules.verify_s)
+        wanted = load_reference(reference)
+        fidelity = verify.compare(outputs, wanted, workload.judged(job.spec.workload), calls * size)
     verify.applied(session, config, job.hardware, job.placements[rank].cpus)
     channel.send(
         Ready(
@@ -58,21 +57,33 @@ def run(job: MeasureJob, rank: int, channel: Channel) -> None:
             versions=meters.versions(backend.packages),
         )
     )
-    serve(session, batch, size, channel, Path(job.folder) / f"latencies-{rank}.npy")
+    serve(session, batch, size, channel, Path(job.folder) / f"latencies-{rank}.npy", rank, len(job.placements))
     session.close()
 
 
-def _call_all(session: Session, batches: Sequence[Any]) -> tuple[verify.Arrays, float]:
-    """The outputs of all batches joined, and the seconds of the first call (which may compile)."""
+def _call_all(session: Session, batches: Sequence[Any], seconds: float) -> tuple[verify.Arrays, int, float]:
+    """The joined outputs of the batches that were run, how many those are, and the seconds of the first call.
+
+    The first may compile; those after it go on until so many seconds have passed.
+    """
     begin = clock()
     results = [session.outputs(session(batches[0]))]
-    first_call_s = (clock() - begin) / 1e9
-    results += [session.outputs(session(batch)) for batch in batches[1:]]
-    return tuple(np.concatenate(parts) for parts in zip(*results, strict=True)), first_call_s
+    first = clock()
+    for batch in batches[1:]:
+        if clock() - first >= seconds * 1e9:
+            break
+        results.append(session.outputs(session(batch)))
+    joined = tuple(np.concatenate(parts) for parts in zip(*results, strict=True))
+    return joined, len(results), (first - begin) / 1e9
 
 
-def serve(session: Session, batch: Any, size: int, channel: Channel, latencies: Path) -> None:
-    """Answer `Measure` with a block's share, `Finish` with the last word after saving the latencies."""
+def serve(
+    session: Session, batch: Any, size: int, channel: Channel, latencies: Path, rank: int = 0, workers: int = 1
+) -> None:
+    """Answer `Measure` with a block's share, `Serve` with one of the requests, `Finish` after saving the latencies.
+
+    Those saved are the blocks' alone.
+    """
     rows: list[np.ndarray[Any, Any]] = []
     while (command := channel.receive()) is not None:
         if isinstance(command, Finish):
@@ -81,6 +92,9 @@ def serve(session: Session, batch: Any, size: int, channel: Channel, latencies: 
             programs = session.programs_rss_bytes() if hasattr(session, "programs_rss_bytes") else 0
             channel.send(Finished(peak_rss_bytes=meters.peak_rss_bytes() + programs, flags=flags))
             return
+        if isinstance(command, Serve):
+            channel.send(serving.answer(session, batch, size, command, rank, workers))
+            continue
         assert isinstance(command, Measure)
         share, latencies_ns = measure(session, batch, size, command)
         channel.send(share)

@@ -1,4 +1,4 @@
-"""Making an artifact in a clean child: reference outputs, or a backend's model."""
+"""Making an artifact in a clean child: reference outputs, a backend's model, or the accuracy of a configuration."""
 
 from __future__ import annotations
 
@@ -11,13 +11,25 @@ import msgspec
 import numpy as np
 
 from autotune import plugins
+from autotune.errors import ModelError
+from autotune.interfaces import Session
 from autotune.protocol import PrepareJob
 from autotune.rules import MeasureRules
-from autotune.types import Config, Hardware, WorkloadSettings
-from autotune.workload import BuiltWorkload, provider, save_arrays
+from autotune.types import Config, Hardware, Struct, WorkloadSettings
+from autotune.worker import accuracy, verify
+from autotune.worker.verify import Arrays, Reference
+from autotune.workload import BuiltWorkload, load_arrays, provider, save_arrays
 
 REFERENCE = "reference.npz"
+NOTES = "reference.json"
 EXAMPLES = "examples.npz"
+
+
+class Notes(Struct):
+    """What is written beside the reference outputs: their names and how far two runs of the model differ."""
+
+    names: tuple[str, ...]
+    noise: float | None
 
 
 def run(job: PrepareJob) -> None:
@@ -30,13 +42,18 @@ def run(job: PrepareJob) -> None:
     backend = plugins.load("backends", job.backend)
     options = plugins.backend_options(job.backend, dict(job.config.options))
     source = Path(job.source) if job.source else None
-    backend.prepare(workload, options, job.config, job.hardware, folder, source)
+    if job.reference is None:
+        backend.prepare(workload, options, job.config, job.hardware, folder, source)
+    else:
+        session = backend.load(workload, options, job.config, source)
+        accuracy.save(session, workload, job.config.workload.batch_size, Path(job.reference), folder)
 
 
 def save_reference(workload: BuiltWorkload, hw: Hardware, rules: MeasureRules, folder: Path) -> None:
     """The plain float32 model's outputs for the first samples, and those samples where the space file has no inputs.
 
-    A model that takes only batches of one size is called as often as needed.
+    A model that takes only batches of one size is called as often as needed, and all is computed twice: a model may
+    differ from itself. Where samples have labels, the model's answers to all that are judged are kept, too.
     """
     source: Any = provider(workload.spec)
     name = source.plain
@@ -48,17 +65,69 @@ def save_reference(workload: BuiltWorkload, hw: Hardware, rules: MeasureRules, f
         workload=WorkloadSettings(batch_size=size),
         backend=name,
         options=msgspec.structs.asdict(options),
-        knobs={"layout": "1x1"},
+        knobs={"layout": f"1x{len(hw.cores)}"},
     )
     batches = split(workload.arrays, size, rules.verify_samples)
     with tempfile.TemporaryDirectory(dir=folder) as made:
         if backend.cache_key(options, config, hw) is not None:
             backend.prepare(workload, options, config, hw, Path(made), None)
         session = backend.load(workload, options, config, Path(made))
-        outputs = [session.outputs(session(session.convert(batch))) for batch in batches]
-    save_arrays(folder / REFERENCE, joined(outputs))
+        first, again = called(session, batches), called(session, batches)
+        if workload.spec.data is not None:
+            accuracy.save_answers(session, workload, size, folder)
+    noise = verify.compare(again.outputs, first, trained=True).centred_error
+    write_reference(first._replace(noise=noise), folder)
     if not workload.spec.inputs:
         save_arrays(folder / EXAMPLES, joined(batches))
+
+
+def write_reference(reference: Reference, folder: Path) -> None:
+    """The outputs, and beside them what else is known of them."""
+    save_arrays(folder / REFERENCE, reference.outputs)
+    notes = Notes(names=reference.names, noise=reference.noise)
+    (folder / NOTES).write_bytes(msgspec.json.encode(notes))
+
+
+def load_reference(folder: Path) -> Reference:
+    """What `write_reference` wrote."""
+    notes = msgspec.json.decode((folder / NOTES).read_bytes(), type=Notes)
+    return Reference(load_arrays(folder / REFERENCE), notes.names, notes.noise)
+
+
+def called(session: Session, batches: Sequence[Arrays]) -> Reference:
+    """The outputs of all batches with their names; ModelError if there are none, or one has not a row for each sample.
+
+    A runtime that does not return what the model does names its outputs by their numbers.
+    """
+    parts: list[Arrays] = []
+    for batch in batches:
+        result = session(session.convert(batch))
+        parts.append(session.outputs(result))
+    found = tuple(places(result))
+    if not parts[0]:
+        raise ModelError("the model returns no tensor; there is nothing to compare")
+    names = found if len(found) == len(parts[0]) else tuple(map(str, range(len(parts[0]))))
+    size = len(batches[0][0])
+    for name, array in zip(names, parts[0], strict=True):
+        if array.shape[:1] != (size,):
+            raise ModelError(
+                f"{verify.said(name)} has shape {array.shape} for a batch of {size}; "
+                "the first dimension of every output must be the batch"
+            )
+    return Reference(joined(parts), names)
+
+
+def places(result: Any, prefix: str = "") -> list[str]:
+    """Where each tensor is in what a model returns, depth first: `logits`, `hidden.0`, `0`; a lone one is `output`."""
+    if hasattr(result, "shape"):
+        return [prefix or verify.LONE]
+    if hasattr(result, "items"):
+        parts = result.items()
+    elif hasattr(result, "_fields"):
+        parts = zip(result._fields, result, strict=True)
+    else:
+        parts = enumerate(result)
+    return [name for place, part in parts for name in places(part, f"{prefix}.{place}" if prefix else str(place))]
 
 
 def split(arrays: Any, size: int, samples: int) -> list[tuple[np.ndarray[Any, Any], ...]]:

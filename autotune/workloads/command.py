@@ -15,7 +15,8 @@ import msgspec
 from autotune import placeholders
 from autotune.errors import ModelError
 from autotune.interfaces import Form
-from autotune.types import Domains, Hardware, Struct
+from autotune.problem import Domains
+from autotune.types import Hardware, Struct
 
 packages: tuple[str, ...] = ()
 form: Form = "command"

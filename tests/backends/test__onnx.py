@@ -17,12 +17,18 @@ def rows(count: int) -> tuple[np.ndarray[Any, Any], ...]:
 
 @pytest.mark.parametrize(("size", "each"), [(None, 1), (1, 1), (3, 3), (100, 100)])
 def test_calibration_has_enough_rows_in_pieces_that_the_model_takes(size: int | None, each: int) -> None:
-    workload: Any = SimpleNamespace(arrays=rows)
+    workload: Any = SimpleNamespace(calibration=rows)
     feeds = _onnx.calibration(workload, ["a", "b"], size)
     assert {len(array) for feed in feeds for array in feed.values()} == {each}
     joined = np.concatenate([feed["b"] for feed in feeds])
     np.testing.assert_array_equal(joined, np.arange(len(joined)))
     assert _onnx.CALIBRATION_SAMPLES <= len(joined) < _onnx.CALIBRATION_SAMPLES + each
+
+
+def test_more_rows_are_calibrated_on_where_there_are_more() -> None:
+    workload: Any = SimpleNamespace(calibration=lambda least: rows(100))
+    feeds = _onnx.calibration(workload, ["a", "b"], 8)
+    np.testing.assert_array_equal(np.concatenate([feed["b"] for feed in feeds]), np.arange(96))
 
 
 def test_only_the_batch_that_a_model_takes_passes() -> None:

@@ -114,7 +114,8 @@ def saved(name, batch):
 
 def workload(path):
     images = np.random.default_rng(1).normal(size=(200, 3, 8, 8)).astype(np.float32)
-    return SimpleNamespace(file=lambda: path, arrays=lambda rows: (images[:rows],))
+    rows = lambda count: (images[:count],)
+    return SimpleNamespace(file=lambda: path, arrays=rows, calibration=rows)
 
 def answers(made, batch_size, **asked):
     options, config = backend.Options(**asked), configured("onnxruntime", 1, batch_size)

@@ -137,7 +137,7 @@ from tests import machines
 
 rng = np.random.default_rng(0)
 images = rng.normal(size=(200, 3, 8, 8)).astype(np.float32)
-given = SimpleNamespace(file=lambda: folder / "net.onnx", arrays=lambda rows: (images[:rows],))
+given = SimpleNamespace(file=lambda: folder / "net.onnx", calibration=lambda rows: (images[:rows],))
 
 def answers(made, size, **asked):
     config = configured("openvino", 1, size)

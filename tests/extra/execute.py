@@ -11,7 +11,7 @@ from typing import Literal
 import msgspec
 
 from autotune.launch.machine import Machine
-from autotune.results import Block, Sitting, TrialResult
+from autotune.results import Block, Probe, Sitting, TrialResult
 from autotune.rules import MeasureRules
 from autotune.types import Hardware, SittingSpec, Struct, TrialSpec
 
@@ -19,13 +19,17 @@ NO_SUCH_CPU = 4000
 
 
 class Ask(Struct):
-    """Trials with their rules and the best rate so far, sittings with theirs; `canary` says what befalls it first."""
+    """Trials with their rules and the best rate so far, sittings with theirs; `canary` says what befalls it first.
+
+    Of what is to be sustained also the rate and the seconds.
+    """
 
     hardware: Hardware
     root: str
     cache: str
     trials: list[tuple[TrialSpec, MeasureRules, float | None]]
     sittings: list[tuple[SittingSpec, MeasureRules]] = []
+    sustains: list[tuple[TrialSpec, MeasureRules, float, float]] = []
     canary: Literal["fine", "killed", "not_pinned"] = "fine"
 
 
@@ -34,6 +38,7 @@ class Told(Struct):
 
     results: list[TrialResult]
     sittings: list[Sitting | None]
+    sustained: list[Probe | None]
     preparing: list[str]
     measured: list[tuple[int, int]]
     rounds: list[tuple[int, int]]
@@ -77,10 +82,12 @@ def main() -> None:
             machine.canary.sense([NO_SUCH_CPU], 0.01)
         results = [machine.execute(*trial) for trial in ask.trials]
         sittings = [machine.sit(*sitting) for sitting in ask.sittings]
+        sustained = [machine.sustain(*sustain) for sustain in ask.sustains]
         failure = machine.canary.failure
     told = Told(
         results=results,
         sittings=sittings,
+        sustained=sustained,
         preparing=listener.prepared,
         measured=listener.blocks,
         rounds=listener.rounds,

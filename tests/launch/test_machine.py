@@ -17,9 +17,10 @@ import pytest
 from autotune.errors import MachineError, ModelError
 from autotune.launch import lock
 from autotune.launch.machine import Machine
+from autotune.results import Probe
 from autotune.rules import MeasureRules
-from autotune.types import Hardware, InputSpec, WorkloadSpec
-from tests.conftest import Lab, ended
+from autotune.types import Hardware, InputSpec, ServingSpec, WorkloadSpec
+from tests.conftest import TINY, Lab, ended
 from tests.extra.execute import Listener
 
 RULES = MeasureRules()
@@ -106,6 +107,7 @@ def test_a_killed_coordinator_takes_its_workers_and_its_lock_along(lab: Lab, tmp
 import msgspec
 from pathlib import Path
 from autotune.launch.machine import Machine
+from autotune.results import Probe
 from autotune.rules import MeasureRules
 from autotune.types import Hardware, TrialSpec
 from tests.extra.execute import Listener
@@ -130,6 +132,39 @@ with machine:
     assert ended(worker["pid"])
     with lock.held(tmp_path / "own.lock", lambda holder: None):  # once the canary has ended, too
         psutil.Process(int(out.read_text().split()[1])).kill()
+
+
+# -------------------------------------------------------------------------------------------------------- sustain
+
+
+def sustained(lab: Lab, root: Path, rules: MeasureRules, *asked: tuple[str, float, float]) -> list[Probe | None]:
+    """Probes of 0.4 s: each by the mode of its backend, its limit (ms) and its rate."""
+    sustains = []
+    for number, (mode, limit_ms, rate) in enumerate(asked):
+        workload = msgspec.structs.replace(TINY, serving=ServingSpec(latency_ms=limit_ms))
+        spec = lab.spec("faulty", {"mode": mode}, trial=number, workload=workload)
+        sustains.append((spec, rules, rate, 0.4))
+    return lab.run(root, [], sustains=sustains).sustained
+
+
+def test_a_rate_is_sustained_by_fresh_workers(lab: Lab, quick: MeasureRules, tmp_path: Path) -> None:
+    kept, broken = sustained(lab, tmp_path, quick, ("fine", 2000, 200), ("fine", 0.9, 200))
+    assert kept is not None and broken is not None
+    assert (kept.rate, kept.seconds, kept.over, kept.kept) == (200, 0.4, 0, True)
+    assert 40 < kept.requests < 140
+    assert kept.latency_ms >= 1  # a call sleeps as long
+    assert (broken.over, broken.kept) == (broken.requests, False)
+
+
+def test_a_rate_beyond_the_capacity_is_not_sustained(lab: Lab, quick: MeasureRules, tmp_path: Path) -> None:
+    (probe,) = sustained(lab, tmp_path, quick, ("fine", 50, 20_000))  # calls of two and of a millisecond: 2,000
+    assert probe is not None and not probe.kept
+
+
+def test_workers_that_do_not_run_sustain_nothing(lab: Lab, quick: MeasureRules, tmp_path: Path) -> None:
+    modes = ("error", "prepare_error", "crash_later")
+    assert sustained(lab, tmp_path, quick, *((mode, 2000, 2000) for mode in modes)) == [None] * 3
+    assert "no such operator" in (tmp_path / "trials" / "00001" / "stderr.log").read_text()
 
 
 # ---------------------------------------------------------------------------------------------------------- check

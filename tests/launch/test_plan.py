@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from autotune import space
+from autotune import environment, space
 from autotune.launch import plan
 from autotune.types import Config, Environment, LaunchPlan, Value
 from tests.study import fakes
@@ -84,6 +84,15 @@ def test_preparation_is_one_clean_process_on_all_cpus() -> None:
     assert worker.argv == (sys.executable, "-m", "autotune.worker")
     inductor = {"TORCHINDUCTOR_CACHE_DIR", "TMPDIR"}
     assert set(worker.env) == {"PATH", "HOME", "PYTHONPATH", "OMP_NUM_THREADS", "CI", *inductor}
+
+
+def test_what_is_judged_computes_as_it_would_be_served() -> None:
+    asked = environment.patch(configured("torch_compile", layout="1x4", fast_math="bf16"), MACHINE)
+    (worker,) = plan.preparing(MACHINE, ENVIRON, CACHE, asked=asked).workers
+    assert worker.placement.cpus == MACHINE.allowed_cpus
+    assert worker.env["ONEDNN_DEFAULT_FPMATH_MODE"] == "BF16"
+    assert worker.env["TORCHINDUCTOR_FREEZING"] == "0"
+    assert (worker.env["CI"], worker.env["OMP_NUM_THREADS"]) == ("true", "4")
 
 
 def test_the_canary_is_one_process_on_all_cpus_whose_libraries_start_no_threads() -> None:

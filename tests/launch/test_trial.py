@@ -15,8 +15,8 @@ from autotune.launch.machine import Machine
 from autotune.protocol import MeasureJob
 from autotune.results import Status, TrialResult
 from autotune.rules import MeasureRules
-from autotune.types import Hardware, InputSpec, TrialSpec, WorkloadSpec
-from tests.conftest import Lab, ended
+from autotune.types import Hardware, InputSpec, ServingSpec, TrialSpec, WorkloadSpec
+from tests.conftest import TINY, Lab, ended
 from tests.extra.execute import Listener, Told
 
 FRAMEWORKS = {"torch", "torchvision", "onnxruntime", "onnx", "openvino", "nncf"}
@@ -175,6 +175,48 @@ def test_two_workers_share_the_blocks(lab: Lab, tmp_path: Path) -> None:
     assert result.peak_rss_bytes > 1.7 * alone.peak_rss_bytes
 
 
+# ------------------------------------------------------------------------------------------------------- serving
+
+
+def serving(limit_ms: float) -> WorkloadSpec:
+    return msgspec.structs.replace(TINY, serving=ServingSpec(latency_ms=limit_ms, percentile="p90"))
+
+
+def quick_probes() -> MeasureRules:
+    return rules(probe_s=0.1, probe_most_s=0.4, serve_s=2.0)
+
+
+def test_a_trial_that_serves_finds_its_largest_rate(lab: Lab, tmp_path: Path) -> None:
+    if len(lab.hardware.cores) < 2:
+        pytest.skip("needs two cores")
+    spec = lab.spec("faulty", {"mode": "fine"}, workload=serving(2000), layout="2x1")
+    (result,) = lab.execute(tmp_path, [spec], quick_probes()).results
+    assert (result.status, result.error) == (Status.OK, None)
+    assert result.served is not None
+    kept = [probe.rate for probe in result.served.probes if probe.kept]
+    assert 0 < result.served.rate == max(kept) <= max(block.rate for block in result.blocks)
+    assert all(probe.requests > 0 for probe in result.served.probes)
+    assert written(tmp_path, spec) == result
+    # the latencies kept are those of the blocks
+    blocks = {block.number for block in [*result.warmup, *result.blocks, *result.repeated]}
+    assert set(calls(tmp_path / spec.folder)[:, 1]) <= blocks
+
+
+def test_a_limit_below_one_call_is_a_rate_of_zero(lab: Lab, tmp_path: Path) -> None:
+    spec = lab.spec("faulty", {"mode": "fine"}, workload=serving(0.9))  # a call sleeps a millisecond
+    (result,) = lab.execute(tmp_path, [spec], quick_probes()).results
+    assert (result.status, result.error) == (Status.OK, None)
+    assert result.served is not None
+    assert result.served.rate == 0
+    assert all(probe.over == probe.requests > 0 for probe in result.served.probes)
+
+
+def test_a_rejected_trial_serves_nothing(lab: Lab, tmp_path: Path) -> None:
+    spec = lab.spec("faulty", {"mode": "fine"}, workload=serving(2000))
+    (result,) = lab.execute(tmp_path, [spec], quick_probes(), incumbent=1e9).results
+    assert (result.status, result.served) == (Status.REJECTED, None)
+
+
 # ------------------------------------------------------------------------------------------------ what is imported
 
 
@@ -218,9 +260,12 @@ FAULTS = {
     "oom": (Status.OUT_OF_MEMORY, r"the workers use 0\.\d GiB; allowed are 0\.3 GiB"),
     "hang": (Status.TIMEOUT, "no answer within 2 s while loading the model"),
     "hang_later": (Status.TIMEOUT, "no answer within 1 s while measuring a block"),
-    "nan": (Status.WRONG_OUTPUT, "output 0 has 4 values that are NaN or Inf"),
-    "shape": (Status.WRONG_OUTPUT, r"output 0 has shape \(8, 3\), the reference \(8, 4\)"),
-    "outputs": (Status.WRONG_OUTPUT, "2 outputs; the reference has 1"),
+    "nan": (
+        Status.WRONG_OUTPUT,
+        r"the output is nan in sample 0 at \[0\], where the reference is finite; 4 values are NaN or Inf",
+    ),
+    "shape": (Status.WRONG_OUTPUT, r"the output has shape \(8, 3\), the reference \(8, 4\)"),
+    "outputs": (Status.WRONG_OUTPUT, "2 outputs; the reference has 1: output"),
     "ignored": (Status.NOT_APPLIED, "faulty: the setting was ignored"),
 }
 

@@ -10,9 +10,10 @@ from typing import Any
 import msgspec
 import pytest
 
+from autotune.best import Best, Claim
 from autotune.claims import Confirmation
 from autotune.report import export
-from autotune.results import ArtifactRef, Best, Claim, Fidelity, Seat, Status, TrialResult
+from autotune.results import ArtifactRef, Fidelity, Seat, Status, TrialResult
 from autotune.types import Placement
 from tests.report import made
 from tests.report.made import (

@@ -18,9 +18,10 @@ from autotune import artifacts
 from autotune import space as spaces
 from autotune.errors import AutotuneError, MachineError, SpaceError, StudyError
 from autotune.launch import plan as launch
+from autotune.problem import Space
 from autotune.report import doctor, plan, words
 from autotune.study import recipes, store
-from autotune.types import Config, Hardware, Placement, Space, TrialSpec, Value, WorkerPlan
+from autotune.types import Config, Hardware, Placement, TrialSpec, Value, WorkerPlan
 from tests import machines, recorded
 
 NAMES = ("c7i.xlarge", "c8g.xlarge", "container-1.5cpu", "two-socket-112c")

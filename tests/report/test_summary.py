@@ -9,10 +9,12 @@ import msgspec
 import pytest
 
 from autotune.claims import Confirmation, Finalist, Step, Winner, Worth
+from autotune.problem import Limit, Price, Space
 from autotune.report import summary
-from autotune.results import Fidelity, Seat, Status, TrialResult
+from autotune.results import Probe, Seat, Status, TrialResult
 from tests.report.made import (
     CLOSE,
+    HW,
     PLAIN,
     config,
     confirmation,
@@ -23,16 +25,20 @@ from tests.report.made import (
     result,
     winner,
 )
+from tests.study.fakes import resolved
 
+SPACE = resolved(HW)
 FAST = config("onnxruntime", 8)
 OTHER = config("openvino", 4, {"precision": "int8"})
 RESULTS = (result(0, rates=(10, 10.1, 9.9)), result(1, FAST, rates=(40, 40.4, 39.6)))
 COST = "cost      0.025 CPU seconds a sample, 0 KiB of memory at most"
-ANSWERS = "answers   cosine similarity 0.99988 to the float32 model, error 0.012 of the variation between inputs"
+ANSWERS = (
+    "answers   cosine similarity 0.99988 to the float32 model, error 0.012 of the variation between inputs (8 samples)"
+)
 
 
 def said(folder: Path, results: tuple[TrialResult, ...] = RESULTS, found: Confirmation | None = None) -> list[str]:
-    return summary.summary(folder, results, PLAIN, found)
+    return summary.summary(folder, results, SPACE, found)
 
 
 # -------------------------------------------------------------------------------------------------------- confirmed
@@ -213,23 +219,73 @@ def test_uncorrected_rates_are_said_with_the_reason(tmp_path: Path) -> None:
     assert "warning   the rates of 1 trials are not corrected for drift: no_canary: it broke" in lines
 
 
-# ---------------------------------------------------------------------------------------------------------- answers
+# ------------------------------------------------------------------------------------------------------ other goals
 
 
-@pytest.mark.parametrize(
-    ("found", "line"),
-    [
-        (None, "answers   not compared"),
-        (
-            msgspec.structs.replace(CLOSE, judged=False),
-            "answers   unjudged: with random weights outputs hardly depend on the input",
-        ),
-        (CLOSE, ANSWERS),
-        (
-            msgspec.structs.replace(CLOSE, centred_error=None),
-            "answers   cosine similarity 0.99988 to the float32 model",
-        ),
-    ],
-)
-def test_answers(found: Fidelity | None, line: str) -> None:
-    assert summary.fidelity(found) == line
+def asked(**fields: Any) -> Space:
+    return msgspec.structs.replace(SPACE, **fields)
+
+
+def test_unjudged_answers_are_in_the_headline(tmp_path: Path) -> None:
+    unjudged = msgspec.structs.replace(CLOSE, judged=False)
+    fast = msgspec.structs.replace(RESULTS[1], fidelity=unjudged)
+    assert said(tmp_path, (RESULTS[0], fast))[0].endswith("(its answers are unjudged)")
+    assert said(tmp_path, found=confirmation(winner(FAST, fidelity=unjudged)))[0].endswith("(its answers are unjudged)")
+    assert "unjudged" not in said(tmp_path)[0]
+
+
+def test_limits_are_shown_with_their_margin(tmp_path: Path) -> None:
+    space = asked(constraints=(Limit(figure="setup_s", max=10.0), Limit(figure="cosine_similarity", min=0.9)))
+    fast = msgspec.structs.replace(RESULTS[1], setup_s=7.5)
+    lines = summary.summary(tmp_path, (RESULTS[0], fast), space, None)
+    assert "limit     setup_s is 7.5, allowed at most 10: kept, 25 % inside" in lines
+    assert not any("cosine_similarity is" in line for line in lines)
+    found = confirmation(winner(FAST, figures={"setup_s": 12.0}))
+    lines = summary.summary(tmp_path, (RESULTS[0], fast), space, found)
+    assert "limit     setup_s is 12, allowed at most 10: BROKEN, 20 % beyond" in lines
+
+
+def test_where_nothing_keeps_the_limits_the_nearest_is_named_with_the_limit_in_the_way(tmp_path: Path) -> None:
+    space = asked(constraints=(Limit(figure="throughput", min=100.0), Limit(figure="cpu_s_per_sample", max=1.0)))
+    results = tuple(msgspec.structs.replace(one, feasible=False) for one in RESULTS)
+    assert summary.summary(tmp_path, results, space, None)[:3] == [
+        "none      no configuration of 2 keeps the limits",
+        "nearest   onnxruntime float32, batch 8, 1x2 (trial 1)",
+        "limit     throughput is 40, allowed at least 100: 60 % beyond",
+    ]
+
+
+def test_a_winner_that_is_not_faster_keeps_a_limit_that_the_plain_model_breaks(tmp_path: Path) -> None:
+    lines = said(tmp_path, found=confirmation(winner(FAST), gain=False))
+    assert lines[:2] == [
+        "best      onnxruntime float32, batch 8, 1x2",
+        "no gain   nothing is shown to be faster than the plain model, which breaks a limit that this keeps",
+    ]
+
+
+def test_the_price_is_said_with_its_date(tmp_path: Path) -> None:
+    space = asked(price=Price(per_hour=0.36, currency="USD", date="2026-11-01"))
+    lines = summary.summary(tmp_path, RESULTS, space, None)
+    assert "price     2.50 USD per million samples at 0.36 an hour, prices of 2026-11-01" in lines
+
+
+def test_a_front_is_listed_with_its_knee(tmp_path: Path) -> None:
+    space = asked(objective=("throughput", "peak_rss_bytes"))
+    small, large = (
+        msgspec.structs.replace(one, peak_rss_bytes=size * 2**20) for one, size in zip(RESULTS, (100, 120), strict=True)
+    )
+    lines = summary.summary(tmp_path, (small, large), space, None)
+    at = lines.index("the front: none is better than another in every objective (export --pick TRIAL takes another)")
+    assert lines[at + 1 :] == [
+        "      0        10.0/s       100 MiB  torch_eager contiguous float32, batch 1, 1x2 (the knee)",
+        "      1        40.0/s       120 MiB  onnxruntime float32, batch 8, 1x2",
+    ]
+
+
+def test_a_rate_of_requests_is_said_as_it_was_served(tmp_path: Path) -> None:
+    space = asked(objective="served_rate")
+    probe = Probe(rate=84.0, seconds=60.0, requests=5040, over=4, latency_ms=91.2, kept=True)
+    found = confirmation(winner(FAST, sustained=probe, sittings=0, rounds=0, ratio=estimate(3.0)))
+    lines = summary.summary(tmp_path, RESULTS, space, found)
+    assert "gain      3.00x more served_rate than the plain model" in lines
+    assert "served    84.0 requests a second for 60 s, latency 91.2 ms from arrival, 4 of 5040 over the limit" in lines

@@ -9,7 +9,8 @@ from rich.console import Console
 
 from autotune.report import table
 from autotune.results import Status, TrialResult
-from tests.report.made import PLAIN, config, keep_latencies, result
+from tests.report.made import HW, config, keep_latencies, result
+from tests.study.fakes import resolved
 
 FAST = config("onnxruntime", 8)
 LONG = config(
@@ -24,7 +25,7 @@ LONG = config(
 
 def printed(folder: Path, results: Sequence[TrialResult], width: int = 140) -> list[str]:
     console = Console(file=io.StringIO(), force_terminal=False, width=width)
-    console.print(table.trials(folder, results, PLAIN))
+    console.print(table.trials(folder, results, resolved(HW)))
     assert isinstance(console.file, io.StringIO)
     return [line.rstrip() for line in console.file.getvalue().splitlines()]
 

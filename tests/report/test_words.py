@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from autotune.problem import Goal
 from autotune.report import words
 from autotune.results import Estimate, Status, TrialResult
 from autotune.study import suggest
@@ -83,14 +84,14 @@ def test_sizes(count: int, text: str) -> None:
 
 def test_a_speedup_needs_both_rates() -> None:
     base, fast, failed = result(0, rates=(10, 10)), result(1, rates=(79.1, 79.1)), result(2)
-    ranking = Ranking([base, fast, failed])
+    ranking = Ranking([base, fast, failed], Goal())
     assert words.speedup(ranking, fast, base) == "7.91x"
     assert words.speedup(ranking, base, base) == "1.00x"
     assert words.speedup(ranking, fast, None) == words.speedup(ranking, failed, base) == ""
 
 
 def outcome(found: TrialResult) -> str:
-    return words.outcome(Ranking([found]), found)
+    return words.outcome(Ranking([found], Goal()), found)
 
 
 def test_an_outcome_is_the_rate_or_the_status() -> None:

@@ -15,22 +15,12 @@ import optuna
 
 from autotune import space
 from autotune.files import write_atomically
+from autotune.problem import Budget, Domains, Space
 from autotune.results import Block, Seat, Sitting, Status, TrialResult
 from autotune.rules import MeasureRules
 from autotune.study import store
 from autotune.study.opening import OpenStudy, opened
-from autotune.types import (
-    Budget,
-    Config,
-    Cpu,
-    Domains,
-    Hardware,
-    InputSpec,
-    SittingSpec,
-    Space,
-    TrialSpec,
-    WorkloadSpec,
-)
+from autotune.types import Config, Cpu, Hardware, InputSpec, SittingSpec, TrialSpec, WorkloadSpec
 
 TEXT = "name: toy\n"
 WORKLOAD = WorkloadSpec(model="torchvision:resnet18", inputs=(InputSpec(shape=("batch", 3, 32, 32)),))

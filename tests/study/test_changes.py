@@ -7,9 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autotune import space
+from autotune.problem import Domains
 from autotune.study import suggest
 from autotune.study.changes import Change, between, changes, without
-from autotune.types import Config, Domains, Value
+from autotune.types import Config, Value
 from tests.study.fakes import machine, plain
 
 HW = machine(isa=("avx512f", "avx512_bf16"))

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import msgspec
 import pytest
 
+from autotune.problem import Goal, Limit
 from autotune.results import Block, Seat, Sitting
 from autotune.rules import ConfirmRules
 from autotune.study import choosing
 from autotune.study.choosing import BASELINE, Running
+from autotune.study.pooled import Limits
 from autotune.types import SittingSpec
 from tests.report.made import PLAIN, config, result
 from tests.study.fakes import WORKLOAD
@@ -18,6 +22,7 @@ FINALISTS = {
     BASELINE: result(0, PLAIN, rates=(10, 10)),
 }
 CONFIGS = choosing.seats(FINALISTS)
+ANY = Limits(Path(), Goal(), RULES.confidence)
 
 
 def block(rate: float) -> Block:
@@ -53,18 +58,21 @@ def test_the_leader_sits_twice() -> None:
 
 
 def test_nobody_is_dropped_before_the_first_stage_is_over() -> None:
-    assert choosing.selected([sitting(1, **ALL)], list(FINALISTS), RULES) == set(FINALISTS)
-    assert choosing.selected([sitting(1, **ALL), sitting(2, **ALL)], list(FINALISTS), RULES) == {"trial-1"}
+    assert choosing.selected([sitting(1, **ALL)], list(FINALISTS), RULES, ANY) == set(FINALISTS)
+    assert choosing.selected([sitting(1, **ALL), sitting(2, **ALL)], list(FINALISTS), RULES, ANY) == {"trial-1"}
 
 
 def test_one_that_was_dropped_never_comes_back() -> None:
     few = {name: ALL[name] for name in ("trial_1", "baseline")}
     late = msgspec.structs.replace(RULES, first_stage=100)
-    assert choosing.selected([sitting(1, **ALL), sitting(2, **few)], list(FINALISTS), late) == {"trial-1", BASELINE}
+    assert choosing.selected([sitting(1, **ALL), sitting(2, **few)], list(FINALISTS), late, ANY) == {
+        "trial-1",
+        BASELINE,
+    }
 
 
 def test_the_winner_and_the_baseline_sit_until_a_claim_has_its_sittings() -> None:
-    running = Running(FINALISTS, RULES)
+    running = Running(FINALISTS, RULES, ANY)
     assert running([]) == set(CONFIGS)
     sittings = [sitting(number, **ALL) for number in range(1, RULES.sittings)]
     assert running(sittings) == {"trial-1", BASELINE, "trial-1-again"}
@@ -73,10 +81,82 @@ def test_the_winner_and_the_baseline_sit_until_a_claim_has_its_sittings() -> Non
 
 def test_a_sitting_in_which_the_winner_failed_does_not_count() -> None:
     sittings = [sitting(number, **ALL) for number in range(1, RULES.sittings)]
-    assert Running(FINALISTS, RULES)([*sittings, sitting(RULES.sittings, **{**ALL, "trial_1": None})])
+    assert Running(FINALISTS, RULES, ANY)([*sittings, sitting(RULES.sittings, **{**ALL, "trial_1": None})])
 
 
 @pytest.mark.parametrize("rates", [{**ALL, "baseline": None}, {**ALL, "baseline": 30.0}])
 def test_without_a_question_nobody_sits(rates: dict[str, float | None]) -> None:
     """The baseline fails, or nothing else is left in the running."""
-    assert Running(FINALISTS, RULES)([sitting(1, **rates), sitting(2, **rates)]) == set()
+    assert Running(FINALISTS, RULES, ANY)([sitting(1, **rates), sitting(2, **rates)]) == set()
+
+
+# ------------------------------------------------------------------------------------------------------------- limits
+
+
+def limits(**bounds: float) -> Limits:
+    """At most so much of each figure."""
+    found = tuple(Limit(figure=name, max=most) for name, most in bounds.items())
+    return Limits(Path(), Goal(limits=found), RULES.confidence)
+
+
+def with_memory(number: int, **megabytes: int) -> Sitting:
+    """A sitting at the usual rates; the others use 100 MB."""
+    found = sitting(number, **ALL)
+    named = {name.replace("_", "-"): size for name, size in megabytes.items()}
+    seats = {
+        name: msgspec.structs.replace(seat, peak_rss_bytes=named.get(name, 100) * 2**20)
+        for name, seat in found.seats.items()
+    }
+    return msgspec.structs.replace(found, seats=seats)
+
+
+SMALL = limits(peak_rss_bytes=200 * 2**20)
+
+
+def test_what_breaks_a_limit_is_out_of_the_running() -> None:
+    sittings = [with_memory(number, trial_1=500) for number in (1, 2)]
+    assert choosing.selected(sittings, list(FINALISTS), RULES, SMALL) == {"trial-2"}
+    found = choosing.choose(
+        [with_memory(number, trial_1=500) for number in range(1, 7)], FINALISTS, PLAIN, RULES, SMALL
+    )
+    assert (found.name, found.gain) == ("trial-2", True)
+    assert [one.broken for one in found.finalists] == [
+        "peak_rss_bytes is 5.243e+08, allowed at most 2.09715e+08",
+        None,
+        None,
+    ]
+
+
+def test_a_baseline_that_breaks_a_limit_does_not_win() -> None:
+    """Nothing is faster than it, and yet it cannot be used."""
+    slow = {**ALL, "trial_1": 8.0, "trial_1_again": 8.0, "trial_2": 5.0}
+    sittings = [sitting(number, **slow) for number in range(1, 7)]
+    assert choosing.choose(sittings, FINALISTS, PLAIN, RULES, ANY).name == BASELINE
+    heavy = []
+    for one in sittings:
+        seats = {
+            name: msgspec.structs.replace(seat, peak_rss_bytes=(9 if name == BASELINE else 1) * 2**27)
+            for name, seat in one.seats.items()
+        }
+        heavy.append(msgspec.structs.replace(one, seats=seats))
+    found = choosing.choose(heavy, FINALISTS, PLAIN, RULES, SMALL)
+    assert (found.name, found.gain, found.reason) == ("trial-1", False, None)
+
+
+def test_nothing_is_claimed_where_every_finalist_breaks_a_limit() -> None:
+    sittings = [with_memory(number, trial_1=500, trial_2=500, baseline=500) for number in range(1, 7)]
+    found = choosing.choose(sittings, FINALISTS, PLAIN, RULES, SMALL)
+    assert not found.gain
+    assert found.reason is not None and "no finalist kept the limits while it was confirmed" in found.reason
+    assert Running(FINALISTS, RULES, SMALL)(sittings[:1]) == set()
+
+
+def test_with_several_objectives_all_sit_and_the_knee_of_the_search_wins() -> None:
+    several = Limits(Path(), Goal(objectives=("throughput", "peak_rss_bytes")), RULES.confidence)
+    sittings = [with_memory(number, trial_1=50, trial_2=25) for number in range(1, 7)]
+    assert Running(FINALISTS, RULES, several)(sittings[:5]) == set(CONFIGS)
+    assert Running(FINALISTS, RULES, several)(sittings) == set()
+    found = choosing.choose(sittings, FINALISTS, PLAIN, RULES, several)
+    assert (found.name, found.gain) == ("trial-1", True)
+    ratios = {name: round(one.estimate, 2) for name, one in found.finalists[1].ratios.items()}
+    assert ratios == {"throughput": 1.5, "peak_rss_bytes": 4.0}

@@ -14,8 +14,8 @@ import pytest
 
 from autotune.errors import StudyError
 from autotune.launch.leftover import Started
-from autotune.results import Seat, Sitting
-from autotune.rules import ConfirmRules, MeasureRules
+from autotune.results import Block, Canary, Latency, Seat, Sitting
+from autotune.rules import ConfirmRules, Correction, MeasureRules
 from autotune.study import contest, resume
 from autotune.study.contest import Contest
 from autotune.types import SittingSpec
@@ -250,3 +250,49 @@ def test_what_never_sat_together_has_no_ratio(tmp_path: Path) -> None:
 def test_one_sitting_has_no_interval(tmp_path: Path) -> None:
     found = rates(tmp_path, lambda name, spec: None, count=1).ratio("c", "a")
     assert found is not None and (found.low, found.high) == (None, None)
+
+
+# -------------------------------------------------------------------------------------------------------- objectives
+
+
+def test_a_block_is_scored_by_the_objective() -> None:
+    calls = Latency(calls=10, p50_ms=20.0, p90_ms=40.0, p95_ms=45.0, p99_ms=50.0)
+    block = Block(start_ns=0, elapsed_ns=10**9, items=8.0, calls=4, cpu_ns=2 * 10**9)
+    seat = Seat(config=CONFIGS["a"], blocks=(block,), latencies=(calls,), peak_rss_bytes=1000, setup_s=2.5)
+
+    def score(objective: str) -> float:
+        (found,) = contest.scores(seat, objective, Correction())
+        return math.exp(found)
+
+    assert score("throughput") == score("cost_per_million") == score("served_rate") == pytest.approx(8.0)
+    assert score("latency_p99_ms") == pytest.approx(1 / 50)
+    assert score("latency_p50_ms") == pytest.approx(1 / 20)
+    assert score("cpu_s_per_sample") == pytest.approx(4.0)
+    assert score("peak_rss_bytes") == pytest.approx(1 / 1000)
+    assert score("setup_s") == pytest.approx(1 / 2.5)
+
+
+def test_a_block_in_which_no_call_ended_took_as_long_as_it_was() -> None:
+    block = Block(start_ns=0, elapsed_ns=10**9, items=0.5, calls=0, cpu_ns=1)
+    seat = Seat(config=CONFIGS["a"], blocks=(block,), latencies=(None,))
+    (found,) = contest.scores(seat, "latency_p50_ms", Correction())
+    assert math.exp(-found) == pytest.approx(1000)
+
+
+def test_a_latency_is_freed_of_drift_as_a_rate_is() -> None:
+    """The machine ran at half its speed: the call would have taken half as long."""
+    calls = Latency(calls=10, p50_ms=20.0, p90_ms=20.0, p95_ms=20.0, p99_ms=20.0)
+    canary = Canary(cores=1, compute=0.5, memory=1.0, scalar=1.0)
+    block = Block(start_ns=0, elapsed_ns=10**9, items=8.0, calls=4, cpu_ns=1, canary=canary)
+    seat = Seat(config=CONFIGS["a"], blocks=(block,), latencies=(calls,))
+    usual = Correction(slopes={"compute": 1.0}, centres={1: {"compute": 0.0, "memory": 0.0, "scalar": 0.0}})
+    (found,) = contest.scores(seat, "latency_p50_ms", usual)
+    assert math.exp(-found) == pytest.approx(10)
+
+
+def test_a_sitting_says_what_was_compared(tmp_path: Path) -> None:
+    (found,) = run(toy(tmp_path, objective="peak_rss_bytes"), Sitter(tmp_path), until(1))
+    assert found.spec.objective == "peak_rss_bytes"
+    difference = contest.table([found], list(CONFIGS), 0.95).difference("c", "a")
+    assert difference.estimate == 0.0
+    assert contest.table([found], list(CONFIGS), 0.95, "throughput").difference("c", "a").estimate > 0.1

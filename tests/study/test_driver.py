@@ -12,11 +12,12 @@ import pytest
 from optuna.trial import TrialState
 
 from autotune.errors import StudyError
+from autotune.problem import Domains, Space
 from autotune.results import Status, TrialResult
 from autotune.rules import MeasureRules
 from autotune.study import driver, recipes, store, suggest
 from autotune.study.driver import search
-from autotune.types import Config, Domains, Space, TrialSpec
+from autotune.types import Config, TrialSpec
 from tests.study.fakes import (
     DOMAINS,
     SMALL,

@@ -12,9 +12,10 @@ import optuna
 import pytest
 
 from autotune.errors import StudyError
+from autotune.problem import Budget, Space
 from autotune.study import store
 from autotune.study.opening import opened
-from autotune.types import Budget, Hardware, Space
+from autotune.types import Hardware
 from tests.study.fakes import DOMAINS, SMALL, TEXT, machine, on_disk, plain, resolved
 
 HW = machine()

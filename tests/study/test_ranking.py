@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import msgspec
 import pytest
 
+from autotune.problem import Goal, Limit, Price
 from autotune.results import Canary, Status, TrialResult
 from autotune.study.ranking import Ranking
 from autotune.types import TrialSpec
@@ -23,7 +24,7 @@ def test_rate_is_the_geometric_mean_of_the_blocks() -> None:
     found = result(0, 4.0)
     (block, _) = found.blocks
     mixed = msgspec.structs.replace(found, blocks=(block, msgspec.structs.replace(block, items=9.0)))
-    assert Ranking([mixed]).rate(mixed) == pytest.approx(6.0)
+    assert Ranking([mixed], Goal()).rate(mixed) == pytest.approx(6.0)
 
 
 def test_only_complete_and_feasible_trials_can_be_best() -> None:
@@ -35,19 +36,19 @@ def test_only_complete_and_feasible_trials_can_be_best() -> None:
         result(4, 20.0),
         result(5, 20.0),
     ]
-    ranking = Ranking(results)
+    ranking = Ranking(results, Goal())
     assert [found.spec.id for found in ranking.order()] == [4, 5, 0]
     assert ranking.best is results[4]
     assert ranking.incumbent == pytest.approx(20.0)
-    assert Ranking(results[1:4]).best is None
-    assert Ranking([]).incumbent is None
+    assert Ranking(results[1:4], Goal()).best is None
+    assert Ranking([], Goal()).incumbent is None
 
 
 def test_the_baseline_is_the_trial_that_measured_it() -> None:
     failed = msgspec.structs.replace(result(0, 1.0, status=Status.CRASHED), blocks=())
     good = msgspec.structs.replace(result(3, 5.0), spec=msgspec.structs.replace(failed.spec, id=3))
-    assert Ranking([failed, result(1, 9.0), good]).baseline(plain(HW)) is good
-    assert Ranking([failed, result(1, 9.0)]).baseline(plain(HW)) is None
+    assert Ranking([failed, result(1, 9.0), good], Goal()).baseline(plain(HW)) is good
+    assert Ranking([failed, result(1, 9.0)], Goal()).baseline(plain(HW)) is None
 
 
 def drifting(number: int, rate: float, speeds: Sequence[float]) -> TrialResult:
@@ -66,14 +67,80 @@ def test_a_slow_machine_is_no_slow_trial() -> None:
     draw = random.Random(0)
     usual = [drifting(i, 10.0 + i, [draw.uniform(0.8, 1.25) for _ in range(12)]) for i in range(5)]
     slowed = drifting(5, 30.0, [draw.uniform(0.4, 0.6) for _ in range(12)])
-    ranking = Ranking([*usual, slowed])
+    ranking = Ranking([*usual, slowed], Goal())
     assert ranking.best is slowed
-    assert Ranking([slowed]).rate(slowed) < 20
+    assert Ranking([slowed], Goal()).rate(slowed) < 20
     assert ranking.ratio(slowed, usual[0]).estimate == pytest.approx(3, rel=0.1)
     assert ranking.interval(slowed).estimate == ranking.rate(slowed)
 
 
 def test_two_windows_have_a_ratio_with_an_interval() -> None:
     base, fast = result(0, 10.0), result(1, 25.0)
-    found = Ranking([base, fast]).ratio(fast, base)
+    found = Ranking([base, fast], Goal()).ratio(fast, base)
     assert (found.estimate, found.low, found.high) == pytest.approx((2.5, 2.5, 2.5))
+
+
+# ------------------------------------------------------------------------------------------------------- other goals
+
+
+def with_memory(number: int, rate: float, megabytes: int) -> TrialResult:
+    return msgspec.structs.replace(result(number, rate), peak_rss_bytes=megabytes * 2**20)
+
+
+def test_the_best_is_that_of_the_objective() -> None:
+    results = [with_memory(0, 10.0, 300), with_memory(1, 20.0, 500), with_memory(2, 5.0, 100)]
+    order = {
+        name: [found.spec.id for found in Ranking(results, Goal(objectives=(name,))).order()]
+        for name in ("throughput", "peak_rss_bytes", "cpu_s_per_sample")
+    }
+    assert order == {"throughput": [1, 0, 2], "peak_rss_bytes": [2, 0, 1], "cpu_s_per_sample": [1, 0, 2]}
+    cheap = Ranking(results, Goal(objectives=("cost_per_million",), price=Price(per_hour=1.0)))
+    assert [found.spec.id for found in cheap.order()] == [1, 0, 2]
+    assert cheap.incumbent == pytest.approx(20.0)
+
+
+def test_where_not_the_rate_decides_no_trial_is_held_against_a_rate() -> None:
+    results = [with_memory(0, 10.0, 300), with_memory(1, 20.0, 500)]
+    assert Ranking(results, Goal(objectives=("peak_rss_bytes",))).incumbent is None
+    assert Ranking(results, Goal(objectives=("throughput", "peak_rss_bytes"))).incumbent is None
+
+
+def test_a_front_has_its_knee_first_then_its_ends() -> None:
+    beaten, twin = with_memory(4, 9.0, 150), with_memory(5, 20.0, 400)
+    results = [
+        with_memory(0, 5.0, 100),
+        with_memory(1, 18.0, 110),
+        with_memory(2, 20.0, 400),
+        with_memory(3, 19.0, 200),
+        beaten,
+        twin,
+    ]
+    ranking = Ranking(results, Goal(objectives=("throughput", "peak_rss_bytes")))
+    assert [found.spec.id for found in ranking.order()] == [1, 2, 0, 3]
+    assert ranking.best is results[1]
+
+
+def test_a_single_trial_is_a_front() -> None:
+    ranking = Ranking([with_memory(0, 5.0, 100)], Goal(objectives=("throughput", "peak_rss_bytes")))
+    assert [found.spec.id for found in ranking.order()] == [0]
+    assert Ranking([], ranking.goal).order() == []
+
+
+def test_a_trial_is_feasible_if_it_keeps_every_limit() -> None:
+    goal = Goal(limits=(Limit(figure="peak_rss_bytes", max=200 * 2**20), Limit(figure="throughput", min=4)))
+    results = [with_memory(0, 10.0, 300), with_memory(1, 5.0, 200), with_memory(2, 3.0, 100)]
+    settled = [Ranking(results, goal).settled(found) for found in results]
+    assert [found.feasible for found in settled] == [False, True, False]
+    ranking = Ranking(settled, goal)
+    assert ranking.best is settled[1]
+    failed = msgspec.structs.replace(result(3, 1.0, status=Status.CRASHED), blocks=())
+    assert ranking.settled(failed) is failed
+
+
+def test_where_nothing_keeps_the_limits_the_nearest_is_named() -> None:
+    goal = Goal(limits=(Limit(figure="peak_rss_bytes", max=100 * 2**20),))
+    results = [with_memory(0, 10.0, 300), with_memory(1, 5.0, 120), with_memory(2, 3.0, 150)]
+    ranking = Ranking([Ranking(results, goal).settled(found) for found in results], goal)
+    assert ranking.best is None
+    assert ranking.nearest is ranking.results[1]
+    assert Ranking([], goal).nearest is None

@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import msgspec
 
+from autotune.problem import Domains
 from autotune.report import words
 from autotune.study import recipes, suggest
-from autotune.types import Domains, Hardware, Value
+from autotune.types import Hardware, Value
 from tests.study.fakes import DOMAINS, machine, plain, resolved
 
 HW = machine()

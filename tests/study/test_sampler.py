@@ -10,22 +10,26 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
+from autotune.problem import Domains, Goal, Limit
 from autotune.results import Status, TrialResult
 from autotune.study import sampler
 from autotune.study.ranking import Ranking
-from autotune.types import Config, Domains, TrialSpec
+from autotune.types import Config, TrialSpec
 from tests.study.fakes import DOMAINS, SMALL, WORKLOAD, machine, measured, plain, speed
 
 HW = machine()
+PLAIN_GOAL = Goal()
 ROOT = Path(__file__).parents[2]
 
 
-def told(result: Callable[[TrialSpec], TrialResult]) -> optuna.trial.FrozenTrial:
-    study = optuna.create_study(direction="maximize")
+def told(
+    result: Callable[[TrialSpec], TrialResult], goal: Goal = PLAIN_GOAL, directions: tuple[str, ...] = ("maximize",)
+) -> optuna.trial.FrozenTrial:
+    study = optuna.create_study(directions=list(directions))
     trial, config = sampler.ask(study, SMALL, HW, plain(HW))
     spec = TrialSpec(id=trial.number, workload=WORKLOAD, config=config, folder="trials/00000")
     found = result(spec)
-    sampler.tell(study, trial, found, Ranking([found]))
+    sampler.tell(study, trial, found, Ranking([found], goal))
     return study.trials[0]
 
 
@@ -39,9 +43,26 @@ def test_a_rate_is_told_as_a_value(status: Status) -> None:
     assert msgspec.json.decode(trial.user_attrs["config"], type=Config) == plain(HW)
 
 
-def test_a_missed_constraint_is_told_with_its_value() -> None:
-    trial = told(lambda spec: measured(spec, 12.5, feasible=False))
-    assert (trial.state, trial.constraints) == (TrialState.COMPLETE, {"feasible": 1.0})
+def test_every_limit_is_told_by_how_much_it_is_kept_or_broken() -> None:
+    limits = (
+        Limit(figure="throughput", min=25),
+        Limit(figure="cpu_s_per_sample", max=0.1),
+        Limit(figure="setup_s", max=9),
+    )
+    trial = told(lambda spec: measured(spec, 12.5), Goal(limits=limits))
+    assert trial.state == TrialState.COMPLETE
+    assert trial.constraints == pytest.approx({"throughput": 0.5, "cpu_s_per_sample": -0.2, "setup_s": -sampler.MOST})
+
+
+def test_several_objectives_are_told_as_they_are() -> None:
+    goal = Goal(objectives=("throughput", "cpu_s_per_sample"))
+    trial = told(lambda spec: measured(spec, 12.5), goal, ("maximize", "minimize"))
+    assert trial.values == pytest.approx([12.5, 0.08])
+
+
+def test_an_objective_that_a_trial_does_not_have_is_a_failure() -> None:
+    trial = told(lambda spec: measured(spec, 12.5), Goal(objectives=("served_rate",)))
+    assert (trial.state, trial.constraints) == (TrialState.PRUNED, {"runs": 1.0})
 
 
 @pytest.mark.parametrize("status", [status for status in Status if not status.measured and status != "interrupted"])

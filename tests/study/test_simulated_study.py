@@ -10,17 +10,20 @@ from pathlib import Path
 
 import pytest
 
+from autotune.problem import Goal
 from autotune.results import Seat, Sitting, TrialResult
 from autotune.rules import ConfirmRules, MeasureRules
 from autotune.study import choosing, contest
 from autotune.study.choosing import BASELINE, Chosen, Running
 from autotune.study.contest import Contest
+from autotune.study.pooled import Limits
 from autotune.types import SittingSpec
 from tests.noise import LAUNCH_SD, Machine
 from tests.report.made import PLAIN, config, result
 from tests.study.fakes import WORKLOAD
 
 RULES = ConfirmRules()
+ANY = Limits(Path(), Goal(), RULES.confidence)
 START_S = 2.0
 SECONDS = 240.0
 RUNS = 40
@@ -56,8 +59,8 @@ def confirmed(folder: Path, seed: int, **gains: float) -> Chosen:
     machine = Machine(seed, seconds=2 * SECONDS)
     wanted = Contest(str(seed), folder, WORKLOAD, choosing.seats(FINALISTS), MeasureRules(), RULES)
     run = partial(sit, folder, machine, logs)
-    sittings = contest.run(wanted, run, Running(FINALISTS, RULES), SECONDS, SECONDS, True, lambda: machine.now_s)
-    return choosing.choose(sittings, FINALISTS, PLAIN, RULES)
+    sittings = contest.run(wanted, run, Running(FINALISTS, RULES, ANY), SECONDS, SECONDS, True, lambda: machine.now_s)
+    return choosing.choose(sittings, FINALISTS, PLAIN, RULES, ANY)
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import sqlalchemy
 from sqlalchemy.exc import OperationalError
 
 from autotune.errors import StudyError
+from autotune.problem import Goal
 from autotune.study import storage
 
 SECRET = "hunter2"
@@ -18,7 +19,7 @@ def test_the_own_database_writes_ahead_and_keeps_its_study(tmp_path: Path) -> No
     url = storage.own(tmp_path)
     for known in (0, 1):
         with storage.connected(url) as found:
-            study = storage.study(found, "toy")
+            study = storage.study(found, "toy", Goal())
             assert len(study.trials) == known
             study.tell(study.ask(), 1.0)
             assert study.direction is optuna.study.StudyDirection.MAXIMIZE
@@ -77,7 +78,7 @@ def test_a_damaged_database_can_be_made_anew(tmp_path: Path) -> None:
 def test_a_full_disk_is_told(tmp_path: Path) -> None:
     url = storage.own(tmp_path)
     with storage.connected(url) as found:
-        study = storage.study(found, "toy")
+        study = storage.study(found, "toy", Goal())
 
         def small(connection: sqlite3.Connection, _: object) -> None:
             connection.execute("PRAGMA max_page_count=1")  # SQLite's own way to be full: no page more than it has
@@ -91,7 +92,7 @@ def test_a_full_disk_is_told(tmp_path: Path) -> None:
 
 def test_a_reader_never_holds_up_the_writer(tmp_path: Path) -> None:
     with storage.connected(storage.own(tmp_path)) as found:
-        study = storage.study(found, "toy")
+        study = storage.study(found, "toy", Goal())
         reader = sqlite3.connect(tmp_path / "study.db")
         reader.execute("BEGIN")
         assert reader.execute("SELECT count(*) FROM trials").fetchone() == (0,)
@@ -105,7 +106,7 @@ def test_another_writer_is_waited_for_then_named(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(storage, "LOCK_TIMEOUT_S", 0.2)
     url = storage.own(tmp_path)
     with storage.connected(url) as found:
-        study = storage.study(found, "toy")
+        study = storage.study(found, "toy", Goal())
         writer = sqlite3.connect(tmp_path / "study.db")
         writer.execute("BEGIN IMMEDIATE")
         with (

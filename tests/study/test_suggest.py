@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autotune import space
+from autotune.problem import Domains
 from autotune.study import suggest
-from autotune.types import Domains, Value
+from autotune.types import Value
 from tests.study.fakes import DOMAINS, SMALL, machine, plain
 
 HW = machine()

@@ -14,8 +14,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from autotune.interfaces import Call
-from autotune.protocol import Command, Finish, Finished, Measure, Measured, Reply
-from autotune.worker import loop
+from autotune.protocol import Answered, Command, Finish, Finished, Measure, Measured, Reply, Serve
+from autotune.worker import loop, serving
 from autotune.worker.channel import Channel
 
 MS = 1_000_000
@@ -235,6 +235,18 @@ def test_serve_answers_blocks_and_saves_latencies(coordinator: Coordinator, tmp_
     assert saved[:, 0].tolist() == [0] * first.calls + [2] * third.calls
 
 
+def test_serve_answers_requests_between_blocks_and_saves_none_of_them(coordinator: Coordinator, tmp_path: Path) -> None:
+    start_ns = time.monotonic_ns() + 10 * MS
+    requests = Serve(probe=0, start_ns=start_ns, stop_ns=start_ns + 100 * MS, rate=200.0, queue_delay_ns=5 * MS, seed=0)
+    block = msgspec.structs.replace(window(0.3, 0.03), block=1)
+    coordinator.send(requests, block, Finish())
+    loop.serve(Sleeper(), None, 4, coordinator.channel, tmp_path / "latencies-1.npy", 1, 2)
+    answered, measured, last = coordinator.replies()
+    assert isinstance(answered, Answered) and isinstance(measured, Measured) and isinstance(last, Finished)
+    assert len(answered.latencies_ns) == len(serving.arrivals(requests)) // 2
+    assert set(np.load(tmp_path / "latencies-1.npy", allow_pickle=False)[:, 0]) == {1}
+
+
 def test_serve_without_a_block_saves_no_rows(coordinator: Coordinator, tmp_path: Path) -> None:
     coordinator.send(Finish())
     loop.serve(Sleeper(), None, 2, coordinator.channel, tmp_path / "latencies-0.npy")
@@ -248,20 +260,45 @@ def test_serve_ends_when_the_coordinator_is_gone(coordinator: Coordinator, tmp_p
     assert list(tmp_path.iterdir()) == []
 
 
+class Echo(Sleeper):
+    """Returns its batch, and twice that, as long after it was called."""
+
+    def __call__(self, batch: Any) -> Any:
+        super().__call__(batch)
+        return batch
+
+    def outputs(self, result: Any) -> tuple[np.ndarray[Any, Any], ...]:
+        return (result, result * 2)
+
+
 @given(st.lists(st.integers(1, 30), min_size=2, max_size=5))
 def test_outputs_of_all_batches_are_joined(sizes: list[int]) -> None:
     assume(sum(sizes) < 60)
-
-    class Echo(Sleeper):
-        def __call__(self, batch: Any) -> Any:
-            return batch
-
-        def outputs(self, result: Any) -> tuple[np.ndarray[Any, Any], ...]:
-            return (result, result * 2)
-
     edges = list(itertools.accumulate(sizes, initial=0))
     batches = [np.arange(*edge) for edge in itertools.pairwise(edges)]
-    (same, double), first_call_s = loop._call_all(Echo(), batches)
+    (same, double), calls, first_call_s = loop._call_all(Echo(0), batches, 60)
     np.testing.assert_array_equal(same, np.arange(edges[-1]))
     np.testing.assert_array_equal(double, 2 * np.arange(edges[-1]))
-    assert first_call_s >= 0
+    assert (calls, first_call_s >= 0) == (len(sizes), True)
+
+
+@pytest.mark.parametrize(
+    ("first_s", "others_s", "allowed_s", "done"),
+    [(1, 1, 0, 1), (1, 1, 0.5, 2), (1, 1, 1.5, 3), (1, 0.1, 60, 6), (60, 0.1, 0.35, 5), (60, 0.1, 0.8, 6)],
+)
+def test_after_the_first_call_checking_takes_no_longer_than_allowed(
+    monkeypatch: pytest.MonkeyPatch, first_s: float, others_s: float, allowed_s: float, done: int
+) -> None:
+    now_ns = 0
+
+    class Slow(Echo):
+        def __call__(self, batch: Any) -> Any:
+            nonlocal now_ns
+            now_ns += int((others_s if self.calls else first_s) * 1e9)
+            return super().__call__(batch)
+
+    monkeypatch.setattr(loop, "clock", lambda: now_ns)
+    batches = [np.full(2, index) for index in range(6)]
+    (same, _), calls, first_call_s = loop._call_all(Slow(0), batches, allowed_s)
+    assert (calls, first_call_s) == (done, first_s)
+    np.testing.assert_array_equal(same, np.repeat(np.arange(done), 2))

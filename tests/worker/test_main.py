@@ -17,8 +17,8 @@ from autotune.launch.process import WorkerFailed, Workers
 from autotune.protocol import Finish, Finished, MeasureJob, Ready
 from autotune.results import Status
 from autotune.types import Placement
-from autotune.worker.prepare import REFERENCE
-from autotune.workload import save_arrays
+from autotune.worker.prepare import write_reference
+from autotune.worker.verify import Reference
 from tests.conftest import Lab, ended
 
 
@@ -26,7 +26,7 @@ from tests.conftest import Lab, ended
 def job(lab: Lab, tmp_path: Path) -> Callable[[str], MeasureJob]:
     """A job for `faulty`, with reference outputs made by hand: no framework is needed."""
     samples = np.tile(np.arange(4, dtype=np.float32), (lab.rules.verify_samples, 1))
-    save_arrays(tmp_path / REFERENCE, (samples,))
+    write_reference(Reference((samples,), ("output",)), tmp_path)
 
     def made(mode: str) -> MeasureJob:
         return MeasureJob(
@@ -42,6 +42,7 @@ def job(lab: Lab, tmp_path: Path) -> Callable[[str], MeasureJob]:
 
 
 Made = Callable[[str], MeasureJob]
+WRONG = "the output is nan in sample 0 at [0], where the reference is finite; 4 values are NaN or Inf"
 
 
 def pid(workers: Workers) -> int:
@@ -189,7 +190,7 @@ time.sleep(60)
     [
         ("error", Status.CRASHED, "ValueError: this model cannot be loaded"),
         ("memory_error", Status.OUT_OF_MEMORY, "MemoryError"),
-        ("nan", Status.WRONG_OUTPUT, "output 0 has 4 values that are NaN or Inf"),
+        ("nan", Status.WRONG_OUTPUT, WRONG),
         ("ignored", Status.NOT_APPLIED, "faulty: the setting was ignored"),
     ],
 )

@@ -1,18 +1,21 @@
 from __future__ import annotations
 
+from collections import namedtuple
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
 import pytest
 
+from autotune.errors import ModelError
 from autotune.launch.process import WorkerFailed
 from autotune.protocol import Prepared, PrepareJob
 from autotune.results import Status
-from autotune.types import Config, Value, WorkloadSpec
-from autotune.worker.prepare import REFERENCE
-from autotune.workload import load_arrays
+from autotune.types import Config, DataSpec, Value, WorkloadSpec
+from autotune.worker import prepare as making
+from autotune.worker.verify import Reference
 from tests.conftest import TINY, Lab
 
 
@@ -37,8 +40,10 @@ def test_reference_outputs_are_those_of_the_seed(lab: Lab, tmp_path: Path) -> No
     for name, seed in (("one", 0), ("two", 0), ("three", 1)):
         seeded = msgspec.structs.replace(TINY, seed=seed)
         prepare(lab, tmp_path, asked(lab, tmp_path / name, workload=seeded))
-        (output,) = load_arrays(tmp_path / name / REFERENCE)
-        outputs.append(output)
+        reference = making.load_reference(tmp_path / name)
+        assert reference.names == ("output",)
+        assert reference.noise is not None and reference.noise < 1e-9
+        outputs.append(reference.outputs[0])
     one, two, three = outputs
     assert (one.shape, one.dtype) == ((lab.rules.verify_samples, 4), np.float32)
     np.testing.assert_allclose(one, two, rtol=1e-5)
@@ -72,3 +77,115 @@ def test_a_provider_that_does_not_exist_is_named(lab: Lab, tmp_path: Path) -> No
     ):
         workers.gather(60, "preparing")
     assert caught.value.status is Status.PREPARE_FAILED
+
+
+# ------------------------------------------------------------------------------------------------------ the reference
+
+
+class Session:
+    """Returns what a function makes of a batch."""
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+
+    def convert(self, arrays: tuple[np.ndarray[Any, Any], ...]) -> Any:
+        return arrays[0]
+
+    def __call__(self, batch: Any) -> Any:
+        return self.model(batch)
+
+    def outputs(self, result: Any) -> tuple[np.ndarray[Any, Any], ...]:
+        if hasattr(result, "shape"):
+            return (result,)
+        return tuple(part for value in getattr(result, "values", lambda: result)() for part in self.outputs(value))
+
+    def close(self) -> None: ...
+
+
+BATCHES = [(np.arange(6.0).reshape(2, 3) + begin,) for begin in (0, 6)]
+Pair = namedtuple("Pair", "first second")
+
+
+@pytest.mark.parametrize(
+    ("model", "names"),
+    [
+        (lambda x: x, ("output",)),
+        (lambda x: (x,), ("0",)),
+        (lambda x: [x, x], ("0", "1")),
+        (lambda x: {"logits": x, "hidden": (x, [x])}, ("logits", "hidden.0", "hidden.1.0")),
+        (lambda x: Pair(x, {"deep": x}), ("first", "second.deep")),
+    ],
+)
+def test_outputs_are_named_by_their_place(model: Any, names: tuple[str, ...]) -> None:
+    found = making.called(Session(model), BATCHES)
+    assert found.names == names
+    assert len(found.outputs) == len(names)
+    for array in found.outputs:
+        np.testing.assert_array_equal(array, np.arange(12.0).reshape(4, 3))
+
+
+def test_a_runtime_that_returns_something_else_numbers_its_outputs() -> None:
+    class Opaque(Session):
+        def outputs(self, result: Any) -> tuple[np.ndarray[Any, Any], ...]:
+            return result, result
+
+    assert making.called(Opaque(lambda x: x), BATCHES).names == ("0", "1")
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (lambda x: {}, "the model returns no tensor; there is nothing to compare"),
+        (lambda x: x.sum(), r"the output has shape \(\) for a batch of 2; the first dimension of every output must be"),
+        (lambda x: {"states": x.T}, r"output 'states' has shape \(3, 2\) for a batch of 2; the first dimension of"),
+    ],
+)
+def test_outputs_without_a_row_for_each_sample_are_refused(model: Any, message: str) -> None:
+    with pytest.raises(ModelError, match=message):
+        making.called(Session(model), BATCHES)
+
+
+def test_a_reference_is_read_as_it_was_written(tmp_path: Path) -> None:
+    written = Reference((np.ones((2, 3)), np.arange(2)), ("logits", "label"), 0.25)
+    making.write_reference(written, tmp_path)
+    found = making.load_reference(tmp_path)
+    assert (found.names, found.noise) == (written.names, written.noise)
+    for one, other in zip(found.outputs, written.outputs, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.skipif(find_spec("torch") is None, reason="reference outputs are torch's")
+def test_a_model_that_is_not_deterministic_is_noticed(lab: Lab, tmp_path: Path) -> None:
+    (tmp_path / "noisy.py").write_text(
+        "import torch\n"
+        "class Noisy(torch.nn.Module):\n"
+        "    def forward(self, x):\n"
+        "        return {'scores': x.flatten(1) + torch.randn(len(x), 768)}\n"
+        "def build():\n"
+        "    return Noisy(), torch.randn(8, 3, 16, 16)\n"
+    )
+    noisy = WorkloadSpec(model=f"python:{tmp_path}/noisy.py:build", inputs=())
+    prepare(lab, tmp_path, asked(lab, tmp_path / "made", workload=noisy))
+    reference = making.load_reference(tmp_path / "made")
+    assert reference.names == ("scores",)
+    assert reference.noise is not None and 0.5 < reference.noise < 2  # two draws of noise, over data and one of them
+
+
+@pytest.mark.skipif(find_spec("torch") is None, reason="reference outputs are torch's")
+@pytest.mark.parametrize(
+    ("metric", "message"),
+    [
+        ("accuracy", "ModelError: label 4 is none of the model's 4 classes; they are 0 to 3"),
+        ("{folder}/own.py:score", "ModelError: metric {folder}/own.py:score raised ValueError: never heard of it"),
+    ],
+)
+def test_data_that_the_reference_cannot_be_judged_on_is_said(
+    lab: Lab, tmp_path: Path, metric: str, message: str
+) -> None:
+    np.savez(tmp_path / "data.npz", images=np.ones((20, 3, 16, 16), np.float32), labels=np.full(20, 4))
+    (tmp_path / "own.py").write_text("def score(outputs, labels):\n    raise ValueError('never heard of it')\n")
+    data = DataSpec(source=str(tmp_path / "data.npz"), metric=metric.format(folder=tmp_path))
+    job = asked(lab, tmp_path / "made", workload=msgspec.structs.replace(TINY, inputs=(), data=data))
+    with pytest.raises(WorkerFailed) as caught, lab.worker(job, tmp_path) as workers:
+        workers.gather(60, "preparing")
+    assert (caught.value.status, str(caught.value)) == (Status.PREPARE_FAILED, message.format(folder=tmp_path))

@@ -4,7 +4,8 @@ import pytest
 
 from autotune import plugins
 from autotune.errors import ModelError
-from autotune.types import Domains, Value
+from autotune.problem import Domains
+from autotune.types import Value
 
 command = plugins.load("workloads", "command")
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autotune.report import latency
-from autotune.report.latency import PERCENTILES, Latencies
+from autotune.latencies import PERCENTILES, Latencies
 from autotune.results import Seat, Status
+from autotune.study import latency
 from tests.report.made import PLAIN, config, keep_latencies, keep_sitting, numbered, result
 
 ENOUGH = {"p50": 7, "p90": 44, "p95": 90, "p99": 459}

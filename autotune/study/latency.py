@@ -1,0 +1,27 @@
+"""The latencies that a study keeps of a trial, and of a configuration in its confirmation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from autotune import latencies
+from autotune.latencies import Latencies
+from autotune.results import Sitting, TrialResult
+from autotune.study import store
+
+
+def of_trial(folder: Path, result: TrialResult) -> Latencies | None:
+    """The calls of a trial's measured blocks; None where no latencies were kept."""
+    return latencies.joined([latencies.rows(folder / result.spec.folder, {block.number for block in result.blocks})])
+
+
+def read(folders: Sequence[Path]) -> Latencies | None:
+    """The calls of a configuration over several sittings, given its folder in each."""
+    parts = []
+    for folder in folders:
+        path = folder.parent / "sitting.json"
+        if path.exists():
+            blocks = store.decode(path, Sitting).seats[folder.name].blocks
+            parts.append(latencies.rows(folder, {block.number for block in blocks}))
+    return latencies.joined(parts)
