@@ -3,7 +3,7 @@
 The rate found is asked of fresh processes for 60 s. Prints it, the percentile of the latency that was seen and its
 ratio to the limit, which must be kept: judged as a claim, by MLPerf's early-stopping rule.
 
-    python benchmarks/serving.py [--model torchvision:resnet18] [--backend onnxruntime] [--batch 4] [--layout 2x1]
+    python benchmarks/serving.py [--model torchvision:resnet18] [--backend onnxruntime] [--batch 1] [--layout 2x1]
                                  [--percentile p99] [--limit-ms 200] [--delay-ms 0] [--seconds 60]
 """
 
@@ -64,7 +64,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="torchvision:resnet18")
     parser.add_argument("--backend", default="onnxruntime")
-    parser.add_argument("--batch", type=int, default=4)
+    parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--layout")
     parser.add_argument("--percentile", choices=("p50", "p90", "p95", "p99"), default="p99")
     parser.add_argument("--limit-ms", type=float, default=200.0)

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from autotune.types import ServingSpec
+
 Service = Callable[[np.random.Generator], float]
 """How long the next call takes (s)."""
 
@@ -49,6 +51,16 @@ class Queue:
         random = np.random.default_rng(0)
         mean_s = sum(self.service(random) for _ in range(1000)) / 1000
         return self.size * self.workers / mean_s
+
+    def largest(self, wanted: ServingSpec) -> float:
+        """The truth: the largest rate at which a long simulation keeps the limit."""
+        low, high = 0.01 * self.capacity, self.capacity
+        for _ in range(10):
+            middle = math.sqrt(low * high)
+            latencies = np.concatenate(self.serve(middle, 20_000 / middle, seed=0)) / 1e6
+            kept = np.percentile(latencies, int(wanted.percentile[1:])) <= wanted.latency_ms
+            low, high = (middle, high) if kept else (low, middle)
+        return low
 
 
 def constant(seconds: float) -> Service:

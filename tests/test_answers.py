@@ -15,7 +15,9 @@ from tests.backends import child
 from tests.conftest import Lab
 from tests.extra.execute import Told
 
-RULES = MeasureRules(block_s=0.03, canary_s=0.01, warmup_s=0.1, measure_s=0.1, min_blocks=1, gate_repeats=0)
+RULES = MeasureRules(
+    block_s=0.03, canary_s=0.01, warmup_s=0.1, measure_s=0.1, min_blocks=1, gate_repeats=0, verify_s=60.0
+)
 
 NET = """
 from pathlib import Path

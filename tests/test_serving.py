@@ -31,10 +31,7 @@ def judged(*latencies_ms: float, wanted: ServingSpec = P99, claim: bool = False,
 # --------------------------------------------------------------------------------------------------------- a probe
 
 
-@pytest.mark.parametrize(
-    ("percentile", "allowed"),
-    [("p50", 100), ("p90", 20), ("p95", 10), ("p99", 2)],
-)
+@pytest.mark.parametrize(("percentile", "allowed"), [("p50", 100), ("p90", 20), ("p95", 10), ("p99", 2)])
 def test_a_probe_keeps_the_limit_as_the_plain_percentile_does(percentile: str, allowed: int) -> None:
     wanted = msgspec.convert({"latency_ms": 100, "percentile": percentile}, ServingSpec)
     for over in (0, allowed, allowed + 1):
@@ -58,11 +55,8 @@ def test_a_latency_at_the_limit_is_kept() -> None:
     assert not judged(100.0, 100.001).kept
 
 
-def test_whoever_was_not_answered_breaks_the_limit() -> None:
+def test_a_probe_with_unanswered_requests_or_none_at_all_keeps_nothing() -> None:
     assert not judged(*[1.0] * 100, unanswered=1).kept
-
-
-def test_a_probe_without_requests_keeps_nothing() -> None:
     probe = serving.judged(ASK, [[], []], 0, P99)
     assert (probe.requests, probe.over, probe.latency_ms, probe.kept) == (0, 0, 0.0, False)
 
@@ -120,7 +114,7 @@ def test_the_search_begins_about_where_a_simulated_queue_keeps_the_limit() -> No
     for size, workers, limit_ms in itertools.product((1, 8), (1, 4), (60, 200)):
         queue = Queue(constant(0.01 * size**0.5), size, workers)
         task = Task(serving=ServingSpec(latency_ms=limit_ms), capacity=queue.capacity, batch_size=size, workers=workers)
-        assert 0.5 < serving.first(task, RULES) / largest(queue, task.serving) < 1.25
+        assert 0.5 < serving.first(task, RULES) / queue.largest(task.serving) < 1.25
 
 
 def test_a_limit_below_one_call_begins_with_the_least() -> None:
@@ -256,17 +250,6 @@ def test_every_search_ends(answers: list[bool], capacity: float, size: int) -> N
 # --------------------------------------------------------------------------------------------- simulated queues
 
 
-def largest(queue: Queue, wanted: ServingSpec) -> float:
-    """The truth: the largest rate at which a long simulation keeps the limit."""
-    low, high = 0.01 * queue.capacity, queue.capacity
-    for _ in range(10):
-        middle = math.sqrt(low * high)
-        latencies = np.concatenate(queue.serve(middle, 20_000 / middle, seed=0)) / 1e6
-        kept = np.percentile(latencies, int(wanted.percentile[1:])) <= wanted.latency_ms
-        low, high = (middle, high) if kept else (low, middle)
-    return low
-
-
 def found(queue: Queue, wanted: ServingSpec, seed: int) -> float:
     """What the search finds when the queue answers its probes."""
     task = Task(serving=wanted, capacity=queue.capacity, batch_size=queue.size, workers=queue.workers)
@@ -289,7 +272,7 @@ def found(queue: Queue, wanted: ServingSpec, seed: int) -> float:
     ids=["one", "two", "varying", "batches", "p95"],
 )
 def test_the_rate_found_is_the_largest_that_keeps_the_limit(queue: Queue, wanted: ServingSpec) -> None:
-    truth = largest(queue, wanted)
+    truth = queue.largest(wanted)
     answers = [found(queue, wanted, seed) for seed in range(1, 9)]
     assert np.median(answers) == pytest.approx(truth, rel=0.05)
     assert answers == pytest.approx([truth] * len(answers), rel=0.1)
@@ -298,7 +281,7 @@ def test_the_rate_found_is_the_largest_that_keeps_the_limit(queue: Queue, wanted
 def test_few_requests_scatter_about_the_truth() -> None:
     # some 800 requests in the longest probe: their p99 is the ninth largest
     queue, wanted = Queue(constant(0.004)), ServingSpec(latency_ms=20)
-    truth = largest(queue, wanted)
+    truth = queue.largest(wanted)
     answers = [found(queue, wanted, seed) for seed in range(1, 17)]
     assert np.median(answers) == pytest.approx(truth, rel=0.1)
     assert answers == pytest.approx([truth] * len(answers), rel=0.3)

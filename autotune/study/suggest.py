@@ -85,9 +85,7 @@ def unseen(domains: Domains, hw: Hardware, seen: Container[str], rng: random.Ran
 def _with_effect(
     name: str, values: tuple[Value, ...], backend: str, knobs: Mapping[str, Value], hw: Hardware
 ) -> list[Value]:
-    """The values of a knob, but for its default, that change something beside these knobs; all of a single one."""
-    if len(values) == 1:
-        return list(values)
+    """The values of a knob, but for its default, that change something beside these knobs."""
     plain = space.configure(hw, batch_size=1, backend=backend, knobs=knobs)
     others = [value for value in values if value != plain.knobs[name]]
     found = [msgspec.structs.replace(plain, knobs=plain.knobs | {name: value}) for value in others]

@@ -15,7 +15,7 @@ from autotune.types import Config, SittingSpec, Value
 from tests.conftest import TINY, Lab
 from tests.extra.execute import Told
 
-RULES = MeasureRules(block_s=0.03, canary_s=0.01, gate_repeats=0)
+RULES = MeasureRules(block_s=0.03, canary_s=0.01, gate_repeats=0, verify_s=60.0)
 
 pytestmark = pytest.mark.skipif(find_spec("torch") is None, reason="reference outputs are torch's")
 

@@ -27,7 +27,7 @@ pytestmark = pytest.mark.skipif(find_spec("torch") is None, reason="reference ou
 
 
 def rules(**changes: float) -> MeasureRules:
-    return MeasureRules(block_s=0.05, measure_s=0.2, warmup_s=0.5, min_blocks=2, **changes)
+    return MeasureRules(block_s=0.05, measure_s=0.2, warmup_s=0.5, min_blocks=2, verify_s=60.0, **changes)
 
 
 def written(root: Path, spec: TrialSpec) -> TrialResult:

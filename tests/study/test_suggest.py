@@ -33,6 +33,8 @@ def domains(draw: st.DrawFn) -> Domains:
         "allocator": ("system", "tcmalloc"),
         "layout": ("1x2", "2x1", "1x1"),
         "huge_pages": (False, True),
+        "block_time": (0, 1, 200),  # without effect here, and its default is not its first value
+        "primitive_cache": (0, 1024),
     }
     named = draw(st.sets(st.sampled_from(sorted(knobs))))
     return Domains(
