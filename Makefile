@@ -5,6 +5,7 @@ endif
 PYTHON ?= python3
 TORCH_INDEX ?=
 SYSTEM_PACKAGES ?= yes
+TEST_PACKAGES ?= no
 SPACE ?= search_spaces/resnet50.yaml
 ARGS ?=
 
@@ -20,6 +21,7 @@ help:
 	@echo "                 TORCH_INDEX=<url>      take torch from there: a CPU build is enough and much smaller;"
 	@echo "                                        PyTorch's CPU index is named on pytorch.org/get-started"
 	@echo "                 SYSTEM_PACKAGES=no     install no system packages"
+	@echo "                 TEST_PACKAGES=yes      also a browser, for the tests of pages"
 	@echo "make system    only the system packages: allocators, numactl, a C++ compiler, Python's headers"
 	@echo "make tune      search for the fastest configuration"
 	@echo "                 SPACE=<file>           the space to search ($(SPACE))"
@@ -36,6 +38,7 @@ setup: $(STAMP)
 
 $(STAMP) system: export PYTHON := $(PYTHON)
 $(STAMP) system: export SYSTEM_PACKAGES := $(SYSTEM_PACKAGES)
+$(STAMP) system: export TEST_PACKAGES := $(TEST_PACKAGES)
 $(STAMP): export TORCH_INDEX := $(TORCH_INDEX)
 
 $(STAMP): pyproject.toml constraints.txt scripts/setup.sh scripts/system.sh

@@ -1,4 +1,24 @@
 """autotune finds the fastest correct way to serve a PyTorch model on this CPU, and exports it."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from autotune.apply.load import load
+    from autotune.apply.optimize import optimize
+    from autotune.reviewing import trials
+
 __version__ = "0.1.0"
-__all__ = ["__version__"]
+__all__ = ["__version__", "load", "optimize", "trials"]
+
+HOMES = {"load": "autotune.apply.load", "optimize": "autotune.apply.optimize", "trials": "autotune.reviewing"}
+
+
+def __getattr__(name: str) -> Any:
+    """The public functions, imported when they are first asked for."""
+    if name not in HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(HOMES[name]), name)

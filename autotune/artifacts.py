@@ -42,7 +42,7 @@ Run = Callable[[PrepareJob, str], None]
 """Runs a preparation in a clean child and says what it makes; raises PreparationFailed."""
 
 MANIFEST = "manifest.json"
-PREPARED = 3
+PREPARED = 4
 """A part of every key: raise it when what a backend prepares changes."""
 
 WAIT_S = 900.0

@@ -20,12 +20,12 @@ class Claim(Struct):
 class Measurements(Struct):
     """The exported configuration's figures; those of an unconfirmed study describe the search's window only.
 
-    A latency percentile is None where too few calls back it. `noise_floor` is the log ratio that a configuration shows
-    against itself.
+    `speedup` is None where the baseline's figure is not known, a latency percentile where too few calls back it.
+    `noise_floor` is the log ratio that a configuration shows against itself.
     """
 
     throughput: Estimate
-    speedup: Claim
+    speedup: Claim | None
     noise_floor: float | None = None
     latency_calls: int | None = None
     latency_p50_ms: float | None = None
@@ -45,6 +45,7 @@ class Best(Struct):
     `argv_prefix` goes before the program; `{node}` in it stands for the NUMA nodes of a worker's CPUs.
 
     `trial` is None for a configuration that only the confirmation measured: a winner without needless settings.
+    `baseline` is what the speed-up is over; None in files of versions that did not write it.
     """
 
     study: str
@@ -64,4 +65,5 @@ class Best(Struct):
     accuracy: Accuracy | None = None
     objective: tuple[str, ...] = ("throughput",)
     constraints: tuple[Limit, ...] = ()
+    baseline: Config | None = None
     format: int = FORMAT

@@ -16,7 +16,8 @@ class Finalist(Struct):
 
     `ratio` is how many times better than the baseline it was by the objective (faster, or less of what is paid), over
     the sittings; `ratios` by each objective where there are several; `behind` how many times better the leader was
-    than it. `broken` is the limit that it did not keep, in words.
+    than it. `broken` is the limit that it did not keep, in words; `served` what became of its rate of requests, where
+    that is the objective.
     """
 
     trial: int
@@ -27,6 +28,7 @@ class Finalist(Struct):
     error: str | None = None
     ratios: dict[str, Estimate] = {}
     broken: str | None = None
+    served: str | None = None
 
 
 class Worth(Struct):
@@ -59,14 +61,14 @@ class Step(Struct):
 class Winner(Struct):
     """The configuration that is exported, and what the sittings say of it; `trial` is None if no trial measured it.
 
-    `ratio` is by the first objective; `figures` are those of all its sittings by name. `sustained` is the rate of
-    requests that it kept for a minute, where asked for.
+    `ratio` is by the first objective, None where the baseline's figure is not known; `figures` are those of all its
+    sittings by name. `sustained` is the rate of requests that it kept, where asked for.
     """
 
     trial: int | None
     config: Config
     throughput: Estimate
-    ratio: Estimate
+    ratio: Estimate | None
     sittings: int
     rounds: int
     folders: tuple[str, ...]

@@ -25,6 +25,8 @@ NEIGHBOURS = 4
 
 SWEEPS = 200
 Matrix = np.ndarray[Any, np.dtype[np.float64]]
+Owners = np.ndarray[Any, np.dtype[np.int64]]
+"""The group of each block, by its place."""
 
 
 def rates(blocks: Sequence[Block], correction: Correction) -> list[float]:
@@ -45,11 +47,12 @@ def fit(groups: Sequence[Sequence[Block]]) -> Correction:
     if len(sensed) < 2 or sum(map(len, sensed)) < LEAST_BLOCKS:
         return Correction(centres=centres)
     names = list(sensed[0][0].canary.parts) if sensed[0][0].canary else []
-    pairs = [_centred(group) for group in sensed]
-    products = [_products(x, y) for x, y in map(_averaged, pairs)]
-    whole = _slopes(*_sum(products))
-    before = sum(float(y @ y) for _, y in pairs)
-    after = _left_out(pairs, products)
+    owner = np.repeat(np.arange(len(sensed)), [len(group) for group in sensed])
+    logs = _centred(_logs(sensed), owner)
+    products = _products(*_averaged(logs, owner))
+    whole = _slopes(products.sum(axis=0, keepdims=True))[0]
+    before = float(logs[:, -1] @ logs[:, -1])
+    after = _left_out(logs, owner, products)
     if before == 0 or not whole.any() or after > (1 - LEAST_GAIN) * before:
         return Correction(centres=centres)
     slopes = dict(zip(names, map(float, whole), strict=True))
@@ -78,49 +81,60 @@ def _centres(groups: Sequence[Sequence[Block]]) -> dict[int, dict[str, float]]:
     }
 
 
-def _centred(group: Sequence[Block]) -> tuple[Matrix, Matrix]:
-    """Log canary parts (blocks × parts) and log rates of one group, each less its mean."""
-    x = np.log(np.array([list(block.canary.parts.values()) for block in group if block.canary is not None]))
-    y = np.log(np.array([block.rate for block in group]))
-    return x - x.mean(axis=0), y - y.mean()
+def _logs(groups: Sequence[Sequence[Block]]) -> Matrix:
+    """The logarithms of the canary's parts and, last, of the rate of each block (blocks × parts + 1)."""
+    blocks = [block for group in groups for block in group]
+    rows = [[*block.canary.parts.values(), block.rate] for block in blocks if block.canary is not None]
+    return np.asarray(np.log(rows))
 
 
-def _averaged(pair: tuple[Matrix, Matrix]) -> tuple[Matrix, Matrix]:
-    """Means of neighbouring blocks, centred again: the canary's own noise, which flattens slopes, averages out."""
-    x, y = pair
-    if len(y) <= NEIGHBOURS:
-        return pair
-    x = np.lib.stride_tricks.sliding_window_view(x, NEIGHBOURS, axis=0).mean(axis=-1)
-    y = np.lib.stride_tricks.sliding_window_view(y, NEIGHBOURS).mean(axis=-1)
-    return x - x.mean(axis=0), y - y.mean()
+def _centred(values: Matrix, owner: Owners) -> Matrix:
+    """Values of blocks, each less the mean of its group's."""
+    sums = np.zeros((owner.max() + 1, values.shape[1]))
+    np.add.at(sums, owner, values)
+    return values - (sums / np.bincount(owner)[:, None])[owner]
 
 
-def _products(x: Matrix, y: Matrix) -> tuple[Matrix, Matrix]:
-    return x.T @ x, x.T @ y
+def _averaged(values: Matrix, owner: Owners) -> tuple[Matrix, Owners]:
+    """Means of neighbouring blocks, centred again: the canary's own noise, which flattens slopes, averages out.
+
+    Blocks of groups that are too short for it stay as they are.
+    """
+    long = np.bincount(owner) > NEIGHBOURS
+    means = np.lib.stride_tricks.sliding_window_view(values, NEIGHBOURS, axis=0).mean(axis=-1)
+    first, short = owner[: len(means)], ~long[owner]
+    whole = (first == owner[NEIGHBOURS - 1 :]) & long[first]
+    owners = np.concatenate([first[whole], owner[short]])
+    return _centred(np.concatenate([means[whole], values[short]]), owners), owners
 
 
-def _sum(products: Sequence[tuple[Matrix, Matrix]]) -> tuple[Matrix, Matrix]:
-    return sum((xx for xx, _ in products), np.zeros(())), sum((xy for _, xy in products), np.zeros(()))
+def _products(values: Matrix, owner: Owners) -> Matrix:
+    """The sums of squares and products of each group (groups × parts + 1 × parts + 1)."""
+    sums = np.zeros((owner.max() + 1, values.shape[1], values.shape[1]))
+    np.add.at(sums, owner, values[:, :, None] * values[:, None, :])
+    return sums
 
 
-def _left_out(pairs: Sequence[tuple[Matrix, Matrix]], products: Sequence[tuple[Matrix, Matrix]]) -> float:
-    """The squared residual of all groups' blocks, each corrected by slopes that were fitted without it."""
-    all_xx, all_xy = _sum(products)
-    residual = 0.0
-    for (x, y), (xx, xy) in zip(pairs, products, strict=True):
-        left = y - x @ _slopes(all_xx - xx, all_xy - xy)
-        residual += float(left @ left)
-    return residual
+def _left_out(logs: Matrix, owner: Owners, products: Matrix) -> float:
+    """The squared residual of all groups' blocks, each corrected by slopes that were fitted without its group."""
+    slopes = _slopes(products.sum(axis=0) - products)
+    left = logs[:, -1] - (logs[:, :-1] * slopes[owner]).sum(axis=1)
+    return float(left @ left)
 
 
-def _slopes(xx: Matrix, xy: Matrix) -> Matrix:
-    """Least squares within the bounds, by coordinate descent on the normal equations (convex, so it converges)."""
-    slopes = np.zeros(len(xy))
+def _slopes(products: Matrix) -> Matrix:
+    """Least squares within the bounds (fits × parts), by coordinate descent on the normal equations of each fit.
+
+    The problem is convex, so it converges.
+    """
+    slopes = np.zeros((len(products), products.shape[1] - 1))
     for _ in range(SWEEPS):
         before = slopes.copy()
-        for i in range(len(slopes)):
-            if xx[i, i] > 0:
-                slopes[i] = np.clip(slopes[i] + (xy[i] - xx[i] @ slopes) / xx[i, i], 0.0, MOST)
+        for i in range(slopes.shape[1]):
+            own = products[:, i, i]
+            left = products[:, i, -1] - (products[:, i, :-1] * slopes).sum(axis=1)
+            step = np.divide(left, own, out=np.zeros_like(own), where=own > 0)
+            slopes[:, i] = np.clip(slopes[:, i] + step, 0.0, MOST)
         if np.abs(slopes - before).max() < 1e-9:
             break
     return slopes

@@ -30,16 +30,20 @@ Axes = dict[str, tuple[Value, ...]]
 Options = dict[str, Value]
 
 
-def resolve(node: Node, hw: Hardware, provider: Provider) -> tuple[Domains, tuple[Exclusion, ...]]:
+def resolve(
+    node: Node, hw: Hardware, provider: Provider, lacking: Mapping[str, str] | None = None
+) -> tuple[Domains, tuple[Exclusion, ...]]:
     """Values for every knob and for every option of the backends that run here, and what was left out.
 
-    A backend counts as usable if it is in any of the interpreters. SpaceError for an unknown name, an illegal value, or
-    a setting of which nothing is left.
+    `lacking` are the interpreters in which the workload cannot be built, with the reasons. A backend counts as usable
+    if it is in any of the others. SpaceError for an unknown name, an illegal value, or a setting of which nothing is
+    left.
     """
     excluded: list[Exclusion] = []
     names = plugins.names("knobs")
     parts = node.section(("batch_size", "workers", "threads", "backend", *names), "knob")
-    knobs = {name: _knob(name, parts, hw, excluded) for name in names}
+    lost = {"interpreter": lacking or {}}
+    knobs = {name: _knob(name, parts, hw, lost.get(name, {}), excluded) for name in names}
     machines = [hw.seen_by(interpreter) for interpreter in knobs["interpreter"]]
     domains = Domains(
         batch_size=values(parts["batch_size"], Count) if "batch_size" in parts else (1,),
@@ -49,18 +53,30 @@ def resolve(node: Node, hw: Hardware, provider: Provider) -> tuple[Domains, tupl
     return domains, tuple(excluded)
 
 
-def _knob(name: str, parts: Mapping[str, Node], hw: Hardware, excluded: list[Exclusion]) -> tuple[Value, ...]:
+def candidates(name: str, hw: Hardware) -> tuple[Value, ...]:
+    """The values of a knob that are worth a word on any machine, those that cannot be had here too."""
+    plugin: Any = plugins.load("knobs", name)
+    return choices(plugin.Value) or getattr(plugin, "candidates", None) or plugin.domain(hw)
+
+
+def _knob(
+    name: str, parts: Mapping[str, Node], hw: Hardware, lost: Mapping[Any, str], excluded: list[Exclusion]
+) -> tuple[Value, ...]:
     if name == "layout" and ("workers" in parts or "threads" in parts):
         return _layouts(parts, hw, excluded)
     plugin = plugins.load("knobs", name)
     if name not in parts:
         return (plugin.default(hw),)
+
+    def why_not(value: Value) -> str | None:
+        return plugin.unavailable(value, hw) or lost.get(value)
+
     found = values(parts[name], knob(name), plugin.domain(hw))
-    kept, left_out = _sorted_out(name, found, lambda value: plugin.unavailable(value, hw))
+    kept, left_out = _sorted_out(name, found, why_not)
     if not kept:
         raise parts[name].error(f"no value of search.{name} can be used here", _reasons(left_out))
     if parts[name].value == "auto":  # which offers only what can be had, and is to say what it leaves out
-        left_out = _sorted_out(name, choices(knob(name)) or (), lambda value: plugin.unavailable(value, hw))[1]
+        left_out = _sorted_out(name, candidates(name, hw), why_not)[1]
     excluded += left_out
     return kept
 
@@ -125,13 +141,37 @@ def _axes(name: str, node: Node, hw: Hardware) -> Axes:
     legal = kinds(backend.Options)
     parts = node.section(tuple(legal), f"{name} option")
     defaults = msgspec.structs.asdict(plugins.backend_options(name, {}))
-    offered = backend.domains(hw) if hasattr(backend, "domains") else {}
+    offered = _offered(name, hw)
     return {
         option: values(parts[option], kind, offered.get(option, choices(kind)))
         if option in parts
         else (defaults[option],)
         for option, kind in legal.items()
     }
+
+
+def options(name: str, machines: Machines) -> tuple[Axes, tuple[Exclusion, ...]] | None:
+    """The values of every option of a backend that run here beside some others, and the rest with the reasons.
+
+    None for a backend that runs in none of the interpreters.
+    """
+    backend = plugins.load("backends", name)
+    legal = {} if getattr(backend, "free", False) else kinds(backend.Options)
+    offered = _offered(name, machines[0])
+    axes = {option: offered.get(option) or choices(kind) or () for option, kind in legal.items()}
+    defaults = msgspec.structs.asdict(plugins.backend_options(name, {}))
+    axes = {option: found or (defaults[option],) for option, found in axes.items()}
+    running = _running(name, axes, machines)
+    if running is None:
+        return None
+    excluded: list[Exclusion] = []
+    return _usable(name, axes, running, machines, excluded), tuple(excluded)
+
+
+def _offered(name: str, hw: Hardware) -> Axes:
+    """What `auto` stands for, by option, where the backend says it."""
+    backend: Any = plugins.load("backends", name)
+    return backend.domains(hw) if hasattr(backend, "domains") else {}
 
 
 def _usable(name: str, axes: Axes, running: Options, machines: Machines, excluded: list[Exclusion]) -> Axes:

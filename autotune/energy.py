@@ -8,7 +8,10 @@ from autotune.cgroups import read
 from autotune.types import Struct
 
 ZONES = "sys/class/powercap/intel-rapl:*"
-"""Packages alone: their parts are named `intel-rapl:0:0`. AMD's processors have the same names."""
+"""The zones of the machine and their parts (`intel-rapl:0:0`); AMD's processors have the same names."""
+
+PACKAGE = "package"
+"""How a package's zone is called in its file `name`; `psys`, which stands beside them, holds all packages and more."""
 
 
 class Counter(Struct):
@@ -23,7 +26,7 @@ Counters = dict[str, Counter]
 
 def counters(root: Path) -> Counters:
     """The counters that can be read, by the package's zone; none without RAPL or the right to read it."""
-    zones = (path for path in sorted(root.glob(ZONES)) if path.name.count(":") == 1)
+    zones = (path for path in sorted(root.glob(ZONES)) if read(path / "name").startswith(PACKAGE))
     texts = {path.name: (read(path / "energy_uj"), read(path / "max_energy_range_uj")) for path in zones}
     found = {name: (used.strip(), most.strip()) for name, (used, most) in texts.items()}
     return {

@@ -60,8 +60,13 @@ def merge(patches: Iterable[tuple[str, LaunchPatch]]) -> LaunchPatch:
 
 
 def apply(asked: LaunchPatch, environ: Mapping[str, str], cache: str) -> dict[str, str]:
-    """The whole environment of a process: what it inherits, changed as asked."""
-    env = {name: environ[name] for name in INHERITED if name in environ}
+    """The whole environment of a measured process: the little that it inherits, changed as asked."""
+    return changed(asked, {name: environ[name] for name in INHERITED if name in environ}, cache)
+
+
+def changed(asked: LaunchPatch, environ: Mapping[str, str], cache: str) -> dict[str, str]:
+    """An environment as it is asked for; `cache` takes the place of `{cache}`."""
+    env = dict(environ)
     for name, value in asked.env.items():
         if value is None:
             env.pop(name, None)
@@ -70,6 +75,12 @@ def apply(asked: LaunchPatch, environ: Mapping[str, str], cache: str) -> dict[st
     if asked.preload:
         env["LD_PRELOAD"] = ":".join(asked.preload)
     return env
+
+
+def prefix(asked: tuple[str, ...], placement: Placement, hw: Hardware) -> tuple[str, ...]:
+    """The words before a worker's program, with the NUMA nodes of its CPUs in place of `{node}`."""
+    nodes = ",".join(str(node) for node in sorted({cpu.node for cpu in hw.cpus if cpu.id in placement.cpus}))
+    return tuple(word.replace("{node}", nodes) for word in asked)
 
 
 def placements(config: Config, hw: Hardware) -> tuple[Placement, ...]:

@@ -14,22 +14,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from autotune.types import Environment
-
-PACKAGES = (
-    "torch",
-    "torchvision",
-    "torchao",
-    "intel-extension-for-pytorch",
-    "onnxruntime",
-    "onnx",
-    "onnxscript",
-    "openvino",
-    "nncf",
-    "timm",
-    "transformers",
-)
-"""What plugins may ask for."""
+from autotune import plugins
+from autotune.types import Environment, Hardware
 
 NEEDED = ("msgspec", "numpy")
 """What every worker needs beside its framework."""
@@ -62,7 +48,7 @@ def read(prefix: Path) -> Environment:
     return Environment(
         prefix=str(prefix),
         python=".".join(map(str, newest)),
-        packages=packages(own, (*PACKAGES, *NEEDED)),
+        packages=packages(own, (*plugins.packages(), *NEEDED)),
     )
 
 
@@ -80,7 +66,13 @@ def lacking(environment: Environment) -> str | None:
     return None
 
 
-def packages(path: Sequence[str], names: Sequence[str] = PACKAGES) -> dict[str, str]:
+def missing(names: Sequence[str], hw: Hardware) -> str | None:
+    """Which of the packages are not installed, with the remedy, or None."""
+    absent = [name for name in names if name not in hw.packages]
+    return f"{', '.join(absent)} not installed; pip install {' '.join(absent)}" if absent else None
+
+
+def packages(path: Sequence[str], names: Sequence[str]) -> dict[str, str]:
     """The installed versions of packages in some folders, read from their metadata."""
     found: dict[str, str] = {}
     for name in names:

@@ -46,6 +46,12 @@ OF_DATA = ("accuracy", "accuracy_drop")
 OF_RATE = ("throughput", "cost_per_million")
 """Those that the rate alone decides: a trial that is clearly slower is clearly worse."""
 
+OF_START = ("peak_rss_bytes", "setup_s", "artifact_bytes")
+"""Those that a start of the workers has once, however long they are measured."""
+
+LEAST = 1e-9
+"""What a figure of 0 counts as in a ratio; a size of 0 (nothing prepared) counts as a byte."""
+
 LATENCIES: dict[str, Percentile] = {
     "latency_p50_ms": "p50",
     "latency_p90_ms": "p90",
@@ -136,6 +142,12 @@ def objective(name: str, result: TrialResult, figures: Mapping[str, float]) -> f
     if name in LATENCIES and result.latency is not None:
         return seen_ms(result.latency, LATENCIES[name])
     return figures.get(name)
+
+
+def score(name: str, value: float) -> float:
+    """A figure as a logarithm of which more is better, so that differences are ratios."""
+    found = math.log(max(value, 1.0 if name.endswith("_bytes") else LEAST))
+    return found if FIGURES[name].better == "higher" else -found
 
 
 def seen_ms(latency: Latency, name: Percentile) -> float:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
-from autotune import plugins, yaml_lines
+from autotune import data, plugins, yaml_lines
 from autotune.errors import did_you_mean
-from autotune.figures import FIGURES, OF_ANSWERS, OF_DATA
+from autotune.figures import FIGURES, LATENCIES, OF_ANSWERS, OF_DATA
 from autotune.problem import Goal, Limit, Price
 from autotune.setting import one
 from autotune.types import Hardware, WorkloadSpec
@@ -15,6 +17,14 @@ from autotune.yaml_lines import Node
 
 ANSWERS = Limit(figure="centred_error", max=0.1)
 """Where the space file does not limit this error itself: answers further off are wrong by any measure of ours."""
+
+POSSIBLE = {
+    "cosine_similarity": (-1.0, 1.0),
+    "top1_agreement": (0.0, 1.0),
+    "accuracy": (0.0, 1.0),
+    "accuracy_drop": (-1.0, 1.0),
+}
+"""The least and the most that figures can be, accuracies but for a metric of the user's; the others are at least 0."""
 
 
 def load(objective: Node, constraints: Node, price: Price | None, spec: WorkloadSpec, hw: Hardware) -> Goal:
@@ -26,9 +36,14 @@ def load(objective: Node, constraints: Node, price: Price | None, spec: Workload
         _check_measured(node, name, price, spec, hw)
     if len(objectives) > 1 and (found := next((node for node, name in objectives if name == "served_rate"), None)):
         raise found.error("served_rate is an objective of its own", "; write it alone")
-    limits = [_limit(node, name) for name, node in constraints.section(tuple(FIGURES), "figure").items()]
+    limits = [_limit(node, name, spec) for name, node in constraints.section(tuple(FIGURES), "figure").items()]
     for limit in limits:
         _check_measured(constraints.value[limit.figure], limit.figure, price, spec, hw)
+    _check_together(limits, constraints)
+    if "served_rate" not in [name for _, name in objectives] and any(one.figure == "served_rate" for one in limits):
+        raise constraints.value["served_rate"].error(
+            "served_rate is limited, and only confirmed where it is the objective", "; write objective: served_rate"
+        )
     if _compared(spec) and all(limit.figure != ANSWERS.figure for limit in limits):
         limits.append(ANSWERS)
     return Goal(objectives=tuple(name for _, name in objectives), limits=tuple(limits), price=price)
@@ -60,7 +75,7 @@ def _objectives(node: Node) -> list[tuple[Node, str]]:
     return found
 
 
-def _limit(node: Node, name: str) -> Limit:
+def _limit(node: Node, name: str, spec: WorkloadSpec) -> Limit:
     if not isinstance(node.value, dict) or not node.value:
         raise node.error(f"{node.key} is {node.written}", "; write such as {max: 250} or {min: 0.99}")
     parts = node.section(("min", "max"))
@@ -70,7 +85,25 @@ def _limit(node: Node, name: str) -> Limit:
     limit = Limit(figure=name, **bounds)
     if limit.min is not None and limit.max is not None and limit.min > limit.max:
         raise node.error(f"{node.key} asks for at least {limit.min:g} and at most {limit.max:g}", "; nothing is both")
+    own_metric = spec.data is not None and spec.data.metric not in data.METRICS
+    least, most = (-math.inf, math.inf) if own_metric and name in OF_DATA else POSSIBLE.get(name, (0.0, math.inf))
+    if limit.max is not None and limit.max < least:
+        raise node.error(f"{node.key} asks for at most {limit.max:g}", f"; it is never below {least:g}")
+    if limit.min is not None and limit.min > most:
+        raise node.error(f"{node.key} asks for at least {limit.min:g}", f"; it is never above {most:g}")
     return limit
+
+
+def _check_together(limits: Sequence[Limit], constraints: Node) -> None:
+    """SpaceError where one percentile of latency would have to be above a higher one."""
+    by_name = {limit.figure: limit for limit in limits}
+    percentiles = [by_name[name] for name in LATENCIES if name in by_name]
+    for lower, higher in itertools.combinations(percentiles, 2):
+        if lower.min is not None and higher.max is not None and lower.min > higher.max:
+            raise constraints.value[higher.figure].error(
+                f"{higher.figure} is to be at most {higher.max:g} and {lower.figure} at least {lower.min:g}",
+                "; a higher percentile is never the smaller one",
+            )
 
 
 def _check_measured(node: Node, name: str, price: Price | None, spec: WorkloadSpec, hw: Hardware) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import msgspec
 
-from autotune import energy, environments, libraries, topology
+from autotune import energy, environments, libraries, plugins, topology
 from autotune.cgroups import limits, read
 from autotune.libraries import inside, under
 from autotune.topology import Info
@@ -37,6 +37,9 @@ _ISA = {
     ),
     "aarch64": ("asimd", "asimddp", "sve", "sve2", "bf16", "i8mm"),
 }
+
+MEMPOLICY = {"x86_64": (239, 238), "aarch64": (236, 237)}
+"""The numbers of the system calls get_mempolicy and set_mempolicy."""
 
 # Arm's kernel gives numbers only (MIDR_EL1: implementer, part); the server parts, as util-linux's lscpu-arm.c has them.
 _ARM_PARTS = {
@@ -69,7 +72,7 @@ def probe(
     `environ` is by default this process's for the real root and empty for a recorded one; AUTOTUNE_INSTANCE_TYPE, CXX,
     PATH, LD_LIBRARY_PATH and CONDA_PREFIX matter. `instance_type` and `glibc` override what is found. `prefix` and
     `path` are the Python environment whose packages count, by default this interpreter's. `caches` is in bytes, by
-    `L1d`, `L1i`, `L2`, `L3`, each one instance of the cache of the first CPU. Never raises.
+    `L1d`, `L1i`, `L2`, `L3`, each one instance of the cache of the first CPU. Raises nothing but PluginError.
     """
     live = root == Path("/")
     environ = (os.environ if live else {}) if environ is None else environ
@@ -94,7 +97,9 @@ def probe(
         glibc=glibc or (_glibc() if live else None),
         kernel=read(root / "proc/sys/kernel/osrelease"),
         libraries=libraries.find(architecture, root, environ, prefix=prefix, path=path),
-        packages=environments.packages([str(under(root, entry)) for entry in path if entry.startswith("/")]),
+        packages=environments.packages(
+            [str(under(root, entry)) for entry in path if entry.startswith("/")], plugins.packages()
+        ),
         compiler=_compiler(root, environ),
         numactl=_numactl(root, environ) if not live or _may_bind_memory() else None,
         environments=environments.find(environments.default_folder()) if live else {},
@@ -197,7 +202,7 @@ def _numactl(root: Path, environ: Mapping[str, str]) -> str | None:
 
 def _may_bind_memory() -> bool:
     """Whether this process may set a memory policy (containers often forbid it): tried by setting the one it has."""
-    calls = {"x86_64": (239, 238), "aarch64": (236, 237)}.get(os.uname().machine)
+    calls = MEMPOLICY.get(os.uname().machine)
     if calls is None:
         return False
     get, put = calls

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
-from autotune.results import Block, Probe, Sitting, TrialResult
+from autotune.results import Block, Sitting, Sustained, TrialResult
 from autotune.rules import MeasureRules
 from autotune.types import Config, Hardware, LaunchPatch, SittingSpec, TrialSpec, Value, WorkloadSpec
 
@@ -22,6 +22,10 @@ class Workload(Protocol):
     """A workload in a child process, as backends see it."""
 
     spec: WorkloadSpec
+
+    @property
+    def form(self) -> Form:
+        """What the provider gives."""
 
     def module(self) -> Any:
         """The model as a torch module in eval mode; only where the provider's form is `module`."""
@@ -54,8 +58,8 @@ class Session(Protocol):
     It may offer `stream(batch, stop_ns) -> (calls, cpu_ns)`: call until the instant with as many calls at once as it
     has in flight, and say which calls that were and what CPU time (ns) child processes took for them. Without it, one
     call follows the other. And it may offer `flags() -> tuple[str, ...]`: asked after the last block, what a reader of
-    the figures should know, such as a recompilation in a block; and `programs_rss_bytes() -> int`: the peak memory of
-    programs that it runs.
+    the figures should know, such as a recompilation in a block; `programs_rss_bytes() -> int`: the peak memory of
+    programs that it runs; and `compiles`: true where the first call compiles, so that it takes longer than the others.
     """
 
     def convert(self, arrays: tuple[np.ndarray[Any, Any], ...]) -> Any:
@@ -76,6 +80,8 @@ class Knob(Protocol):
 
     `without_effect` is the reason why a value changes nothing in a configuration whose backend uses these packages.
     Where `changes_answers` is true, accuracy is found for each value by itself; it is false where it is not given.
+    `domain` is what `auto` stands for here. A knob of which `Value` does not list the values may list in `candidates`
+    those that `auto` chooses from, so that the reasons against the others can be told.
     """
 
     Value: Any
@@ -91,6 +97,7 @@ class Knob(Protocol):
 class Backend(Protocol):
     """A module in `backends/`: what runs the model. `source` names the backend and options it is made from.
 
+    `packages` are what it runs with; `optional`, where it is given, others that it may need, such as to make a model.
     `runs` are the forms of model that it takes. Of the options only what `cache_key` returns decides whether an
     artifact can be shared; None is nothing to prepare. It may offer `domains(hw)`: what `auto` stands for, by option,
     where that is not every available value. Where `free` is true, the space file invents the options' names.
@@ -117,13 +124,15 @@ class Provider(Protocol):
 
     `form` is what it gives, `plain` the backend of the untuned model. It may offer
 
+    - `optional`: packages that it may need beside `packages`;
     - `paths`: the options that name files or folders, relative to the space file;
     - `resolve(name, folder) -> str`: the model's name made independent of the space file's folder;
-    - `default_inputs(name)`: the inputs of a model for which the space file names none;
     - `examples(name, options, seed, samples) -> arrays`: inputs that only a framework can make, asked for in a
       preparing child where the space file names none;
     - `file(name)`: the model's own file, for the form `onnx`;
-    - `fixed_batch(name)`: the only batch size that the model takes, None where it takes any.
+    - `fixed_batch(name)`: the only batch size that the model takes, None where it takes any;
+    - `classifies(name, options)`: whether rows of numbers that the model returns are scores of classes; asked for in a
+      preparing child.
     """
 
     Options: Any
@@ -145,8 +154,8 @@ Sit = Callable[[SittingSpec, MeasureRules], Sitting | None]
 """Measures several configurations in turn, block by block, wholly on one machine; None if the time was too short."""
 
 
-Sustain = Callable[[TrialSpec, MeasureRules, float, float], Probe | None]
-"""Serves requests at a rate (a second) for so many seconds with one configuration; None if it fails to run."""
+Sustain = Callable[[TrialSpec, MeasureRules, float, float], Sustained]
+"""Serves requests at a rate (a second) for so many seconds with one configuration."""
 
 
 class Observer(Protocol):

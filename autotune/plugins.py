@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import importlib
 from pathlib import Path
-from typing import Literal, cast, overload
+from typing import Any, Literal, cast, overload
 
 import msgspec
 
@@ -31,6 +31,11 @@ def load(kind: Literal["backends"], name: str) -> Backend: ...
 def load(kind: Literal["workloads"], name: str) -> Provider: ...
 def load(kind: Kind, name: str) -> Knob | Backend | Provider:
     """The plugin module; PluginError names one that does not exist or does not import."""
+    return _module(kind, name)
+
+
+@functools.cache
+def _module(kind: Kind, name: str) -> Knob | Backend | Provider:
     if name not in names(kind):
         raise PluginError(f"unknown {kind[:-1]} {name!r}{did_you_mean(name, names(kind))}")
     try:
@@ -40,6 +45,14 @@ def load(kind: Kind, name: str) -> Knob | Backend | Provider:
             f"the {kind[:-1]} plugin {name!r} does not import: {type(error).__name__}: {error}"
         ) from error
     return cast(Knob | Backend | Provider, module)
+
+
+@functools.cache
+def packages() -> tuple[str, ...]:
+    """What backends and workloads run with or make their models with, sorted: the packages whose versions matter."""
+    kinds: tuple[Kind, ...] = ("backends", "workloads")
+    modules: list[Any] = [load(kind, name) for kind in kinds for name in names(kind)]
+    return tuple(sorted({name for one in modules for name in (*one.packages, *getattr(one, "optional", ()))}))
 
 
 def backend_options(name: str, values: dict[str, object]) -> Struct:

@@ -13,6 +13,10 @@ class Domains(Struct):
     backends: dict[str, dict[str, tuple[Value, ...]]]
 
 
+PRICES = "prices"
+"""The setting of an exclusion that says that a file of prices has none for this machine."""
+
+
 class Exclusion(Struct):
     """A value that the space names and this machine cannot honour, with the reason."""
 

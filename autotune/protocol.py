@@ -87,10 +87,11 @@ class Prepared(Struct, tag="prepared"):
 
 
 class Ready(Struct, tag="ready"):
-    """The model is loaded, verified and proven; times of CLOCK_MONOTONIC."""
+    """The model is loaded, verified and proven; `checked_s` is what the last two took beyond the first call."""
 
     load_s: float
     first_call_s: float
+    checked_s: float
     fidelity: Fidelity | None
     versions: dict[str, str]
 

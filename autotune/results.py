@@ -78,7 +78,7 @@ class OutputFidelity(Struct):
     """How close one output is to the float32 eager reference's; `name` is its place in what the model returns.
 
     `max_rel_error` is the largest error over the largest value; `top1_agreement` the share of samples with the same
-    largest entry, for outputs that are rows of scores (samples × classes). None is not to be had.
+    class, for outputs that are scores of classes (samples × classes). None is not to be had.
     """
 
     name: str
@@ -156,6 +156,21 @@ class Served(Struct):
     probes: tuple[Probe, ...]
 
 
+class Sustained(Struct):
+    """What became of requests that arrived at a rate for a claim, and what a trial keeps of the workers' start.
+
+    `error` is why there is no probe: the workers failed.
+    """
+
+    probe: Probe | None = None
+    error: str | None = None
+    setup_s: float | None = None
+    peak_rss_bytes: int | None = None
+    fidelity: Fidelity | None = None
+    accuracy: Accuracy | None = None
+    format: int = FORMAT
+
+
 class Status(str, enum.Enum):  # noqa: UP042 - Python 3.10, which may run a worker, has no StrEnum
     """How a trial ended; all but `ok`, `rejected` and `interrupted` say that the configuration does not run."""
 
@@ -190,7 +205,8 @@ class ArtifactRef(Struct):
 class TrialResult(Struct):
     """What one trial measured: raw blocks, never a statistic, so that better statistics can be computed later.
 
-    `repeated` are the blocks that were measured again, since a gate was closed.
+    `repeated` are the blocks that were measured again, since a gate was closed; `checked_s` is what comparing the
+    outputs and proving the settings took beyond the first call.
     """
 
     spec: TrialSpec
@@ -202,6 +218,7 @@ class TrialResult(Struct):
     flags: tuple[str, ...] = ()
     load_s: float | None = None
     first_call_s: float | None = None
+    checked_s: float | None = None
     setup_s: float | None = None
     wall_s: float = 0.0
     peak_rss_bytes: int | None = None

@@ -115,7 +115,7 @@ def _workload(name: str) -> Schema:
     if provider.form != "command":
         properties["data"] = _data()
         properties["serving"] = _serving()
-    own = provider.form == "command" or hasattr(provider, "default_inputs") or hasattr(provider, "examples")
+    own = provider.form == "command" or hasattr(provider, "examples")
     described = {"description": inspect.cleandoc(provider.Options.__doc__ or "")}
     return _object(properties, required=("model",)) | _inputs(own) | described
 

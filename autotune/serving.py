@@ -33,6 +33,12 @@ MATTERS = 0.1
 FEW = 20
 """Of fewer requests nobody can say that later ones took longer."""
 
+CLAIM_S = 60.0
+"""How long a rate is kept for a claim, where that brings requests enough."""
+
+SURE = 3.0
+"""A claim's probe is so long that its requests are too few only beyond so many standard deviations."""
+
 LEAST_REQUESTS = 10
 """So many arrive in the longest probe at the least rate, unless that is half of the capacity."""
 
@@ -69,17 +75,17 @@ def judged(
 ) -> Probe:
     """The probe that these requests make: latencies by worker, in the order of arrival.
 
-    The limit is kept if the plain empirical percentile is within it, or for a `claim`, where there are requests enough,
-    by MLPerf's early-stopping rule (`stats.calls_over`); if every request was answered; and if the queue did not grow.
+    The limit is kept if the plain empirical percentile is within it, or for a `claim` by MLPerf's early-stopping rule
+    (`stats.calls_over`), which too few requests never meet; if every request was answered; and if the queue did not
+    grow.
     """
     percent = _percent(serving)
     found = np.sort(np.concatenate([np.asarray(share, np.float64) for share in latencies_ns])) / 1e6
     count = len(found)
     over = int(np.count_nonzero(found > serving.latency_ms))
-    allowed = count * (100 - percent) // 100
-    if claim and (backed := stats.calls_over(count, percent / 100)) is not None:
-        allowed = backed
-    kept = count > 0 and over <= allowed and unanswered == 0 and not grew(latencies_ns, serving)
+    allowed = stats.calls_over(count, percent / 100) if claim else count * (100 - percent) // 100
+    within = count > 0 and allowed is not None and over <= allowed
+    kept = within and unanswered == 0 and not grew(latencies_ns, serving)
     return Probe(
         rate=ask.rate,
         seconds=ask.seconds,
@@ -88,6 +94,15 @@ def judged(
         latency_ms=float(found[count - 1 - count * (100 - percent) // 100]) if count else 0.0,
         kept=kept,
     )
+
+
+def claim_seconds(rate: float, serving: ServingSpec) -> float:
+    """How long requests must arrive at a rate for a claim: a minute, or until those that back the percentile are there.
+
+    Of a Poisson process: a mean m with m − SURE·√m requests enough.
+    """
+    least = stats.calls_for(_percent(serving) / 100)
+    return max(CLAIM_S, ((SURE + math.sqrt(SURE**2 + 4 * least)) / 2) ** 2 / rate)
 
 
 def grew(latencies_ns: Sequence[Sequence[int]], serving: ServingSpec) -> bool:

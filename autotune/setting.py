@@ -68,6 +68,15 @@ def knob(name: str) -> Any:
     return plugins.load("knobs", name).Value
 
 
+def illegal(name: str, value: Value) -> str | None:
+    """What a knob may be, in words, where this value is not legal; None where it is."""
+    try:
+        msgspec.convert(value, knob(name))
+    except msgspec.ValidationError:
+        return legal(knob(name))
+    return None
+
+
 def kinds(options: Any) -> dict[str, Any]:
     """The options of a plugin's `Options` by name, each with the type of its values."""
     return {field.name: field.type for field in msgspec.structs.fields(options)}

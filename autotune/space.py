@@ -11,11 +11,11 @@ from pathlib import Path
 
 import msgspec
 
-from autotune import environments, goal_section, plugins, workload_section, yaml_lines
+from autotune import goal_section, plugins, workload_section, yaml_lines
 from autotune.domains import resolve, unfit
 from autotune.errors import SpaceError, did_you_mean
 from autotune.interfaces import Provider
-from autotune.problem import Budget, Domains, Exclusion, Price, Space
+from autotune.problem import PRICES, Budget, Domains, Exclusion, Price, Space
 from autotune.setting import Count, Name, kinds, knob, one
 from autotune.types import OWN, Config, Hardware, Value, WorkloadSettings, WorkloadSpec
 from autotune.yaml_lines import Node
@@ -64,13 +64,12 @@ def load(path: Path, hw: Hardware, prices: Path | None = None) -> Space:
         return parts.get(key) or Node(value=None, file=root.file, line=root.line, key=key)
 
     spec = workload_section.load(part("workload"), path.parent, hw)
-    price = _price(part("prices"), prices, path.parent, hw)
+    price, unpriced = _price(part("prices"), prices, path.parent, hw)
     goal = goal_section.load(part("objective"), part("constraints"), price, spec, hw)
     provider = plugins.load("workloads", spec.provider)
     searched = part("search").value
     lacking = _lacking(spec, provider, hw) if isinstance(searched, dict) and "interpreter" in searched else {}
-    able = {name: found for name, found in hw.environments.items() if name not in lacking}
-    domains, excluded = resolve(part("search"), msgspec.structs.replace(hw, environments=able), provider)
+    domains, excluded = resolve(part("search"), hw, provider, lacking)
     if hasattr(provider, "mismatch") and (reason := provider.mismatch(spec.name, domains)):
         raise part("search").error("search does not fit the workload", f"; {reason}")
     return Space(
@@ -82,29 +81,28 @@ def load(path: Path, hw: Hardware, prices: Path | None = None) -> Space:
         objective=goal.objectives if len(goal.objectives) > 1 else goal.objectives[0],
         constraints=goal.limits,
         price=price,
-        excluded=(*(one for one in excluded if one.value not in lacking), *lacking.values()),
+        excluded=(*unpriced, *excluded),
     )
 
 
-def _lacking(spec: WorkloadSpec, provider: Provider, hw: Hardware) -> dict[str, Exclusion]:
-    """The environments in which the workload cannot be built, by name."""
+def _lacking(spec: WorkloadSpec, provider: Provider, hw: Hardware) -> dict[str, str]:
+    """The environments in which the workload cannot be built, by name, each with the reason."""
     options = msgspec.convert(spec.options, provider.Options)
     reasons = {name: provider.unavailable(options, hw.seen_by(name)) for name in hw.environments}
-    return {
-        name: Exclusion(setting="interpreter", value=name, reason=f"in that environment: {reason}")
-        for name, reason in reasons.items()
-        if reason
-    }
+    return {name: f"in that environment: {reason}" for name, reason in reasons.items() if reason}
 
 
-def _price(node: Node, given: Path | None, folder: Path, hw: Hardware) -> Price | None:
+def _price(node: Node, given: Path | None, folder: Path, hw: Hardware) -> tuple[Price | None, tuple[Exclusion, ...]]:
+    """This machine's price, where one is asked for and listed; what is asked for and not listed is left out."""
     if given is None and node.value is None:
-        return None
+        return None, ()
     file = given or folder / str(one(node, str))
     if not file.is_file():
         looked = "" if given else f"; looked for in {folder.resolve()}"
         raise SpaceError(f"there is no file of prices {file}{looked}")
-    return goal_section.prices(file, hw.instance_type)
+    price = goal_section.prices(file, hw.instance_type)
+    left_out = Exclusion(setting=PRICES, value=str(file), reason=f"it has none for {hw.instance_type}")
+    return price, () if price else (left_out,)
 
 
 def _budget(node: Node) -> Budget:
@@ -153,7 +151,8 @@ def unavailable(config: Config, hw: Hardware) -> str | None:
     if config.interpreter != OWN and config.interpreter not in hw.environments:
         return f"interpreter: {plugins.load('knobs', 'interpreter').unavailable(config.interpreter, hw)}"
     if reason := backend.unavailable(options, hw.seen_by(config.interpreter)):
-        return f"{config.backend}: {reason}"
+        where = "" if config.interpreter == OWN else f" in the environment {config.interpreter}"
+        return f"{config.backend}{where}: {reason}"
     if hasattr(backend, "without_effect") and (reason := backend.without_effect(options, config)):
         return f"{config.backend}: {reason}"
     for name, value in config.knobs.items():
@@ -187,7 +186,7 @@ def completed(config: Config) -> Config:
 def _without_effect(name: str, config: Config) -> str | None:
     backend = plugins.load("backends", config.backend)
     # Any program may hold anything.
-    packages = environments.PACKAGES if "command" in backend.runs else backend.packages
+    packages = plugins.packages() if "command" in backend.runs else backend.packages
     return plugins.load("knobs", name).without_effect(config.knobs[name], config, packages)
 
 

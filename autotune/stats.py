@@ -125,6 +125,11 @@ def calls_over(calls: int, percentile: float, confidence: float = PERCENTILE_CON
     return found - 1 if found else None
 
 
+def calls_for(percentile: float, confidence: float = PERCENTILE_CONFIDENCE) -> int:
+    """The fewest calls that back a percentile: 44, 90 and 459 for p90, p95 and p99."""
+    return math.ceil(math.log(1 - confidence) / math.log(percentile))
+
+
 # ------------------------------------------------------------------------------------------------------ sittings
 
 

@@ -1,4 +1,4 @@
-"""What the commands do: a study from the space file to `best.json`, and showing one again."""
+"""What `--space` does: a study from the space file to `best.json`."""
 
 from __future__ import annotations
 
@@ -11,21 +11,18 @@ from pathlib import Path
 import msgspec
 from rich.console import Console
 
-from autotune import artifacts, goal_section, hardware
+from autotune import artifacts, goal_section, hardware, reviewing
 from autotune import space as spaces
 from autotune.display import Display
-from autotune.errors import StudyError, did_you_mean
+from autotune.errors import StudyError
 from autotune.launch.machine import Machine
 from autotune.problem import Budget, Space
-from autotune.report import export, summary, table, words
-from autotune.results import Status
+from autotune.report import export, reading, summary, table, words
 from autotune.rules import ConfirmRules, MeasureRules
 from autotune.study import confirm, driver, opening, resume, store, suggest
 from autotune.study import storage as databases
-from autotune.study.ranking import Ranking
 from autotune.types import Hardware
 
-WIDTH = 140
 ENDED = {
     "trials": "all trials of the budget are done",
     "minutes": "the search's part of the budget's minutes is used up",
@@ -88,57 +85,6 @@ def tune(
     return _conclude(console, folder, space, hw)
 
 
-def show(console: Console, study: str, studies: Path) -> None:
-    """Print the trials of a study and its summary again, from its folder alone."""
-    folder = find_study(study, studies)
-    space, results = store.space(folder), table.counted(store.results(folder))
-    # Wider than a narrow terminal rather than with columns squeezed: only the last one then wraps.
-    wide = Console(
-        file=console.file,
-        force_terminal=console.is_terminal,
-        width=max(console.width, WIDTH),
-        highlight=False,
-        markup=False,
-        emoji=False,
-    )
-    wide.print(table.trials(folder, results, space))
-    console.print()
-    _say(console, summary.summary(folder, results, space, store.confirmation(folder)))
-    if (folder / "best.json").exists():
-        console.print(f"file      {folder / 'best.json'}", soft_wrap=True)
-
-
-def pick(console: Console, study: str, studies: Path, number: int | None, path: Path | None) -> None:
-    """Write a study's `best.json` again, or that of another of its trials; StudyError where there is none."""
-    folder = find_study(study, studies)
-    space, hw, results = store.space(folder), store.hardware(folder), table.counted(store.results(folder))
-    if number is None:
-        found = export.best(folder, space, hw, results, store.confirmation(folder))
-    else:
-        ranking = Ranking(results, space.goal)
-        chosen = next((result for result in results if result.spec.id == number), None)
-        if chosen is None or chosen.status is not Status.OK:
-            known = ", ".join(str(result.spec.id) for result in ranking.order())
-            why = "is not one of this study" if chosen is None else f"was not measured fully ({chosen.status})"
-            raise StudyError(f"trial {number} {why}; the best ones are: {known or 'none'}")
-        found = export.trial(folder, space, hw, ranking, chosen)
-    if found is None:
-        raise StudyError(f"the study {folder} has nothing to export: no trial keeps the limits, or no baseline")
-    path = path or folder / "best.json"
-    export.write(path, found)
-    console.print(f"file      {path}", soft_wrap=True)
-
-
-def find_study(study: str, studies: Path) -> Path:
-    """The folder that STUDY means: a path, or a name under `studies`; StudyError with the nearest names."""
-    for folder in (Path(study), studies / study):
-        if store.exists(folder):
-            return folder
-    known = [path.parent.name for path in studies.glob("*/domains.json")]
-    hint = did_you_mean(study, known) if known else f"; there is none in {studies}/"
-    raise StudyError(f"no study {study!r}{hint}")
-
-
 def _with_options(space: Space, trials: int | None, minutes: float | None, seed: int | None) -> Space:
     budget = Budget(
         trials=space.budget.trials if trials is None else trials,
@@ -174,19 +120,14 @@ def _introduce(console: Console, space: Space, hw: Hardware, folder: Path, earli
 
 
 def _conclude(console: Console, folder: Path, space: Space, hw: Hardware) -> bool:
-    results, confirmation = table.counted(store.results(folder)), store.confirmation(folder)
-    _say(console, summary.summary(folder, results, space, confirmation))
-    found = export.best(folder, space, hw, results, confirmation)
+    study = reading.read(folder)
+    reviewing.say(console, summary.summary(folder, study.results, space, study.confirmation))
+    found = export.best(folder, space, hw, study.results, study.confirmation)
     if found is not None:
         export.write(folder / "best.json", found)
         console.print(f"file      {folder / 'best.json'}", soft_wrap=True)
         console.print(f"next      {program()} show {shlex.quote(str(folder))}", soft_wrap=True)
     return found is not None
-
-
-def _say(console: Console, lines: list[str]) -> None:
-    for line in lines:
-        console.print(line, soft_wrap=True)
 
 
 def program() -> str:

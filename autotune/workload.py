@@ -17,7 +17,7 @@ from autotune.types import InputSpec, WorkloadSpec
 if TYPE_CHECKING:
     import numpy as np
 
-    from autotune.interfaces import Provider
+    from autotune.interfaces import Form, Provider
 
 
 class BuiltWorkload:
@@ -30,6 +30,11 @@ class BuiltWorkload:
     def __init__(self, spec: WorkloadSpec, examples: Path | None = None) -> None:
         self.spec = spec
         self._examples = examples
+
+    @property
+    def form(self) -> Form:
+        """What the provider gives."""
+        return provider(self.spec).form
 
     def module(self) -> Any:
         """The model as a torch module in eval mode, its random weights drawn from the spec's seed."""

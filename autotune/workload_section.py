@@ -70,8 +70,6 @@ def _given_inputs(provider: Any, inputs: Node | None, workload: Node, name: str)
     """What the file says, else what the provider knows; none where it makes them itself in a child."""
     if inputs is not None:
         return _inputs(inputs)
-    if hasattr(provider, "default_inputs"):
-        return tuple(provider.default_inputs(name))
     if hasattr(provider, "examples") or provider.form == "command":
         return ()
     return _inputs(workload)

@@ -46,9 +46,10 @@ def main() -> int:
             print(f"no rate keeps {chosen.percentile} within {chosen.limit_ms:g} ms")
             return 1
         lasting = msgspec.structs.replace(spec, id=1, folder="lasting")
-        probe = machine.sustain(lasting, rules, found.rate, chosen.seconds)
+        sustained = machine.sustain(lasting, rules, found.rate, chosen.seconds)
+    probe = sustained.probe
     if probe is None:
-        print("the fresh processes failed")
+        print(f"the fresh processes failed: {sustained.error}")
         return 1
     ratio = probe.latency_ms / chosen.limit_ms
     print(

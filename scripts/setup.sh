@@ -33,5 +33,5 @@ if [ -n "$TORCH_INDEX" ]; then
     pip install --no-deps --index-url "$TORCH_INDEX" -c constraints.txt torch torchvision # the rest comes next
 fi
 say "Python packages (some minutes the first time)"
-pip install -c constraints.txt -e '.[torch,onnxruntime,openvino,models,openmp,dashboard,dev]'
+pip install -c constraints.txt -e '.[torch,onnxruntime,openvino,models,openmp,dev]'
 say "done; try 'make tune'"

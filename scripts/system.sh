@@ -4,6 +4,7 @@
 #
 #   PYTHON             the interpreter the environment is made with (python3)
 #   SYSTEM_PACKAGES    `no` installs nothing and only names what is missing
+#   TEST_PACKAGES      `yes` also installs what the tests of pages need, a browser
 set -euo pipefail
 
 PYTHON=${PYTHON:-python3}
@@ -27,6 +28,10 @@ missing() {
     has_command g++ || echo 'g\+\+'
     has_headers || echo "python${version}-dev" # torch.compile's kernels include Python.h
     has_venv || echo "python${version}-venv"
+    if [ "${TEST_PACKAGES:-no}" = yes ]; then
+        has_command chromium || echo 'chromium'
+        has_command chromedriver || echo 'chromium-driver'
+    fi
 }
 
 # The newest name that apt knows for a pattern of alternatives; the alternatives in order.

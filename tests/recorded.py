@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from autotune import environments, hardware
+from autotune import hardware, plugins
 from autotune.report import plan
 from autotune.types import Hardware
 from tests import machines
@@ -67,7 +67,7 @@ def _packages() -> dict[str, str]:
     return {
         f"{SITE}/{name}-{version}.dist-info/METADATA": f"Metadata-Version: 2.4\nName: {name}\nVersion: {version}"
         for name, version in pinned.items()
-        if name in environments.PACKAGES
+        if name in plugins.packages()
     }
 
 

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from autotune import data
+from autotune import data, space
 from autotune.results import Accuracy, Fidelity, Status, TrialResult
 from autotune.rules import MeasureRules
+from autotune.study.ranking import Ranking
 from autotune.types import DataSpec, SittingSpec, Value, WorkloadSpec
 from tests.backends import child
 from tests.conftest import Lab
@@ -169,3 +170,17 @@ def test_a_sitting_has_the_accuracy_that_the_trial_found(judged: Judged) -> None
     model = judged.workload.model
     assert judged.told.preparing.count(f"accuracy of onnxruntime int8 of {model}") == 1
     assert judged.told.preparing.count(f"reference outputs of {model}") == 1
+
+
+@pytest.mark.parametrize("constraints", ["", "constraints: {accuracy_drop: {max: 0.01}}\n"])
+def test_a_space_files_goal_accepts_int8_and_refuses_what_answers_wrongly(
+    judged: Judged, lab: Lab, constraints: str
+) -> None:
+    path = judged.folder / "space.yaml"
+    path.write_text(
+        f"name: digits\nworkload: {{model: 'python:net.py:build', data: digits.npz}}\nsearch: {{}}\n{constraints}"
+    )
+    ranking = Ranking(judged.told.results, space.load(path, lab.hardware).goal)
+    settled = {name: ranking.settled(judged.result(name)) for name in ("float32", "int8", "doubled", "blind")}
+    assert [name for name, result in settled.items() if result.feasible] == ["float32", "int8"]
+    assert not [one.limit.figure for one in ranking.judged(settled["blind"]) if one.value is None]

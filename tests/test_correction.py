@@ -56,6 +56,24 @@ def averaged(values: np.ndarray) -> np.ndarray:
     return means - means.mean(axis=1, keepdims=True)
 
 
+def test_every_group_counts_once_whatever_its_length() -> None:
+    """Each is centred on itself; short ones as they are, longer ones as means of neighbours, centred again."""
+    found = [group[: 2 + place] for place, group in enumerate(groups(3, (0.7, 0.2, 0.4), trials=12, blocks=14))]
+    rows, rates = [], []
+    for group in found:
+        parts = np.log([list(one.canary.parts.values()) for one in group if one.canary is not None])
+        logs = np.log([[one.rate] for one in group])
+        if len(group) > correction.NEIGHBOURS:
+            count = len(group) - correction.NEIGHBOURS + 1
+            parts = np.array([parts[i : i + correction.NEIGHBOURS].mean(axis=0) for i in range(count)])
+            logs = np.array([logs[i : i + correction.NEIGHBOURS].mean(axis=0) for i in range(count)])
+        rows.append(parts - parts.mean(axis=0))
+        rates.append(logs - logs.mean(axis=0))
+    expected = np.linalg.lstsq(np.concatenate(rows), np.concatenate(rates)[:, 0], rcond=None)[0]
+    fitted = correction.fit(found)
+    assert [fitted.slopes[part] for part in PARTS] == pytest.approx(expected.tolist(), abs=1e-6)
+
+
 def test_slopes_are_those_of_least_squares() -> None:
     found = groups(2, (0.7, 0.2, 0.4), noise=0.05)
     x = np.array([[np.log(list(block.canary.parts.values())) for block in group] for group in found])

@@ -91,6 +91,31 @@ def test_nothing_is_lost_without_a_reason(hw: Hardware) -> None:
             assert not set(axes[option]) & lost
 
 
+def test_what_auto_leaves_out_of_any_whole_number_has_a_reason() -> None:
+    _, excluded = resolve(node({"block_time": "auto", "primitive_cache": "auto"}), BARE)
+    assert [(one.setting, one.value) for one in excluded] == [
+        ("block_time", 0),
+        ("block_time", 1),
+        ("primitive_cache", 1024),
+    ]
+
+
+@every_machine
+def test_options_are_to_be_had_beside_others_or_have_a_reason(hw: Hardware) -> None:
+    for name in plugins.names("backends"):
+        found = resolving.options(name, [hw])
+        if found is None:
+            assert not runs(name, {}, hw)
+            continue
+        usable, left_out = found
+        for option, kind in setting.kinds(plugins.load("backends", name).Options).items():
+            lost = {one.value for one in left_out if one.setting == f"{name}.{option}"}
+            assert usable[option] and not lost & set(usable[option])
+            assert set(setting.choices(kind) or usable[option]) == lost | set(usable[option])
+    if "openvino" in hw.packages:
+        assert 0 in (resolving.options("openvino", [hw]) or ({}, ()))[0]["requests"]  # beside a hint
+
+
 def test_without_a_search_the_plain_model_runs_once() -> None:
     domains, excluded = resolve(node(None), BARE)
     assert domains.batch_size == (1,)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from autotune import environments
+from tests import machines
 from tests.machines import write
 
 
@@ -25,6 +26,13 @@ def test_an_environment_is_read_from_its_files(tmp_path: Path) -> None:
     assert (found.prefix, found.python) == (str(prefix), "3.12")
     assert found.packages == {"torch": "2.8.0", "msgspec": "0.19", "numpy": "2.0"}
     assert environments.lacking(found) is None
+
+
+def test_what_is_missing_is_named_with_the_remedy() -> None:
+    hw = machines.hardware(1, packages={"torch": "2.13"})
+    assert environments.missing(("torch",), hw) is None
+    assert environments.missing(("torch", "timm"), hw) == "timm not installed; pip install timm"
+    assert environments.missing(("timm", "onnx"), hw) == "timm, onnx not installed; pip install timm onnx"
 
 
 def test_of_several_pythons_the_newest_counts(tmp_path: Path) -> None:

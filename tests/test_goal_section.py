@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
 
 from autotune import space
@@ -106,6 +107,14 @@ def test_the_answers_of_a_command_are_not_limited(tmp_path: Path) -> None:
         ("latency_p99_ms: {min: 300, max: 200}", "asks for at least 300 and at most 200 in space.yaml, line 7"),
         ("accuracy_drop: {max: 0.01}", "accuracy_drop is never measured here in space.yaml, line 7: workload.data"),
         ("cost_per_million: {max: 1}", "there is no price for c7i.xlarge"),
+        ("latency_p99_ms: {max: -5}", "asks for at most -5 in space.yaml, line 7; it is never below 0"),
+        ("peak_rss_bytes: {max: -1}", "asks for at most -1 in space.yaml, line 7; it is never below 0"),
+        ("top1_agreement: {min: 1.5}", "asks for at least 1.5 in space.yaml, line 7; it is never above 1"),
+        ("cosine_similarity: {max: -2}", "asks for at most -2 in space.yaml, line 7; it is never below -1"),
+        (
+            "{latency_p50_ms: {min: 300}, latency_p99_ms: {max: 200}}",
+            "latency_p99_ms is to be at most 200 and latency_p50_ms at least 300 in space.yaml, line 7; a higher",
+        ),
     ],
 )
 def test_a_limit_that_cannot_be(tmp_path: Path, written: str, message: str) -> None:
@@ -119,7 +128,12 @@ def test_the_price_is_that_of_the_instance_type(tmp_path: Path) -> None:
     (tmp_path / "prices.yaml").write_text(PRICES)
     found = load(tmp_path, "prices: prices.yaml\nobjective: cost_per_million\n")
     assert found.goal.price == Price(per_hour=0.18, currency="USD", date="2026-11-01")
-    assert load(tmp_path, "prices: prices.yaml\n", instance_type="t3.micro").goal.price is None
+    assert found.excluded == ()
+    other = load(tmp_path, "prices: prices.yaml\n", instance_type="t3.micro")
+    assert other.goal.price is None
+    (left_out,) = other.excluded
+    assert (left_out.setting, left_out.reason) == ("prices", "it has none for t3.micro")
+    assert str(left_out.value).endswith("prices.yaml")
 
 
 def test_another_file_of_prices_may_be_given(tmp_path: Path) -> None:
@@ -144,3 +158,33 @@ def test_no_file_of_prices(tmp_path: Path, prices: str | None, message: str) -> 
     if prices is not None:
         (tmp_path / "prices.yaml").write_text(prices)
     assert message in refusal(tmp_path, "prices: prices.yaml\n")
+
+
+# -------------------------------------------------------------------------------------------------------- percentages
+
+DATA = HEAD.replace("  inputs: [{shape: [batch, 3, 32, 32]}]\n", "  data: {source: DATA, metric: METRIC}\n")
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "f1"])
+def test_an_accuracy_above_one_is_asked_of_no_metric_of_ours(tmp_path: Path, metric: str) -> None:
+    np.savez(tmp_path / "data.npz", images=np.ones((20, 3, 32, 32), np.float32), labels=np.zeros(20, int))
+    (tmp_path / "own.py").write_text("def score(outputs, labels):\n    return labels * 100.0\n")
+    text = "constraints:\n  accuracy: {min: 95}\n"
+
+    def head(metric: str) -> str:
+        return DATA.replace("DATA", f"{tmp_path}/data.npz").replace("METRIC", f"'{metric}'")
+
+    assert "constraints.accuracy asks for at least 95 in space.yaml, line 7; it is never above 1" in refusal(
+        tmp_path, text, head(metric)
+    )
+    assert load(tmp_path, text, head(f"{tmp_path}/own.py:score")).goal.limits[0].min == 95
+
+
+def test_a_rate_of_requests_is_limited_only_where_it_is_the_objective(tmp_path: Path) -> None:
+    head = HEAD.replace("search:", "  serving: {latency_p99_ms: 100}\nsearch:")
+    text = "constraints:\n  served_rate: {min: 5}\n"
+    assert "only confirmed where it is the objective in space.yaml, line 8; write objective: served_rate" in refusal(
+        tmp_path, text, head
+    )
+    found = load(tmp_path, f"{text}objective: served_rate\n", head)
+    assert found.goal.limits[0] == Limit(figure="served_rate", min=5.0)

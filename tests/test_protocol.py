@@ -63,7 +63,7 @@ MESSAGES: dict[Any, list[Struct]] = {
     ],
     Reply: [
         Prepared(),
-        Ready(load_s=0.5, first_call_s=0.1, fidelity=FIDELITY, versions={"python": "3.11"}),
+        Ready(load_s=0.5, first_call_s=0.1, checked_s=0.2, fidelity=FIDELITY, versions={"python": "3.11"}),
         Measured(items=3.5, calls=4, cpu_ns=2**40),
         Answered(latencies_ns=(2**40, 5), unanswered=1),
         Finished(peak_rss_bytes=2**33),

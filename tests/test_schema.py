@@ -137,7 +137,7 @@ def test_an_editor_completes_what_the_plugins_declare() -> None:
     assert set(search) == {"batch_size", "workers", "threads", "backend", *plugins.names("knobs")}
     assert set(search["backend"]["properties"]) == set(plugins.names("backends"))
     one, several, auto = search["backend"]["properties"]["openvino"]["properties"]["precision"]["anyOf"]
-    assert one == several["items"] == {"enum": ["bfloat16", "float32", "int8"]}
+    assert one == several["items"] == {"enum": ["bfloat16", "float16", "float32", "int8"]}
     assert auto == {"const": "auto"}
     assert [form["properties"]["model"]["pattern"] for form in properties["workload"]["anyOf"]] == [
         f"^{name}:.+" for name in plugins.names("workloads")

@@ -61,11 +61,17 @@ def test_a_probe_with_unanswered_requests_or_none_at_all_keeps_nothing() -> None
     assert (probe.requests, probe.over, probe.latency_ms, probe.kept) == (0, 0, 0.0, False)
 
 
+@pytest.mark.parametrize(("rate", "seconds"), [(100.0, 60.0), (5.0, 105.6), (1.0, 527.9)])
+def test_a_claims_probe_brings_the_requests_that_it_needs(rate: float, seconds: float) -> None:
+    assert serving.claim_seconds(rate, P99) == pytest.approx(seconds, abs=0.1)
+    mean = rate * seconds
+    assert mean - 3 * mean**0.5 >= 458.9
+
+
 @pytest.mark.parametrize("requests", [100, 459, 662, 5000])
 def test_a_claim_needs_early_stopping(requests: int) -> None:
-    backed = stats.calls_over(requests, 0.99)
-    allowed = requests // 100 if backed is None else backed
-    for over in (allowed, allowed + 1):
+    allowed = stats.calls_over(requests, 0.99)
+    for over in range(0 if allowed is None else allowed, 3 if allowed is None else allowed + 2):
         latencies = [101.0, 20.0] * over + [20.0] * (requests - 2 * over)
         assert judged(*latencies, claim=True).kept is (over == allowed)
     # the search is content with more where early stopping is stricter

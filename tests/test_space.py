@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from autotune import plugins, space
 from autotune.errors import AutotuneError, SpaceError
 from autotune.problem import Exclusion, Space
-from autotune.types import Config, Cpu, Hardware, InputSpec, Struct, digest
+from autotune.types import Config, Cpu, Environment, Hardware, InputSpec, Struct, digest
 
 HEAD = """\
 name: toy
@@ -185,12 +185,20 @@ def test_workload_options_and_inputs(folder: Path) -> None:
     assert space.load(file, machine()).workload == workload
 
 
-def test_a_provider_may_know_the_inputs(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    known = (InputSpec(shape=("batch", 5)),)
-    monkeypatch.setattr(plugins.load("workloads", "torchvision"), "default_inputs", lambda name: known, raising=False)
-    text = "name: toy\nworkload: {model: torchvision:resnet18}\nsearch: {}"
-    assert load(text).workload.inputs == known
-    assert load(HEAD + "search: {}").workload.inputs != known
+def equipped(name: str, *packages: str) -> Hardware:
+    """A machine with an environment of that name."""
+    there = Environment(prefix=f"/env/{name}", python="3.12", packages=dict.fromkeys(packages, "1"))
+    return machine(environments={name: there})
+
+
+def test_an_environment_in_which_the_model_cannot_be_built_is_left_out_with_the_reason(folder: Path) -> None:
+    hw = equipped("jemalloc", "torch")  # as an allocator is called that is not there either
+    found = load(SEARCH + "interpreter: auto\n  allocator: auto", hw)
+    assert found.domains.knobs["interpreter"] == ("own",)
+    reason = "in that environment: torchvision not installed; pip install torchvision"
+    assert Exclusion(setting="interpreter", value="jemalloc", reason=reason) in found.excluded
+    assert [one.value for one in found.excluded if one.setting == "allocator"].count("jemalloc") == 1
+    assert refusal(SEARCH + "interpreter: jemalloc", hw).endswith(f"; jemalloc: {reason}")
 
 
 # ------------------------------------------------------------------------------------------ what a file may not

@@ -1,137 +1,25 @@
 from __future__ import annotations
 
-import io
 import os
 import re
 import shlex
 import shutil
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-import msgspec
 import pytest
-from rich.console import Console
 
 from autotune import tuning
-from autotune.best import Best
 from autotune.errors import ModelError, StudyError
-from autotune.results import Sitting, Status, TrialResult
-from autotune.rules import MeasureRules
+from autotune.results import Status
 from autotune.study import store
-from autotune.types import Config, SittingSpec, TrialSpec, WorkloadSpec
+from tests.lab import HW, SPACE, Lab, made_up
 from tests.study import fakes
-
-HW = msgspec.structs.replace(fakes.machine(), instance_type="toy.large")
-SPACE = """\
-name: toy
-workload:
-  model: torchvision:resnet18
-  inputs: [{shape: [batch, 3, 32, 32]}]
-search:
-  batch_size: [1, 8]
-  allocator: [system, tcmalloc, mimalloc]
-  backend:
-    torch_eager: {}
-    onnxruntime: {}
-budget: {trials: 4}
-"""
-OPTIONS: dict[str, Any] = dict.fromkeys(("trials", "minutes", "name", "storage", "seed", "instance_type"))
-OPTIONS["skip_confirmation"] = True
-
-Behave = Callable[[Config], float | Status]
-
-
-@dataclass
-class Lab:
-    """A place where `tune` runs on a made-up machine; `ran` and `sat` hold the machines of all runs."""
-
-    folder: Path
-    behave: Behave = fakes.speed
-    interrupt_at: int | None = None
-    interrupt_sitting_at: int | None = None
-    broken: bool = False
-    checked: list[WorkloadSpec] = field(default_factory=list)
-    ran: list[fakes.Machine] = field(default_factory=list)
-    sat: list[fakes.Sitter] = field(default_factory=list)
-    held: bool = False
-    options: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def studies(self) -> Path:
-        return self.folder / "studies"
-
-    @property
-    def study(self) -> Path:
-        return self.studies / "toy@toy.large"
-
-    def tune(self, text: str = SPACE, **options: Any) -> tuple[bool, str]:
-        """Whether something was measured, and what was printed."""
-        (self.folder / "toy.yaml").write_text(text)
-        console = Console(
-            file=io.StringIO(), force_terminal=False, width=80, highlight=False, markup=False, emoji=False
-        )
-        self.options = {"studies": self.studies} | OPTIONS | options
-        try:
-            measured = tuning.tune(console, str(self.folder / "toy.yaml"), **self.options)
-        finally:
-            self.printed = printed(console)
-        return measured, self.printed
-
-    def best(self) -> Best:
-        return msgspec.json.decode((self.study / "best.json").read_bytes(), type=Best)
-
-    def machine(self, _: object, folder: Path, cache: Path, observer: object) -> Lab:
-        self.ran.append(fakes.Machine(folder, self.behave))
-        self.sat.append(fakes.Sitter(folder, interrupt_at=self.interrupt_sitting_at))
-        return self
-
-    def __enter__(self) -> Lab:
-        self.held = True
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.held = False
-
-    def check(self, workload: WorkloadSpec, rules: MeasureRules) -> None:
-        assert self.held
-        self.checked.append(workload)
-        if self.broken:
-            raise ModelError("the workload cannot be built")
-
-    def execute(self, spec: TrialSpec, rules: MeasureRules, incumbent: float | None) -> TrialResult:
-        if len(self.ran[-1].ran) == self.interrupt_at:
-            (self.ran[-1].root / spec.folder).mkdir(parents=True)
-            (self.ran[-1].root / spec.folder / "spec.json").write_bytes(store.encode(spec))
-            raise KeyboardInterrupt
-        assert self.held
-        return self.ran[-1](spec, rules, incumbent)
-
-    sustain = None
-
-    def sit(self, spec: SittingSpec, rules: MeasureRules) -> Sitting:
-        assert self.held
-        return self.sat[-1](spec, rules)
-
-
-def printed(console: Console) -> str:
-    assert isinstance(console.file, io.StringIO)
-    return console.file.getvalue()
 
 
 @pytest.fixture
 def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
-    found = Lab(tmp_path)
-    monkeypatch.setattr(tuning, "Machine", found.machine)
-    monkeypatch.setattr(tuning.hardware, "probe", lambda instance_type=None: HW)
-    monkeypatch.chdir(tmp_path)
-    return found
-
-
-def files(folder: Path) -> dict[Path, bytes]:
-    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    return made_up(tmp_path, monkeypatch)
 
 
 # ----------------------------------------------------------------------------------------------------------- a study
@@ -286,15 +174,6 @@ def test_an_interrupted_confirmation_says_how_to_go_on_and_does(lab: Lab) -> Non
     assert lab.best().confirmed
 
 
-def test_show_has_what_was_confirmed_from_the_folder_alone(lab: Lab) -> None:
-    _, text = lab.tune(skip_confirmation=False)
-    moved = lab.folder / "elsewhere"
-    shutil.copytree(lab.study, moved)
-    shutil.rmtree(lab.studies)
-    summary = "best " + text.partition("\nbest ")[2].partition("file ")[0]
-    assert summary in shown(moved, lab.studies) and "finalists, against the baseline" in summary
-
-
 # ----------------------------------------------------------------------------------------------------- what goes wrong
 
 
@@ -363,65 +242,6 @@ def test_a_study_has_a_plain_name(lab: Lab, name: str) -> None:
 def test_ordinary_names_are_taken(lab: Lab) -> None:
     lab.tune(name="A1._@+-z", trials=1)
     assert (lab.studies / "A1._@+-z" / "best.json").exists()
-
-
-# ---------------------------------------------------------------------------------------------------------- showing
-
-
-def shown(study: str | Path, studies: Path, width: int = 80) -> str:
-    console = Console(file=io.StringIO(), force_terminal=False, width=width)
-    tuning.show(console, str(study), studies)
-    return printed(console)
-
-
-def test_show_prints_table_and_summary_from_the_folder_alone(lab: Lab) -> None:
-    lab.behave = lambda found: Status.CRASHED if found.knobs["allocator"] == "tcmalloc" else fakes.speed(found)
-    _, text = lab.tune(trials=8)
-    summary = "best " + text.partition("\nbest ")[2].partition("file ")[0]
-    moved = lab.folder / "elsewhere"
-    shutil.copytree(lab.study, moved)
-    shutil.rmtree(lab.studies)
-    (moved / "study.db").unlink()
-    before = files(moved)
-    again = shown(moved, lab.studies)
-    assert files(moved) == before
-    head, _, rest = again.partition("\n\n4 failed:\n")
-    assert len(head.splitlines()) == 5 and head.count("(baseline)") == 1
-    assert rest.count("tcmalloc: crashed: a made-up crashed") == 4
-    assert again.endswith(f"\n\n{summary}file      {moved / 'best.json'}\n") and len(summary) > 100
-
-
-def test_show_is_wide_enough_on_a_narrow_terminal(lab: Lab) -> None:
-    lab.tune()
-    assert shown(lab.study, lab.studies, width=20) == shown(lab.study, lab.studies, width=120)
-
-
-def test_show_of_a_study_that_has_only_begun(lab: Lab) -> None:
-    lab.interrupt_at = 0
-    with pytest.raises(KeyboardInterrupt):
-        lab.tune()
-    assert "No configuration has been measured." in shown(lab.study, lab.studies)
-
-
-def test_a_study_is_a_folder_or_a_name(lab: Lab) -> None:
-    lab.tune(trials=1)
-    for study in (lab.study, lab.study.relative_to(lab.folder), "toy@toy.large"):
-        assert tuning.find_study(str(study), lab.studies).resolve() == lab.study.resolve()
-
-
-@pytest.mark.parametrize(
-    ("study", "says"),
-    [("toy@toy.larg", r"did you mean 'toy@toy\.large'\?"), ("resnet", r"allowed: toy@toy\.large")],
-)
-def test_a_study_that_is_not_there_has_near_names(lab: Lab, study: str, says: str) -> None:
-    lab.tune(trials=1)
-    with pytest.raises(StudyError, match=f"^no study '{study}'; {says}$"):
-        shown(study, lab.studies)
-
-
-def test_without_any_study_the_folder_is_named(lab: Lab) -> None:
-    with pytest.raises(StudyError, match=r"^no study 'x'; there is none in studies/$"):
-        shown("x", Path("studies"))
 
 
 def test_printed_commands_run_as_they_stand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

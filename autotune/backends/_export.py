@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import tempfile
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from autotune.backends import torch_eager
@@ -15,14 +11,6 @@ from autotune.errors import ModelError
 
 EXAMPLE_ROWS = 2
 """torch.export takes a batch of one for a model that knows no other."""
-
-
-@contextlib.contextmanager
-def scratch(folder: Path) -> Iterator[None]:
-    """For a preparing child: inductor's cache, unless it was given one, is in the artifact's folder and then goes."""
-    with tempfile.TemporaryDirectory(dir=folder) as made:
-        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", made)
-        yield
 
 
 def flat(model: Any, precision: str = "float32") -> Any:

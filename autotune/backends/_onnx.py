@@ -7,7 +7,7 @@ import re
 import shutil
 import tempfile
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,11 @@ if TYPE_CHECKING:
     import numpy as np
 
 CALIBRATION_SAMPLES = 64
+
+Frame = tuple[str, int, str]
+"""A file, a line's number, and that line."""
+
+FRAME = re.compile(r'File "(.+?)", line (\d+), in .*\n\s*(.*)')
 
 
 def makers(hw: Hardware) -> list[str]:
@@ -55,10 +60,7 @@ def calibration(workload: Workload, names: Sequence[str], size: int | None) -> l
 
 def own_file(workload: Workload) -> Path | None:
     """The model's own ONNX file; None where the provider gives a module."""
-    try:
-        return workload.file()
-    except AttributeError:  # such a provider has no `file`
-        return None
+    return workload.file() if workload.form == "onnx" else None
 
 
 def export(workload: Workload, path: Path) -> None:
@@ -89,22 +91,34 @@ def export(workload: Workload, path: Path) -> None:
 
 
 def reason(error: BaseException) -> str:
-    """The deepest cause in one line, after the operator or else the line of the model's code that it came from."""
-    import torch
+    """The deepest cause in one line, after the operator or else the line of the model's code that it came from.
 
+    torch's tracer has the frames of the model in its message, and none of them in the traceback.
+    """
     where = ""
+    frames: list[Frame] = []
     while True:
         if found := re.search(r"call_function\[target=([\w.]+)\]", str(error)):
             where = found[1]
+        told = FRAME.findall(str(error).partition("from user code:")[2])
+        frames = _of_the_model((file, int(number), line) for file, number, line in told) or frames
         if error.__cause__ is None:
             break
         error = error.__cause__
     if not where:
-        ours = (str(Path(torch.__file__).parent), str(Path(__file__).parents[1]), "<")
-        frames = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith(ours)]
-        where = f"{Path(frames[-1].filename).name}, line {frames[-1].lineno}, `{frames[-1].line}`" if frames else ""
+        raised = traceback.extract_tb(error.__traceback__)
+        frames = frames or _of_the_model((frame.filename, frame.lineno or 0, frame.line or "") for frame in raised)
+        where = "{}, line {}, `{}`".format(*frames[-1]) if frames else ""
     first = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
     return f"{where}: {type(error).__name__}: {first}" if where else f"{type(error).__name__}: {first}"
+
+
+def _of_the_model(frames: Iterable[Frame]) -> list[Frame]:
+    """Those that are neither torch's nor ours, with the bare names of their files."""
+    import torch
+
+    others = (str(Path(torch.__file__).parent), str(Path(__file__).parents[1]), "<")
+    return [(Path(file).name, number, line) for file, number, line in frames if not file.startswith(others)]
 
 
 def copy(file: Path, path: Path) -> None:

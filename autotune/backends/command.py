@@ -35,6 +35,9 @@ PIDFD_OPEN = 434
 
 LONGEST_POLL_MS = 2**31 - 1
 SHOWN = 300
+GRACE_NS = 10**9
+"""How long what a program started may outlive it: Python's own resource_tracker ends a moment after its parent."""
+
 clock = time.monotonic_ns
 
 
@@ -203,10 +206,12 @@ def _ends(pid: int, timeout_s: float) -> bool:
 
 
 def _left_running() -> bool:
-    """Whether a child still runs, now that the program itself has ended; those that ended are waited for."""
+    """Whether a child runs on, now that the program itself has ended; those that end soon are waited for."""
+    limit = clock() + GRACE_NS
     try:
-        while os.waitpid(-1, os.WNOHANG) != (0, 0):
-            pass
+        while clock() < limit:
+            if os.waitpid(-1, os.WNOHANG) == (0, 0):
+                time.sleep(0.001)
     except ChildProcessError:
         return False
     return True

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from autotune.backends import _onnx
+from autotune.environments import missing
 from autotune.interfaces import Form, Workload
 from autotune.types import Config, Hardware, LaunchPatch, Struct, Value
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 packages: tuple[str, ...] = ("onnxruntime",)
+optional = ("onnx", "onnxscript")
 runs: tuple[Form, ...] = ("module", "onnx")
 MODEL = "model.onnx"
 QUANTIZER = "onnx.quantize"
@@ -49,9 +51,8 @@ class Options(Struct):
 
 def unavailable(options: Options, hw: Hardware) -> str | None:
     """Reason why these options cannot be honoured here, or None."""
-    missing = [name for name in ("onnxruntime", *_onnx.makers(hw)) if name not in hw.packages]
-    if missing:
-        return f"{', '.join(missing)} not installed; pip install {' '.join(missing)}"
+    if reason := missing(("onnxruntime", *_onnx.makers(hw)), hw):
+        return reason
     if options.precision == "int8" and options.graph_level in ("disable", "basic"):
         return f"at graph_level {options.graph_level} nothing runs in int8; use extended, layout or all"
     version = hw.packages["onnxruntime"]

@@ -1,4 +1,4 @@
-"""OpenVINO on its own IR, converted from the ONNX model; int8 by NNCF's post-training quantisation."""
+"""OpenVINO on its own IR, converted from the ONNX model or the torch module; int8 by NNCF's quantisation of that."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 
-from autotune.backends import _onnx
-from autotune.backends.torch_eager import BFLOAT16_ISA
+from autotune.backends import _onnx, _traced
+from autotune.environments import missing
 from autotune.interfaces import Call, Form, Workload
 from autotune.shapes import fixed_batch
 from autotune.types import Config, Hardware, LaunchPatch, Struct, Value
@@ -22,8 +22,13 @@ if TYPE_CHECKING:
     import numpy as np
 
 packages: tuple[str, ...] = ("openvino",)
+optional = ("onnx", "onnxscript", "nncf", "torch")
 runs: tuple[Form, ...] = ("module", "onnx")
 MODEL = "model.xml"
+BFLOAT16_ISA = ("amx_bf16", "avx512_bf16")
+HALF = {"bfloat16": "bf16", "float16": "f16"}
+"""The precisions that are hints, as OpenVINO names them."""
+
 OVERLAP_S = 10.0
 RELEASE_NS = 5 * 10**9
 
@@ -31,13 +36,15 @@ clock = time.monotonic_ns
 
 
 class Options(Struct):
-    """`precision` int8 quantises weights and activations, bfloat16 is a hint to the compiler of the float32 model.
+    """`precision` int8 quantises weights and activations; bfloat16 (x86) and float16 (Arm) are hints to the compiler of
+    the float32 model. `frontend` is what that is converted from: the ONNX model, or the torch module as it is traced.
 
     `streams` are how many calls may run at once, each on its share of the worker's threads, so at most one a thread;
     with a `hint` OpenVINO chooses them. `requests` are how many calls are in flight; 0 is as many as it then advises.
     """
 
-    precision: Literal["float32", "bfloat16", "int8"] = "float32"
+    precision: Literal["float32", "bfloat16", "float16", "int8"] = "float32"
+    frontend: Literal["onnx", "torch"] = "onnx"
     hint: Literal["none", "latency", "throughput"] = "none"
     streams: Annotated[int, msgspec.Meta(ge=1)] = 1
     requests: Annotated[int, msgspec.Meta(ge=0)] = 1
@@ -53,12 +60,15 @@ def domains(hw: Hardware) -> dict[str, tuple[Value, ...]]:
 
 def unavailable(options: Options, hw: Hardware) -> str | None:
     """Reason why these options cannot be honoured here, or None."""
-    needed = ["openvino", *_onnx.makers(hw), *(["nncf"] if options.precision == "int8" else [])]
-    missing = [name for name in needed if name not in hw.packages]
-    if missing:
-        return f"{', '.join(missing)} not installed; pip install {' '.join(missing)}"
+    makers = ["torch"] if options.frontend == "torch" else _onnx.makers(hw)
+    needed = ["openvino", *makers, *(["nncf"] if options.precision == "int8" else [])]
+    if reason := missing(needed, hw):
+        return reason
     if options.precision == "bfloat16" and not set(BFLOAT16_ISA) & set(hw.isa):
-        return "bfloat16 needs AMX, AVX512_BF16 or Arm bf16; this CPU has none"
+        half = "; write float16" if hw.architecture == "aarch64" else ""
+        return f"OpenVINO's bfloat16 needs AMX or AVX512_BF16; this CPU has neither{half}"
+    if options.precision == "float16" and hw.architecture != "aarch64":
+        return f"OpenVINO's float16 is for Arm CPUs; this machine is {hw.architecture}"
     if options.hint != "none" and options.streams != 1:
         return f"hint {options.hint} chooses the streams itself; use streams 1 or hint none"
     if options.hint == "none" and options.requests == 0:
@@ -81,18 +91,16 @@ def launch(options: Options, config: Config, hw: Hardware) -> LaunchPatch:
 
 
 def source(options: Options) -> tuple[str, dict[str, Value]] | None:
-    """float32 comes from the ONNX model, int8 from the float32 IR: quantising a torch module takes 2-5 times longer."""
+    """int8 is made from the float32 IR: quantising a torch module takes 2-5 times longer."""
     if options.precision == "int8":
-        return "openvino", {"precision": "float32"}
-    return "onnxruntime", {"precision": "float32"}
+        return "openvino", {"precision": "float32", "frontend": options.frontend}
+    return ("onnxruntime", {"precision": "float32"}) if options.frontend == "onnx" else None
 
 
 def cache_key(options: Options, config: Config, hw: Hardware) -> tuple[Any, ...] | None:
-    """The IR's precision and the converter's versions: it fits every batch size, thread count and CPU.
-
-    bfloat16 has the float32 IR.
-    """
-    names = ("openvino", "nncf") if options.precision == "int8" else ("openvino",)
+    """The IR's precision, that of hints being float32, and its makers' versions; it fits every batch and CPU."""
+    names = ["openvino", *(["torch"] if options.frontend == "torch" else [])]
+    names += ["nncf"] if options.precision == "int8" else []
     precision = "int8" if options.precision == "int8" else "float32"
     return (precision, _onnx.CALIBRATION_SAMPLES, *((name, hw.packages.get(name)) for name in names))
 
@@ -100,18 +108,21 @@ def cache_key(options: Options, config: Config, hw: Hardware) -> tuple[Any, ...]
 def prepare(
     workload: Workload, options: Options, config: Config, hw: Hardware, folder: Path, source: Path | None
 ) -> None:
-    """Convert or quantise `source` into an IR in `folder`."""
+    """Convert the workload's module or `source`, or quantise the latter, into an IR in `folder`."""
     import openvino
 
-    assert source is not None
     if options.precision == "int8":
         import nncf
 
+        assert source is not None
         model = openvino.Core().read_model(source / MODEL)
         names = [given.any_name for given in model.inputs]
         samples = _onnx.calibration(workload, names, fixed_batch(shapes(model)))
         model = nncf.quantize(model, nncf.Dataset(samples), subset_size=len(samples))
+    elif options.frontend == "torch":
+        model = _traced.model(workload)
     else:
+        assert source is not None
         model = openvino.convert_model(source / "model.onnx")
     openvino.save_model(model, folder / MODEL, compress_to_fp16=False)
 
@@ -147,7 +158,7 @@ def settings(options: Options, threads: int) -> dict[str, Value]:
     return parallel | {
         "INFERENCE_NUM_THREADS": threads,
         "ENABLE_CPU_PINNING": options.pinning,
-        "INFERENCE_PRECISION_HINT": "bf16" if options.precision == "bfloat16" else "f32",
+        "INFERENCE_PRECISION_HINT": HALF.get(options.precision, "f32"),
     }
 
 
@@ -177,10 +188,11 @@ def _precision(session: OpenvinoSession, options: Options) -> str | None:
         op.get_rt_info()["runtimePrecision"].astype(str) for op in session.compiled.get_runtime_model().get_ops()
     }
     found = ", ".join(sorted(executed))
-    if options.precision != "bfloat16" and executed & {"bf16", "f16"}:
+    half = HALF.get(options.precision)
+    if half is None and executed & set(HALF.values()):
         return f"the compiled model runs in {found}, not in {options.precision}"
-    if options.precision == "bfloat16" and "bf16" not in executed:
-        return f"no operation of the compiled model runs in bfloat16; it runs in {found}"
+    if half is not None and half not in executed:
+        return f"no operation of the compiled model runs in {options.precision}; it runs in {found}"
     if options.precision == "int8" and not executed & {"i8", "u8"}:
         return f"no operation of the compiled model runs in int8; it runs in {found}"
     return None

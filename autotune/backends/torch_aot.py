@@ -66,7 +66,7 @@ def prepare(
     """Export and compile the model; ModelError in one line if it cannot be exported with a batch that varies."""
     import torch
 
-    with _export.scratch(folder), torch.no_grad():  # with gradients nothing is frozen
+    with torch.no_grad():  # with gradients nothing is frozen
         model = torch_eager.module(workload, options, config)
         example = torch_eager.TorchSession(model, options).convert(workload.arrays(_export.EXAMPLE_ROWS))
         torch._inductor.aoti_compile_and_package(
@@ -127,4 +127,6 @@ def applied(session: AotSession, options: Options, config: Config) -> str | None
     for name, asked in made_with(options, config).items():
         if said.get(name) != asked:
             return f"the package was made with {name} {said.get(name)}, not {asked}"
+    if options.memory_format == "channels_last" and (reason := torch_eager.without_images(session)):
+        return reason
     return torch_eager.applied(session, torch_eager.Options(), config)

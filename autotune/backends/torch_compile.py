@@ -79,6 +79,8 @@ def load(workload: Workload, options: Options, config: Config, folder: Path | No
 class CompiledSession(torch_eager.TorchSession):
     """The eager session, its call compiled; `model` stays the plain module for the proofs."""
 
+    compiles = True
+
     def __init__(self, model: Any, options: Any, *, dynamic: bool = False, backend: str = "inductor") -> None:
         import torch
 

@@ -6,6 +6,8 @@ import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from autotune.environments import missing
+from autotune.errors import ModelError
 from autotune.interfaces import Form, Workload
 from autotune.types import Config, Hardware, LaunchPatch, Struct, Value
 
@@ -27,8 +29,8 @@ class Options(Struct):
 
 def unavailable(options: Options, hw: Hardware) -> str | None:
     """Reason why these options cannot be honoured here, or None."""
-    if "torch" not in hw.packages:
-        return "torch is not installed; pip install torch"
+    if reason := missing(packages, hw):
+        return reason
     if options.precision == "bfloat16" and not set(BFLOAT16_ISA) & set(hw.isa):
         return "bfloat16 needs AMX, AVX512_BF16 or Arm bf16; this CPU has none, and emulated it is 3 times slower"
     return None
@@ -69,17 +71,20 @@ class TorchSession:
 
         self.model = call
         self.options = options
+        self.first: Any = None
         self._inference_mode = torch.inference_mode
         self._bfloat16 = torch.bfloat16 if options.precision == "bfloat16" else None
         self._autocast = torch.autocast
 
     def convert(self, arrays: tuple[np.ndarray[Any, Any], ...]) -> Any:
-        """Tensors, 4-D ones in the chosen memory format."""
+        """Tensors, 4-D ones in the chosen memory format; the first of all are kept for the proofs."""
         import torch
 
         tensors = [torch.from_numpy(array) for array in arrays]
         if self.options.memory_format == "channels_last":
             tensors = [t.contiguous(memory_format=torch.channels_last) if t.ndim == 4 else t for t in tensors]
+        if self.first is None:
+            self.first = tensors
         return tensors
 
     def __call__(self, batch: Any) -> Any:
@@ -118,21 +123,54 @@ def applied(session: TorchSession, options: Any, config: Config) -> str | None:
     if torch.get_num_threads() != config.layout.threads:
         return f"torch runs {torch.get_num_threads()} threads, not {config.layout.threads}"
     if options.memory_format == "channels_last":
-        for name, weight in session.model.named_parameters():
-            if weight.ndim == 4 and not weight.is_contiguous(memory_format=torch.channels_last):
+        weights = [(name, weight) for name, weight in session.model.named_parameters() if weight.ndim == 4]
+        if not weights and (reason := without_images(session)):
+            return reason
+        for name, weight in weights:
+            if not weight.is_contiguous(memory_format=torch.channels_last):
                 return f"weight {name} is not channels_last"
-    if options.precision == "bfloat16":
-        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
-            if (torch.ones(2, 2) @ torch.ones(2, 2)).dtype != torch.bfloat16:
-                return "autocast does not compute in bfloat16"
+    if options.precision == "bfloat16" and torch.bfloat16 not in computed(session):
+        return "no operation of a call computes in bfloat16"
     return None
 
 
+def without_images(session: TorchSession) -> str | None:
+    """Why the inputs cannot be channels_last, or None."""
+    if any(tensor.ndim == 4 for tensor in session.first or ()):
+        return None
+    return "channels_last needs 4-D inputs; this model has none"
+
+
+def computed(session: TorchSession) -> set[Any]:
+    """The types of what the operations of one call of the module return; those that only convert do not count."""
+    import torch
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    found: set[Any] = set()
+
+    class Watch(TorchDispatchMode):  # type: ignore[misc]
+        def __torch_dispatch__(self, operator: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            result = operator(*args, **(kwargs or {}))
+            if operator is not torch.ops.aten._to_copy.default:
+                results = result if isinstance(result, tuple | list) else (result,)
+                found.update(one.dtype for one in results if isinstance(one, torch.Tensor))
+            return result
+
+    with Watch():
+        session.run(session.model, session.first)
+    return found
+
+
 def flatten(result: Any) -> list[Any]:
-    """The tensors in a tensor, a sequence or a mapping, depth first."""
+    """The tensors in a tensor, a sequence or a mapping, depth first, without None; ModelError for anything else."""
     if hasattr(result, "detach"):
         return [result]
-    values = result.values() if hasattr(result, "values") else result
+    if result is None:
+        return []
+    values = list(result.values()) if hasattr(result, "values") else result
+    if not isinstance(values, tuple | list):
+        kind = type(result).__name__
+        raise ModelError(f"the model returns a {kind}; it must return tensors, alone or in tuples, lists or mappings")
     return [tensor for value in values for tensor in flatten(value)]
 
 

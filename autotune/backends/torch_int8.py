@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from autotune.backends import _export, torch_compile, torch_eager
 from autotune.backends._onnx import CALIBRATION_SAMPLES
+from autotune.environments import missing
 from autotune.interfaces import Workload
 from autotune.types import Config, Hardware, LaunchPatch, Struct
 
@@ -43,8 +44,8 @@ def unavailable(options: Options, hw: Hardware) -> str | None:
     """Reason why these options cannot be honoured here, or None."""
     if reason := torch_compile.unavailable(compiling(options), hw):
         return reason
-    if "torchao" not in hw.packages:
-        return "torchao is not installed; pip install torchao"
+    if reason := missing(packages, hw):
+        return reason
     if hw.architecture not in ("x86_64", "aarch64"):
         return f"torchao has inductor quantizers for x86_64 and aarch64 only; this machine is {hw.architecture}"
     return None
@@ -107,7 +108,7 @@ def prepare(
     """
     import torch
 
-    with _export.scratch(folder), torch.no_grad():
+    with torch.no_grad():
         from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 
         rows = [torch.from_numpy(array) for array in workload.calibration(CALIBRATION_SAMPLES)]

@@ -15,6 +15,8 @@ VARIABLE = "KMP_BLOCKTIME"
 DEFAULT_MS = 200
 """The runtime's own; with it the variable stays unset."""
 
+candidates = (0, 1, DEFAULT_MS)
+
 
 def default(hw: Hardware) -> int:
     """The runtime's own."""
@@ -23,7 +25,7 @@ def default(hw: Hardware) -> int:
 
 def domain(hw: Hardware) -> tuple[int, ...]:
     """To sleep at once, what torch's run_cpu sets (1), and the runtime's own."""
-    return (0, 1, DEFAULT_MS) if unavailable(0, hw) is None else (DEFAULT_MS,)
+    return tuple(value for value in candidates if unavailable(value, hw) is None)
 
 
 def unavailable(value: int, hw: Hardware) -> str | None:

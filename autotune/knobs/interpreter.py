@@ -11,6 +11,7 @@ from typing import Annotated
 
 import msgspec
 
+from autotune import plugins
 from autotune.types import OWN, Config, Hardware, LaunchPatch
 
 Value = Annotated[
@@ -39,7 +40,7 @@ def unavailable(value: str, hw: Hardware) -> str | None:
 
 def without_effect(value: str, config: Config, packages: tuple[str, ...]) -> str | None:
     """The reason where the interpreter runs only the worker, and the worker another program."""
-    if value != OWN and config.backend == "command":
+    if value != OWN and "command" in plugins.load("backends", config.backend).runs:
         return "a command is started by its own name, whatever runs the worker"
     return None
 
@@ -51,11 +52,14 @@ def launch(value: str, hw: Hardware) -> LaunchPatch:
 
 def applied(value: str, hw: Hardware) -> str | None:
     """In the worker: why it does not run in that environment, or runs with another one's packages."""
-    if value == OWN:
-        return None
-    prefix = Path(hw.environments[value].prefix).resolve()
-    if Path(sys.prefix).resolve() != prefix:
-        return f"the worker runs in {sys.prefix}, not in {prefix}"
+    return None if value == OWN else mismatch(hw.environments[value].prefix)
+
+
+def mismatch(prefix: str) -> str | None:
+    """Why this process does not run in the environment at `prefix` alone, or None."""
+    wanted = Path(prefix).resolve()
+    if Path(sys.prefix).resolve() != wanted:
+        return f"the worker runs in {sys.prefix}, not in {wanted}"
     sites = [entry for entry in sys.path if entry.endswith("-packages")]
-    astray = [entry for entry in sites if prefix not in Path(entry).resolve().parents]
+    astray = [entry for entry in sites if wanted not in Path(entry).resolve().parents]
     return f"the worker also sees {', '.join(astray)}" if astray else None

@@ -111,7 +111,7 @@ def applied(value: str, hw: Hardware) -> str | None:
         return mismatch(value, hw, reach(), os.environ)
     mask = os.sched_getaffinity(0)
     if astray := reach() - mask:
-        return f"a thread of the worker may also run on CPUs {_listed(astray)}"
+        return f"a thread of the worker may also run on CPUs {listed(astray)}"
     return mismatch(value, hw, mask, os.environ)
 
 
@@ -123,7 +123,7 @@ def mismatch(value: str, hw: Hardware, mask: Collection[int], environ: Mapping[s
     cores = {cpu.id: cpu.core for cpu in hw.cpus}
     # Two numbers for one core would be hyperthreads; a CPU that is not known counts as a core of its own.
     if len({cores.get(cpu, -1 - cpu) for cpu in mask}) != threads:
-        return f"the worker's {threads} CPUs ({_listed(mask)}) share physical cores"
+        return f"the worker's {threads} CPUs ({listed(mask)}) share physical cores"
     for name in THREAD_VARIABLES:
         if environ.get(name) != str(threads):
             return f"{name} is {environ.get(name, 'not set')}, and {value} needs {threads}"
@@ -176,5 +176,6 @@ def _mask(thread: int) -> set[int]:
         return set()
 
 
-def _listed(mask: Collection[int]) -> str:
-    return ", ".join(map(str, sorted(mask)))
+def listed(numbers: Collection[int]) -> str:
+    """`0, 2, 3`."""
+    return ", ".join(map(str, sorted(numbers)))

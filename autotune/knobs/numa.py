@@ -10,13 +10,13 @@ import os
 from collections.abc import Collection
 from typing import Literal
 
+from autotune.hardware import MEMPOLICY
 from autotune.knobs import layout
 from autotune.types import Config, Hardware, LaunchPatch
 
 Value = Literal["default", "bind", "interleave"]
 
 OPTIONS = {"bind": "--membind={node}", "interleave": "--interleave=all"}
-GET_MEMPOLICY = {"x86_64": 239, "aarch64": 236}
 MODES = {"bind": 2, "interleave": 3}
 """MPOL_BIND and MPOL_INTERLEAVE of linux/mempolicy.h."""
 
@@ -66,7 +66,7 @@ def applied(value: Value, hw: Hardware) -> str | None:
         return None
     mode, nodes = ctypes.c_int(), (ctypes.c_ulong * (NODES // 64))()
     get = ctypes.CDLL(None, use_errno=True).syscall
-    if get(GET_MEMPOLICY.get(hw.architecture, -1), ctypes.byref(mode), nodes, ctypes.c_ulong(NODES), None, 0):
+    if get(MEMPOLICY.get(hw.architecture, (-1, -1))[0], ctypes.byref(mode), nodes, ctypes.c_ulong(NODES), None, 0):
         return f"the memory policy cannot be proven: {os.strerror(ctypes.get_errno())}"
     bits = sum(word << 64 * index for index, word in enumerate(nodes))
     chosen = {node for node in range(NODES) if bits >> node & 1}
@@ -79,11 +79,7 @@ def mismatch(value: Value, mode: int, nodes: Collection[int], own: Collection[in
     if mode != MODES[value]:
         return f"the kernel's memory policy is {mode}, not {MODES[value]} ({value})"
     if value == "bind" and set(nodes) != set(own):
-        return f"memory is bound to nodes {_listed(nodes)}, and the worker's cores are on {_listed(own)}"
+        return f"memory is bound to nodes {layout.listed(nodes)}, and the worker's cores are on {layout.listed(own)}"
     if value == "interleave" and len(nodes) < 2:
-        return f"memory is interleaved over node {_listed(nodes)} alone"
+        return f"memory is interleaved over node {layout.listed(nodes)} alone"
     return None
-
-
-def _listed(nodes: Collection[int]) -> str:
-    return ", ".join(map(str, sorted(nodes)))

@@ -19,6 +19,8 @@ VARIABLE = "LRU_CACHE_CAPACITY"
 OWN = {"aarch64": 1, "x86_64": 1024}
 """torch's own capacities."""
 
+candidates = (0, *OWN.values())
+
 
 def default(hw: Hardware) -> int:
     """torch's own."""
@@ -27,7 +29,7 @@ def default(hw: Hardware) -> int:
 
 def domain(hw: Hardware) -> tuple[int, ...]:
     """torch's own here, and that of the other architecture."""
-    return tuple(value for value in (0, *OWN.values()) if unavailable(value, hw) is None)
+    return tuple(value for value in candidates if unavailable(value, hw) is None)
 
 
 def unavailable(value: int, hw: Hardware) -> str | None:

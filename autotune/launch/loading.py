@@ -36,11 +36,17 @@ class Place:
     cache: Path
     observer: Observer
     inherited: tuple[int, ...] = ()
+    failures: dict[str, PreparationFailed] = field(default_factory=dict)
+    """What ran out of memory or time, by the artifact's key: for this study it would again."""
 
     def prepare(self, rules: MeasureRules, deadline: float | None) -> artifacts.Run:
         """How an artifact is made: in a clean child, on all cores."""
 
         def run(job: PrepareJob, what: str) -> None:
+            key = Path(job.folder).name.partition("-")[0]  # as `artifacts` names what is being made
+            if (failed := self.failures.get(key)) is not None:
+                again = f"{failed} (not tried again in this run)"
+                raise PreparationFailed(again, failed.log, remember=False)
             self.observer.preparing(what)
             interpreter = job.config.interpreter if job.config else OWN
             asked = environment.patch(job.config, self.hardware) if job.config and job.reference else None
@@ -59,7 +65,10 @@ class Place:
                         raise
                     log = (folder / "stderr.log").read_text(errors="replace")
                     lasting = error.status in (Status.PREPARE_FAILED, Status.CRASHED)
-                    raise PreparationFailed(str(error), log, remember=lasting) from error
+                    failed = PreparationFailed(str(error), log, remember=lasting)
+                    if not lasting:
+                        self.failures[key] = failed
+                    raise failed from error
 
         return run
 

@@ -13,7 +13,7 @@ from autotune.interfaces import Observer
 from autotune.launch import canary, lock, serving, sitting, trial
 from autotune.launch.canary import CanaryProcess
 from autotune.launch.loading import Place
-from autotune.results import Probe, Sitting, TrialResult
+from autotune.results import Sitting, Sustained, TrialResult
 from autotune.rules import MeasureRules
 from autotune.serving import Ask
 from autotune.types import Hardware, SittingSpec, TrialSpec, WorkloadSpec
@@ -68,10 +68,10 @@ class Machine:
         """
         return sitting.run(self.place, self.canary, spec, rules, self.root / spec.folder)
 
-    def sustain(self, spec: TrialSpec, rules: MeasureRules, rate: float, seconds: float) -> Probe | None:
-        """Requests at a rate (a second) for so long, answered by fresh workers; None if these fail to run.
+    def sustain(self, spec: TrialSpec, rules: MeasureRules, rate: float, seconds: float) -> Sustained:
+        """Requests at a rate (a second) for so long, answered by fresh workers; if these fail to run, why.
 
-        Judged by MLPerf's early-stopping rule, where there are requests enough.
+        Judged by MLPerf's early-stopping rule: too few requests keep nothing.
         """
         ask = Ask(rate=rate, seconds=seconds)
         return serving.sustained(self.place, self.canary, spec, rules, ask, self.root / spec.folder)

@@ -75,7 +75,8 @@ def problem(prefix: Path, timeout_s: float = CHECK_S) -> str | None:
         script = (
             "from autotune import plugins; from autotune.worker import loop, prepare\n"
             "for kind in ('knobs', 'backends', 'workloads'):\n"
-            "    for name in plugins.names(kind): plugins.load(kind, name)"
+            "    for name in plugins.names(kind): plugins.load(kind, name)\n"
+            f"raise SystemExit(plugins.load('knobs', 'interpreter').mismatch({str(prefix)!r}))"
         )
         python = f"{prefix}/bin/python"
         try:

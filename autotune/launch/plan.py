@@ -81,6 +81,5 @@ def _worker(
     else:
         env.pop("VIRTUAL_ENV", None)  # it is ours
         env |= apart(import_root)
-    nodes = ",".join(str(node) for node in sorted({cpu.node for cpu in hw.cpus if cpu.id in placement.cpus}))
-    prefix = [part.replace("{node}", nodes) for part in asked.argv_prefix]
+    prefix = environment.prefix(asked.argv_prefix, placement, hw)
     return WorkerPlan(argv=(*prefix, python, "-m", "autotune.worker"), env=env, placement=placement)

@@ -9,7 +9,7 @@ import selectors
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -31,6 +31,8 @@ PAUSE_S = 0.3
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 """No fault of a configuration: these end the study and stay OSError."""
+
+Program = subprocess.Popen[bytes]
 
 
 class WorkerFailed(Exception):
@@ -159,6 +161,8 @@ class Workers:
         trees = tree.trees(self.pids)
         used = sum(tree.memory_bytes(one) for one in trees)
         if used > self.memory_limit_bytes:
+            used = sum(tree.proportional_bytes(one) for one in trees)
+        if used > self.memory_limit_bytes:
             raise WorkerFailed(
                 Status.OUT_OF_MEMORY,
                 f"the workers use {used / 2**30:.1f} GiB; allowed are {self.memory_limit_bytes / 2**30:.1f} GiB",
@@ -268,6 +272,12 @@ def _signal_name(number: int) -> str:
 def ran(argv: Sequence[str]) -> int:
     """The exit status of a command that talks to the person at the terminal itself; OSError if it does not start."""
     return subprocess.run(list(argv), stdin=subprocess.DEVNULL, check=False).returncode
+
+
+def program(argv: Sequence[str], env: dict[str, str], before: Callable[[], None]) -> Program:
+    """A user's program in its own group, with our output; `before` runs in it first. OSError if it does not start."""
+    nothing = subprocess.DEVNULL
+    return subprocess.Popen(argv, env=env, stdin=nothing, close_fds=False, process_group=0, preexec_fn=before)  # noqa: PLW1509
 
 
 def answered(argv: Sequence[str], env: dict[str, str], timeout_s: float | None = None) -> str | None:

@@ -9,12 +9,13 @@ from typing import cast
 
 from autotune import serving, stats
 from autotune.artifacts import PreparationFailed
+from autotune.launch import fidelity
 from autotune.launch.bench import LEAD_S, Bench
 from autotune.launch.loading import Place, loading
 from autotune.launch.process import WorkerFailed
 from autotune.launch.surroundings import Senses, Watch
 from autotune.protocol import Answered, Serve
-from autotune.results import Block, Probe, Served
+from autotune.results import Block, Probe, Served, Sustained
 from autotune.rules import MeasureRules
 from autotune.serving import Ask, Task
 from autotune.types import ServingSpec, TrialSpec
@@ -37,10 +38,8 @@ def largest(bench: Bench, blocks: Sequence[Block], wanted: ServingSpec, seed: in
     return Served(rate=serving.rate(probes, bench.rules), probes=tuple(probes))
 
 
-def sustained(
-    place: Place, senses: Senses, spec: TrialSpec, rules: MeasureRules, ask: Ask, folder: Path
-) -> Probe | None:
-    """One probe of fresh, warm workers, judged by the rule for claims; None if they failed to run.
+def sustained(place: Place, senses: Senses, spec: TrialSpec, rules: MeasureRules, ask: Ask, folder: Path) -> Sustained:
+    """One probe of fresh, warm workers, judged by the rule for claims; the error if they failed to run.
 
     `spec.workload.serving` must be given; `spec.id` chooses the arrivals.
     """
@@ -54,13 +53,19 @@ def sustained(
             bench = Bench(loaded.workers, spec.config.workload.batch_size, watch, rules, call_s=loaded.call_s)
             _warm(bench)
             answers = requested(bench, ask, wanted, spec.workload.seed, spec.id)
-            loaded.finish()
+            peak_rss_bytes = loaded.finish()
     except PreparationFailed as failed:
         (folder / "stderr.log").write_text(failed.log)
-        return None
-    except WorkerFailed:
-        return None
-    return _judged(ask, answers, wanted, claim=True)
+        return Sustained(error=str(failed))
+    except WorkerFailed as failed:
+        return Sustained(error=str(failed))
+    return Sustained(
+        probe=_judged(ask, answers, wanted, claim=True),
+        setup_s=loaded.setup_s,
+        peak_rss_bytes=peak_rss_bytes,
+        fidelity=fidelity.worst([answer.fidelity for answer in loaded.ready]),
+        accuracy=loaded.accuracy,
+    )
 
 
 def requested(bench: Bench, ask: Ask, wanted: ServingSpec, seed: int, number: int) -> list[Answered]:

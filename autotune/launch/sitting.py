@@ -17,7 +17,7 @@ from pathlib import Path
 
 from autotune import latencies
 from autotune.artifacts import PreparationFailed
-from autotune.launch import tree
+from autotune.launch import fidelity, tree
 from autotune.launch.bench import Bench
 from autotune.launch.loading import Loaded, Place, loading
 from autotune.launch.process import WorkerFailed
@@ -190,7 +190,7 @@ def _seat(config: Config, player: _Player, warmup: tuple[Block, ...], folder: Pa
         latencies=tuple(None if one is None else one.summary() for one in calls),
         idle_share=player.idle_share,
         flags=loaded.flags,
-        fidelity=loaded.ready[0].fidelity,
+        fidelity=fidelity.worst([answer.fidelity for answer in loaded.ready]),
         accuracy=loaded.accuracy,
         artifact=loaded.artifact,
         versions=loaded.ready[0].versions,

@@ -28,6 +28,8 @@ class Process(NamedTuple):
     group: int
     session: int
     cpu_s: float
+    waited_s: float
+    """Of this, the time of those children."""
 
 
 def processes() -> list[Process]:
@@ -74,8 +76,16 @@ def kill(root: int) -> None:
 
 
 def memory_bytes(tree: Iterable[Process]) -> int:
-    """What only these processes keep in memory: pages of files do not count, the kernel can drop them."""
-    return sum(_memory_bytes(process.pid) for process in tree)
+    """What only these processes keep in memory: pages of files do not count, the kernel can drop them.
+
+    Pages that they share, as forks do, count once for each of them.
+    """
+    return sum(_kept_bytes(f"/proc/{process.pid}/status", b"RssAnon:", b"RssShmem:") for process in tree)
+
+
+def proportional_bytes(tree: Iterable[Process]) -> int:
+    """The same, but what processes share is divided among them; it takes the kernel a walk over all their pages."""
+    return sum(_kept_bytes(f"/proc/{process.pid}/smaps_rollup", b"Pss_Anon:", b"Pss_Shmem:") for process in tree)
 
 
 def cpu_s(tree: Iterable[Process]) -> float:
@@ -84,11 +94,15 @@ def cpu_s(tree: Iterable[Process]) -> float:
 
 
 def run_ns(roots: Sequence[int]) -> int:
-    """The nanoseconds that all threads of these processes and of their children have run, by the scheduler."""
+    """The nanoseconds that these processes and their children have run.
+
+    By the scheduler, and to a tick or two for children that ended and were waited for.
+    """
     left, total = list(roots), 0
     while left:
         pid = left.pop()
-        total += _run_ns(pid)
+        process = _process(str(pid))
+        total += _run_ns(pid) + (round(process.waited_s * 1e9) if process is not None else 0)
         left += _children(pid)
     return total
 
@@ -137,7 +151,8 @@ def _process(name: str) -> Process | None:
         parent=int(fields[1]),
         group=int(fields[2]),
         session=int(fields[3]),
-        cpu_s=sum(int(ticks) for ticks in fields[11:15]) * TICK_S,
+        cpu_s=sum(map(int, fields[11:15])) * TICK_S,
+        waited_s=sum(map(int, fields[13:15])) * TICK_S,
     )
 
 
@@ -146,13 +161,14 @@ def _signal(pid: int, number: signal.Signals) -> None:
         os.kill(pid, number)
 
 
-def _memory_bytes(pid: int) -> int:
+def _kept_bytes(path: str, *names: bytes) -> int:
+    """The sum of these lines; 0 for a process that is gone."""
     try:
-        with open(f"/proc/{pid}/status", "rb") as file:
+        with open(path, "rb") as file:
             lines = [line.split() for line in file]
     except OSError:
         return 0
-    return sum(int(line[1]) * 1024 for line in lines if line and line[0] in {b"RssAnon:", b"RssShmem:"})
+    return sum(int(line[1]) * 1024 for line in lines if line and line[0] in names)
 
 
 def _run_ns(pid: int) -> int:

@@ -11,7 +11,7 @@ import msgspec
 from autotune import latencies
 from autotune.artifacts import PreparationFailed
 from autotune.files import write_atomically
-from autotune.launch import measure, serving
+from autotune.launch import fidelity, measure, serving
 from autotune.launch.bench import Bench
 from autotune.launch.loading import Place, loading
 from autotune.launch.process import WorkerFailed
@@ -66,11 +66,12 @@ def _measured(
         flags=(*found.flags, *loaded.flags, *([f"no_canary: {senses.failure}"] if senses.failure else [])),
         load_s=max(answer.load_s for answer in loaded.ready),
         first_call_s=max(answer.first_call_s for answer in loaded.ready),
+        checked_s=max(answer.checked_s for answer in loaded.ready),
         setup_s=loaded.setup_s,
         peak_rss_bytes=peak_rss_bytes,
         latency=None if calls is None else calls.summary(),
         served=served,
-        fidelity=loaded.ready[0].fidelity,
+        fidelity=fidelity.worst([answer.fidelity for answer in loaded.ready]),
         accuracy=loaded.accuracy,
         artifact=loaded.artifact,
         versions=loaded.ready[0].versions,

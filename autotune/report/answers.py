@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from autotune.figures import Judgement
+from autotune.figures import OF_ANSWERS, Judgement
 from autotune.problem import Goal
 from autotune.report import words
 from autotune.results import Accuracy, Fidelity
@@ -21,7 +21,7 @@ def lines(
     found = [answers(fidelity)]
     if accuracy is not None:
         found.append(_accuracy(accuracy))
-    found += [_limit(one) for one in judged if one.value is not None]
+    found += [_limit(one, fidelity) for one in judged]
     if goal.price is not None:
         cost = words.figure("cost_per_million", figures["cost_per_million"], goal.price)
         dated = f", prices of {goal.price.date}" if goal.price.date else ""
@@ -39,7 +39,7 @@ def answers(found: Fidelity | None) -> str:
     if found is None:
         return "answers   not compared"
     if not found.judged:
-        return f"answers   unjudged: {found.reason or 'with random weights outputs hardly depend on the input'}"
+        return f"answers   unjudged: {_unjudged(found)}"
     error = "" if found.centred_error is None else f", error {found.centred_error:.2g} of the variation between inputs"
     same = "" if found.top1_agreement is None else f", the same class in {100 * found.top1_agreement:.0f} %"
     return (
@@ -56,6 +56,26 @@ def _accuracy(found: Accuracy) -> str:
     )
 
 
-def _limit(one: Judgement) -> str:
+def _limit(one: Judgement, fidelity: Fidelity | None) -> str:
+    if one.value is None:
+        return f"limit     {words.bounds(one.limit)}: not judged ({_unknown(one.limit.figure, fidelity)})"
     share = f"{100 * abs(one.excess):.0f} %"
     return f"limit     {one.words}: {f'kept, {share} inside' if one.kept else f'BROKEN, {share} beyond'}"
+
+
+def _unknown(figure: str, fidelity: Fidelity | None) -> str:
+    """Why a configuration has no such figure."""
+    if figure in OF_ANSWERS:
+        if fidelity is None:
+            return "its answers were not compared"
+        unknown = "no output has classes" if figure == "top1_agreement" else "these outputs have no such figure"
+        return unknown if fidelity.judged else _unjudged(fidelity)
+    if figure == "setup_s":
+        return "no trial started just this configuration"
+    if figure == "energy_j_per_sample":
+        return "the counters could not be read during every block"
+    return "it was not measured"
+
+
+def _unjudged(fidelity: Fidelity) -> str:
+    return fidelity.reason or "with random weights outputs hardly depend on the input"

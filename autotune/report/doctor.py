@@ -6,13 +6,11 @@ import itertools
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-import msgspec
 from rich.console import Console
 from rich.text import Text
 
-from autotune import environments, plugins
+from autotune import domains, environments, plugins
 from autotune.report import words
-from autotune.setting import choices
 from autotune.types import Hardware, Struct
 
 
@@ -28,21 +26,21 @@ def findings(hw: Hardware) -> Iterator[Finding]:
     """Every value of every knob, every backend with the values of its options, and every source of models."""
     for name in plugins.names("knobs"):
         knob = plugins.load("knobs", name)
-        for value in choices(knob.Value) or knob.domain(hw):
+        for value in domains.candidates(name, hw):
             yield Finding(setting=name, value=words.literal(value), reason=knob.unavailable(value, hw))
     for name in plugins.names("backends"):
         backend = plugins.load("backends", name)
         machines = [hw, *(hw.seen_by(other) for other in hw.environments)]
-        reasons = [backend.unavailable(backend.Options(), seen) for seen in machines]
-        reason = None if None in reasons else reasons[0]
+        found = domains.options(name, machines)
+        reason = backend.unavailable(backend.Options(), hw) if found is None else None
         yield Finding(setting="backend", value=name, reason=reason)
-        if reason is None:
-            seen = machines[reasons.index(None)]
-            offered = backend.domains(seen) if hasattr(backend, "domains") else {}
-            for field in msgspec.structs.fields(backend.Options):
-                for value in choices(field.type) or offered.get(field.name, ()):
-                    why = backend.unavailable(plugins.backend_options(name, {field.name: value}), seen)
-                    yield Finding(setting=f"{name}.{field.name}", value=words.literal(value), reason=why)
+        if found is not None:
+            usable, left_out = found
+            for option, values in usable.items():
+                setting = f"{name}.{option}"
+                yield from (Finding(setting=setting, value=words.literal(value), reason=None) for value in values)
+                lost = (entry for entry in left_out if entry.setting == setting)
+                yield from (Finding(setting=setting, value=words.literal(e.value), reason=e.reason) for e in lost)
     for name in plugins.names("workloads"):
         provider = plugins.load("workloads", name)
         yield Finding(setting="models", value=name, reason=provider.unavailable(provider.Options(), hw))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import msgspec
 from autotune import environment
 from autotune.best import Best, Claim, Measurements
 from autotune.claims import Confirmation, Winner
+from autotune.errors import StudyError, did_you_mean
 from autotune.files import write_atomically
 from autotune.latencies import PERCENTILES, Latencies
 from autotune.problem import Space
@@ -31,7 +33,9 @@ def best(
         winner = confirmation.winner
         measured = Measurements(
             throughput=winner.throughput,
-            speedup=Claim(
+            speedup=None
+            if winner.ratio is None
+            else Claim(
                 estimate=winner.ratio.estimate,
                 low=winner.ratio.low,
                 high=winner.ratio.high,
@@ -104,9 +108,24 @@ def _best(
         accuracy=winner.accuracy,
         objective=space.goal.objectives,
         constraints=space.constraints,
+        baseline=space.baseline,
     )
 
 
 def write(path: Path, found: Best) -> None:
     """Write `best.json`, whole or not at all."""
-    write_atomically(path, msgspec.json.format(msgspec.json.encode(found), indent=2) + b"\n")
+    write_atomically(path, text(found, "json").encode())
+
+
+def formats() -> tuple[str, ...]:
+    """The forms that `text` knows: the files of `exports`, sorted."""
+    files = (Path(__file__).parent / "exports").glob("[!_]*.py")
+    return tuple(sorted(file.stem for file in files))
+
+
+def text(found: Best, form: str) -> str:
+    """A configuration in one of `formats()`; StudyError names the forms, or says why this one does not fit it."""
+    if form not in formats():
+        raise StudyError(f"unknown format {form!r}{did_you_mean(form, formats())}")
+    told: str = importlib.import_module(f"autotune.report.exports.{form}").text(found)
+    return told

@@ -92,11 +92,8 @@ def _read(path: Path, hw: Hardware) -> Config:
         knobs=found.knobs,
     )
     for name, value in config.knobs.items():
-        try:
-            msgspec.convert(value, setting.knob(name))
-        except msgspec.ValidationError:
-            legal = setting.legal(setting.knob(name))
-            raise SpaceError(f"{path}: {name} is {words.literal(value)}; allowed: {legal}") from None
+        if allowed := setting.illegal(name, value):
+            raise SpaceError(f"{path}: {name} is {words.literal(value)}; allowed: {allowed}")
     return config
 
 

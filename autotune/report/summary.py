@@ -11,7 +11,7 @@ from autotune.claims import Confirmation, Finalist, Step, Winner, Worth
 from autotune.latencies import PERCENTILES, Latencies
 from autotune.problem import Space
 from autotune.report import answers, words
-from autotune.results import Status, TrialResult
+from autotune.results import Estimate, Status, TrialResult
 from autotune.study import latency
 from autotune.study.ranking import Ranking
 from autotune.types import Config
@@ -20,8 +20,8 @@ DISTURBED = 0.1
 """From this share of disturbed blocks on the summary says so."""
 
 VERDICTS = {
-    None: "the fastest",
-    "faster": "slower than the fastest",
+    None: "the {best}",
+    "faster": "behind the {best}",
     "slower": "not selected",
     "tie": "a tie",
     "undecided": "undecided",
@@ -47,17 +47,18 @@ def summary(folder: Path, results: Sequence[TrialResult], space: Space, confirma
     if len(space.goal.objectives) > 1:
         lines += _front(ranking)
     if confirmation is not None and confirmation.finalists:
-        finalists = _finalists(confirmation.finalists, space.baseline)
+        finalists = _finalists(confirmation.finalists, space)
         lines += [*finalists, *_worths(confirmation.worths), *_path(confirmation.path)]
     return lines
 
 
 def _confirmed(folder: Path, confirmation: Confirmation, winner: Winner, space: Space) -> list[str]:
-    counts = f"{winner.sittings} sittings, {winner.rounds} rounds"
+    nothing = f"no gain   nothing is shown to {words.ahead(space.goal.objectives, 'be', 'have')} than the plain model"
     if not confirmation.gain and winner.config != space.baseline:
+        unknown = "no gain   none is claimed: the plain model's figure was not confirmed"
         head = [
-            f"best      {words.configuration(winner.config)}",
-            "no gain   nothing is shown to be faster than the plain model, which breaks a limit that this keeps",
+            f"best      {words.configuration(winner.config)}{answers.doubt(winner.fidelity)}",
+            unknown if winner.ratio is None else f"{nothing}, which breaks a limit that this keeps",
         ]
     elif not confirmation.gain:
         best = max(
@@ -66,16 +67,12 @@ def _confirmed(folder: Path, confirmation: Confirmation, winner: Winner, space: 
             default=None,
         )
         shown = "" if best is None or best.ratio is None else f": the best of the others is {_ratio(best)} the baseline"
-        head = [f"no gain   nothing is shown to be faster than the plain model{shown}"]
+        head = [f"{nothing}{shown}"]
     else:
         head = [f"best      {words.configuration(winner.config)}{answers.doubt(winner.fidelity)}"]
     lines = [*head, f"rate      {words.rate(winner.throughput)}"]
     if confirmation.gain:
-        gain = f"{words.times(winner.ratio.estimate)}{words.between(winner.ratio)}"
-        what = words.gain(space.goal.objectives[0])
-        lines.append(
-            f"{what[0]:9} {gain} {what[1]} the plain model{f', confirmed in {counts}' if winner.sittings else ''}"
-        )
+        lines += _gain(confirmation, winner, space)
     if winner.sustained is not None:
         lines.append(f"served    {words.sustained(winner.sustained)}")
     if confirmation.noise_floor is not None:
@@ -92,6 +89,20 @@ def _confirmed(folder: Path, confirmation: Confirmation, winner: Winner, space: 
     return [*lines, *_latency(calls), cost, *told, *noted]
 
 
+def _gain(confirmation: Confirmation, winner: Winner, space: Space) -> list[str]:
+    """How much better the winner is: a line, or one an objective where it is the front's knee."""
+    objectives = space.goal.objectives
+    how = f", confirmed in {winner.sittings} sittings, {winner.rounds} rounds" if winner.sittings else ""
+    if len(objectives) > 1:
+        ratios = next((one.ratios for one in confirmation.finalists if one.config == winner.config), {})
+        each = [f"{'':9} {_times(ratio)} {words.more(name)} than the plain model" for name, ratio in ratios.items()]
+        return [f"knee      of the front, against the plain model in each objective{how}", *each]
+    what = words.gain(objectives[0])
+    if winner.ratio is None:
+        return [f"{what[0]:9} the plain model serves no request within the limit"]
+    return [f"{what[0]:9} {_times(winner.ratio)} {what[1]} the plain model{how}"]
+
+
 def _unconfirmed(folder: Path, ranking: Ranking, baseline: Config, confirmation: Confirmation | None) -> list[str]:
     winner, base = ranking.best, ranking.baseline(baseline)
     if winner is None:
@@ -99,7 +110,8 @@ def _unconfirmed(folder: Path, ranking: Ranking, baseline: Config, confirmation:
     others = [result for result in ranking.order() if result is not base]
     slower = [result for result in ranking.results if result.status is Status.REJECTED]
     if base is winner and (others or slower):
-        return [f"no gain   nothing was faster than the plain model's {words.rate(ranking.interval(winner))}"]
+        ahead = words.ahead(ranking.goal.objectives, "was", "had")
+        return [f"no gain   nothing {ahead} than the plain model{_plain(ranking, winner)}"]
     lines = [
         f"best      {words.configuration(winner.spec.config)}{answers.doubt(winner.fidelity)}",
         f"rate      {words.rate(ranking.interval(winner))}",
@@ -118,6 +130,15 @@ def _unconfirmed(folder: Path, ranking: Ranking, baseline: Config, confirmation:
     return [*lines, *_latency(latency.of_trial(folder, winner)), cost, *told]
 
 
+def _plain(ranking: Ranking, base: TrialResult) -> str:
+    """The plain model's own figure, where one is wanted: `'s 10.0/s ±1.0 %`."""
+    if figures.by_rate(ranking.goal):
+        return f"'s {words.rate(ranking.interval(base))}"
+    values, goal = ranking.values(base), ranking.goal
+    alone = values is not None and len(values) == 1
+    return f"'s {words.figure(goal.objectives[0], values[0], goal.price)}" if values and alone else ""
+
+
 def _nothing(ranking: Ranking) -> list[str]:
     """Nothing measured; or nothing that keeps the limits, with what comes nearest and which limit is in the way."""
     nearest = ranking.nearest
@@ -125,6 +146,11 @@ def _nothing(ranking: Ranking) -> list[str]:
         return ["No configuration has been measured."]
     count = sum(result.status is Status.OK for result in ranking.results)
     broken = [one for one in ranking.judged(nearest) if not one.kept]
+    if nearest.served is not None and nearest.served.rate == 0:
+        probes = [probe for result in ranking.results if result.served for probe in result.served.probes]
+        least = min(probes, key=lambda probe: probe.latency_ms, default=None)
+        seen = "" if least is None else f": the least seen is {words.figure('_ms', least.latency_ms)}"
+        return [f"none      no configuration of {count} serves requests within the latency of workload.serving{seen}"]
     return [
         f"none      no configuration of {count} keeps the limits",
         f"nearest   {words.configuration(nearest.spec.config)} (trial {nearest.spec.id})",
@@ -170,26 +196,38 @@ def _latency(calls: Latencies | None) -> list[str]:
     return [f"latency   {', '.join(figures)} over {calls.calls} calls"] if figures else []
 
 
-def _finalists(finalists: Sequence[Finalist], baseline: Config) -> list[str]:
-    lines = ["", "finalists, against the baseline"]
-    for one in (one for one in finalists if one.config != baseline):
-        lines.append(f"  {_ratio(one):24} {words.configuration(one.config)}: {_standing(one)}")
+def _finalists(finalists: Sequence[Finalist], space: Space) -> list[str]:
+    lines = ["", f"finalists, against the baseline{_by(space.goal.objectives)}"]
+    best = "fastest" if figures.by_rate(space.goal) else "best"
+    for one in (one for one in finalists if one.config != space.baseline or one.served is not None):
+        lines.append(f"  {_ratio(one):24} {words.configuration(one.config)}: {_standing(one, best)}")
     return lines
 
 
-def _standing(one: Finalist) -> str:
+def _by(objectives: Sequence[str]) -> str:
+    return f", by {objectives[0]}" if len(objectives) > 1 else ""
+
+
+def _standing(one: Finalist, best: str) -> str:
     if one.error is not None:
         return f"failed: {one.error}"
     if one.broken is not None:
         return f"out: {one.broken}"
+    if one.served is not None:
+        return one.served
+    verdict = VERDICTS[one.verdict].format(best=best)
     if one.behind is None:
-        return VERDICTS[one.verdict]
-    lead = f"{words.times(one.behind.estimate)}{words.between(one.behind)}"
-    return f"{VERDICTS[one.verdict]}; the fastest is {lead} as fast"
+        return verdict
+    lead = f"{_times(one.behind)} as fast" if best == "fastest" else f"ahead by {_times(one.behind)}"
+    return f"{verdict}; the {best} is {lead}"
 
 
 def _ratio(one: Finalist) -> str:
-    return "not measured" if one.ratio is None else f"{words.times(one.ratio.estimate)}{words.between(one.ratio)}"
+    return "not measured" if one.ratio is None else _times(one.ratio)
+
+
+def _times(ratio: Estimate) -> str:
+    return f"{words.times(ratio.estimate)}{words.between(ratio)}"
 
 
 def _worths(worths: Sequence[Worth]) -> list[str]:
@@ -197,7 +235,7 @@ def _worths(worths: Sequence[Worth]) -> list[str]:
         return []
     lines = ["", "what each setting is worth: the winner with it over the winner without it"]
     for one in worths:
-        figure = "" if one.ratio is None else f"{words.times(one.ratio.estimate)}{words.between(one.ratio)}"
+        figure = "" if one.ratio is None else _times(one.ratio)
         lines.append(f"  {figure:24} {words.change(one.setting, one.value, one.instead)}{_remark(one)}")
     return lines
 
@@ -207,7 +245,11 @@ def _remark(one: Worth) -> str:
         return f", which could not be measured: {one.error}"
     if one.removed:
         return ": worth nothing that matters, removed"
-    return "" if one.resolved else ": not resolved, kept"
+    if one.resolved:
+        return ""
+    if one.ratio is not None and one.ratio.low is None:
+        return ": from one sitting, which gives no interval; kept"
+    return ": not resolved, kept"
 
 
 def _path(path: Sequence[Step]) -> list[str]:
@@ -215,7 +257,7 @@ def _path(path: Sequence[Step]) -> list[str]:
         return []
     lines = ["", "the way from the plain model to the winner"]
     for step in path:
-        total = "" if step.total is None else f"{words.times(step.total.estimate)}{words.between(step.total)}"
+        total = "" if step.total is None else _times(step.total)
         settings = ", ".join(f"{name} {words.literal(value)}" for name, value in step.settings.items())
         lines.append(f"  {total:24} + {settings}")
     return lines

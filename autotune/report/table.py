@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Group, RenderableType
-from rich.table import Table
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.segment import Segment
 from rich.text import Text
 
+from autotune import figures
 from autotune.problem import Space
 from autotune.report import words
 from autotune.results import Status, TrialResult
@@ -19,6 +22,9 @@ from autotune.study.ranking import Ranking
 
 OWN_COLUMN = ("cost_per_million", "served_rate", "energy_j_per_sample", "cpu_s_per_sample", "artifact_bytes")
 """Figures that have a column where they are an objective; the others have one always."""
+
+ROOM = 20
+"""A configuration has so much room however narrow the terminal."""
 
 
 def counted(results: Sequence[TrialResult]) -> list[TrialResult]:
@@ -33,18 +39,52 @@ def trials(folder: Path, results: Sequence[TrialResult], space: Space) -> Render
     """
     ranking = Ranking(results, space.goal)
     columns = _columns(folder, ranking, space)
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in columns:
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("configuration", overflow="fold")
     base = ranking.baseline(space.baseline)
-    for result in _sorted(ranking):
-        config = words.configuration(result.spec.config)
-        cells = [cell(result) for cell in columns.values()]
-        complete = result.status is Status.OK and result.feasible
-        table.add_row(*cells, f"{config} (baseline)" if result is base else config, style=None if complete else "dim")
+    table = _Lines(tuple(columns), tuple(_line(result, columns, base) for result in _sorted(ranking)))
     failed = [r for r in results if not r.blocks]
     return Group(table, *_failures(failed)) if failed else table
+
+
+@dataclass(frozen=True)
+class _Line:
+    """A trial's cells, and its configuration."""
+
+    cells: tuple[str, ...]
+    configuration: str
+    style: str = ""
+
+
+def _line(result: TrialResult, columns: dict[str, Cell], base: TrialResult | None) -> _Line:
+    config = words.configuration(result.spec.config) + (" (baseline)" if result is base else "")
+    complete = result.status is Status.OK and result.feasible
+    return _Line(tuple(cell(result) for cell in columns.values()), config, "" if complete else "dim")
+
+
+@dataclass(frozen=True)
+class _Lines:
+    """Columns set to the right, then the configuration, which wraps; rich's own table takes a millisecond a line."""
+
+    head: tuple[str, ...]
+    lines: tuple[_Line, ...]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        lines = (_Line(self.head, "configuration", "bold"), *self.lines)
+        widths = [max(map(cell_len, column)) for column in zip(*(line.cells for line in lines), strict=True)]
+        indent = sum(widths) + 2 * len(widths)
+        room = max(options.max_width - indent, ROOM)
+        for line in lines:
+            cells = zip(line.cells, widths, strict=True)
+            left = "".join(" " * (width - cell_len(cell)) + f"{cell}  " for cell, width in cells)
+            style = console.get_style(line.style) if line.style else None
+            for part in _wrapped(line.configuration, room, console):
+                yield Segment(f"{left}{part}\n", style)
+                left = " " * indent
+
+
+def _wrapped(text: str, room: int, console: Console) -> list[str]:
+    if text.isascii():
+        return textwrap.wrap(text, room, break_on_hyphens=False)
+    return [part.plain.rstrip() for part in Text(text).wrap(console, room)]
 
 
 Cell = Callable[[TrialResult], str]
@@ -54,8 +94,10 @@ def _columns(folder: Path, ranking: Ranking, space: Space) -> dict[str, Cell]:
     goal, base = space.goal, ranking.baseline(space.baseline)
 
     def calls(result: TrialResult) -> str:
-        found = latency.of_trial(folder, result)
-        return words.latency(found.highest_ms() if found else None)
+        found = latency.summary(folder, result)
+        if found is None or found.backed is None:
+            return ""
+        return words.latency((found.backed, figures.seen_ms(found, found.backed)))
 
     found: dict[str, Cell] = {
         "trial": lambda result: str(result.spec.id),

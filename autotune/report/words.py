@@ -86,9 +86,19 @@ def signed(estimate: Estimate) -> str:
 
 def gain(objective: str) -> tuple[str, str]:
     """How a ratio over the plain model is named: (`speed-up`, `over`), (`gain`, `less latency_p99_ms than`)."""
-    if objective in OF_RATE:
-        return "speed-up", "over"
-    return "gain", f"{'more' if FIGURES[objective].better == 'higher' else 'less'} {objective} than"
+    return ("speed-up", "over") if objective in OF_RATE else ("gain", f"{more(objective)} than")
+
+
+def more(objective: str) -> str:
+    """Which way an objective is better: `more throughput`, `less latency_p99_ms`."""
+    return f"{'more' if FIGURES[objective].better == 'higher' else 'less'} {objective}"
+
+
+def ahead(objectives: Sequence[str], be: str, have: str) -> str:
+    """What a better configuration is, with these verbs: `was faster`, `had less latency_p99_ms`."""
+    if len(objectives) > 1:
+        return f"{be} better in any objective"
+    return f"{be} faster" if objectives[0] in OF_RATE else f"{have} {more(objectives[0])}"
 
 
 def sustained(probe: Probe) -> str:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 
-from autotune import selection, stats
+import msgspec
+
+from autotune import figures, selection, stats
 from autotune.claims import Finalist
 from autotune.figures import Judgement
 from autotune.results import Estimate, Sitting, TrialResult
@@ -21,13 +23,19 @@ BASELINE = "baseline"
 AGAIN = "again"
 
 
-def finalists(ranking: Ranking, baseline: Config, rules: ConfirmRules) -> dict[str, TrialResult]:
-    """The best configurations and the baseline, by the name they have in the contest, the best first."""
+def finalists(
+    ranking: Ranking, baseline: Config, rules: ConfirmRules, out: Container[str] = ()
+) -> dict[str, TrialResult]:
+    """The best configurations and the baseline, by the name they have in the contest, the best first.
+
+    Configurations whose key is in `out` are not among them.
+    """
     base = ranking.baseline(baseline)
     assert base is not None
     ranked: dict[str, TrialResult] = {}
     for result in ranking.order():
-        ranked.setdefault(result.spec.config.key, result)
+        if result.spec.config.key not in out:
+            ranked.setdefault(result.spec.config.key, result)
     best = list(ranked.values())[: rules.finalists]
     return {_name(result, base): result for result in best} | {BASELINE: base}
 
@@ -88,6 +96,8 @@ def selected(sittings: Sequence[Sitting], names: Sequence[str], rules: ConfirmRu
     if limits.several:
         return set(alive)
     rates = contest.table(sittings, alive, rules.confidence)
+    if limits.goal.objectives[0] in figures.OF_START:  # one value a sitting
+        rules = msgspec.structs.replace(rules, first_stage=rules.sittings)
     return selection.surviving(rates.rounds(alive), rules, len(running))
 
 
@@ -101,10 +111,13 @@ def choose(
     """The winner: the best of those selected; among its ties the one with the fewest settings changed, then memory.
 
     Nothing is claimed with fewer sittings than the rules ask, or where the gain does not exceed the noise floor; the
-    winner then is the baseline. Of several objectives the knee of the search's front wins.
+    winner then is the baseline. Of several objectives the knee of the search's front wins; a gain in any one is a gain,
+    so that each is held to its own noise and to its part of the confidence (Bonferroni).
     """
-    names = list(seats(finalists))
-    rates = contest.table(sittings, names, rules.confidence)
+    names, objectives = list(seats(finalists)), limits.goal.objectives
+    confidence = 1 - (1 - rules.confidence) / len(objectives)
+    tables = {objective: contest.table(sittings, names, confidence, objective) for objective in objectives}
+    rates = tables[objectives[0]]
     alive = selected(sittings, list(finalists), rules, limits)
     broken = {name: found for name in finalists if (found := limits.broken(sittings, name)) is not None}
     means = {name: rates.difference(name, BASELINE).estimate for name in finalists}
@@ -117,18 +130,16 @@ def choose(
     enough = {name for name in level if rates.counts(name, BASELINE)[0] >= rules.sittings}
     ties = [leader, *(name for name in level if name in candidates or name in enough)]
     simplest = min(ties, key=lambda name: _simplicity(finalists[name], baseline))
-    floor = _noise_floor(rates, next(iter(finalists)))
+    floors = [_noise_floor(table, next(iter(finalists))) for table in tables.values()]
     reason = None if alive == {BASELINE} else _reason(sittings, rates, simplest, rules, broken)
-    claims = {
-        name: [_by(objective, sittings, name, rules) for objective in limits.goal.objectives] for name in finalists
-    }
-    gain = reason is None and simplest != BASELINE and any(_shown(claim, floor) for claim in claims[simplest])
+    claims = {name: [table.difference(name, BASELINE) for table in tables.values()] for name in finalists}
+    gain = reason is None and simplest != BASELINE and any(map(_shown, claims[simplest], floors))
     name = simplest if gain or BASELINE in broken else BASELINE
     return Chosen(
         name=name,
         config=finalists[name].spec.config,
         gain=gain,
-        noise_floor=floor,
+        noise_floor=floors[0],
         finalists=tuple(
             Finalist(
                 trial=result.spec.id,
@@ -137,7 +148,7 @@ def choose(
                 verdict=None if math.isnan(means[one]) else verdicts.get(one),
                 behind=stats.exponential(behind[one]) if one in behind and not math.isnan(means[one]) else None,
                 error=contest.failure(sittings, one),
-                ratios=_ratios(limits.goal.objectives, claims[one]) if limits.several else {},
+                ratios=_ratios(objectives, claims[one]) if limits.several else {},
                 broken=broken[one].words if one in broken else None,
             )
             for one, result in finalists.items()
@@ -145,11 +156,6 @@ def choose(
         rates=rates,
         reason=reason,
     )
-
-
-def _by(objective: str, sittings: Sequence[Sitting], name: str, rules: ConfirmRules) -> Estimate:
-    """How much better than the baseline a finalist was by an objective."""
-    return contest.table(sittings, [name, BASELINE], rules.confidence, objective).difference(name, BASELINE)
 
 
 def _shown(claim: Estimate, floor: float | None) -> bool:
@@ -171,6 +177,8 @@ def _reason(
         if error := contest.failure(sittings, one):
             return f"{one} failed while it was confirmed: {error}"
     count, _ = rates.counts(name, BASELINE)
+    if count < rules.sittings <= contest.shared(sittings, name, BASELINE):
+        return f"only {count} sittings have what is wanted of {name}; a claim needs {rules.sittings}"
     if count < rules.sittings:
         return f"the time was enough for {count} of the {rules.sittings} sittings that a claim needs; raise --minutes"
     return None

@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import ParamSpec, TypeVar
 
 import msgspec
 
-from autotune.claims import Confirmation, Step, Winner, Worth
+from autotune.claims import Confirmation, Finalist, Step, Winner, Worth
 from autotune.interfaces import Observer, Sit, Sustain
 from autotune.problem import Budget
-from autotune.results import Sitting, Status
+from autotune.results import Estimate, Sitting, Status
 from autotune.rules import ConfirmRules, MeasureRules
-from autotune.study import choosing, contest, explain, storage, store
+from autotune.study import backing, choosing, contest, explain, storage, store
 from autotune.study.choosing import BASELINE, Chosen, Running
 from autotune.study.contest import Contest, Table
 from autotune.study.driver import stopwatch
@@ -26,7 +27,10 @@ from autotune.study.opening import OpenStudy
 from autotune.study.pooled import Limits, pooled
 from autotune.study.ranking import Ranking
 from autotune.study.sustain import Sustaining
-from autotune.types import Config, SittingSpec
+from autotune.types import Config
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 LEAST_S = 180.0
 """What a confirmation may take at least where no minutes are given."""
@@ -58,19 +62,23 @@ def confirm(
             return earlier
         with stopwatch(study, clock) as elapsed:
 
-            def timed(spec: SittingSpec, rules: MeasureRules) -> Sitting | None:
-                try:
-                    return sit(spec, rules)
-                finally:
-                    store.write_elapsed(study.folder, elapsed())
+            def timed(work: Callable[P, R]) -> Callable[P, R]:
+                def run(*given: P.args, **named: P.kwargs) -> R:
+                    try:
+                        return work(*given, **named)
+                    finally:
+                        store.write_elapsed(study.folder, elapsed())
+
+                return run
 
             seconds = _seconds(study.space.budget, elapsed(), confirm_rules)
             if study.space.goal.objectives == ("served_rate",):
                 assert sustain is not None, "a rate of requests is confirmed by serving it"
-                found = Sustaining(study, sustain, observer, rules, confirm_rules, ranking, seconds, clock).run()
+                rate = Sustaining(study, timed(sustain), observer, rules, confirm_rules, ranking, seconds, clock)
+                found = rate.run()
             else:
-                sitting = _Confirming(study, timed, observer, rules, confirm_rules, ranking, clock, clock(), seconds)
-                found = sitting.run()
+                rest = (observer, rules, confirm_rules, ranking, clock, clock(), seconds)
+                found = _Confirming(study, timed(sit), *rest).run()
         store.write_confirmation(study.folder, found)
         return found
 
@@ -94,26 +102,60 @@ class _Confirming:
     begin: float
     seconds: float
     timed: Sequence[Sitting] = ()
+    out: dict[str, Finalist] = field(default_factory=dict)
+    alone: tuple[Sitting, ...] = ()
+
+    @property
+    def _limits(self) -> Limits:
+        return Limits(self.study.folder, self.study.space.goal, self.confirm.confidence, self.alone)
 
     def run(self) -> Confirmation:
-        finalists = choosing.finalists(self.ranking, self.study.space.baseline, self.confirm)
-        limits = self._limits
-        self.observer.confirming(f"confirming {len(finalists)} configurations against each other")
-        share = self.seconds * self.confirm.finalists_share
-        running = Running(finalists, self.confirm, limits)
-        sittings = self._sittings("finalists", choosing.seats(finalists), running, share)
-        chosen = choosing.choose(sittings, finalists, self.study.space.baseline, self.confirm, limits)
+        chosen, sittings = self._chosen()
+        while not chosen.gain and self._dropped(chosen) and self._left() > 0:
+            chosen, sittings = self._chosen()
         concluded = self._concluded(chosen, sittings)
-        if not chosen.gain or limits.several:
+        if not chosen.gain or self._limits.several:
             return concluded
         # Kept at once: whatever ends the explaining early must not take the claim along.
         store.write_confirmation(self.study.folder, msgspec.structs.replace(concluded, finished=False))
         self.observer.confirming("measuring what each setting of the winner is worth")
         return self._explained(chosen, sittings)
 
-    @property
-    def _limits(self) -> Limits:
-        return Limits(self.study.folder, self.study.space.goal, self.confirm.confidence)
+    def _chosen(self) -> tuple[Chosen, list[Sitting]]:
+        """Whom the finalists' sittings choose, judged by enough calls where a percentile is limited."""
+        baseline = self.study.space.baseline
+        finalists = choosing.finalists(self.ranking, baseline, self.confirm, self.out)
+        self.observer.confirming(f"confirming {len(finalists)} configurations against each other")
+        share = self._left() * self.confirm.finalists_share
+        running = Running(finalists, self.confirm, self._limits)
+        sittings = self._sittings("finalists", choosing.seats(finalists), running, share)
+        while True:
+            chosen = choosing.choose(sittings, finalists, baseline, self.confirm, self._limits)
+            if not chosen.gain or not self._backed(chosen.name, chosen.config, sittings):
+                return chosen, sittings
+
+    def _dropped(self, chosen: Chosen) -> bool:
+        """Put aside the finalists that broke a limit; whether there were any, and others can take their place."""
+        broken = {one.config.key: one for one in chosen.finalists if one.broken is not None}
+        broken.pop(self.study.space.baseline.key, None)
+        self.out |= broken
+        left = {result.spec.config.key for result in self.ranking.order()} - self.out.keys()
+        return bool(broken) and bool(left - {self.study.space.baseline.key})
+
+    def _backed(self, name: str, config: Config, sittings: Sequence[Sitting]) -> bool:
+        """Measure a configuration alone for the calls that a limited percentile still wants; False if none are."""
+        folder, space = self.study.folder, self.study.space
+        wanted = Contest(f"alone-{name}", folder, space.workload, {name: config}, self.rules, self.confirm)
+        earlier = [one for one in wanted.sittings() if one not in self.alone]
+        self.alone += tuple(earlier)
+        found = pooled(folder, [*sittings, *self.alone], name, self.confirm.confidence)
+        rounds = None if found is None else backing.rounds(space.goal, found, self._left() * explain.SHARE)
+        if rounds is None:
+            return bool(earlier)
+        self.observer.confirming(f"measuring the latency of {name} by more calls")
+        sitting = contest.another(wanted, self.sit, wanted.sittings(), [name], rounds, self._left())
+        self.alone += () if sitting is None else (sitting,)
+        return sitting is not None
 
     def _left(self) -> float:
         return self.seconds - (self.clock() - self.begin)
@@ -130,7 +172,12 @@ class _Confirming:
         return found
 
     def _fits(self, configs: dict[str, Config]) -> bool:
-        """Whether all of these fit into memory at once, as far as trials tell; an unknown one counts as the largest."""
+        """Whether these may be started together; not where the time to set up is wanted.
+
+        They must fit into memory at once, as far as trials tell; an unknown one counts as the largest.
+        """
+        if "setup_s" in self.study.space.goal.objectives:
+            return False
         known = {r.spec.config.key: r.peak_rss_bytes for r in self.ranking.results if r.peak_rss_bytes is not None}
         largest = max(known.values(), default=0)
         needed = sum(known.get(config.key, largest) for config in configs.values())
@@ -159,7 +206,9 @@ class _Confirming:
         """The winner with and without what is worth nothing, against the baseline."""
         self.observer.confirming("measuring the winner without the settings that are worth nothing")
         seats = {BASELINE: self.study.space.baseline, explain.WINNER: reduced, explain.UNREDUCED: config}
-        return self._sittings("whole", seats, explain.Whole(seats, self.confirm), self._left() * explain.SHARE)
+        whole = self._sittings("whole", seats, explain.Whole(seats, self.confirm), self._left() * explain.SHARE)
+        self._backed(explain.WINNER, reduced, whole)
+        return whole
 
     def _path(self, winner: Config, worths: Sequence[Worth]) -> tuple[Step, ...]:
         """The steps from the baseline to the winner, as far as the time allows."""
@@ -199,10 +248,10 @@ class _Confirming:
             winner = self._winner(chosen.name, sittings, chosen.rates)
         return Confirmation(
             confirmed=winner is not None,
-            gain=chosen.gain and winner is not None and (self._limits.several or (winner.ratio.low or 0.0) > 1),
+            gain=chosen.gain and winner is not None and (self._limits.several or _above_one(winner.ratio)),
             winner=winner,
             noise_floor=chosen.noise_floor,
-            finalists=chosen.finalists,
+            finalists=(*chosen.finalists, *(one for one in self.out.values() if one not in chosen.finalists)),
             worths=worths,
             path=path,
             reason=chosen.reason,
@@ -211,23 +260,24 @@ class _Confirming:
         )
 
     def _winner(self, name: str, sittings: Sequence[Sitting], rates: Table) -> Winner:
-        whole = pooled(self.study.folder, sittings, name, self.confirm.confidence)
-        ratio = rates.ratio(name, BASELINE)
-        assert whole is not None and ratio is not None
+        whole = pooled(self.study.folder, [*sittings, *self.alone], name, self.confirm.confidence)
+        assert whole is not None
         seat, known = whole.seat, whole.figures(self.study.space.price)
         tried = (result for result in self.ranking.results if result.status is Status.OK)
         trial = next((result for result in tried if result.spec.config == seat.config), None)
         count, rounds = rates.counts(name, BASELINE)
+        if trial is not None and trial.setup_s is not None:
+            known.setdefault("setup_s", trial.setup_s)
         return Winner(
             trial=None if trial is None else trial.spec.id,
             config=seat.config,
             throughput=whole.rate,
-            ratio=ratio,
+            ratio=rates.ratio(name, BASELINE),
             sittings=count,
             rounds=rounds,
             folders=whole.folders,
             peak_rss_bytes=seat.peak_rss_bytes,
-            setup_s=None if trial is None else trial.setup_s,
+            setup_s=known.get("setup_s"),
             cpu_s_per_sample=known["cpu_s_per_sample"],
             figures=known,
             fidelity=seat.fidelity,
@@ -236,6 +286,10 @@ class _Confirming:
             versions=seat.versions,
             flags=seat.flags,
         )
+
+
+def _above_one(ratio: Estimate | None) -> bool:
+    return ratio is not None and ratio.low is not None and ratio.low > 1
 
 
 def _disturbed(sittings: Sequence[Sitting]) -> float:

@@ -28,9 +28,6 @@ FOLDER = "confirmation"
 ENOUGH_FAILURES = 2
 """A configuration that failed in so many sittings sits no more; whether it was the machine's fault is open before."""
 
-LEAST = 1e-9
-"""What a figure of 0 (nothing prepared) counts as in a ratio."""
-
 OVERDRAFT = 0.7
 """A sitting that a claim still needs begins if so much of its time is left."""
 
@@ -87,24 +84,40 @@ def run(
         rounds = _rounds(found, timed, names, seconds - used_s, limit_s - used_s, contest.confirm)
         if rounds is None:
             break
-        number = next(n for n in itertools.count(1) if n not in {sitting.spec.number for sitting in found})
-        spec = SittingSpec(
-            number=number,
-            workload=contest.workload,
-            configs={name: contest.configs[name] for name in names},
-            rounds=rounds,
-            order=f"{contest.workload.seed}/{contest.name}",
-            folder=f"{contest.folder}/{number:04d}",
-            together=together and not _spins(found, contest.confirm),
-            limit_s=limit_s - used_s,
-            objective=contest.objective,
-        )
-        sitting = sit(spec, contest.rules)
+        sitting = another(contest, sit, found, names, rounds, limit_s - used_s, together=together)
         if sitting is None:  # the time ended while it was started
             break
-        write_atomically(contest.root / spec.folder / "sitting.json", store.encode(sitting))
         found = sorted([*found, sitting], key=lambda one: one.spec.number)
     return found
+
+
+def another(
+    contest: Contest,
+    sit: Sit,
+    found: Sequence[Sitting],
+    names: Sequence[str],
+    rounds: int,
+    limit_s: float,
+    *,
+    together: bool = True,
+) -> Sitting | None:
+    """One more sitting of these names, on disk; None if the seconds ended before its first round."""
+    number = next(n for n in itertools.count(1) if n not in {sitting.spec.number for sitting in found})
+    spec = SittingSpec(
+        number=number,
+        workload=contest.workload,
+        configs={name: contest.configs[name] for name in names},
+        rounds=rounds,
+        order=f"{contest.workload.seed}/{contest.name}",
+        folder=f"{contest.folder}/{number:04d}",
+        together=together and not _spins(found, contest.confirm),
+        limit_s=limit_s,
+        objective=contest.objective,
+    )
+    sitting = sit(spec, contest.rules)
+    if sitting is not None:
+        write_atomically(contest.root / spec.folder / "sitting.json", store.encode(sitting))
+    return sitting
 
 
 # ------------------------------------------------------------------------------------------------------ reading
@@ -162,27 +175,34 @@ def table(sittings: Sequence[Sitting], names: Sequence[str], confidence: float, 
 
 
 def scores(seat: Seat, objective: str, found: Correction) -> list[float]:
-    """A seat's blocks by an objective, as logarithms of which more is better.
+    """A seat's blocks by an objective, as logarithms of which more is better; none where it has no such figure.
 
-    A percentile is the block's own. What a block does not have of its own (memory, the time to set up) is the same for
-    all blocks of the sitting.
+    A percentile is the block's own. What the start has once (memory, the time to set up) is one value for the whole
+    sitting. Of that and of latencies a configuration that failed leaves nothing.
     """
     rates = [math.log(rate) for rate in correction.rates(seat.blocks, found)]
-    if objective in figures.OF_RATE or objective == "served_rate":
+    if objective in figures.OF_RATE:
         return rates
     if objective in LATENCIES:
         drift = [math.log(block.rate) - rate for block, rate in zip(seat.blocks, rates, strict=True)]
-        return [-math.log(ms) - slower for ms, slower in zip(_latencies_ms(seat, objective), drift, strict=True)]
-    alone = [msgspec.structs.replace(seat, blocks=(block,)) for block in seat.blocks]
-    return [-math.log(max(figures.of(one, one.blocks[0].rate, None)[objective], LEAST)) for one in alone]
+        milliseconds = _latencies_ms(seat, objective)
+        return [-math.log(ms) - slower for ms, slower in zip(milliseconds, drift, strict=bool(milliseconds))]
+    once = objective in figures.OF_START
+    if once and seat.error is not None:
+        return []
+    alone = [msgspec.structs.replace(seat, blocks=(block,)) for block in (seat.blocks[:1] if once else seat.blocks)]
+    values = [figures.of(one, one.blocks[0].rate, None).get(objective) for one in alone]
+    known = [figures.score(objective, value) for value in values if value is not None]
+    return known if len(known) == len(values) else []
 
 
 def _latencies_ms(seat: Seat, objective: str) -> list[float]:
-    """A percentile of each block; the block's length where no call ended in it, or they were not kept."""
-    found = seat.latencies or (None,) * len(seat.blocks)
+    """A percentile of each block, the block's length where no call ended in it; nothing where they were not kept."""
+    if len(seat.latencies) != len(seat.blocks):
+        return []
     return [
         block.elapsed_ns / 1e6 if calls is None else figures.seen_ms(calls, LATENCIES[objective])
-        for block, calls in zip(seat.blocks, found, strict=True)
+        for block, calls in zip(seat.blocks, seat.latencies, strict=True)
     ]
 
 
@@ -205,8 +225,16 @@ def _failing(sittings: Sequence[Sitting], name: str) -> bool:
 
 
 def complete(sittings: Sequence[Sitting], names: Sequence[str]) -> int:
-    """In how many sittings every one of these has a block."""
-    return sum(all(name in s.seats and s.seats[name].blocks for name in names) for s in sittings)
+    """In how many sittings every one of these has what the sitting was for."""
+    return sum(
+        all(name in s.seats and scores(s.seats[name], s.spec.objective, Correction()) for name in names)
+        for s in sittings
+    )
+
+
+def shared(sittings: Sequence[Sitting], a: str, b: str) -> int:
+    """In how many sittings both have a block, whether or not that has the figure."""
+    return sum(all(name in s.seats and s.seats[name].blocks for name in (a, b)) for s in sittings)
 
 
 def failure(sittings: Sequence[Sitting], name: str) -> str | None:
@@ -246,7 +274,8 @@ def _rounds(
     if not enough_time:
         return None
     affordable = (left_s / max(1, to_come) - start_s) / round_s
-    worth = stats.rounds_per_sitting(start_s, round_s, *_components(sittings, names))
+    once = bool(sittings) and sittings[-1].spec.objective in figures.OF_START
+    worth = 0 if once else stats.rounds_per_sitting(start_s, round_s, *_components(sittings, names))
     wanted = math.ceil(min(affordable, worth, confirm.most_rounds))
     return max(confirm.least_rounds, wanted)
 

@@ -7,13 +7,21 @@ from pathlib import Path
 
 from autotune import latencies
 from autotune.latencies import Latencies
-from autotune.results import Sitting, TrialResult
+from autotune.results import Latency, Sitting, TrialResult
 from autotune.study import store
 
 
 def of_trial(folder: Path, result: TrialResult) -> Latencies | None:
     """The calls of a trial's measured blocks; None where no latencies were kept."""
     return latencies.joined([latencies.rows(folder / result.spec.folder, {block.number for block in result.blocks})])
+
+
+def summary(folder: Path, result: TrialResult) -> Latency | None:
+    """What is known of a trial's calls; the result says it, unless an early version wrote that."""
+    if result.latency is not None:
+        return result.latency
+    found = of_trial(folder, result)
+    return None if found is None else found.summary()
 
 
 def read(folders: Sequence[Path]) -> Latencies | None:

@@ -16,8 +16,10 @@ import msgspec
 import optuna
 
 from autotune.errors import StudyError
-from autotune.problem import Space
+from autotune.files import write_atomically
+from autotune.problem import PRICES, Space
 from autotune.study import storage, store
+from autotune.study.ranking import Ranking
 from autotune.types import Hardware, digest
 
 
@@ -47,8 +49,9 @@ def opened(folder: Path, space: Space, text: str, hw: Hardware, url: str | None 
     """The study in `folder`, begun if there is none, for as long as the context lasts.
 
     `text` is the space file's content and `space` what it resolves to here; a study that goes on keeps the domains it
-    began with and takes only the budget. `url` names another storage than the folder's own. StudyError if the folder
-    belongs to another space, another type of machine or another process, or if the storage cannot be used.
+    began with and takes only the budget, and the price where there is one. `url` names another storage than the
+    folder's own. StudyError if the folder belongs to another space, another type of machine or another process, or if
+    the storage cannot be used.
     """
     new = not store.exists(folder)
     check(folder, space, text, hw)
@@ -60,7 +63,9 @@ def opened(folder: Path, space: Space, text: str, hw: Hardware, url: str | None 
         _create(folder, space, text, hw)
     url = url or storage.own(folder)
     with store.disk(folder), _locked(folder), storage.connected(url) as found:
-        frozen = msgspec.structs.replace(store.space(folder), budget=space.budget)
+        if space.price is not None and space.price != store.space(folder).price:
+            _reprice(folder, space)
+        frozen = _today(store.space(folder), space)
         with storage.explained(url):
             study = storage.study(found, folder.name, frozen.goal)
             _claim(study, frozen, hw, url)
@@ -163,6 +168,25 @@ def _create(folder: Path, space: Space, text: str, hw: Hardware) -> None:
         raise StudyError(
             f"the study folder {folder} cannot be made: {error.strerror}; mend that, or choose another with --studies"
         ) from error
+
+
+def _reprice(folder: Path, space: Space) -> None:
+    """Another price: limits on the cost are judged anew, and what was confirmed is concluded again."""
+    kept = msgspec.structs.replace(store.space(folder), price=space.price)
+    write_atomically(folder / "domains.json", store.encode(kept))
+    store.write_confirmation(folder, None)
+    results = store.results(folder)
+    ranking = Ranking(results, kept.goal)
+    for result in results:
+        if (settled := ranking.settled(result)) != result:
+            store.write_result(folder, settled)
+
+
+def _today(kept: Space, given: Space) -> Space:
+    """The study's space with the budget of this run, and what this run says of prices."""
+    excluded = [one for one in kept.excluded if one.setting != PRICES]
+    said = [one for one in given.excluded if one.setting == PRICES]
+    return msgspec.structs.replace(kept, budget=given.budget, excluded=(*said, *excluded))
 
 
 @contextlib.contextmanager

@@ -33,11 +33,12 @@ class Pooled:
 
 @dataclass(frozen=True)
 class Limits:
-    """The limits of a goal, on a study's folder."""
+    """The limits of a goal, on a study's folder; `alone` are the sittings that only a limit needed."""
 
     root: Path
     goal: Goal
     confidence: float
+    alone: tuple[Sitting, ...] = ()
 
     @property
     def several(self) -> bool:
@@ -46,7 +47,7 @@ class Limits:
 
     def judged(self, sittings: Sequence[Sitting], name: str) -> tuple[Judgement, ...]:
         """How a configuration stands to each limit after these sittings; nothing where it has no block."""
-        found = pooled(self.root, sittings, name, self.confidence)
+        found = pooled(self.root, [*sittings, *self.alone], name, self.confidence)
         return () if found is None else figures.judged(self.goal.limits, found.figures(self.goal.price))
 
     def broken(self, sittings: Sequence[Sitting], name: str) -> Judgement | None:
@@ -58,7 +59,10 @@ class Limits:
 
 
 def pooled(root: Path, sittings: Sequence[Sitting], name: str, confidence: float) -> Pooled | None:
-    """What the sittings of a configuration hold together; None where it has no block in any."""
+    """What the sittings of a configuration hold together; None where it has no block in any.
+
+    The time to set up is that of sittings in which it was started alone: side by side all of them wait for the CPU.
+    """
     found = [(sitting, sitting.seats[name]) for sitting in sittings if name in sitting.seats]
     found = [(sitting, seat) for sitting, seat in found if seat.blocks]
     if not found:
@@ -69,7 +73,7 @@ def pooled(root: Path, sittings: Sequence[Sitting], name: str, confidence: float
     means = [math.fsum(logs) / len(logs) for logs in rates.logs[name] if logs]
     folders = tuple(f"{sitting.spec.folder}/{name}" for sitting, _ in found)
     calls = latency.read([root / folder for folder in folders])
-    setups = [seat.setup_s for seat in seats if seat.setup_s is not None]
+    setups = [seat.setup_s for sitting, seat in found if seat.setup_s is not None and _alone(sitting)]
     whole = msgspec.structs.replace(
         last,
         blocks=tuple(block for seat in seats for block in seat.blocks),
@@ -79,3 +83,7 @@ def pooled(root: Path, sittings: Sequence[Sitting], name: str, confidence: float
     )
     rate = stats.exponential(stats.mean(means, confidence))
     return Pooled(seat=whole, rate=rate, calls=None if calls is None else calls.summary(), folders=folders)
+
+
+def _alone(sitting: Sitting) -> bool:
+    return len(sitting.spec.configs) == 1 or not sitting.spec.together

@@ -3,20 +3,36 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from functools import cached_property
+import operator
+from collections.abc import Callable, Sequence
+from functools import cached_property, wraps
+from typing import Any, TypeVar
 
 import msgspec
 
 from autotune import correction, figures, stats
-from autotune.figures import FIGURES, Judgement
+from autotune.figures import Judgement
 from autotune.problem import Goal
 from autotune.results import Estimate, Status, TrialResult
 from autotune.rules import Correction, MeasureRules
 from autotune.types import Config
 
 CONFIDENCE = MeasureRules().confidence
-LEAST = 1e-9
+Found = TypeVar("Found")
+
+
+def _once(method: Callable[[Ranking, TrialResult], Found]) -> Callable[[Ranking, TrialResult], Found]:
+    """What is asked again and again of a result is found once."""
+
+    @wraps(method)
+    def found(self: Ranking, result: TrialResult) -> Found:
+        key = method.__name__, id(result)
+        if key not in self._found:
+            self._found[key] = result, method(self, result)  # with the result, so that no other gets its id
+        answer: Found = self._found[key][1]
+        return answer
+
+    return found
 
 
 class Ranking:
@@ -25,12 +41,14 @@ class Ranking:
     def __init__(self, results: Sequence[TrialResult], goal: Goal) -> None:
         self.results = tuple(results)
         self.goal = goal
+        self._found: dict[tuple[str, int], tuple[TrialResult, Any]] = {}
 
     @cached_property
     def correction(self) -> Correction:
         """How rates follow the canary, from the blocks of all trials."""
         return correction.fit([result.blocks for result in self.results])
 
+    @_once
     def rates(self, result: TrialResult) -> list[float]:
         """The corrected rate of each block of a trial."""
         return correction.rates(result.blocks, self.correction)
@@ -39,6 +57,7 @@ class Ranking:
         """A measured trial's rate: the median of its blocks' corrected rates."""
         return self.interval(result).estimate
 
+    @_once
     def interval(self, result: TrialResult) -> Estimate:
         """The rate with an interval that describes the trial's own window only."""
         return stats.interval(self.rates(result), CONFIDENCE)
@@ -49,6 +68,7 @@ class Ranking:
 
     # ------------------------------------------------------------------------------------------------------ the goal
 
+    @_once
     def known(self, result: TrialResult) -> dict[str, float]:
         """The figures of a measured trial by name."""
         return figures.of(result, self.rate(result), self.goal.price, result.latency)
@@ -61,7 +81,12 @@ class Ranking:
         """The result with its word on whether it keeps the limits; one without blocks as it is."""
         if not result.blocks:
             return result
-        return msgspec.structs.replace(result, feasible=all(one.kept for one in self.judged(result)))
+        feasible = self._serves(result) and all(one.kept for one in self.judged(result))
+        return msgspec.structs.replace(result, feasible=feasible)
+
+    def _serves(self, result: TrialResult) -> bool:
+        """Whether a trial keeps any rate of requests, where one is wanted."""
+        return "served_rate" not in self.goal.objectives or result.served is None or result.served.rate > 0
 
     def values(self, result: TrialResult) -> tuple[float, ...] | None:
         """What a measured trial has of each objective; None where one is not to be had of it."""
@@ -70,14 +95,13 @@ class Ranking:
         values = tuple(value for value in found if value is not None)
         return values if len(values) == len(found) else None
 
+    @_once
     def scores(self, result: TrialResult) -> tuple[float, ...] | None:
         """The same as logarithms, so that more is better and differences are ratios."""
         values = self.values(result)
         if values is None:
             return None
-        # A value may be 0: the size of what is not prepared.
-        signs = (1 if FIGURES[name].better == "higher" else -1 for name in self.goal.objectives)
-        return tuple(sign * math.log(max(value, LEAST)) for sign, value in zip(signs, values, strict=True))
+        return tuple(map(figures.score, self.goal.objectives, values))
 
     def order(self) -> list[TrialResult]:
         """The trials that were measured fully and keep the limits, the best first, the earlier one of equals.
@@ -105,7 +129,10 @@ class Ranking:
     def nearest(self) -> TrialResult | None:
         """Of the trials that break a limit, the one that breaks it least; None where there is none."""
         broken = [result for result in self.results if result.status is Status.OK and not result.feasible]
-        return min(broken, key=lambda result: max(one.excess for one in self.judged(result)), default=None)
+        return min(broken, key=self._excess, default=None)
+
+    def _excess(self, result: TrialResult) -> float:
+        return max(one.excess for one in self.judged(result)) if self._serves(result) else math.inf
 
     def baseline(self, config: Config) -> TrialResult | None:
         """The trial that measured the baseline's configuration, or None while there is none."""
@@ -118,7 +145,8 @@ Scored = tuple[TrialResult, tuple[float, ...]]
 
 def _front(scored: Sequence[Scored]) -> list[Scored]:
     """Those that no other one equals or beats in every score: the knee, the best of each score, then the rest."""
-    front = [one for one in scored if not any(_beats(other, one) for other in scored)]
+    earlier = sorted(scored, key=lambda one: one[0].spec.id)
+    front = [earlier[place] for place in undominated([scores for _, scores in earlier])]
     if not front:
         return []
     count = len(front[0][1])
@@ -135,8 +163,12 @@ def _front(scored: Sequence[Scored]) -> list[Scored]:
     return list(order.values())
 
 
-def _beats(a: Scored, b: Scored) -> bool:
-    """Whether a is at least as good in every score, and better in one; of equals the earlier one."""
-    if a[1] == b[1]:
-        return a[0].spec.id < b[0].spec.id
-    return all(x >= y for x, y in zip(a[1], b[1], strict=True))
+def undominated(scores: Sequence[tuple[float, ...]]) -> list[int]:
+    """The places of those that no other one equals or beats in every score, rising; of equals the first one."""
+    # Whatever beats one in every score comes before it, and something of the front beats that or is it.
+    order = sorted(range(len(scores)), key=lambda place: (*(-score for score in scores[place]), place))
+    front: list[int] = []
+    for place in order:
+        if not any(all(map(operator.ge, scores[other], scores[place])) for other in front):
+            front.append(place)
+    return sorted(front)

@@ -36,8 +36,8 @@ def recover(study: OpenStudy, error: str = KILLED) -> None:
 
 
 def reap(folder: Path) -> None:
-    """End what a killed coordinator of this study left behind, in trials and in sittings."""
-    for record in (*folder.glob("trials/*/processes.json"), *folder.glob("confirmation/*/*/*/processes.json")):
+    """End what a killed coordinator of this study left behind, in trials and in the confirmation."""
+    for record in (*folder.glob("trials/*/processes.json"), *folder.glob("confirmation/**/processes.json")):
         leftover.reap(record)
 
 

@@ -53,6 +53,7 @@ def run(job: MeasureJob, rank: int, channel: Channel) -> None:
         Ready(
             load_s=(loaded - begin) / 1e9,
             first_call_s=first_call_s,
+            checked_s=(clock() - loaded) / 1e9 - first_call_s,
             fidelity=fidelity,
             versions=meters.versions(backend.packages),
         )
@@ -64,15 +65,19 @@ def run(job: MeasureJob, rank: int, channel: Channel) -> None:
 def _call_all(session: Session, batches: Sequence[Any], seconds: float) -> tuple[verify.Arrays, int, float]:
     """The joined outputs of the batches that were run, how many those are, and the seconds of the first call.
 
-    The first may compile; those after it go on until so many seconds have passed.
+    Those after it go on while another one as long as the last ends within so many seconds. Of a first call that
+    compiles nobody knows how long the next one takes.
     """
     begin = clock()
     results = [session.outputs(session(batches[0]))]
-    first = clock()
+    first = now = clock()
+    last_ns = 0 if getattr(session, "compiles", False) else first - begin
     for batch in batches[1:]:
-        if clock() - first >= seconds * 1e9:
+        if now - first + last_ns > seconds * 1e9:
             break
         results.append(session.outputs(session(batch)))
+        now, before = clock(), now
+        last_ns = now - before
     joined = tuple(np.concatenate(parts) for parts in zip(*results, strict=True))
     return joined, len(results), (first - begin) / 1e9
 

@@ -11,14 +11,15 @@ import msgspec
 import numpy as np
 
 from autotune import plugins
+from autotune.data import METRICS
 from autotune.errors import ModelError
 from autotune.interfaces import Session
 from autotune.protocol import PrepareJob
 from autotune.rules import MeasureRules
-from autotune.types import Config, Hardware, Struct, WorkloadSettings
+from autotune.types import Config, Hardware, Struct, WorkloadSettings, WorkloadSpec
 from autotune.worker import accuracy, verify
 from autotune.worker.verify import Arrays, Reference
-from autotune.workload import BuiltWorkload, load_arrays, provider, save_arrays
+from autotune.workload import BuiltWorkload, load_arrays, options, provider, save_arrays
 
 REFERENCE = "reference.npz"
 NOTES = "reference.json"
@@ -26,10 +27,11 @@ EXAMPLES = "examples.npz"
 
 
 class Notes(Struct):
-    """What is written beside the reference outputs: their names and how far two runs of the model differ."""
+    """What is written beside the reference outputs: all else that is known of them."""
 
     names: tuple[str, ...]
     noise: float | None
+    classes: bool = False
 
 
 def run(job: PrepareJob) -> None:
@@ -53,7 +55,8 @@ def save_reference(workload: BuiltWorkload, hw: Hardware, rules: MeasureRules, f
     """The plain float32 model's outputs for the first samples, and those samples where the space file has no inputs.
 
     A model that takes only batches of one size is called as often as needed, and all is computed twice: a model may
-    differ from itself. Where samples have labels, the model's answers to all that are judged are kept, too.
+    differ from itself. Where samples have labels, the model's answers to all that are judged are kept, too. ModelError
+    where an output is NaN; what is infinite may be a mask.
     """
     source: Any = provider(workload.spec)
     name = source.plain
@@ -73,25 +76,44 @@ def save_reference(workload: BuiltWorkload, hw: Hardware, rules: MeasureRules, f
             backend.prepare(workload, options, config, hw, Path(made), None)
         session = backend.load(workload, options, config, Path(made))
         first, again = called(session, batches), called(session, batches)
+        check_numbers(first)
+        check_numbers(again)
         if workload.spec.data is not None:
             accuracy.save_answers(session, workload, size, folder)
     noise = verify.compare(again.outputs, first, trained=True).centred_error
-    write_reference(first._replace(noise=noise), folder)
+    write_reference(first._replace(noise=noise, classes=classifies(workload.spec)), folder)
     if not workload.spec.inputs:
         save_arrays(folder / EXAMPLES, joined(batches))
+
+
+def classifies(spec: WorkloadSpec) -> bool:
+    """Whether rows of numbers are scores of classes: the labels are classes, or the model's source says so."""
+    source: Any = provider(spec)
+    labelled = spec.data is not None and spec.data.metric in METRICS
+    return labelled or bool(hasattr(source, "classifies") and source.classifies(spec.name, options(spec)))
+
+
+def check_numbers(found: Reference) -> None:
+    """ModelError, with output and place, where an output of the plain model is NaN."""
+    for name, array in zip(found.names, found.outputs, strict=True):
+        if reason := verify.not_a_number(array):
+            raise ModelError(
+                f"{verify.said(name)} of the float32 model {reason}; nothing can be compared with it: "
+                "mend the model or its inputs"
+            )
 
 
 def write_reference(reference: Reference, folder: Path) -> None:
     """The outputs, and beside them what else is known of them."""
     save_arrays(folder / REFERENCE, reference.outputs)
-    notes = Notes(names=reference.names, noise=reference.noise)
+    notes = Notes(names=reference.names, noise=reference.noise, classes=reference.classes)
     (folder / NOTES).write_bytes(msgspec.json.encode(notes))
 
 
 def load_reference(folder: Path) -> Reference:
     """What `write_reference` wrote."""
     notes = msgspec.json.decode((folder / NOTES).read_bytes(), type=Notes)
-    return Reference(load_arrays(folder / REFERENCE), notes.names, notes.noise)
+    return Reference(load_arrays(folder / REFERENCE), notes.names, notes.noise, notes.classes)
 
 
 def called(session: Session, batches: Sequence[Arrays]) -> Reference:
@@ -100,13 +122,14 @@ def called(session: Session, batches: Sequence[Arrays]) -> Reference:
     A runtime that does not return what the model does names its outputs by their numbers.
     """
     parts: list[Arrays] = []
+    found: list[str] = []
     for batch in batches:
         result = session(session.convert(batch))
+        found = places(result)
         parts.append(session.outputs(result))
-    found = tuple(places(result))
     if not parts[0]:
         raise ModelError("the model returns no tensor; there is nothing to compare")
-    names = found if len(found) == len(parts[0]) else tuple(map(str, range(len(parts[0]))))
+    names = tuple(found if len(found) == len(parts[0]) else map(str, range(len(parts[0]))))
     size = len(batches[0][0])
     for name, array in zip(names, parts[0], strict=True):
         if array.shape[:1] != (size,):
@@ -118,9 +141,16 @@ def called(session: Session, batches: Sequence[Arrays]) -> Reference:
 
 
 def places(result: Any, prefix: str = "") -> list[str]:
-    """Where each tensor is in what a model returns, depth first: `logits`, `hidden.0`, `0`; a lone one is `output`."""
+    """Where each tensor is in what a model returns, depth first: `logits`, `hidden.0`, `0`; a lone one is `output`.
+
+    None has no place. ModelError, which names the place, for what is no tensor.
+    """
+    if result is None:
+        return []
     if hasattr(result, "shape"):
         return [prefix or verify.LONE]
+    if isinstance(result, (str, bytes)) or not hasattr(result, "__iter__"):
+        raise ModelError(f"{verify.said(prefix or verify.LONE)} is a {type(result).__name__}, not a tensor")
     if hasattr(result, "items"):
         parts = result.items()
     elif hasattr(result, "_fields"):

@@ -32,26 +32,28 @@ NOISE = 0.01
 class Reference(NamedTuple):
     """The plain float32 model's outputs for the first samples, with their names.
 
-    `noise` is the centred error between two runs of it; None where nothing varies.
+    `noise` is the centred error between two runs of it; None where nothing varies. `classes` says whether rows of
+    numbers are scores of classes, of which the largest is the answer.
     """
 
     outputs: Arrays
     names: tuple[str, ...]
     noise: float | None = None
+    classes: bool = False
 
 
 def compare(outputs: Arrays, reference: Reference, trained: bool, samples: int | None = None) -> Fidelity:
     """How close the outputs for the first samples (None: all of the reference) are to it; the worst of each figure.
 
-    CheckFailed with wrong_output, which names the output, on NaN or Inf where the reference is finite, or another shape
-    or number of outputs.
+    CheckFailed with wrong_output, which names the output, on NaN, Inf where the reference is finite, another shape or
+    another number of outputs.
     """
     if len(outputs) != len(reference.outputs):
         wanted = f"{len(reference.outputs)}: {', '.join(reference.names)}"
         raise CheckFailed(Status.WRONG_OUTPUT, f"{len(outputs)} outputs; the reference has {wanted}")
     count = len(reference.outputs[0][:samples])
     named = zip(reference.names, outputs, reference.outputs, strict=True)
-    found = tuple(closeness(name, got[:count], wanted, count) for name, got, wanted in named)
+    found = tuple(closeness(name, got[:count], wanted, count, reference.classes) for name, got, wanted in named)
     reason = unjudged(found, reference, trained)
     return Fidelity(
         judged=reason is None,
@@ -78,7 +80,9 @@ def unjudged(found: Iterable[OutputFidelity], reference: Reference, trained: boo
     return None
 
 
-def closeness(name: str, got: np.ndarray[Any, Any], reference: np.ndarray[Any, Any], samples: int) -> OutputFidelity:
+def closeness(
+    name: str, got: np.ndarray[Any, Any], reference: np.ndarray[Any, Any], samples: int, classes: bool
+) -> OutputFidelity:
     """One output for the first samples, row by row; what is not finite in the reference is left out.
 
     `cosine_similarity` is the least over samples; `centred_error` is the error's energy over that of the variation
@@ -90,7 +94,7 @@ def closeness(name: str, got: np.ndarray[Any, Any], reference: np.ndarray[Any, A
     if reason := _not_finite(got, wanted):
         raise CheckFailed(Status.WRONG_OUTPUT, f"{said(name)} {reason}")
     cosines, error_energy, worst, agreed = [1.0], 0.0, 0.0, 0
-    ranked = wanted.ndim == 2 and wanted.shape[1] >= 2 and wanted.dtype.kind == "f"
+    ranked = classes and wanted.ndim == 2 and wanted.shape[1] >= 2 and wanted.dtype.kind == "f"
     for got_row, wanted_row in zip(got, wanted, strict=True):
         right, kept = _finite(wanted_row)
         mine = np.where(kept, _flat(got_row), 0.0)
@@ -135,12 +139,22 @@ def _not_finite(got: np.ndarray[Any, Any], wanted: np.ndarray[Any, Any]) -> str 
         values = _flat(got_row)
         if np.isfinite(values).all():
             continue
-        wrong = np.flatnonzero(_finite(wanted_row)[1] & ~np.isfinite(values))
+        wrong = np.flatnonzero(np.isnan(values) | (_finite(wanted_row)[1] & ~np.isfinite(values)))
         if len(wrong) and not count:
-            place = [int(index) for index in np.unravel_index(wrong[0], np.shape(got_row))]
-            first = f"is {values[wrong[0]]} in sample {sample}{f' at {place}' if place else ''}"
+            place = np.unravel_index(wrong[0], np.shape(got_row))
+            first = f"is {values[wrong[0]]} in {_place(sample, *place)}"
         count += len(wrong)
-    return f"{first}, where the reference is finite; {count} values are NaN or Inf" if count else None
+    return f"{first}; {count} values are NaN, or Inf where the reference is finite" if count else None
+
+
+def not_a_number(outputs: np.ndarray[Any, Any]) -> str | None:
+    """Where the first NaN of an output is, in words, and how many there are; or None."""
+    found = np.argwhere(np.isnan(outputs))
+    return f"is nan in {_place(*found[0])}; {len(found)} values are NaN" if len(found) else None
+
+
+def _place(sample: int, *index: int) -> str:
+    return f"sample {sample}" + (f" at {[int(part) for part in index]}" if index else "")
 
 
 def _flat(row: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

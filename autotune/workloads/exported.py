@@ -8,11 +8,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from autotune.environments import missing
 from autotune.errors import ModelError
 from autotune.interfaces import Form
 from autotune.types import Hardware, Struct
 from autotune.workloads._files import digest, found
-from autotune.workloads._packages import missing
 from autotune.workloads._torch import arrays, one_line
 
 if TYPE_CHECKING:

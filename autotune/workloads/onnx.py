@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from autotune import shapes
+from autotune.environments import missing
 from autotune.errors import ModelError
 from autotune.interfaces import Form
 from autotune.types import Hardware, Struct
 from autotune.workloads._files import digest, found
-from autotune.workloads._packages import missing
 
 if TYPE_CHECKING:
     import numpy as np

@@ -15,11 +15,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from autotune.environments import missing
 from autotune.errors import ModelError, did_you_mean
 from autotune.interfaces import Form
 from autotune.types import Hardware, Struct
 from autotune.workloads._files import digest, found
-from autotune.workloads._packages import missing
 from autotune.workloads._torch import arrays
 
 if TYPE_CHECKING:

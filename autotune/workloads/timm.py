@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from autotune.environments import missing
 from autotune.errors import ModelError, did_you_mean
 from autotune.interfaces import Form
 from autotune.types import Hardware
 from autotune.workloads import torchvision
-from autotune.workloads._packages import missing
 from autotune.workloads._torch import import_torchvision, load_weights
 
 if TYPE_CHECKING:
@@ -36,6 +36,12 @@ def examples(name: str, options: torchvision.Options, seed: int, samples: int) -
     made_for = timm.models.get_pretrained_cfg(name)
     size = made_for.input_size if made_for else (3, 224, 224)
     return (np.random.default_rng([seed, 0]).standard_normal((samples, *size), dtype=np.float32),)
+
+
+def classifies(name: str, options: torchvision.Options) -> bool:
+    """Whether the model has a head of classes; some return embeddings."""
+    made_for = _import_timm(name).models.get_pretrained_cfg(name)
+    return made_for is None or made_for.num_classes > 0
 
 
 def build(name: str, options: torchvision.Options, seed: int) -> Any:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from autotune.environments import missing
 from autotune.errors import ModelError, did_you_mean
 from autotune.interfaces import Form
 from autotune.types import Hardware, Struct
 from autotune.workloads._files import digest
-from autotune.workloads._packages import missing
 from autotune.workloads._torch import import_torchvision, load_weights
 
 packages = ("torch", "torchvision")
@@ -36,6 +36,11 @@ def cache_key(name: str, options: Options) -> tuple[Any, ...]:
 def judged(name: str, options: Options) -> bool:
     """Random weights give outputs that hardly depend on the input: nothing can be judged."""
     return options.weights is not None
+
+
+def classifies(name: str, options: Options) -> bool:
+    """Those of its models that return rows of numbers are classifiers."""
+    return True
 
 
 def build(name: str, options: Options, seed: int) -> Any:

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 
+from autotune.environments import missing
 from autotune.errors import ModelError, did_you_mean
 from autotune.interfaces import Form
 from autotune.types import Hardware, Struct
 from autotune.workloads._files import digest
-from autotune.workloads._packages import missing
 from autotune.workloads._torch import import_torchvision, one_line
 
 if TYPE_CHECKING:
@@ -83,6 +83,11 @@ def cache_key(name: str, options: Options) -> tuple[Any, ...]:
 def judged(name: str, options: Options) -> bool:
     """Random weights, unlike those of a folder, give outputs that hardly depend on the input."""
     return bool(_weights(name))
+
+
+def classifies(name: str, options: Options) -> bool:
+    """Whether the head is a classifier's."""
+    return options.head == "sequence_classification"
 
 
 def examples(name: str, options: Options, seed: int, samples: int) -> tuple[np.ndarray[Any, Any], ...]:

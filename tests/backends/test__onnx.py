@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -50,5 +51,7 @@ def test_exporting_needs_its_packages_only_where_torch_can_export() -> None:
 
 
 def test_a_workload_without_a_file_of_its_own() -> None:
-    without: Any = SimpleNamespace()
+    without: Any = SimpleNamespace(form="module", file=lambda: Path("model.onnx"))
     assert _onnx.own_file(without) is None
+    without.form = "onnx"
+    assert _onnx.own_file(without) == Path("model.onnx")

@@ -106,6 +106,20 @@ def test_work_that_the_program_does_not_wait_for_counts(lab: Lab, tmp_path: Path
     assert sum(block.cpu_ns for block in result.blocks) / runs > 0.2e9
 
 
+def test_what_a_program_uses_is_not_the_use_of_others(lab: Lab, tmp_path: Path) -> None:
+    program = "import time\nwhile time.process_time() < 0.3: pass"
+    (result,) = lab.execute(tmp_path, [spec(lab, tmp_path, program, reads="runs", samples=1)]).results
+    assert (result.status, result.error) == (Status.OK, None)
+    found = [block.surroundings.others for block in result.blocks if block.surroundings is not None]
+    assert min(share for share in found if share is not None) < 0.3  # with the program's own it is nearly 1
+
+
+def test_what_ends_a_moment_after_the_program_is_not_left_running(lab: Lab, tmp_path: Path) -> None:
+    program = f"import os, time\nif os.fork() == 0:\n    time.sleep(0.1)\n    os._exit(0)\n{LINE}"
+    (result,) = lab.execute(tmp_path, [spec(lab, tmp_path, program)]).results
+    assert (result.status, result.error) == (Status.OK, None)
+
+
 def test_the_first_run_may_sleep_as_long_as_a_run_may_take(lab: Lab, tmp_path: Path) -> None:
     rules = MeasureRules(setup_timeout_s=2.5, idle_timeout_s=1.0)
     (result,) = lab.execute(tmp_path, [spec(lab, tmp_path, "import time; time.sleep(3)")], rules).results

@@ -115,7 +115,7 @@ def saved(name, batch):
 def workload(path):
     images = np.random.default_rng(1).normal(size=(200, 3, 8, 8)).astype(np.float32)
     rows = lambda count: (images[:count],)
-    return SimpleNamespace(file=lambda: path, arrays=rows, calibration=rows)
+    return SimpleNamespace(form="onnx", file=lambda: path, arrays=rows, calibration=rows)
 
 def answers(made, batch_size, **asked):
     options, config = backend.Options(**asked), configured("onnxruntime", 1, batch_size)
@@ -199,6 +199,8 @@ class Decomposes(torch.nn.Module):
         return torch.linalg.svd(x)[1]
 
 class Provided:
+    form = "module"
+
     def __init__(self, module):
         self.module = lambda: module.eval()
     def file(self):

@@ -25,6 +25,7 @@ from tests.backends import child
 PACKAGES = dict.fromkeys(("openvino", "torch", "onnx", "onnxscript", "nncf"), "1.0")
 INT8 = Options(precision="int8")
 BFLOAT16 = Options(precision="bfloat16")
+FLOAT16 = Options(precision="float16")
 AMX = machines.hardware(4, isa=("amx_bf16",), packages=PACKAGES)
 
 START = """
@@ -137,7 +138,7 @@ from tests import machines
 
 rng = np.random.default_rng(0)
 images = rng.normal(size=(200, 3, 8, 8)).astype(np.float32)
-given = SimpleNamespace(file=lambda: folder / "net.onnx", calibration=lambda rows: (images[:rows],))
+given = SimpleNamespace(form="onnx", file=lambda: folder / "net.onnx", calibration=lambda rows: (images[:rows],))
 
 def answers(made, size, **asked):
     config = configured("openvino", 1, size)
@@ -176,6 +177,29 @@ for name, batch, size in (("free", "batch", 16), ("fixed", 3, 3)):
 """
 
 
+TRACE = """
+from autotune.backends import openvino as backend
+from tests import machines
+from tests.backends.tiny_torch import Workload
+
+def made(name, precision="float32"):
+    end, start = folder / f"{name}_{precision}", folder / f"{name}_float32"
+    end.mkdir()
+    options = backend.Options(frontend="torch", precision=precision)
+    given = Workload(name)
+    backend.prepare(given, options, configured("openvino"), machines.hardware(1), end, start)
+    session = backend.load(given, options, configured("openvino"), end)
+    errors = [given.error(session, rows) for rows in ((4,) if name == "branching" else (4, 1))]
+    told[f"{name} {precision}"] = [backend.applied(session, options, configured("openvino")), *errors]
+
+for name in ("images", "words"):
+    made(name)
+    made(name, "int8")
+made("branching")
+told["fixed"], told["no trace"] = failure(made, "fixed"), failure(made, "broken")
+"""
+
+
 def compiled(threads: int, *precisions: str, **other: Any) -> OpenvinoSession:
     """A session whose compiled model says this of itself."""
     properties = settings(Options(), threads) | other
@@ -206,11 +230,26 @@ def test_a_file_needs_nothing_that_only_exporting_does() -> None:
     assert unavailable(Options(), machines.hardware(2, packages={"openvino": "1.0", "onnx": "1.0"})) is None
 
 
-@pytest.mark.parametrize("isa", ["amx_bf16", "avx512_bf16", "bf16"])
+@pytest.mark.parametrize("isa", ["amx_bf16", "avx512_bf16"])
 def test_bfloat16_needs_instructions(isa: str) -> None:
     assert unavailable(BFLOAT16, machines.hardware(2, isa=(isa,), packages=PACKAGES)) is None
     reason = unavailable(BFLOAT16, machines.hardware(2, isa=("avx512_vnni",), packages=PACKAGES))
-    assert reason is not None and reason.startswith("bfloat16 needs")
+    assert reason == "OpenVINO's bfloat16 needs AMX or AVX512_BF16; this CPU has neither"
+
+
+def test_half_precision_is_bfloat16_on_x86_and_float16_on_arm() -> None:
+    arm = machines.hardware(2, architecture="aarch64", isa=("bf16", "sve2"), packages=PACKAGES)
+    assert unavailable(FLOAT16, arm) is None
+    assert str(unavailable(BFLOAT16, arm)).endswith("; write float16")
+    assert unavailable(FLOAT16, AMX) == "OpenVINO's float16 is for Arm CPUs; this machine is x86_64"
+
+
+def test_a_traced_module_needs_torch_and_no_onnx() -> None:
+    without = machines.hardware(2, packages={"openvino": "1.0", "torch": "1.0"})
+    assert unavailable(Options(frontend="torch"), without) is None
+    assert unavailable(Options(), without) == "onnx, onnxscript not installed; pip install onnx onnxscript"
+    alone = machines.hardware(2, packages={"openvino": "1.0"})
+    assert unavailable(Options(frontend="torch"), alone) == "torch not installed; pip install torch"
 
 
 @pytest.mark.parametrize("hint", ["latency", "throughput"])
@@ -248,7 +287,13 @@ def test_int8_comes_from_float32_and_that_from_onnx() -> None:
     while step is not None:
         chain.append(step)
         step = plugins.load("backends", step[0]).source(plugins.backend_options(step[0], dict(step[1])))
-    assert chain == [("openvino", {"precision": "float32"}), ("onnxruntime", {"precision": "float32"})]
+    assert chain == [
+        ("openvino", {"precision": "float32", "frontend": "onnx"}),
+        ("onnxruntime", {"precision": "float32"}),
+    ]
+    traced = {"precision": "float32", "frontend": "torch"}
+    assert source(Options(precision="int8", frontend="torch")) == ("openvino", traced)
+    assert source(Options(frontend="torch")) is None
 
 
 def test_one_model_serves_every_batch_layout_and_way_to_run_it() -> None:
@@ -259,15 +304,23 @@ def test_one_model_serves_every_batch_layout_and_way_to_run_it() -> None:
         assert len({cache_key(found, config, with_packages()) for found in options for config in configs}) == 1
 
 
-def test_bfloat16_has_the_model_of_float32() -> None:
+@pytest.mark.parametrize("half", [BFLOAT16, FLOAT16])
+def test_half_precision_has_the_model_of_float32(half: Options) -> None:
     config = child.configured("openvino")
-    assert source(BFLOAT16) == source(Options()) == ("onnxruntime", {"precision": "float32"})
-    assert cache_key(BFLOAT16, config, AMX) == cache_key(Options(), config, AMX) != cache_key(INT8, config, AMX)
+    assert source(half) == source(Options()) == ("onnxruntime", {"precision": "float32"})
+    assert cache_key(half, config, AMX) == cache_key(Options(), config, AMX) != cache_key(INT8, config, AMX)
 
 
 def test_a_model_is_made_again_for_another_version_of_its_maker() -> None:
     config = child.configured("openvino")
-    for options, makers in ((Options(), {"openvino"}), (INT8, {"openvino", "nncf"})):
+    traced = Options(frontend="torch")
+    assert cache_key(traced, config, AMX) != cache_key(Options(), config, AMX)
+    for options, makers in (
+        (Options(), {"openvino"}),
+        (traced, {"openvino", "torch"}),
+        (INT8, {"openvino", "nncf"}),
+        (msgspec.structs.replace(traced, precision="int8"), {"openvino", "torch", "nncf"}),
+    ):
         first = cache_key(options, config, with_packages())
         again = {name for name in PACKAGES if cache_key(options, config, with_packages(**{name: "2.0"})) != first}
         assert again == makers
@@ -281,6 +334,18 @@ def test_precisions_are_close_and_proven(tmp_path_factory: Any) -> None:
     for exact, changed, error, equal in told.values():
         assert (exact, changed) == (None, None)
         assert error < 0.01 and not equal
+
+
+def test_a_traced_module_answers_as_it_does(tmp_path_factory: Any) -> None:
+    told = child.told(TRACE, tmp_path_factory.mktemp("trace"), "openvino", "torch", "nncf")
+    for name in ("images", "words"):
+        reason, *errors = told[f"{name} float32"]
+        assert reason is None and max(errors) < 1e-8
+        reason, *errors = told[f"{name} int8"]
+        assert reason is None and 1e-8 < max(errors) < 1e-2
+    assert told["branching float32"][0] is None  # which torch.onnx refuses
+    assert told["fixed"] == "the batch dimension cannot vary: the model's code fixes it to 2 when it is traced"
+    assert told["no trace"].startswith("OpenVINO cannot take the torch module: tiny_torch.py, line ")
 
 
 # --------------------------------------------------------------------------------------------------- launch, settings
@@ -312,6 +377,7 @@ def test_threads_are_always_named_and_streams_only_without_a_hint() -> None:
         assert ("NUM_STREAMS" in asked) == (options.hint == "none") == ("PERFORMANCE_HINT" not in asked)
     assert settings(Options(streams=4), 3)["NUM_STREAMS"] == 3
     assert settings(BFLOAT16, 1)["INFERENCE_PRECISION_HINT"] == "bf16"
+    assert settings(FLOAT16, 1)["INFERENCE_PRECISION_HINT"] == "f16"
 
 
 @pytest.mark.parametrize(
@@ -321,6 +387,8 @@ def test_threads_are_always_named_and_streams_only_without_a_hint() -> None:
         (Options(), compiled(1, "f32"), "openvino runs 1 threads, not 2"),
         (Options(), compiled(2, "f32", "bf16"), "the compiled model runs in bf16, f32, not in float32"),
         (BFLOAT16, compiled(2, "f32", "bf16"), None),
+        (FLOAT16, compiled(2, "f32", "f16"), None),
+        (FLOAT16, compiled(2, "f32"), "no operation of the compiled model runs in float16; it runs in f32"),
         (BFLOAT16, compiled(2, "f32"), "no operation of the compiled model runs in bfloat16; it runs in f32"),
         (INT8, compiled(2, "f32", "u8"), None),
         (INT8, compiled(2, "f32", "i8"), None),

@@ -7,6 +7,7 @@ import pytest
 
 from autotune.backends import torch_eager
 from autotune.backends.torch_eager import Options, flatten, unavailable
+from autotune.errors import ModelError
 from tests import machines
 from tests.backends import child
 
@@ -26,6 +27,14 @@ def loaded(threads=1, **options):
 def reason(session, threads=1, **options):
     return backend.applied(session, backend.Options(**options), configured("torch_eager", threads))
 
+class Words:
+    def module(self):
+        return torch.nn.Linear(8, 8)
+
+words = backend.load(Words(), backend.Options(memory_format="channels_last"), configured("torch_eager"), None)
+words(words.convert((np.ones((2, 8), np.float32),)))
+told["no images"] = reason(words, memory_format="channels_last")
+
 arrays = (np.ones((2, 3, 8, 8), np.float32), np.arange(2))
 plain = loaded()
 told["proven"] = reason(plain)
@@ -43,7 +52,11 @@ told["index"] = [str(index.dtype), index.tolist()]
 result = plain(plain.convert(arrays)[:1])
 told["gradient"] = result.requires_grad
 half = loaded(precision="bfloat16")
-result = half(half.convert(arrays)[:1])
+half.convert(arrays[:1])
+half._bfloat16 = None
+told["without autocast"] = reason(half, precision="bfloat16")
+half = loaded(precision="bfloat16")
+result = half(half.convert(arrays[:1]))
 told["half"] = str(result.dtype)
 told["half proven"] = reason(half, precision="bfloat16")
 told["outputs"] = [str(array.dtype) for array in half.outputs({"a": result, "b": [torch.arange(3)]})]
@@ -83,6 +96,15 @@ def test_outputs_are_flattened_depth_first() -> None:
     assert flatten(a) == [a]
     assert flatten({"logits": a, "cache": [(b, c), {"last": d}]}) == [a, b, c, d]
     assert flatten(()) == []
+    assert flatten((a, None, {"cache": None})) == [a]
+
+
+@pytest.mark.parametrize(
+    ("result", "kind"), [("text", "str"), ([Tensor(), 2.5], "float"), ({"loss": object()}, "object")]
+)
+def test_what_is_no_tensor_is_named(result: Any, kind: str) -> None:
+    with pytest.raises(ModelError, match=f"the model returns a {kind}; it must return tensors"):
+        flatten(result)
 
 
 def test_threads_are_those_of_the_layout(told: dict[str, Any]) -> None:
@@ -95,10 +117,12 @@ def test_channels_last_is_for_weights_and_images(told: dict[str, Any]) -> None:
     assert told["weights converted"] is None
     assert told["image"] and told["plain image"]
     assert told["index"] == ["torch.int64", [0, 1]]
+    assert told["no images"] == "channels_last needs 4-D inputs; this model has none"
 
 
 def test_bfloat16_is_computed_and_handed_out_as_float32(told: dict[str, Any]) -> None:
     assert (told["half"], told["half proven"]) == ("torch.bfloat16", None)
+    assert told["without autocast"] == "no operation of a call computes in bfloat16"
     assert told["outputs"] == ["float32", "int64"]
 
 

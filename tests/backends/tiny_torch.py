@@ -1,4 +1,4 @@
-"""Tiny torch models for tests in a child: one of images, one of integers with a mapping of outputs, two that resist."""
+"""Tiny torch models for tests in a child: of images, of integers with a mapping of outputs, and three that resist."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from tests.backends.child import configured
 
 
 class Workload:
-    """`images`, `words`, `fixed` (its batch cannot vary) or `branching` (on its data)."""
+    """`images`, `words`, `fixed` (its batch cannot vary), `branching` (on its data) or `broken` (it raises)."""
+
+    form = "module"
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -21,7 +23,7 @@ class Workload:
         import torch
 
         torch.manual_seed(0)
-        made: Any = {"images": _images, "words": _words, "fixed": _fixed, "branching": _branching}[self.name]()
+        made: Any = globals()[f"_{self.name}"]()
         return made.eval()
 
     def arrays(self, batch_size: int) -> tuple[np.ndarray[Any, Any], ...]:
@@ -99,3 +101,13 @@ def _branching() -> Any:
             return images * 2 if images.sum() > 0 else images
 
     return Branching()
+
+
+def _broken() -> Any:
+    import torch
+
+    class Broken(torch.nn.Module):  # type: ignore[misc]
+        def forward(self, images: Any) -> Any:
+            raise NotImplementedError("no such thing")
+
+    return Broken()

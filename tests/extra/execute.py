@@ -11,7 +11,7 @@ from typing import Literal
 import msgspec
 
 from autotune.launch.machine import Machine
-from autotune.results import Block, Probe, Sitting, TrialResult
+from autotune.results import Block, Sitting, Sustained, TrialResult
 from autotune.rules import MeasureRules
 from autotune.types import Hardware, SittingSpec, Struct, TrialSpec
 
@@ -38,7 +38,7 @@ class Told(Struct):
 
     results: list[TrialResult]
     sittings: list[Sitting | None]
-    sustained: list[Probe | None]
+    sustained: list[Sustained]
     preparing: list[str]
     measured: list[tuple[int, int]]
     rounds: list[tuple[int, int]]

@@ -58,6 +58,17 @@ def test_a_preparation_that_hangs(lab: Lab, tmp_path: Path) -> None:
     assert result.error == "no answer within 2 s while preparing faulty of tiny:conv"
 
 
+def test_a_preparation_without_time_or_memory_is_not_repeated_for_the_next_configuration(
+    lab: Lab, tmp_path: Path
+) -> None:
+    specs = [lab.spec("faulty", {"mode": "prepare_hang", "round": n}, trial=n, batch_size=n) for n in (1, 2)]
+    told = lab.run(tmp_path, [(spec, rules(prepare_timeout_s=1.5), None) for spec in specs])
+    first, second = (str(result.error) for result in told.results)
+    assert second == f"{first} (not tried again in this run)"
+    assert told.preparing.count("faulty of tiny:conv") == 1
+    assert lab.execute(tmp_path, [lab.spec("faulty", {"mode": "fine"}, trial=3)]).results[0].status is Status.OK
+
+
 def test_a_preparation_cut_short_is_neither_failed_nor_remembered(lab: Lab, tmp_path: Path) -> None:
     slow = msgspec.structs.replace(TINY, model="tiny:slow")
     spec = lab.spec("faulty", {"mode": "fine"}, workload=slow)

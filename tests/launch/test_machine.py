@@ -17,7 +17,7 @@ import pytest
 from autotune.errors import MachineError, ModelError
 from autotune.launch import lock
 from autotune.launch.machine import Machine
-from autotune.results import Probe
+from autotune.results import Sustained
 from autotune.rules import MeasureRules
 from autotune.types import Hardware, InputSpec, ServingSpec, WorkloadSpec
 from tests.conftest import TINY, Lab, ended
@@ -137,33 +137,37 @@ with machine:
 # -------------------------------------------------------------------------------------------------------- sustain
 
 
-def sustained(lab: Lab, root: Path, rules: MeasureRules, *asked: tuple[str, float, float]) -> list[Probe | None]:
-    """Probes of 0.4 s: each by the mode of its backend, its limit (ms) and its rate."""
+def sustained(lab: Lab, root: Path, rules: MeasureRules, *asked: tuple[str, float, float]) -> list[Sustained]:
+    """What came of 0.4 s: each by the mode of its backend, its limit (ms) and its rate."""
     sustains = []
     for number, (mode, limit_ms, rate) in enumerate(asked):
-        workload = msgspec.structs.replace(TINY, serving=ServingSpec(latency_ms=limit_ms))
+        workload = msgspec.structs.replace(TINY, serving=ServingSpec(latency_ms=limit_ms, percentile="p50"))
         spec = lab.spec("faulty", {"mode": mode}, trial=number, workload=workload)
         sustains.append((spec, rules, rate, 0.4))
     return lab.run(root, [], sustains=sustains).sustained
 
 
 def test_a_rate_is_sustained_by_fresh_workers(lab: Lab, quick: MeasureRules, tmp_path: Path) -> None:
-    kept, broken = sustained(lab, tmp_path, quick, ("fine", 2000, 200), ("fine", 0.9, 200))
+    found, slow = sustained(lab, tmp_path, quick, ("fine", 2000, 200), ("fine", 0.9, 200))
+    kept, broken = found.probe, slow.probe
     assert kept is not None and broken is not None
     assert (kept.rate, kept.seconds, kept.over, kept.kept) == (200, 0.4, 0, True)
     assert 40 < kept.requests < 140
     assert kept.latency_ms >= 1  # a call sleeps as long
     assert (broken.over, broken.kept) == (broken.requests, False)
+    assert found.setup_s and found.peak_rss_bytes and found.fidelity is not None
 
 
 def test_a_rate_beyond_the_capacity_is_not_sustained(lab: Lab, quick: MeasureRules, tmp_path: Path) -> None:
-    (probe,) = sustained(lab, tmp_path, quick, ("fine", 50, 20_000))  # calls of two and of a millisecond: 2,000
-    assert probe is not None and not probe.kept
+    (found,) = sustained(lab, tmp_path, quick, ("fine", 50, 20_000))  # calls of two and of a millisecond: 2,000
+    assert found.probe is not None and not found.probe.kept
 
 
-def test_workers_that_do_not_run_sustain_nothing(lab: Lab, quick: MeasureRules, tmp_path: Path) -> None:
+def test_workers_that_do_not_run_say_why_nothing_was_sustained(lab: Lab, quick: MeasureRules, tmp_path: Path) -> None:
     modes = ("error", "prepare_error", "crash_later")
-    assert sustained(lab, tmp_path, quick, *((mode, 2000, 2000) for mode in modes)) == [None] * 3
+    found = sustained(lab, tmp_path, quick, *((mode, 2000, 2000) for mode in modes))
+    assert [one.probe for one in found] == [None] * 3
+    assert all(one.error for one in found) and "no such operator" in str(found[1].error)
     assert "no such operator" in (tmp_path / "trials" / "00001" / "stderr.log").read_text()
 
 

@@ -46,7 +46,9 @@ def test_another_backend_needs_its_framework_there(lab: Lab, bare: Path) -> None
 
     hardware = msgspec.structs.replace(lab.hardware, environments=environments.find(bare.parent))
     config = space.configure(hardware, batch_size=1, backend="torch_eager", knobs={"interpreter": "bare"})
-    assert space.unavailable(config, hardware) == "torch_eager: torch is not installed; pip install torch"
+    assert space.unavailable(config, hardware) == (
+        "torch_eager in the environment bare: torch not installed; pip install torch"
+    )
     gone = msgspec.structs.replace(hardware, environments={})
     assert "no environment bare" in (space.unavailable(config, gone) or "")
 
@@ -63,6 +65,16 @@ def test_an_environment_is_checked_by_starting_it(bare: Path, tmp_path: Path) ->
     with pytest.raises(InterpreterError, match="cannot run workers: ModuleNotFoundError"):
         making.add(tmp_path / "environments", "x", broken)
     assert not (tmp_path / "environments").exists()
+
+
+def test_one_that_borrows_packages_cannot_prove_what_it_runs(bare: Path, tmp_path: Path) -> None:
+    borrowing = tmp_path / "borrowing"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", "--system-site-packages", borrowing], check=True)
+    (site,) = borrowing.glob("lib/python3*/site-packages")
+    for path in bare.glob("lib/python3*/site-packages/*"):
+        (site / path.name).symlink_to(path)
+    reason = making.problem(borrowing)
+    assert reason is not None and reason.startswith("the worker also sees /")
 
 
 def test_adding_and_removing_leaves_the_environment_itself(bare: Path, tmp_path: Path) -> None:

@@ -303,6 +303,11 @@ def test_memory_of_children_counts(tmp_path: Path) -> None:
     assert failure(tmp_path, body, limit=250_000_000).status is Status.OUT_OF_MEMORY
 
 
+def test_memory_that_forks_share_counts_once(tmp_path: Path) -> None:
+    body = "hoard = b'1' * 150_000_000\nif os.fork() == 0: time.sleep(60)\ntime.sleep(2.5)\nos._exit(5)"
+    assert str(failure(tmp_path, body, limit=250_000_000)) == "a worker ended with exit status 5"
+
+
 def test_a_worker_that_is_gone_is_noticed_by_the_next_gather(tmp_path: Path) -> None:
     with process.start(planned(tmp_path, 'say("prepared")'), tmp_path / "job.json", tmp_path, ENOUGH) as workers:
         workers.gather(20, "starting")

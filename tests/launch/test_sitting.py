@@ -182,7 +182,7 @@ def test_one_that_cannot_be_prepared_or_loaded(lab: Lab, tmp_path: Path) -> None
     assert said == {
         "prepare_error": "RuntimeError: no such operator: frobnicate",
         "error": "ValueError: this model cannot be loaded",
-        "nan": "the output is nan in sample 0 at [0], where the reference is finite; 4 values are NaN or Inf",
+        "nan": "the output is nan in sample 0 at [0]; 4 values are NaN, or Inf where the reference is finite",
         "exit": "a worker ended with exit status 3: about to exit",
         "fine": None,
     }

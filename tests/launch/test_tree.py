@@ -93,12 +93,25 @@ def test_memory_counts_own_and_shared_pages_but_no_files() -> None:
     assert used[3] - used[0] < 10e6
 
 
+def test_what_forks_share_counts_once_where_it_is_divided() -> None:
+    process = child("hoard = b'1' * 60_000_000\nfor _ in range(3):\n    if os.fork() == 0: time.sleep(60)\ntold(1)")
+    line(process)
+    try:
+        (family,) = tree.trees([process.pid])
+        assert len(family) == 4
+        assert tree.memory_bytes(family) > 240e6
+        assert 60e6 < tree.proportional_bytes(family) < 120e6
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        end(process)
+
+
 def test_what_vanished_uses_nothing() -> None:
     process = child("told(1)")
     line(process)
     (left,) = tree.trees([process.pid])
     end(process)
-    assert tree.memory_bytes(left) == 0
+    assert tree.memory_bytes(left) == tree.proportional_bytes(left) == 0
     assert tree.trees([process.pid]) == [[]]
 
 
@@ -162,6 +175,15 @@ def test_run_time_is_that_of_children_and_of_several_roots() -> None:
         os.killpg(busy.pid, signal.SIGKILL)
         end(busy)
         end(idle)
+
+
+def test_run_time_is_also_that_of_children_that_ended() -> None:
+    worked = child("if os.fork() == 0:\n    while time.process_time() < 0.3: pass\n    os._exit(0)\nos.wait()\ntold(1)")
+    line(worked)
+    try:
+        assert tree.run_ns([worked.pid]) > 0.25e9
+    finally:
+        end(worked)
 
 
 def test_what_does_not_exist_has_not_run() -> None:

@@ -262,7 +262,7 @@ FAULTS = {
     "hang_later": (Status.TIMEOUT, "no answer within 1 s while measuring a block"),
     "nan": (
         Status.WRONG_OUTPUT,
-        r"the output is nan in sample 0 at \[0\], where the reference is finite; 4 values are NaN or Inf",
+        r"the output is nan in sample 0 at \[0\]; 4 values are NaN, or Inf where the reference is finite",
     ),
     "shape": (Status.WRONG_OUTPUT, r"the output has shape \(8, 3\), the reference \(8, 4\)"),
     "outputs": (Status.WRONG_OUTPUT, "2 outputs; the reference has 1: output"),

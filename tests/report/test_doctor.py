@@ -100,6 +100,22 @@ def test_bfloat16_is_offered_where_the_cpu_has_it(tmp_path: Path) -> None:
     assert reason is not None and "AVX512_BF16" in reason
 
 
+def test_an_option_that_needs_another_is_to_be_had(tmp_path: Path) -> None:
+    found = doctor.findings(probed(machines.c7i_xlarge, tmp_path, installed=True))
+    reasons = {(entry.setting, entry.value): entry.reason for entry in found}
+    assert reasons["torch_compile.mode", "max-autotune"] is None
+    assert reasons["torch_compile.weight_prepack", "false"] is None
+    assert reasons["openvino.requests", "0"] is None
+    assert reasons["openvino.precision", "float16"] is not None
+
+
+def test_whole_numbers_that_cannot_be_had_are_named_too(tmp_path: Path) -> None:
+    found = doctor.findings(probed(machines.c7i_xlarge, tmp_path))
+    reasons = {(entry.setting, entry.value): entry.reason for entry in found}
+    assert reasons["block_time", "200"] is None
+    assert all(reasons[key] for key in (("block_time", "1"), ("primitive_cache", "1024")))
+
+
 def test_what_can_be_installed_says_how(tmp_path: Path) -> None:
     for entry in doctor.findings(probed(machines.c7i_xlarge, tmp_path)):
         if entry.setting in ("allocator", "backend") and entry.reason is not None:

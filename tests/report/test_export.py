@@ -10,11 +10,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from autotune.best import Best, Claim
+from autotune.best import Best, Claim, Measurements
 from autotune.claims import Confirmation
+from autotune.problem import Limit
 from autotune.report import export
-from autotune.results import ArtifactRef, Fidelity, Seat, Status, TrialResult
-from autotune.types import Placement
+from autotune.results import Accuracy, ArtifactRef, Fidelity, Seat, Status, TrialResult
+from autotune.types import Config, Placement, WorkloadSpec
 from tests.report import made
 from tests.report.made import (
     HW,
@@ -64,6 +65,7 @@ def test_best_json_reads_back_as_what_was_written(tmp_path: Path) -> None:
     assert (best.study, best.trial, best.config, best.hardware) == (tmp_path.name, 7, FAST, HW)
     assert (best.fidelity, best.versions, best.artifact) == (fast.fidelity, fast.versions, fast.artifact)
     assert best.workload == SPACE.workload
+    assert best.baseline == PLAIN
 
 
 def test_it_holds_what_starting_it_again_needs(tmp_path: Path) -> None:
@@ -197,3 +199,24 @@ def test_writing_is_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.Monk
         export.write(path, found(tmp_path, BASE, winner()))
     assert path.read_bytes() == before
     assert os.listdir(tmp_path) == ["best.json"]
+
+
+def inner(kind: type[msgspec.Struct], key: str) -> set[str]:
+    return {f"{key}.{field.name}" for field in msgspec.structs.fields(kind)}
+
+
+def test_what_is_inside_the_keys_is_documented_too() -> None:
+    section = DOCUMENTATION.read_text().partition("Inside them:")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| (`.*?) \|", section, re.MULTILINE)
+    documented = {name for row in rows for name in re.findall(r"`(\S+?)`", row)}
+    structs = {
+        "workload": WorkloadSpec,
+        "config": Config,
+        "layout[]": Placement,
+        "measured": Measurements,
+        "fidelity": Fidelity,
+        "accuracy": Accuracy,
+        "constraints[]": Limit,
+        "artifact": ArtifactRef,
+    }
+    assert documented == {name for key, kind in structs.items() for name in inner(kind, key)}

@@ -11,7 +11,7 @@ import pytest
 from autotune.claims import Confirmation, Finalist, Step, Winner, Worth
 from autotune.problem import Limit, Price, Space
 from autotune.report import summary
-from autotune.results import Probe, Seat, Status, TrialResult
+from autotune.results import Probe, Seat, Served, Status, TrialResult
 from tests.report.made import (
     CLOSE,
     HW,
@@ -95,6 +95,7 @@ def test_what_each_setting_is_worth(tmp_path: Path) -> None:
         Worth(setting="batch_size", value=8, instead=1, ratio=estimate(1.01, 0.05)),
         Worth(setting="huge_pages", value=True, instead=False, ratio=estimate(1.0), resolved=True, removed=True),
         Worth(setting="allocator", value="tcmalloc", instead="system", ratio=None, error="it broke"),
+        Worth(setting="layout", value="2x1", instead="1x2", ratio=estimate(17.74)),
     )
     lines = said(tmp_path, found=confirmation(winner(FAST), worths=worths))
     assert lines[lines.index("what each setting is worth: the winner with it over the winner without it") - 1 :] == [
@@ -104,6 +105,7 @@ def test_what_each_setting_is_worth(tmp_path: Path) -> None:
         "  1.01x (0.96 to 1.06)     batch_size 8 instead of 1: not resolved, kept",
         "  1.00x                    huge_pages true instead of false: worth nothing that matters, removed",
         "                           allocator tcmalloc instead of system, which could not be measured: it broke",
+        "  17.74x                   layout 2x1 instead of 1x2: from one sitting, which gives no interval; kept",
     ]
 
 
@@ -239,7 +241,7 @@ def test_limits_are_shown_with_their_margin(tmp_path: Path) -> None:
     fast = msgspec.structs.replace(RESULTS[1], setup_s=7.5)
     lines = summary.summary(tmp_path, (RESULTS[0], fast), space, None)
     assert "limit     setup_s is 7.5, allowed at most 10: kept, 25 % inside" in lines
-    assert not any("cosine_similarity is" in line for line in lines)
+    assert "limit     cosine_similarity at least 0.9: not judged (its answers were not compared)" in lines
     found = confirmation(winner(FAST, figures={"setup_s": 12.0}))
     lines = summary.summary(tmp_path, (RESULTS[0], fast), space, found)
     assert "limit     setup_s is 12, allowed at most 10: BROKEN, 20 % beyond" in lines
@@ -289,3 +291,88 @@ def test_a_rate_of_requests_is_said_as_it_was_served(tmp_path: Path) -> None:
     lines = summary.summary(tmp_path, RESULTS, space, found)
     assert "gain      3.00x more served_rate than the plain model" in lines
     assert "served    84.0 requests a second for 60 s, latency 91.2 ms from arrival, 4 of 5040 over the limit" in lines
+
+
+def lines_of(
+    folder: Path, space: Space, found: Confirmation | None, results: tuple[TrialResult, ...] = RESULTS
+) -> list[str]:
+    return summary.summary(folder, results, space, found)
+
+
+@pytest.mark.parametrize(
+    ("objective", "ahead"),
+    [
+        ("cost_per_million", "be faster"),
+        ("latency_p99_ms", "have less latency_p99_ms"),
+        (("throughput", "setup_s"), "be better in any objective"),
+    ],
+)
+def test_no_gain_is_said_of_what_was_wanted(tmp_path: Path, objective: str | tuple[str, ...], ahead: str) -> None:
+    found = confirmation(baseline_won(), gain=False, finalists=())
+    space = asked(objective=objective, price=Price(per_hour=1.0))
+    told = msgspec.structs.replace(found, winner=baseline_won(figures={"cost_per_million": 1.0}))
+    assert lines_of(tmp_path, space, told)[0] == f"no gain   nothing is shown to {ahead} than the plain model"
+
+
+def test_a_search_that_found_nothing_better_says_in_what(tmp_path: Path) -> None:
+    results = tuple(
+        msgspec.structs.replace(one, setup_s=seconds) for one, seconds in zip(RESULTS, (1.25, 3.0), strict=True)
+    )
+    lines = lines_of(tmp_path, asked(objective="setup_s"), None, results)
+    assert lines[0] == "no gain   nothing had less setup_s than the plain model's 1.25 s"
+
+
+def test_a_knee_has_a_line_an_objective(tmp_path: Path) -> None:
+    ratios = {"throughput": estimate(4.0, 0.1), "peak_rss_bytes": estimate(0.8, 0.01)}
+    finalists = (Finalist(trial=1, config=FAST, ratio=ratios["throughput"], ratios=ratios),)
+    results = tuple(msgspec.structs.replace(one, peak_rss_bytes=2**27) for one in RESULTS)
+    space = asked(objective=("throughput", "peak_rss_bytes"))
+    lines = lines_of(tmp_path, space, confirmation(winner(FAST), finalists=finalists), results)
+    assert lines[2:5] == [
+        "knee      of the front, against the plain model in each objective, confirmed in 6 sittings, 42 rounds",
+        "          4.00x (3.90 to 4.10) more throughput than the plain model",
+        "          0.80x (0.79 to 0.81) less peak_rss_bytes than the plain model",
+    ]
+    assert not any(line.startswith(("speed-up", "gain")) for line in lines)
+    assert "finalists, against the baseline, by throughput" in lines
+
+
+def test_finalists_by_another_objective_are_not_called_fast(tmp_path: Path) -> None:
+    finalists = (
+        Finalist(trial=1, config=FAST, ratio=estimate(4.0, 0.1)),
+        Finalist(trial=2, config=OTHER, ratio=estimate(3.0, 0.1), verdict="faster", behind=estimate(1.3)),
+    )
+    lines = lines_of(tmp_path, asked(objective="setup_s"), confirmation(winner(FAST), finalists=finalists))
+    assert lines[-2].endswith("1x2: the best")
+    assert lines[-1].endswith("1x2: behind the best; the best is ahead by 1.30x")
+
+
+def test_each_finalist_says_what_became_of_its_rate_of_requests(tmp_path: Path) -> None:
+    kept = "kept 84 requests a second for 60 s"
+    finalists = (
+        Finalist(trial=1, config=FAST, ratio=None, served=kept),
+        Finalist(trial=2, config=OTHER, ratio=None, served="not tried: 60 requests a second cannot win"),
+        Finalist(trial=3, config=OTHER, ratio=None, error="it broke", served="did not keep 80 requests a second"),
+        Finalist(trial=0, config=PLAIN, ratio=None, served="not tried: no time for 10 requests a second"),
+    )
+    found = confirmation(winner(FAST, ratio=None, sittings=0, rounds=0), gain=False, finalists=finalists)
+    lines = lines_of(tmp_path, asked(objective="served_rate"), found)
+    assert lines[:2] == [
+        "best      onnxruntime float32, batch 8, 1x2",
+        "no gain   none is claimed: the plain model's figure was not confirmed",
+    ]
+    said_of = [line.split(": ", 1)[1] for line in lines[-4:]]
+    assert said_of == [kept, finalists[1].served, "failed: it broke", finalists[3].served]
+    gained = lines_of(tmp_path, asked(objective="served_rate"), msgspec.structs.replace(found, gain=True))
+    assert "gain      the plain model serves no request within the limit" in gained
+
+
+def test_where_nobody_serves_any_request_that_is_said(tmp_path: Path) -> None:
+    probe = Probe(rate=1.0, seconds=6.0, requests=6, over=6, latency_ms=212.0, kept=False)
+    results = tuple(
+        msgspec.structs.replace(one, feasible=False, served=Served(rate=0.0, probes=(probe,))) for one in RESULTS
+    )
+    assert lines_of(tmp_path, asked(objective="served_rate"), None, results)[0] == (
+        "none      no configuration of 2 serves requests within the latency of workload.serving: "
+        "the least seen is 212.0 ms"
+    )

@@ -5,10 +5,12 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
+from rich.cells import cell_len
 from rich.console import Console
 
 from autotune.report import table
-from autotune.results import Status, TrialResult
+from autotune.results import Latency, Status, TrialResult
 from tests.report.made import HW, config, keep_latencies, result
 from tests.study.fakes import resolved
 
@@ -68,6 +70,21 @@ def test_a_long_configuration_wraps_and_no_figure_is_cut(tmp_path: Path) -> None
     assert "…" not in text
     assert "123.4 s torch_compile channels_last bfloat16 freezing, batch 128, 112x1, tcmalloc, huge_pages" in text
     assert max(map(len, lines)) <= 140
+
+
+def test_the_percentile_is_what_the_result_says(tmp_path: Path) -> None:
+    """No file is read for it."""
+    calls = Latency(calls=100, p50_ms=2.0, p90_ms=3.0, p95_ms=4.0, p99_ms=5.0, backed="p95")
+    assert "p95 4.00 ms" in printed(tmp_path, [result(0, rates=(10, 10), latency=calls)])[1]
+    few = msgspec.structs.replace(calls, calls=3, backed=None)
+    assert " ms" not in printed(tmp_path, [result(0, rates=(10, 10), latency=few)])[1]
+
+
+def test_letters_that_take_two_columns_are_not_cut(tmp_path: Path) -> None:
+    wide = config("onnxruntime", 8, interpreter="環境" * 30)
+    lines = printed(tmp_path, [result(0, rates=(10, 10)), result(1, wide, rates=(40, 40))])
+    assert "".join("".join(lines).split()).count("環境") == 30
+    assert max(map(cell_len, lines)) <= 140
 
 
 def test_a_study_without_trials_has_the_header_alone(tmp_path: Path) -> None:

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import optuna
 
-from autotune import space
+from autotune import latencies, space
 from autotune.files import write_atomically
-from autotune.problem import Budget, Domains, Space
+from autotune.problem import Budget, Domains, Limit, Space
 from autotune.results import Block, Seat, Sitting, Status, TrialResult
 from autotune.rules import MeasureRules
 from autotune.study import store
@@ -149,7 +150,8 @@ class Sitter:
     """A `sit` that runs nothing: `behave` gives a seat's rate, with seeded noise; it keeps what it was asked.
 
     `fails` says how many blocks a seat makes before it fails, None where it does not. The sitting with the number
-    `interrupt_at` of those asked for is interrupted. Each seat takes its part of the clock's time.
+    `interrupt_at` of those asked for is interrupted. Each seat takes its part of the clock's time. `latency_ms` is that
+    of a configuration's call, counted over a block of ten calls.
     """
 
     root: Path
@@ -160,6 +162,7 @@ class Sitter:
     idle_share: float = 0.0
     start_s: float = 1.0
     round_s: float = 0.5
+    latency_ms: Callable[[Config, int], float] | None = None
     clock: Clock = field(default_factory=Clock)
     asked: list[SittingSpec] = field(default_factory=list)
 
@@ -183,6 +186,10 @@ class Sitter:
         fails_at = self.fails(name, spec)
         rate = self.behave(name, spec)
         rates = [rate * math.exp(noise.gauss(0, self.noise)) for _ in range(rounds)][:fails_at]
+        if self.latency_ms is not None:
+            calls = [self.latency_ms(spec.configs[name], call) for call in range(10)]
+            rows = [(0, block, int(ms * 1e6), 1) for block in range(len(rates)) for ms in calls]
+            np.save(self.root / spec.folder / name / latencies.FILE, np.array(rows, dtype=np.int64))
         return Seat(
             config=spec.configs[name],
             blocks=tuple(
@@ -241,11 +248,16 @@ def in_memory(folder: Path, found: Space, hw: Hardware) -> OpenStudy:
 
 
 def searched(
-    folder: Path, rates: dict[Config, float], minutes: float | None = 30.0, **fields: dict[Config, Any]
+    folder: Path,
+    rates: dict[Config, float],
+    minutes: float | None = 30.0,
+    constraints: tuple[Limit, ...] = (),
+    **fields: dict[Config, Any],
 ) -> OpenStudy:
     """A study whose search measured these at these rates; `fields` are those of the results, by configuration."""
     hw = machine()
-    study = in_memory(folder, resolved(hw, minutes=minutes), hw)
+    space = msgspec.structs.replace(resolved(hw, minutes=minutes), constraints=constraints)
+    study = in_memory(folder, space, hw)
     for number, (config, rate) in enumerate(rates.items()):
         spec = TrialSpec(id=number, workload=WORKLOAD, config=config, folder=store.trial_folder(number))
         (folder / spec.folder).mkdir()

@@ -160,3 +160,47 @@ def test_with_several_objectives_all_sit_and_the_knee_of_the_search_wins() -> No
     assert (found.name, found.gain) == ("trial-1", True)
     ratios = {name: round(one.estimate, 2) for name, one in found.finalists[1].ratios.items()}
     assert ratios == {"throughput": 1.5, "peak_rss_bytes": 4.0}
+
+
+def test_each_of_several_objectives_is_held_to_its_own_noise_and_part_of_the_confidence() -> None:
+    """The rates of the leader and its twin differ wildly; its memory does not, and is what it gains."""
+    several = Limits(Path(), Goal(objectives=("throughput", "peak_rss_bytes")), RULES.confidence)
+    noisy = {"trial_1": 11.0, "trial_2": 10.0, "baseline": 10.0}
+    sittings = []
+    for number in range(1, 7):
+        one = sitting(number, **noisy, trial_1_again=5.0 + 2 * number)
+        seats = {name: msgspec.structs.replace(seat, peak_rss_bytes=100) for name, seat in one.seats.items()}
+        for name in ("trial-1", "trial-1-again"):
+            seats[name] = msgspec.structs.replace(seats[name], peak_rss_bytes=50)
+        sittings.append(msgspec.structs.replace(one, seats=seats))
+    found = choosing.choose(sittings, FINALISTS, PLAIN, RULES, several)
+    assert found.noise_floor is not None and found.noise_floor > 0.4
+    assert (found.name, found.gain) == ("trial-1", True)
+    wide = msgspec.structs.replace(
+        sittings[0],
+        seats=sittings[0].seats | {"trial-1": Seat(config=CONFIGS["trial-1"], blocks=(block(30.0), block(30.0)))},
+    )
+    rows = [wide, *sittings[1:]]
+    alone = choosing.choose(rows, FINALISTS, PLAIN, RULES, ANY).finalists[0].ratio
+    both = choosing.choose(rows, FINALISTS, PLAIN, RULES, several).finalists[0].ratio
+    assert alone is not None and both is not None and alone.low is not None and both.low is not None
+    assert both.low < alone.low and both.estimate == alone.estimate
+
+
+def test_a_gain_in_no_objective_is_none() -> None:
+    several = Limits(Path(), Goal(objectives=("throughput", "peak_rss_bytes")), RULES.confidence)
+    level = dict.fromkeys(ALL, 10.0)
+    sittings = []
+    for number in range(1, 7):
+        one = sitting(number, **level)
+        seats = {name: msgspec.structs.replace(seat, peak_rss_bytes=100) for name, seat in one.seats.items()}
+        sittings.append(msgspec.structs.replace(one, seats=seats))
+    found = choosing.choose(sittings, FINALISTS, PLAIN, RULES, several)
+    assert (found.name, found.gain) == (BASELINE, False)
+
+
+def test_sittings_without_the_figure_are_no_claim() -> None:
+    memory = Limits(Path(), Goal(objectives=("peak_rss_bytes",)), RULES.confidence)
+    found = choosing.choose([sitting(number, **ALL) for number in range(1, 7)], FINALISTS, PLAIN, RULES, memory)
+    assert not found.gain
+    assert found.reason == "only 0 sittings have what is wanted of baseline; a claim needs 6"

@@ -14,7 +14,7 @@ import pytest
 
 from autotune.errors import StudyError
 from autotune.launch.leftover import Started
-from autotune.results import Block, Canary, Latency, Seat, Sitting
+from autotune.results import Block, Canary, Latency, Seat, Sitting, Surroundings
 from autotune.rules import ConfirmRules, Correction, MeasureRules
 from autotune.study import contest, resume
 from autotune.study.contest import Contest
@@ -119,9 +119,10 @@ def test_a_damaged_sitting_is_named_and_can_be_made_again(tmp_path: Path, damage
     assert found.sittings() == after
 
 
-def test_what_a_killed_coordinator_left_running_is_ended(tmp_path: Path) -> None:
+@pytest.mark.parametrize("where", ["{}/0001/a", "confirmation/served/trial-1-0"])
+def test_what_a_killed_coordinator_left_running_is_ended(tmp_path: Path, where: str) -> None:
     found = toy(tmp_path)
-    folder = tmp_path / found.folder / "0001" / "a"
+    folder = tmp_path / where.format(found.folder)
     folder.mkdir(parents=True)
     worker = subprocess.Popen(["sleep", "90"], start_new_session=True)
     started = Started(pid=worker.pid, started=psutil.Process(worker.pid).create_time())
@@ -264,7 +265,7 @@ def test_a_block_is_scored_by_the_objective() -> None:
         (found,) = contest.scores(seat, objective, Correction())
         return math.exp(found)
 
-    assert score("throughput") == score("cost_per_million") == score("served_rate") == pytest.approx(8.0)
+    assert score("throughput") == score("cost_per_million") == pytest.approx(8.0)
     assert score("latency_p99_ms") == pytest.approx(1 / 50)
     assert score("latency_p50_ms") == pytest.approx(1 / 20)
     assert score("cpu_s_per_sample") == pytest.approx(4.0)
@@ -296,3 +297,46 @@ def test_a_sitting_says_what_was_compared(tmp_path: Path) -> None:
     difference = contest.table([found], list(CONFIGS), 0.95).difference("c", "a")
     assert difference.estimate == 0.0
     assert contest.table([found], list(CONFIGS), 0.95, "throughput").difference("c", "a").estimate > 0.1
+
+
+def test_after_a_failure_only_what_blocks_show_is_known() -> None:
+    block = Block(start_ns=0, elapsed_ns=10**9, items=8.0, calls=4, cpu_ns=2 * 10**9)
+    calls = Latency(calls=10, p50_ms=20.0, p90_ms=40.0, p95_ms=45.0, p99_ms=50.0)
+    broken = Seat(config=CONFIGS["a"], blocks=(block, block), error="it broke")
+    for objective in ("latency_p99_ms", "peak_rss_bytes", "setup_s", "artifact_bytes"):
+        assert contest.scores(broken, objective, Correction()) == []
+    for objective in ("throughput", "cpu_s_per_sample"):
+        assert len(contest.scores(broken, objective, Correction())) == 2
+    late = Seat(config=CONFIGS["a"], blocks=(block, block), latencies=(calls, calls), error="it broke while it ended")
+    assert len(contest.scores(late, "latency_p99_ms", Correction())) == 2
+
+
+def test_a_seat_that_failed_takes_no_part_in_a_contest_for_its_memory(tmp_path: Path) -> None:
+    found = toy(tmp_path, objective="peak_rss_bytes", configs=PAIR)
+    sit = Sitter(tmp_path, fails=lambda name, spec: 2 if name == "b" and spec.number == 1 else None)
+    sittings = contest.run(found, sit, lambda found: set(PAIR) if len(found) < 3 else set(), AMPLE_S, AMPLE_S, True)
+    rates = contest.table(sittings, list(PAIR), 0.95)
+    assert rates.counts("a", "b") == (2, 2)
+    assert contest.complete(sittings, list(PAIR)) == 2
+    assert contest.shared(sittings, "a", "b") == 3
+
+
+def test_a_figure_that_a_block_lacks_is_that_of_no_block() -> None:
+    known = Block(start_ns=0, elapsed_ns=10**9, items=8.0, calls=4, cpu_ns=1, surroundings=Surroundings(energy_j=4.0))
+    unknown = msgspec.structs.replace(known, surroundings=None)
+    seat = Seat(config=CONFIGS["a"], blocks=(known, known))
+    assert contest.scores(seat, "energy_j_per_sample", Correction()) == pytest.approx([math.log(2)] * 2)
+    seat = msgspec.structs.replace(seat, blocks=(known, unknown))
+    assert contest.scores(seat, "energy_j_per_sample", Correction()) == []
+
+
+@pytest.mark.parametrize("objective", ["peak_rss_bytes", "setup_s", "artifact_bytes"])
+def test_what_a_start_has_once_is_no_round(tmp_path: Path, objective: str) -> None:
+    sittings = run(toy(tmp_path, objective=objective), Sitter(tmp_path), until(4))
+    assert contest.table(sittings, ["a"], 0.95).counts("a", "a") == (4, 4)
+    assert [one.spec.rounds for one in sittings][1:] == [CONFIRM.least_rounds] * 3
+
+
+def test_nothing_prepared_counts_as_a_byte() -> None:
+    block = Block(start_ns=0, elapsed_ns=10**9, items=8.0, calls=4, cpu_ns=1)
+    assert contest.scores(Seat(config=CONFIGS["a"], blocks=(block,)), "artifact_bytes", Correction()) == [0.0]

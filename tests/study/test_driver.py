@@ -147,7 +147,7 @@ def test_a_combination_that_the_machine_cannot_honour_costs_nothing(tmp_path: Pa
 
 def test_a_baseline_that_the_machine_cannot_honour_ends_the_search(tmp_path: Path) -> None:
     study = in_memory(tmp_path, resolved(HW, SMALL), msgspec.structs.replace(HW, packages={}))
-    with pytest.raises(StudyError, match="the baseline cannot run on this machine: torch_eager: torch is not"):
+    with pytest.raises(StudyError, match="the baseline cannot run on this machine: torch_eager: torch not installed"):
         search(study, Machine(tmp_path), Watcher(), RULES)
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -73,6 +74,15 @@ def test_only_the_measured_blocks_of_all_workers_count(tmp_path: Path) -> None:
     seen = latency.of_trial(tmp_path, found)
     assert seen is not None
     assert (seen.calls, seen.percentile_ms("p50")) == (12, 2.0)
+
+
+def test_what_a_result_says_of_its_calls_is_believed_and_else_read_again(tmp_path: Path) -> None:
+    found = result(0, rates=(10,))
+    keep_latencies(tmp_path / found.spec.folder, [(0, 0, 2_000_000, 50)])
+    seen = latency.summary(tmp_path, found)
+    assert seen is not None and (seen.calls, seen.p50_ms, seen.backed) == (50, 2.0, "p90")
+    assert latency.summary(tmp_path / "nowhere", msgspec.structs.replace(found, latency=seen)) is seen
+    assert latency.summary(tmp_path / "nowhere", found) is None
 
 
 def test_there_may_be_no_latencies(tmp_path: Path) -> None:

@@ -12,11 +12,12 @@ import optuna
 import pytest
 
 from autotune.errors import StudyError
-from autotune.problem import Budget, Space
+from autotune.problem import Budget, Exclusion, Limit, Price, Space
 from autotune.study import store
 from autotune.study.opening import opened
-from autotune.types import Hardware
-from tests.study.fakes import DOMAINS, SMALL, TEXT, machine, on_disk, plain, resolved
+from autotune.types import Hardware, TrialSpec
+from tests.report.made import confirmation, winner
+from tests.study.fakes import DOMAINS, SMALL, TEXT, WORKLOAD, machine, measured, on_disk, plain, resolved
 
 HW = machine()
 SPACE = resolved(HW, SMALL, trials=5)
@@ -251,3 +252,36 @@ def test_hardware_of_the_same_type_may_have_other_packages(tmp_path: Path) -> No
     updated: Hardware = msgspec.structs.replace(HW, packages={"torch": "2.0"})
     with on_disk(tmp_path / "s", SPACE, updated) as study:
         assert study.hardware == updated
+
+
+# -------------------------------------------------------------------------------------------------------------- prices
+
+
+def test_another_price_takes_the_place_of_the_first(tmp_path: Path) -> None:
+    limit = Limit(figure="cost_per_million", max=10.0)  # 100 an hour at 10 a second: 2,778 a million
+    space = msgspec.structs.replace(SPACE, price=Price(per_hour=0.3), constraints=(limit,))
+    with on_disk(tmp_path / "s", space, HW) as study:
+        spec = TrialSpec(id=0, workload=WORKLOAD, config=plain(HW), folder=store.trial_folder(0))
+        (study.folder / spec.folder).mkdir()
+        store.write_result(study.folder, measured(spec, 10.0))
+        store.write_confirmation(study.folder, confirmation(winner(plain(HW))))
+    with on_disk(tmp_path / "s", space, HW):
+        assert store.confirmation(tmp_path / "s") is not None
+    dear = msgspec.structs.replace(space, price=Price(per_hour=100.0))
+    with on_disk(tmp_path / "s", dear, HW) as study:
+        assert study.space.price == Price(per_hour=100.0)
+    assert store.space(tmp_path / "s").price == Price(per_hour=100.0)
+    assert [one.feasible for one in store.results(tmp_path / "s")] == [False]
+    assert store.confirmation(tmp_path / "s") is None
+    with on_disk(tmp_path / "s", msgspec.structs.replace(space, price=None), HW) as study:
+        assert study.space.price == Price(per_hour=100.0)
+
+
+def test_a_file_without_a_price_for_this_machine_is_said_again(tmp_path: Path) -> None:
+    with on_disk(tmp_path / "s", SPACE, HW):
+        pass
+    missing = Exclusion(setting="prices", value="mine.yaml", reason="it has none for toy")
+    with on_disk(tmp_path / "s", msgspec.structs.replace(SPACE, excluded=(missing,)), HW) as study:
+        assert study.space.excluded == (missing,)
+    with on_disk(tmp_path / "s", SPACE, HW) as study:
+        assert study.space.excluded == ()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import operator
 import random
 from collections.abc import Sequence
 
@@ -7,8 +8,8 @@ import msgspec
 import pytest
 
 from autotune.problem import Goal, Limit, Price
-from autotune.results import Canary, Status, TrialResult
-from autotune.study.ranking import Ranking
+from autotune.results import Canary, Served, Status, TrialResult
+from autotune.study.ranking import Ranking, undominated
 from autotune.types import TrialSpec
 from tests.study.fakes import WORKLOAD, machine, measured, plain
 
@@ -120,6 +121,26 @@ def test_a_front_has_its_knee_first_then_its_ends() -> None:
     assert ranking.best is results[1]
 
 
+def test_what_is_beaten_in_every_score_is_dominated() -> None:
+    draw = random.Random(0)
+    scores = [(draw.randint(0, 8), draw.randint(0, 8), draw.randint(0, 8)) for _ in range(300)]
+
+    def beaten(place: int) -> bool:
+        """Whether another is at least as good in all; of equals the earlier one."""
+        better = [all(map(operator.ge, other, scores[place])) for other in scores]
+        return any(better[i] and (scores[i] != scores[place] or i < place) for i in range(len(scores)))
+
+    assert undominated(scores) == [place for place in range(len(scores)) if not beaten(place)]
+    assert undominated([]) == []
+
+
+def test_what_is_known_of_a_trial_is_its_own() -> None:
+    """Also of one that is gone, and of one that the ranking does not hold."""
+    ranking = Ranking([result(0, 10.0)], Goal())
+    assert [ranking.rate(result(1, float(rate))) for rate in range(1, 50)] == pytest.approx(list(range(1, 50)))
+    assert ranking.known(ranking.results[0])["throughput"] == pytest.approx(10.0)
+
+
 def test_a_single_trial_is_a_front() -> None:
     ranking = Ranking([with_memory(0, 5.0, 100)], Goal(objectives=("throughput", "peak_rss_bytes")))
     assert [found.spec.id for found in ranking.order()] == [0]
@@ -144,3 +165,17 @@ def test_where_nothing_keeps_the_limits_the_nearest_is_named() -> None:
     assert ranking.best is None
     assert ranking.nearest is ranking.results[1]
     assert Ranking([], goal).nearest is None
+
+
+def test_who_keeps_no_rate_of_requests_is_not_feasible_where_one_is_wanted() -> None:
+    none, some = (
+        msgspec.structs.replace(result(number, 10.0), served=Served(rate=rate, probes=()))
+        for number, rate in enumerate((0.0, 3.0))
+    )
+    wanted = Ranking([none, some], Goal(objectives=("served_rate",)))
+    assert [wanted.settled(one).feasible for one in (none, some)] == [False, True]
+    assert Ranking([none], Goal()).settled(none).feasible
+    broken = [msgspec.structs.replace(one, feasible=False) for one in (none, some)]
+    limit = Limit(figure="throughput", min=100.0)
+    assert Ranking(broken, Goal(objectives=("served_rate",), limits=(limit,))).nearest == broken[1]
+    assert Ranking(broken[:1], Goal(objectives=("served_rate",))).nearest == broken[0]

@@ -283,15 +283,27 @@ def test_outputs_of_all_batches_are_joined(sizes: list[int]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("first_s", "others_s", "allowed_s", "done"),
-    [(1, 1, 0, 1), (1, 1, 0.5, 2), (1, 1, 1.5, 3), (1, 0.1, 60, 6), (60, 0.1, 0.35, 5), (60, 0.1, 0.8, 6)],
+    ("first_s", "others_s", "allowed_s", "compiling", "done"),
+    [
+        (1, 1, 0, False, 1),
+        (1, 1, 0.5, False, 1),
+        (1, 1, 1.5, False, 2),
+        (1, 1, 2, False, 3),
+        (1, 0.1, 60, False, 6),
+        (60, 0.1, 0.8, False, 1),
+        (60, 0.1, 0.35, True, 4),
+        (60, 0.1, 0.8, True, 6),
+        (60, 5, 0.8, True, 2),
+    ],
 )
 def test_after_the_first_call_checking_takes_no_longer_than_allowed(
-    monkeypatch: pytest.MonkeyPatch, first_s: float, others_s: float, allowed_s: float, done: int
+    monkeypatch: pytest.MonkeyPatch, first_s: float, others_s: float, allowed_s: float, compiling: bool, done: int
 ) -> None:
     now_ns = 0
 
     class Slow(Echo):
+        compiles = compiling
+
         def __call__(self, batch: Any) -> Any:
             nonlocal now_ns
             now_ns += int((others_s if self.calls else first_s) * 1e9)

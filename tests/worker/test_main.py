@@ -42,7 +42,7 @@ def job(lab: Lab, tmp_path: Path) -> Callable[[str], MeasureJob]:
 
 
 Made = Callable[[str], MeasureJob]
-WRONG = "the output is nan in sample 0 at [0], where the reference is finite; 4 values are NaN or Inf"
+WRONG = "the output is nan in sample 0 at [0]; 4 values are NaN, or Inf where the reference is finite"
 
 
 def pid(workers: Workers) -> int:

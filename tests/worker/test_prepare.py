@@ -95,6 +95,8 @@ class Session:
         return self.model(batch)
 
     def outputs(self, result: Any) -> tuple[np.ndarray[Any, Any], ...]:
+        if result is None:
+            return ()
         if hasattr(result, "shape"):
             return (result,)
         return tuple(part for value in getattr(result, "values", lambda: result)() for part in self.outputs(value))
@@ -114,6 +116,7 @@ Pair = namedtuple("Pair", "first second")
         (lambda x: [x, x], ("0", "1")),
         (lambda x: {"logits": x, "hidden": (x, [x])}, ("logits", "hidden.0", "hidden.1.0")),
         (lambda x: Pair(x, {"deep": x}), ("first", "second.deep")),
+        (lambda x: {"loss": None, "cache": (None, x)}, ("cache.1",)),
     ],
 )
 def test_outputs_are_named_by_their_place(model: Any, names: tuple[str, ...]) -> None:
@@ -137,6 +140,8 @@ def test_a_runtime_that_returns_something_else_numbers_its_outputs() -> None:
     [
         (lambda x: {}, "the model returns no tensor; there is nothing to compare"),
         (lambda x: x.sum(), r"the output has shape \(\) for a batch of 2; the first dimension of every output must be"),
+        (lambda x: {"states": (x, "fine")}, r"output 'states.1' is a str, not a tensor"),
+        (lambda x: 3, r"the output is a int, not a tensor"),
         (lambda x: {"states": x.T}, r"output 'states' has shape \(3, 2\) for a batch of 2; the first dimension of"),
     ],
 )
@@ -146,10 +151,10 @@ def test_outputs_without_a_row_for_each_sample_are_refused(model: Any, message: 
 
 
 def test_a_reference_is_read_as_it_was_written(tmp_path: Path) -> None:
-    written = Reference((np.ones((2, 3)), np.arange(2)), ("logits", "label"), 0.25)
+    written = Reference((np.ones((2, 3)), np.arange(2)), ("logits", "label"), 0.25, classes=True)
     making.write_reference(written, tmp_path)
     found = making.load_reference(tmp_path)
-    assert (found.names, found.noise) == (written.names, written.noise)
+    assert (found.names, found.noise, found.classes) == (written.names, written.noise, True)
     for one, other in zip(found.outputs, written.outputs, strict=True):
         np.testing.assert_array_equal(one, other)
 
@@ -189,3 +194,40 @@ def test_data_that_the_reference_cannot_be_judged_on_is_said(
     with pytest.raises(WorkerFailed) as caught, lab.worker(job, tmp_path) as workers:
         workers.gather(60, "preparing")
     assert (caught.value.status, str(caught.value)) == (Status.PREPARE_FAILED, message.format(folder=tmp_path))
+
+
+@pytest.mark.skipif(find_spec("torch") is None, reason="reference outputs are torch's")
+@pytest.mark.parametrize(("value", "refused"), [("nan", True), ("inf", False)])
+def test_a_reference_that_is_no_number_is_refused(lab: Lab, tmp_path: Path, value: str, refused: bool) -> None:
+    (tmp_path / "odd.py").write_text(
+        "import torch\n"
+        "class Odd(torch.nn.Module):\n"
+        "    def forward(self, x):\n"
+        "        scores = x.flatten(1).clone()\n"
+        f"        scores[1, 3] = float('{value}')\n"
+        "        return {'scores': scores}\n"
+        "def build():\n"
+        "    return Odd(), torch.randn(8, 3, 16, 16)\n"
+    )
+    odd = WorkloadSpec(model=f"python:{tmp_path}/odd.py:build", inputs=())
+    job = asked(lab, tmp_path / "made", workload=odd)
+    if not refused:
+        return prepare(lab, tmp_path, job)
+    with pytest.raises(WorkerFailed) as caught, lab.worker(job, tmp_path) as workers:
+        workers.gather(60, "preparing")
+    assert str(caught.value) == (
+        "ModelError: output 'scores' of the float32 model is nan in sample 1 at [3]; 1 values are NaN; nothing can be "
+        "compared with it: mend the model or its inputs"
+    )
+
+
+def test_the_source_or_the_labels_say_whether_outputs_are_classes() -> None:
+    own = WorkloadSpec(model="python:net.py:build", inputs=())
+    assert making.classifies(WorkloadSpec(model="torchvision:resnet18", inputs=()))
+    assert not making.classifies(own)
+    for metric, labelled in (("accuracy", True), ("f1", True), ("own.py:score", False)):
+        data = DataSpec(source="data.npz", metric=metric)
+        assert making.classifies(msgspec.structs.replace(own, data=data)) is labelled
+    for head, classifier in (("mean", False), ("sequence_classification", True)):
+        text = WorkloadSpec(model="transformers:mpnet", options={"head": head}, inputs=())
+        assert making.classifies(text) is classifier

@@ -18,7 +18,7 @@ REFERENCE = np.array([[1.0, 2.0, 3.0], [3.0, 1.0, -2.0], [0.5, 0.0, 4.0], [-1.0,
 
 
 def alone(wanted: np.ndarray) -> Reference:
-    return Reference((wanted,), ("output",))
+    return Reference((wanted,), ("output",), classes=True)
 
 
 def compare(got: np.ndarray, wanted: np.ndarray = REFERENCE, **more: Any):
@@ -116,7 +116,7 @@ def test_the_worst_output_decides_each_figure() -> None:
     labels = np.arange(4)
     got = REFERENCE.copy()
     got[0, 0] += 10
-    reference = Reference((REFERENCE, labels), ("logits", "label"))
+    reference = Reference((REFERENCE, labels), ("logits", "label"), classes=True)
     found = verify.compare((got, labels + 1), reference, trained=True)
     logits, label = found.outputs
     assert (logits.name, label.name) == ("logits", "label")
@@ -132,6 +132,11 @@ def test_an_error_is_not_hidden_by_a_larger_output() -> None:
     reference = Reference((large, REFERENCE), ("hidden", "logits"))
     blind = np.broadcast_to(REFERENCE.mean(axis=0), REFERENCE.shape)
     assert verify.compare((large, blind), reference, trained=True).centred_error == pytest.approx(1)
+
+
+def test_embeddings_have_no_class() -> None:
+    found = verify.compare((REFERENCE,), alone(REFERENCE)._replace(classes=False), trained=True)
+    assert found.top1_agreement is found.outputs[0].top1_agreement is None
 
 
 @pytest.mark.parametrize("wanted", [REFERENCE[:, :1], REFERENCE.reshape(2, 2, 3), REFERENCE.astype(int)])
@@ -201,7 +206,7 @@ def test_values_that_are_no_numbers(value: float) -> None:
     got[1, 2] = got[3, 2] = value
     reference = Reference((REFERENCE, REFERENCE), ("logits", "hidden"))
     assert wrong((REFERENCE, got), reference) == (
-        f"output 'hidden' is {value} in sample 1 at [2], where the reference is finite; 2 values are NaN or Inf"
+        f"output 'hidden' is {value} in sample 1 at [2]; 2 values are NaN, or Inf where the reference is finite"
     )
 
 
@@ -209,11 +214,26 @@ def test_the_place_of_a_wrong_value_has_as_many_indices_as_a_sample() -> None:
     wanted = REFERENCE.reshape(2, 2, 3)
     got = wanted.copy()
     got[1, 0, 2] = np.nan
-    assert "in sample 1 at [0, 2], where" in wrong((got,), alone(wanted))
-    assert "in sample 1, where" in wrong((got[:, 0, 2],), alone(wanted[:, 0, 2]))
+    assert "in sample 1 at [0, 2]; 1 values" in wrong((got,), alone(wanted))
+    assert "in sample 1; 1 values" in wrong((got[:, 0, 2],), alone(wanted[:, 0, 2]))
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, np.finfo(np.float32).min])
+@pytest.mark.parametrize("masked", [-np.inf, np.inf, np.finfo(np.float32).min])
+def test_a_nan_is_wrong_where_the_reference_is_masked_too(masked: float) -> None:
+    wanted, got = REFERENCE.copy(), REFERENCE.copy()
+    wanted[1, 0], got[1, 0] = masked, np.nan
+    assert "is nan in sample 1 at [0]; 1 values" in wrong((got,), alone(wanted))
+
+
+def test_the_first_nan_of_an_output_is_found() -> None:
+    outputs = np.zeros((2, 2, 3))
+    outputs[0, 0, 0], outputs[1, 0, 2], outputs[1, 1, 1] = np.inf, np.nan, np.nan
+    assert verify.not_a_number(outputs) == "is nan in sample 1 at [0, 2]; 2 values are NaN"
+    assert verify.not_a_number(outputs[1, :, 1]) == "is nan in sample 1; 1 values are NaN"
+    assert verify.not_a_number(np.array([1, 2])) is verify.not_a_number(np.array([np.inf, -np.inf])) is None
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.finfo(np.float32).min])
 @pytest.mark.parametrize("answer", ["same", "finite"])
 def test_what_is_no_number_in_the_reference_is_left_out(value: float, answer: str) -> None:
     wanted, got = REFERENCE.copy(), REFERENCE.copy()

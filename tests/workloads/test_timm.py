@@ -40,6 +40,7 @@ plain = build()
 told["training"] = plain.training
 told["examples"] = [str(images(3).dtype), *images(3).shape]
 told["answers"] = list(plain(torch.from_numpy(images(3))).shape)
+told["classes"] = [timm.classifies(name, timm.Options()) for name in ("test_vit", "vit_base_patch16_224.dino")]
 told["prefix"] = bool((images(3)[:2] == images(2)).all())
 told["another seed's images"] = bool((images(2, seed=1) == images(2)).all())
 told["large"] = list(images(1, name="vit_base_patch16_384.augreg_in21k_ft_in1k").shape)
@@ -67,6 +68,10 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 def test_a_model_is_ready_to_infer(told: dict[str, Any]) -> None:
     assert not told["training"]
     assert told["answers"] == [3, 1000]
+
+
+def test_a_model_without_a_head_returns_no_classes(told: dict[str, Any]) -> None:
+    assert told["classes"] == [True, False]
 
 
 def test_examples_have_the_size_that_the_model_was_made_for(told: dict[str, Any]) -> None:
@@ -122,4 +127,4 @@ def test_weights_decide_what_is_judged_and_kept_apart(tmp_path: Path) -> None:
 
 def test_unavailable_names_every_missing_package() -> None:
     bare = msgspec.structs.replace(fakes.machine(), packages={"torch": "1"})
-    assert timm.unavailable(timm.Options(), bare) == "torchvision and timm not installed; pip install torchvision timm"
+    assert timm.unavailable(timm.Options(), bare) == "torchvision, timm not installed; pip install torchvision timm"

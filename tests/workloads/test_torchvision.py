@@ -150,7 +150,7 @@ def test_weights_that_are_missing_are_said_in_one_line(tmp_path: Path) -> None:
     [
         ((), None),
         (("torchvision",), "torchvision not installed; pip install torchvision"),
-        (("torch", "torchvision"), "torch and torchvision not installed; pip install torch torchvision"),
+        (("torch", "torchvision"), "torch, torchvision not installed; pip install torch torchvision"),
     ],
 )
 def test_unavailable_without_its_packages(missing: tuple[str, ...], reason: str | None) -> None:

@@ -1,0 +1,165 @@
+"""A user's program started as `best.json` says: one process a worker, pinned, preloaded, with the environment."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from autotune import environment
+from autotune.apply import best_file, supervise
+from autotune.best import Best
+from autotune.errors import AutotuneError, MachineError
+from autotune.knobs import layout
+from autotune.types import Hardware, LaunchPatch, LaunchPlan, Placement, WorkerPlan
+
+READ_BY_RUNTIMES = (
+    *("OMP_", "GOMP_", "KMP_", "MKL_", "OPENBLAS_", "ONEDNN_", "DNNL_", "ATEN_", "TORCHINDUCTOR_"),
+    *("MALLOC_", "TCMALLOC_", "MIMALLOC_", "GLIBC_TUNABLES", "THP_MEM_ALLOC_ENABLE", "LD_PRELOAD"),
+)
+"""How variables begin that change the speed of a model; a trial has none but its own."""
+
+
+class NotStarted(AutotuneError):
+    """A program that cannot be started; `status` is what shells exit with: 127 not found, 126 not executable."""
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+def run(
+    path: Path,
+    command: Sequence[str],
+    hw: Hardware,
+    environ: Mapping[str, str],
+    cache: Path,
+    warn: Callable[[str], None],
+    *,
+    force: bool = False,
+    torch_distributed_env: bool = False,
+    grace_s: float = supervise.GRACE_S,
+) -> int:
+    """The exit status of the program (128 + the signal that killed it), that of the first worker that failed.
+
+    A single worker takes the place of this process, so that the call does not return. What differs from the tuned
+    machine is told to `warn`, a line each. Once a worker has failed the others have `grace_s` seconds to end.
+    MachineError if there are too few cores or a library is missing, unless forced; NotStarted if there is no such
+    program; StudyError for a file that cannot be used.
+    """
+    best = best_file.read(path)
+    missing = best_file.blocking(best, hw)
+    if missing and not force:
+        raise MachineError(f"{path} cannot be used here; {'; '.join(missing)}; or go without by --force")
+    planned = plan(best, path, command, hw, environ, cache, torch_distributed_env=torch_distributed_env)
+    for line in [*best_file.differences(best, hw), *changes(best, planned, environ)]:
+        warn(line)
+    _check(command[0], planned.workers[0].env)
+    for value in best.environment.values():
+        if value is not None and value.startswith("{cache}"):
+            Path(value.replace("{cache}", str(cache))).mkdir(mode=0o700, parents=True, exist_ok=True)
+    with _told(command[0]):
+        return supervise.together(planned, grace_s) if len(planned.workers) > 1 else _become(planned.workers[0])
+
+
+def plan(
+    best: Best,
+    path: Path,
+    command: Sequence[str],
+    hw: Hardware,
+    environ: Mapping[str, str],
+    cache: Path,
+    *,
+    torch_distributed_env: bool = False,
+) -> LaunchPlan:
+    """The processes to start here: the whole environment that is given, changed as `best` says.
+
+    A library that is missing is left out; one that the user preloads stays, behind ours. RANK and WORLD_SIZE, where
+    wanted, are what AUTOTUNE_RANK and AUTOTUNE_WORLD_SIZE are.
+    """
+    asked = LaunchPatch(
+        env=best.environment,
+        preload=tuple(library for library in best.preload if os.path.isfile(library)),
+        argv_prefix=best.argv_prefix if best_file.starts(best.argv_prefix) else (),
+    )
+    env = environment.changed(asked, environ, str(cache)) | {"AUTOTUNE_BEST": os.path.abspath(path)}
+    if asked.preload and environ.get("LD_PRELOAD"):
+        env["LD_PRELOAD"] += f":{environ['LD_PRELOAD']}"
+    workers = []
+    places = placements(best, hw)
+    for rank, place in enumerate(places):
+        numbers = {"RANK": str(rank), "WORLD_SIZE": str(len(places))}
+        own = {f"AUTOTUNE_{name}": number for name, number in numbers.items()}
+        own |= numbers if torch_distributed_env else {}
+        argv = (*environment.prefix(asked.argv_prefix, place, hw), *command)
+        workers.append(WorkerPlan(argv=argv, env=env | own, placement=place))
+    return LaunchPlan(workers=tuple(workers))
+
+
+def placements(best: Best, hw: Hardware) -> tuple[Placement, ...]:
+    """The CPUs that were tuned where they do the same here, else as the layout falls on this machine.
+
+    Where there are too few cores, workers share them in turn.
+    """
+    if layout.unavailable(str(best.config.layout), hw):
+        cores = [cpu.id for cpu in hw.cores]
+        asked = best.config.layout
+        turns = [range(rank * asked.threads, (rank + 1) * asked.threads) for rank in range(asked.workers)]
+        shares = [sorted({cores[turn % len(cores)] for turn in share}) for share in turns]
+        return tuple(Placement(cpus=tuple(cpus), threads=asked.threads) for cpus in shares)
+    here = {cpu.id: cpu for cpu in hw.cpus if cpu.id in hw.allowed_cpus}
+    used = [here.get(cpu) for place in best.layout for cpu in place.cpus]
+    together = (place for place in best.layout if place.node is not None)
+    if (
+        None in used
+        or len({cpu.core for cpu in used if cpu}) < len(used)
+        or any(len({here[cpu].node for cpu in place.cpus}) > 1 for place in together)
+    ):
+        return environment.placements(best.config, hw)
+    return best.layout
+
+
+def changes(best: Best, planned: LaunchPlan, environ: Mapping[str, str]) -> list[str]:
+    """What is started otherwise than it was measured, a line each."""
+    lines = []
+    cpus = [place.placement.cpus for place in planned.workers]
+    if cpus != [place.cpus for place in best.layout]:
+        shown = " | ".join(",".join(map(str, one)) for one in cpus)
+        lines.append(f"layout: the tuned CPUs are others here; the workers run on {shown}")
+    ours = {name for name, value in best.environment.items() if value is not None}
+    strange = sorted(name for name in environ if name.startswith(READ_BY_RUNTIMES) and name not in ours)
+    kept = [name for name in strange if name in planned.workers[0].env]
+    if kept:
+        lines.append(f"set here, and not when it was measured: {', '.join(kept)}; unset what is not meant")
+    return lines
+
+
+def _check(program: str, env: Mapping[str, str]) -> None:
+    """NotStarted unless the program can be found and executed."""
+    if shutil.which(program, path=env.get("PATH", os.defpath)):
+        return
+    if os.path.dirname(program) and os.path.exists(program):
+        what = "is a folder" if os.path.isdir(program) else "is not executable; chmod +x it, or name its interpreter"
+        raise NotStarted(f"{program!r} {what}", 126)
+    where = "there is no such file" if os.path.dirname(program) else "it is nowhere in PATH"
+    raise NotStarted(f"{program!r} was not found: {where}; write the program after --", 127)
+
+
+def _become(worker: WorkerPlan) -> NoReturn:
+    """Put the program in the place of this process, with the signals' own meaning (Python ignores some)."""
+    os.sched_setaffinity(0, worker.placement.cpus)
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):
+        signal.signal(number, signal.SIG_DFL)
+    os.execvpe(worker.argv[0], worker.argv, worker.env)
+
+
+@contextlib.contextmanager
+def _told(program: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise NotStarted(f"{program!r} does not start: {error.strerror or error}", 126) from error

@@ -1,0 +1,108 @@
+"""Whether a claim still holds: what a second measurement says of it, as data and in words."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+from autotune.best import Claim
+from autotune.report import words
+from autotune.results import Estimate, Probe
+from autotune.types import FORMAT, Struct
+
+Verdict = Literal["holds", "fails", "unresolved"]
+
+WIDEST = math.log(1.10)
+"""The widest half of an interval (a log ratio) from which a claim is upheld that it does not exceed altogether."""
+
+LEAST_SERVED = 0.97
+"""The part of the claimed rate of requests that must still be served."""
+
+HEADS = {"holds": "The claim holds", "fails": "The claim does not hold", "unresolved": "Not resolved"}
+
+
+class Verification(Struct):
+    """What `verify` found; `reasons` is what speaks against the claim.
+
+    `ratio` is how many times better than the baseline the configuration is now, with its 95 % interval over the
+    sittings, `claimed` the same of the file (`confirmed`: by a confirmation); of requests `served` is the rate now.
+    `baseline_known` is false where the file does not say what the speed-up is over, so that the plain model stood in.
+    `differences` are this machine's from the tuned one; `throughput` is samples a second; `logs` is a folder that was
+    kept since something failed.
+    """
+
+    verdict: Verdict
+    reasons: tuple[str, ...]
+    objective: str
+    ratio: Estimate | None
+    claimed: Claim | None
+    confirmed: bool
+    baseline_known: bool
+    differences: tuple[str, ...]
+    throughput: Estimate | None = None
+    baseline_throughput: Estimate | None = None
+    served: Probe | None = None
+    sittings: int = 0
+    rounds: int = 0
+    seconds: float = 0.0
+    logs: str | None = None
+    format: int = FORMAT
+
+    @property
+    def holds(self) -> bool:
+        """Whether the claim is upheld; one that is not resolved is not."""
+        return self.verdict == "holds"
+
+
+def judged(now: Estimate | None, claimed: Claim | None, delta: float) -> tuple[Verdict, str | None]:
+    """Whether today's ratio upholds the claimed one, and why not.
+
+    The bound is the claim's lower end less `delta`. A ratio below it as a whole fails, above it as a whole holds. One
+    that reaches over the bound holds if it is narrow enough to say so much, and still above 1 where that was claimed.
+    """
+    if now is None or now.low is None or now.high is None:
+        return "unresolved", "the time was enough for fewer than two sittings; raise --minutes"
+    if claimed is None:
+        return "unresolved", "the file claims no ratio"
+    least = claimed.estimate if claimed.low is None else claimed.low
+    bound = least * math.exp(-delta)
+    if now.high < bound:
+        return "fails", f"it lies below the claimed {least:.2f}x less {100 * (1 - math.exp(-delta)):.0f} %"
+    if now.low >= bound:
+        return "holds", None
+    if math.log(now.high / now.low) / 2 > WIDEST:
+        return "unresolved", f"the interval is wider than ±{100 * (math.exp(WIDEST) - 1):.0f} %; raise --minutes"
+    if least > 1 >= now.low:
+        return "unresolved", "the interval allows no gain at all; raise --minutes"
+    return "holds", None
+
+
+def text(found: Verification) -> list[str]:
+    """The verdict in a sentence, and what belongs to it in a line each."""
+    lines = [f"{HEADS[found.verdict]}: {_figures(found)}."]
+    lines += [f"because   {reason}" for reason in found.reasons]
+    if found.throughput is not None and found.baseline_throughput is not None:
+        both = f"{words.rate(found.throughput)}, the baseline {words.rate(found.baseline_throughput)}"
+        lines.append(f"rates     {both}, in {found.sittings} sittings and {found.rounds} rounds")
+    if not found.confirmed:
+        lines.append("claim     from the search's own windows; it was never confirmed")
+    if not found.baseline_known:
+        lines.append("baseline  the plain model: the file does not say what its speed-up is over")
+    lines += [f"differs   {difference}" for difference in found.differences]
+    if found.logs is not None:
+        lines.append(f"logs      {found.logs}")
+    return lines
+
+
+def _figures(found: Verification) -> str:
+    if found.objective == "served_rate":
+        now = "no rate was served" if found.served is None else words.sustained(found.served)
+        return f"{now}; asked for were {100 * LEAST_SERVED:.0f} % of what was claimed"
+    _, over = words.gain(found.objective)
+    was = "nothing was claimed"
+    if found.claimed is not None:
+        claimed = Estimate(estimate=found.claimed.estimate, low=found.claimed.low, high=found.claimed.high)
+        was = f"{words.times(claimed.estimate)}{words.between(claimed)} was claimed"
+    if found.ratio is None:
+        return f"nothing could be compared; {was}"
+    return f"it is {words.times(found.ratio.estimate)}{words.between(found.ratio)} {over} the baseline now; {was}"

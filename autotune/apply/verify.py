@@ -1,0 +1,231 @@
+"""Verifying a `best.json`: it and its baseline measured now, here, in turn, by the rules of a confirmation."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from autotune import artifacts, figures, hardware, plugins, serving, workload
+from autotune import space as spaces
+from autotune.apply import best_file, verdict
+from autotune.apply.verdict import Verification
+from autotune.apply.watching import Watching
+from autotune.artifacts import PreparationFailed
+from autotune.best import Best
+from autotune.errors import MachineError
+from autotune.interfaces import Sit
+from autotune.knobs import layout
+from autotune.launch.machine import Machine
+from autotune.problem import Goal, Price
+from autotune.results import Estimate, Sitting, Sustained
+from autotune.rules import ConfirmRules, MeasureRules
+from autotune.study import contest
+from autotune.study.choosing import BASELINE
+from autotune.study.contest import Contest
+from autotune.study.explain import WINNER
+from autotune.study.pooled import Limits, pooled
+from autotune.types import Config, Hardware, TrialSpec
+
+RULES, CONFIRM = MeasureRules(), ConfirmRules()
+
+
+def verify(
+    path: Path,
+    *,
+    minutes: float = 2.0,
+    say: Callable[[str], None],
+    rules: MeasureRules = RULES,
+    confirm: ConfirmRules = CONFIRM,
+) -> Verification:
+    """Whether the claim of a `best.json` holds on this machine, after at most so many minutes of measuring.
+
+    Preparing models comes on top, and waiting for another measurement. `say` is told what goes on, a line each.
+    AutotuneError where the file is none, the model cannot be built or this machine cannot honour a configuration.
+    """
+    best, hw = best_file.read(path), hardware.probe()
+    configs = compared(best, hw, path)
+    root = Path(tempfile.mkdtemp(prefix="autotune-verify-"))
+    found = None
+    try:
+        with Machine(hw, root, artifacts.default_folder(), Watching(say)) as machine:
+            machine.check(best.workload, rules)
+            checking = Checking(best, hw, configs, root, rules, confirm)
+            if lacking := _unprepared(machine, checking):
+                found = checking.found(*lacking)
+            elif best.objective == ("served_rate",):
+                found = checking.served(machine)
+            else:
+                found = checking.run(machine.sit, minutes * 60)
+        return found
+    finally:
+        if found is None or found.logs is None:
+            shutil.rmtree(root, ignore_errors=True)
+
+
+def compared(best: Best, hw: Hardware, path: Path) -> dict[str, Config]:
+    """The configuration and its baseline by the names of their seats; MachineError where one cannot be honoured here.
+
+    A baseline on all cores of the tuned machine is one on all cores of this machine.
+    """
+    baseline = best.baseline or _plain(best, hw, path)
+    if baseline.knobs["layout"] == layout.default(best.hardware):
+        baseline = msgspec.structs.replace(baseline, knobs=baseline.knobs | {"layout": layout.default(hw)})
+    configs = {WINNER: best.config, BASELINE: baseline}
+    for name, config in configs.items():
+        if reason := spaces.unavailable(config, hw):
+            raise MachineError(f"the {name} of {path} cannot be measured here: {reason}; or tune on this machine")
+    return configs
+
+
+def _plain(best: Best, hw: Hardware, path: Path) -> Config:
+    """The untuned model, for a file that does not say what its speed-up is over."""
+    provider = workload.provider(best.workload)
+    if getattr(plugins.load("backends", provider.plain), "free", False):
+        raise MachineError(f"{path} names no baseline; write it again with `python -m autotune export {best.study}`")
+    fixed = provider.fixed_batch(best.workload.name) if hasattr(provider, "fixed_batch") else None
+    return spaces.configure(hw, batch_size=fixed or 1, backend=provider.plain)
+
+
+def _unprepared(machine: Machine, checking: Checking) -> tuple[verdict.Verdict, list[str]] | None:
+    """Make all that is loaded, so that it takes none of the measuring's time; the verdict where that fails."""
+    spec, hw, rules, cache = checking.best.workload, machine.hardware, checking.rules, machine.cache
+    run = machine.place.prepare(rules, None)
+    for name, config in checking.configs.items():
+        try:
+            artifacts.ensure(spec, config, hw, rules, run, cache)
+            artifacts.accuracy(spec, config, hw, rules, run, cache)
+        except PreparationFailed as error:
+            return _without(name), [f"the {name} cannot be prepared: {error}"]
+    return None
+
+
+def _without(name: str) -> verdict.Verdict:
+    """The verdict where one of the two does not run: without a baseline nothing is known."""
+    return "fails" if name == WINNER else "unresolved"
+
+
+@dataclass(frozen=True)
+class Checking:
+    """One verification: the file, this machine, what is compared, and the folder that the sittings go to."""
+
+    best: Best
+    hw: Hardware
+    configs: Mapping[str, Config]
+    root: Path
+    rules: MeasureRules
+    confirm: ConfirmRules
+    clock: Callable[[], float] = time.monotonic
+
+    def run(self, sit: Sit, seconds: float) -> Verification:
+        """Sit until the question is answered or the seconds are used up."""
+        begin, objective = self.clock(), self.best.objective[0]
+        wanted = Contest("verify", self.root, self.best.workload, self.configs, self.rules, self.confirm, objective)
+        sittings = contest.run(wanted, sit, self._unanswered, seconds, seconds, self._fits, self.clock)
+        found = self._concluded(sittings)
+        return msgspec.structs.replace(found, seconds=self.clock() - begin)
+
+    def served(self, machine: Machine) -> Verification:
+        """Whether nearly the claimed rate of requests is served as a claim asks; nothing is compared then."""
+        claimed, wanted = self.best.measured.served_rate, self.best.workload.serving
+        if claimed is None or wanted is None:
+            return self.found("unresolved", ["the file has no rate of requests that was served"])
+        rate = claimed * verdict.LEAST_SERVED
+        spec = TrialSpec(id=0, workload=self.best.workload, config=self.best.config, folder="served")
+        served = machine.sustain(spec, self.rules, rate, serving.claim_seconds(rate, wanted))
+        if served.probe is None:
+            found = self.found("fails", [f"the {WINNER} failed: {served.error}"])
+            return msgspec.structs.replace(found, logs=str(self.root))
+        judged = figures.judged(self.best.constraints, _figures(served))
+        reasons = [] if served.probe.kept else ["the latency was not kept"]
+        reasons += [one.words for one in judged if not one.kept]
+        found = self.found("fails" if reasons else "holds", reasons)
+        return msgspec.structs.replace(found, served=served.probe, seconds=served.probe.seconds)
+
+    def found(self, said: verdict.Verdict, reasons: Sequence[str], ratio: Estimate | None = None) -> Verification:
+        """What is known before anything is measured, with a verdict."""
+        return Verification(
+            verdict=said,
+            reasons=tuple(reasons),
+            objective=self.best.objective[0],
+            ratio=ratio,
+            claimed=self.best.measured.speedup,
+            confirmed=self.best.confirmed,
+            baseline_known=self.best.baseline is not None,
+            differences=tuple(best_file.differences(self.best, self.hw)),
+        )
+
+    @property
+    def _limits(self) -> Limits:
+        """What the winner must keep, by the price that the file's cost was found with."""
+        cost, rate = self.best.measured.cost_per_million, self.best.measured.throughput.estimate
+        price = None if cost is None else Price(per_hour=cost * rate * 3600 / 1e6)
+        goal = Goal(objectives=self.best.objective, limits=self.best.constraints, price=price)
+        return Limits(self.root, goal, self.confirm.confidence)
+
+    @property
+    def _fits(self) -> bool:
+        """Whether both fit into memory at once, the baseline taken to be no larger."""
+        known = self.best.measured.peak_rss_bytes
+        return known is None or 2 * known <= self.rules.memory_fraction * self.hw.usable_memory_bytes
+
+    def _unanswered(self, sittings: Sequence[Sitting]) -> set[str]:
+        """Both, until a claim's sittings are made and the question is answered; none once one of them keeps failing."""
+        if any(contest.failure(sittings, name) for name in self.configs):
+            return set()
+        enough = contest.complete(sittings, list(self.configs)) >= self.confirm.sittings
+        return set() if enough and self._judged(sittings)[0] != "unresolved" else set(self.configs)
+
+    def _judged(self, sittings: Sequence[Sitting]) -> tuple[verdict.Verdict, str | None]:
+        return verdict.judged(self._ratio(sittings), self.best.measured.speedup, self.confirm.delta)
+
+    def _ratio(self, sittings: Sequence[Sitting]) -> Estimate | None:
+        rates = contest.table(sittings, [WINNER, BASELINE], self.confirm.confidence, self.best.objective[0])
+        return rates.ratio(WINNER, BASELINE)
+
+    def _concluded(self, sittings: Sequence[Sitting]) -> Verification:
+        said, why = self._judged(sittings)
+        reasons = [] if why is None else [why]
+        logs = None
+        for name in (BASELINE, WINNER):
+            if error := _failure(sittings, name):
+                said, reasons = _without(name), [f"the {name} failed: {error}"]
+                logs = str(self.root)
+        if (broken := self._limits.broken(sittings, WINNER)) is not None:
+            said, reasons = "fails", [broken.words, *(reasons if said == "fails" else [])]
+        confidence = self.confirm.confidence
+        winner, baseline = (pooled(self.root, sittings, name, confidence) for name in (WINNER, BASELINE))
+        rates = contest.table(sittings, [WINNER, BASELINE], confidence)
+        count, rounds = rates.counts(WINNER, BASELINE)
+        return msgspec.structs.replace(
+            self.found(said, reasons, self._ratio(sittings)),
+            throughput=winner and winner.rate,
+            baseline_throughput=baseline and baseline.rate,
+            sittings=count,
+            rounds=rounds,
+            logs=logs,
+        )
+
+
+def _failure(sittings: Sequence[Sitting], name: str) -> str | None:
+    """Why a configuration was given up, or never ran in the time that there was; None if it ran."""
+    if contest.complete(sittings, [name]):
+        return contest.failure(sittings, name)
+    errors = [sitting.seats[name].error for sitting in sittings if name in sitting.seats]
+    return next(filter(None, reversed(errors)), None)
+
+
+def _figures(served: Sustained) -> dict[str, float]:
+    """What is known of workers that served requests, by the figures' names."""
+    answers, accuracy = served.fidelity, served.accuracy
+    known: dict[str, float | None] = {"setup_s": served.setup_s, "peak_rss_bytes": served.peak_rss_bytes}
+    if answers is not None and answers.judged:
+        known |= {name: getattr(answers, name) for name in figures.OF_ANSWERS}
+    if accuracy is not None:
+        known |= {"accuracy": accuracy.value, "accuracy_drop": accuracy.drop.estimate}
+    return {name: value for name, value in known.items() if value is not None}

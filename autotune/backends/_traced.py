@@ -1,0 +1,32 @@
+"""A torch module as an OpenVINO model: traced on example inputs, its batch dimension left open."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from autotune.backends import _export, _onnx
+from autotune.errors import ModelError
+from autotune.interfaces import Workload
+
+
+def model(workload: Workload) -> Any:
+    """The torch module as an OpenVINO model with a dynamic batch; ModelError in one line if it cannot be had."""
+    import openvino
+    import torch
+
+    example = [torch.from_numpy(array) for array in workload.arrays(_export.EXAMPLE_ROWS)]
+    sizes = [openvino.PartialShape([-1, *tensor.shape[1:]]) for tensor in example]
+    module = _export.flat(workload.module()).eval()
+    try:
+        with torch.no_grad():
+            graph = torch.jit.trace(module, tuple(example), check_trace=False)
+            converted = openvino.convert_model(graph, example_input=tuple(example), input=sizes)
+    except Exception as error:  # of many types, from torch's tracer or OpenVINO
+        raise ModelError(f"OpenVINO cannot take the torch module: {_onnx.reason(error)}") from error
+    shapes = [port.partial_shape for port in converted.outputs if port.partial_shape.rank.is_static]
+    if fixed := [shape[0] for shape in shapes if len(shape) and shape[0].is_static]:
+        size = fixed[0].get_length()
+        raise ModelError(f"the batch dimension cannot vary: the model's code fixes it to {size} when it is traced")
+    for index, port in enumerate(converted.inputs):
+        port.get_tensor().set_names({f"input_{index}"})
+    return converted

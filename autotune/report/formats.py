@@ -1,0 +1,106 @@
+"""A report in each of its formats, as text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import msgspec
+
+from autotune.errors import StudyError
+from autotune.files import write_atomically
+from autotune.report import causes, frame, html, sections, summary, words
+from autotune.report.reading import Study
+from autotune.types import FORMAT
+
+SPECIAL = re.compile(r"([\\`*_{}\[\]<>|~#])")
+
+
+def markdown(study: Study) -> str:
+    """The summary, its tables, every trial and the failures by cause, for an issue or a pull request."""
+    head, tables = sections.parts(_summary(study))
+    blocks = [f"# {escaped(study.name)}", _list(head)]
+    for part in tables:
+        rows = [(figure, text) for figure, text in part.rows]
+        blocks += [f"## {escaped(part.title)}", table(("ratio", "of"), rows)]
+    blocks += ["## All trials", _trials(study)]
+    failed = [
+        (str(len(one.trials)), one.status.replace("_", " "), one.error, words.configuration(one.example.spec.config))
+        for one in causes.grouped(study.results)
+    ]
+    if failed:
+        blocks += ["## Failures", table(("trials", "status", "error", "for example"), failed)]
+    return "\n\n".join(blocks) + "\n"
+
+
+def csv(study: Study) -> str:
+    """Every trial in a row; `frame.frame` says what the columns are."""
+    return frame.frame(study).to_csv(index=False)
+
+
+def json(study: Study) -> str:
+    """All that the other formats show, for programs: figures as they were measured, not rounded."""
+    found = {
+        "format": FORMAT,
+        "study": study.name,
+        "workload": study.space.workload,
+        "objective": study.space.goal.objectives,
+        "constraints": study.space.constraints,
+        "price": study.space.price,
+        "hardware": study.hardware,
+        "excluded": study.space.excluded,
+        "summary": _summary(study),
+        "confirmation": study.confirmation,
+        "trials": frame.rows(study),
+    }
+    return msgspec.json.format(msgspec.json.encode(found)).decode() + "\n"
+
+
+FORMATS: dict[str, Callable[[Study], str]] = {"html": html.page, "markdown": markdown, "csv": csv, "json": json}
+
+
+def write(study: Study, form: str, path: Path) -> None:
+    """Write a report, whole or not at all; StudyError where the file cannot be written."""
+    text = FORMATS[form](study)
+    try:
+        # Names of files need not be text: what stands for their bytes is written as a question mark.
+        write_atomically(path, text.encode(errors="replace"))
+    except OSError as error:
+        why = f"cannot be written: {error.strerror}; choose another with -o FILE"
+        raise StudyError(f"the report {path} {why}") from error
+
+
+def escaped(text: str) -> str:
+    """Text as Markdown shows it, on one line: nothing in it is a tag, a link or a table's border."""
+    return SPECIAL.sub(r"\\\1", " ".join(text.split()))
+
+
+def _summary(study: Study) -> list[str]:
+    return summary.summary(study.folder, study.results, study.space, study.confirmation)
+
+
+def _list(head: Sequence[tuple[str, str]]) -> str:
+    return "\n".join(f"- {f'**{escaped(label)}** ' if label else ''}{escaped(text)}" for label, text in head)
+
+
+def _trials(study: Study) -> str:
+    ranking, base = study.ranking, study.baseline
+    measured = sorted((one for one in study.results if one.blocks), key=ranking.rate, reverse=True)
+    rows = [
+        (
+            str(one.spec.id),
+            words.outcome(ranking, one),
+            words.speedup(ranking, one, base),
+            "" if one.peak_rss_bytes is None else words.size(one.peak_rss_bytes),
+            words.configuration(one.spec.config) + (" (baseline)" if one is base else ""),
+        )
+        for one in measured
+    ]
+    return table(("trial", "rate", "vs baseline", "memory", "configuration"), rows)
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table; the cells are escaped, the heads are not."""
+    lines = [head, ["---"] * len(head), *([escaped(cell) for cell in row] for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

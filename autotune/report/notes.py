@@ -1,0 +1,89 @@
+"""What the dashboard says of a study and of its trials, as Markdown in which what others wrote stays text."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Mapping, Sequence
+
+from autotune import environment
+from autotune.figures import FIGURES
+from autotune.report import doctor, summary, words
+from autotune.report.plan import quoted
+from autotune.report.reading import Study
+from autotune.results import Status, TrialResult
+
+NOT_RUN = "Not run: it was proposed before, or this machine cannot honour it. It has no folder."
+RUNNING = "Running."
+READ_ONLY = "What is shown here is read from the study's folder. This page changes and deletes nothing there."
+WIDTH, INDENT = 110, " " * 10
+
+
+def literal(text: str) -> str:
+    """Text on one line that Markdown takes for nothing but text."""
+    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", " ".join(text.split()))
+
+
+def fenced(text: str) -> str:
+    """Lines shown as they are, whatever they hold."""
+    longest = max((len(run) for run in re.findall("`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}\n{text}\n{fence}"
+
+
+def trial(study: Study, result: TrialResult, links: Mapping[str, str]) -> str:
+    """A trial that has ended: how, its figures, how it was started, its files (`links` are by name)."""
+    config = result.spec.config
+    baseline = " (the plain model)" if config == study.space.baseline else ""
+    parts = [f"**{literal(words.configuration(config))}**{baseline}", literal(_ended(study, result))]
+    if result.blocks:
+        parts.append(_figures(study, result))
+        parts += [literal(one.words) for one in study.ranking.judged(result)]
+    parts += [literal(flag) for flag in result.flags]
+    files = [f"[{literal(name)}]({link})" for name, link in links.items()]
+    files.append(f"its folder is {literal(str(study.folder / result.spec.folder))}")
+    return "\n\n".join([*parts, _started(study, result), ", ".join(files)])
+
+
+def overview(study: Study, problems: Sequence[str]) -> str:
+    """The study: what the end of a run prints, and what could not be read."""
+    told = summary.summary(study.folder, study.results, study.space, study.confirmation)
+    lines = [part for line in told for part in textwrap.wrap(line, WIDTH, subsequent_indent=INDENT) or [""]]
+    return "\n\n".join([literal(READ_ONLY), *(f"**{literal(one)}**" for one in problems), fenced("\n".join(lines))])
+
+
+def _ended(study: Study, result: TrialResult) -> str:
+    if not result.status.measured or not result.blocks:
+        said = f"{result.status.replace('_', ' ')}: {result.error or 'no reason is known'}"
+        return f"{said} (measured again as a trial of its own)" if result.status is Status.INTERRUPTED else said
+    given_up = "given up as clearly slower than the best so far: " if result.status is Status.REJECTED else ""
+    base = study.baseline
+    over = ""
+    if base is not None:
+        ratio = study.ranking.ratio(result, base)
+        over = f", {words.times(ratio.estimate)}{words.between(ratio)} the plain model"
+    return (
+        f"{given_up}{words.rate(study.ranking.interval(result))}{over}; 90 % intervals over {len(result.blocks)} blocks"
+    )
+
+
+def _figures(study: Study, result: TrialResult) -> str:
+    """A table; percentiles only where enough calls back them."""
+    found = study.ranking.known(result)
+    rows = [
+        f"| {literal(name)} | {literal(words.figure(name, found[name], study.space.price))} | {literal(what.says)} |"
+        for name, what in FIGURES.items()
+        if name in found
+    ]
+    return "\n".join(["| figure | value | |", "|-|-|-|", *rows])
+
+
+def _started(study: Study, result: TrialResult) -> str:
+    """The CPUs of its processes and what is set in their environment."""
+    config, hw = result.spec.config, study.hardware
+    asked = environment.patch(config, hw)
+    cpus = " / ".join(doctor.ranges(placement.cpus) for placement in environment.placements(config, hw))
+    lines = [quoted(f"{name}={value}") for name, value in environment.apply(asked, {}, "{cache}").items()]
+    lines += [" ".join(map(quoted, asked.argv_prefix))] if asked.argv_prefix else []
+    head = f"Started as {config.layout.workers} x {config.layout.threads} (processes x threads) on CPUs {cpus}"
+    return f"{literal(head)}:\n\n{fenced(chr(10).join(lines))}" if lines else literal(head)

@@ -1,0 +1,59 @@
+"""A study as it is read for people: everything that its folder says, once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from autotune.claims import Confirmation
+from autotune.problem import Space
+from autotune.report import table
+from autotune.results import TrialResult
+from autotune.study import store
+from autotune.study.ranking import Ranking
+from autotune.types import Hardware
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study that is running or finished; `results` are the trials that say something, in their order."""
+
+    folder: Path
+    space: Space
+    hardware: Hardware
+    results: list[TrialResult]
+    ranking: Ranking
+    confirmation: Confirmation | None
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return self.folder.resolve().name
+
+    @property
+    def baseline(self) -> TrialResult | None:
+        """The plain model's trial; None while it is missing."""
+        return self.ranking.baseline(self.space.baseline)
+
+
+def read(folder: Path) -> Study:
+    """The study in a folder; StudyError names a file that cannot be read."""
+    space, confirmation = store.space(folder), store.confirmation(folder)
+    results = _settled(table.counted(store.results(folder)), confirmation)
+    return Study(
+        folder=folder,
+        space=space,
+        hardware=store.hardware(folder),
+        results=results,
+        ranking=Ranking(results, space.goal),
+        confirmation=confirmation,
+    )
+
+
+def _settled(results: list[TrialResult], confirmation: Confirmation | None) -> list[TrialResult]:
+    """The results, those not feasible that broke a limit when the confirmation measured them again."""
+    finalists = () if confirmation is None else confirmation.finalists
+    broken = {one.config.key for one in finalists if one.broken is not None}
+    return [msgspec.structs.replace(r, feasible=False) if r.spec.config.key in broken else r for r in results]

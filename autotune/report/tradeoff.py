@@ -1,0 +1,88 @@
+"""Cost against latency over all configurations of several studies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from autotune import figures
+from autotune.figures import LATENCIES
+from autotune.report.comparison import Front, Point, Row
+from autotune.report.reading import Study
+from autotune.results import Status
+from autotune.study import latency
+from autotune.study.ranking import undominated
+from autotune.types import Config
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    """A configuration with its cost and its latencies (ms) that are backed, by name."""
+
+    study: str
+    trial: int | None
+    config: Config
+    cost: float
+    latencies: Mapping[str, float]
+    confirmed: bool
+
+
+def front(studies: Mapping[str, Study], rows: Sequence[Row]) -> Front | None:
+    """The front over every trial that keeps the limits, and the best of each study with its confirmed figures.
+
+    By the highest percentile that half of them back; None without prices in one currency, or without latencies.
+    """
+    if len(currencies(rows)) != 1:
+        return None
+    found = [one for row in rows for one in _candidates(row, studies[row.study])]
+    backed = {name: [one for one in found if name in one.latencies] for name in LATENCIES}
+    name = next((name for name in reversed(LATENCIES) if 2 * len(backed[name]) >= len(found)), next(iter(LATENCIES)))
+    if not backed[name]:
+        return None
+    places = undominated([(-one.cost, -one.latencies[name]) for one in backed[name]])
+    points = [
+        Point(
+            study=one.study,
+            trial=one.trial,
+            config=one.config,
+            cost_per_million=one.cost,
+            latency_ms=one.latencies[name],
+            confirmed=one.confirmed,
+        )
+        for one in (backed[name][place] for place in places)
+    ]
+    return Front(
+        latency=name,
+        points=tuple(sorted(points, key=lambda point: point.cost_per_million)),
+        candidates=len(found),
+        left_out=len(found) - len(backed[name]),
+    )
+
+
+def currencies(rows: Sequence[Row]) -> set[str]:
+    """Those of the prices."""
+    return {row.price.currency for row in rows if row.price is not None}
+
+
+def _candidates(row: Row, study: Study) -> list[_Candidate]:
+    if row.price is None:
+        return []
+    found = []
+    for result in study.results:
+        if result.status is not Status.OK or not result.feasible:
+            continue
+        if row.confirmed and result.spec.config == row.config:
+            continue
+        calls = latency.summary(study.folder, result)
+        known = figures.of(result, study.ranking.rate(result), row.price, calls)
+        cost = known["cost_per_million"]
+        backed = {name: known[name] for name in LATENCIES if name in known}
+        found.append(_Candidate(row.study, result.spec.id, result.spec.config, cost, backed, confirmed=False))
+    winner = None if study.confirmation is None else study.confirmation.winner
+    if winner is not None and row.config is not None and row.cost_per_million is not None:
+        pooled = latency.read([study.folder / one for one in winner.folders])
+        seen = {} if pooled is None else {name: pooled.percentile_ms(share) for name, share in LATENCIES.items()}
+        backed = {name: ms for name, ms in seen.items() if ms is not None}
+        cost = row.cost_per_million.estimate
+        found.append(_Candidate(row.study, winner.trial, row.config, cost, backed, confirmed=True))
+    return found

@@ -1,0 +1,29 @@
+"""Programs started by `run` in a process of their own, as a person starts them."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from autotune.best import Best
+from autotune.report import export
+
+DRIVER = """
+import os, sys
+from pathlib import Path
+from autotune import hardware
+from autotune.apply import run
+path, grace_s, *command = sys.argv[1:]
+path, hw = Path(path), hardware.probe()
+try:
+    status = run.run(path, command, hw, os.environ, path.parent, lambda line: None, force=True, grace_s=float(grace_s))
+except run.NotStarted as error:
+    status = error.status
+sys.exit(status)
+"""
+
+
+def argv(folder: Path, found: Best, *command: str, grace_s: float = 10.0) -> list[str]:
+    """The words that start a program under `run`, whatever this machine lacks."""
+    export.write(folder / "best.json", found)
+    return [sys.executable, "-c", DRIVER, str(folder / "best.json"), str(grace_s), *command]

@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import msgspec
+
+from autotune.launch import fidelity
+from autotune.results import Fidelity, OutputFidelity
+
+
+def closeness(cosine: float, error: float | None, agreed: float | None = None) -> Fidelity:
+    output = OutputFidelity(
+        name="output", cosine_similarity=cosine, centred_error=error, max_abs_error=0.1, top1_agreement=agreed
+    )
+    return Fidelity(
+        judged=True,
+        samples=8,
+        cosine_similarity=cosine,
+        centred_error=error,
+        max_abs_error=0.1,
+        top1_agreement=agreed,
+        outputs=(output,),
+    )
+
+
+def test_the_worst_worker_decides_each_figure() -> None:
+    one, other = closeness(0.99, 0.3, 1.0), closeness(0.9, 0.01, 0.5)
+    for workers in ([one, other], [other, one]):
+        found = fidelity.worst(workers)
+        assert found is not None
+        assert (found.cosine_similarity, found.centred_error, found.top1_agreement) == (0.9, 0.3, 0.5)
+        (output,) = found.outputs
+        assert (output.cosine_similarity, output.centred_error, output.top1_agreement) == (0.9, 0.3, 0.5)
+
+
+def test_what_is_not_to_be_had_stays_so_and_fewest_samples_count() -> None:
+    few = msgspec.structs.replace(closeness(0.99, None), samples=3)
+    found = fidelity.worst([closeness(0.99, None), few])
+    assert found is not None
+    assert (found.centred_error, found.top1_agreement, found.samples) == (None, None, 3)
+
+
+def test_where_nothing_was_compared_there_is_nothing() -> None:
+    assert fidelity.worst([None, None]) is fidelity.worst([]) is None
+    assert fidelity.worst([closeness(0.9, 0.1)]) == closeness(0.9, 0.1)

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import io
+import shutil
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from autotune import reviewing
+from autotune.errors import StudyError
+from autotune.results import Status
+from tests.lab import Lab, files, made_up, printed
+from tests.study import fakes
+
+
+@pytest.fixture
+def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
+    return made_up(tmp_path, monkeypatch)
+
+
+# ---------------------------------------------------------------------------------------------------------- showing
+
+
+def shown(study: str | Path, studies: Path, width: int = 80) -> str:
+    console = Console(file=io.StringIO(), force_terminal=False, width=width)
+    reviewing.show(console, reviewing.find(str(study), studies))
+    return printed(console)
+
+
+def test_show_prints_table_and_summary_from_the_folder_alone(lab: Lab) -> None:
+    lab.behave = lambda found: Status.CRASHED if found.knobs["allocator"] == "tcmalloc" else fakes.speed(found)
+    _, text = lab.tune(trials=8)
+    summary = "best " + text.partition("\nbest ")[2].partition("file ")[0]
+    moved = lab.folder / "elsewhere"
+    shutil.copytree(lab.study, moved)
+    shutil.rmtree(lab.studies)
+    (moved / "study.db").unlink()
+    before = files(moved)
+    again = shown(moved, lab.studies)
+    assert files(moved) == before
+    head, _, rest = again.partition("\n\n4 failed:\n")
+    assert len(head.splitlines()) == 5 and head.count("(baseline)") == 1
+    assert rest.count("tcmalloc: crashed: a made-up crashed") == 4
+    assert again.endswith(f"\n\n{summary}file      {moved / 'best.json'}\n") and len(summary) > 100
+
+
+def test_show_has_what_was_confirmed_from_the_folder_alone(lab: Lab) -> None:
+    _, text = lab.tune(skip_confirmation=False)
+    moved = lab.folder / "elsewhere"
+    shutil.copytree(lab.study, moved)
+    shutil.rmtree(lab.studies)
+    summary = "best " + text.partition("\nbest ")[2].partition("file ")[0]
+    assert summary in shown(moved, lab.studies) and "finalists, against the baseline" in summary
+
+
+def test_show_is_wide_enough_on_a_narrow_terminal(lab: Lab) -> None:
+    lab.tune()
+    assert shown(lab.study, lab.studies, width=20) == shown(lab.study, lab.studies, width=120)
+
+
+def test_show_of_a_study_that_has_only_begun(lab: Lab) -> None:
+    lab.interrupt_at = 0
+    with pytest.raises(KeyboardInterrupt):
+        lab.tune()
+    assert "No configuration has been measured." in shown(lab.study, lab.studies)
+
+
+def test_a_study_is_a_folder_or_a_name(lab: Lab) -> None:
+    lab.tune(trials=1)
+    for study in (lab.study, lab.study.relative_to(lab.folder), "toy@toy.large"):
+        assert reviewing.find(str(study), lab.studies).folder.resolve() == lab.study.resolve()
+
+
+@pytest.mark.parametrize(
+    ("study", "says"),
+    [("toy@toy.larg", r"did you mean 'toy@toy\.large'\?"), ("resnet", r"allowed: toy@toy\.large")],
+)
+def test_a_study_that_is_not_there_has_near_names(lab: Lab, study: str, says: str) -> None:
+    lab.tune(trials=1)
+    with pytest.raises(StudyError, match=f"^no study '{study}'; {says}$"):
+        shown(study, lab.studies)
+
+
+def test_without_any_study_the_folder_is_named(lab: Lab) -> None:
+    with pytest.raises(StudyError, match=r"^no study 'x'; there is none in studies/$"):
+        shown("x", Path("studies"))
