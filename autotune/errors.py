@@ -7,6 +7,7 @@
     ├── CacheError               the artifact cache cannot be used (full disk, permissions)
     ├── MachineError             the machine's lock cannot be used
     ├── InterpreterError         another Python environment that cannot be made or cannot run workers
+    ├── NotStarted               (apply/run.py) a program that `run` cannot start; exit 126 or 127
     ├── PluginError              a plugin that fails to import, or two that contradict each other
     └── UnsupportedSystem        not Linux
 

@@ -1,15 +1,15 @@
-"""Does the rate that a trial reports last? One trial with requests that arrive by themselves, then a minute of them.
+"""Does the rate that a study reports last? A study for the largest rate of requests, then a minute of it again.
 
-The rate found is asked of fresh processes for 60 s. Prints it, the percentile of the latency that was seen and its
-ratio to the limit, which must be kept: judged as a claim, by MLPerf's early-stopping rule.
+The confirmation has served the rate for a minute before it reports it; here fresh processes do it once more. Prints the
+percentile of the latency that was seen and its ratio to the limit, which must be kept.
 
-    python benchmarks/serving.py [--model torchvision:resnet18] [--backend onnxruntime] [--batch 1] [--layout 2x1]
-                                 [--percentile p99] [--limit-ms 200] [--delay-ms 0] [--seconds 60]
+    python benchmarks/serving.py [--limit-ms 200] [--minutes 8] [--seconds 60]
 """
 
 from __future__ import annotations
 
 import argparse
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -17,72 +17,59 @@ from pathlib import Path
 import msgspec
 from common import Quiet
 
-from autotune import artifacts, hardware, space
+from autotune import artifacts, hardware
+from autotune.best import Best
 from autotune.launch.machine import Machine
-from autotune.results import Served, TrialResult
 from autotune.rules import MeasureRules
-from autotune.types import InputSpec, ServingSpec, TrialSpec, WorkloadSpec
+from autotune.types import TrialSpec
 
-SHAPE = (3, 224, 224)
+SPACE = """\
+name: served
+workload:
+  model: torchvision:resnet18
+  inputs: [{{shape: [batch, 3, 224, 224], dtype: float32}}]
+  serving: {{latency_ms: {limit_ms:g}, percentile: p99}}
+objective: served_rate
+search:
+  batch_size: [1]
+  layout: [2x1, 1x2]
+  backend: {{torch_eager: {{}}, onnxruntime: {{}}}}
+budget: {{minutes: {minutes:g}}}
+"""
 
 
 def main() -> int:
-    """Find a rate, then let it last; 1 if it does not."""
-    chosen = arguments()
-    hw, rules, cache = hardware.probe(), MeasureRules(), artifacts.default_folder()
-    serving = ServingSpec(latency_ms=chosen.limit_ms, percentile=chosen.percentile, queue_delay_ms=chosen.delay_ms)
-    workload = WorkloadSpec(model=chosen.model, inputs=(InputSpec(shape=("batch", *SHAPE)),), serving=serving)
-    knobs = {"layout": chosen.layout or f"{len(hw.cores)}x1"}
-    config = space.configure(hw, batch_size=chosen.batch, backend=chosen.backend, knobs=knobs)
-    spec = TrialSpec(id=0, workload=workload, config=config, folder="trial")
-    with tempfile.TemporaryDirectory() as name, Machine(hw, Path(name), cache, Quiet()) as machine:
-        result = machine.execute(spec, rules, None)
-        found = result.served
-        if found is None:
-            print(f"the trial is {result.status}: {result.error}")
-            return 1
-        print(described(result, found))
-        if found.rate == 0:
-            print(f"no rate keeps {chosen.percentile} within {chosen.limit_ms:g} ms")
-            return 1
-        lasting = msgspec.structs.replace(spec, id=1, folder="lasting")
-        sustained = machine.sustain(lasting, rules, found.rate, chosen.seconds)
-    probe = sustained.probe
-    if probe is None:
-        print(f"the fresh processes failed: {sustained.error}")
-        return 1
-    ratio = probe.latency_ms / chosen.limit_ms
-    print(
-        f"{probe.seconds:g} s at {probe.rate:.1f}/s: {chosen.percentile} {probe.latency_ms:.1f} ms, "
-        f"{ratio:.2f} of the limit; {probe.over} of {probe.requests} requests over it"
-    )
-    print(f"limit of {chosen.limit_ms:g} ms kept: {'yes' if probe.kept else 'no'}")
-    return 0 if probe.kept else 1
-
-
-def arguments() -> argparse.Namespace:
-    """The configuration and its limit."""
+    """Find and confirm a rate, then let it last once more; 1 if it does not."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default="torchvision:resnet18")
-    parser.add_argument("--backend", default="onnxruntime")
-    parser.add_argument("--batch", type=int, default=1)
-    parser.add_argument("--layout")
-    parser.add_argument("--percentile", choices=("p50", "p90", "p95", "p99"), default="p99")
     parser.add_argument("--limit-ms", type=float, default=200.0)
-    parser.add_argument("--delay-ms", type=float, default=0.0)
+    parser.add_argument("--minutes", type=float, default=8.0)
     parser.add_argument("--seconds", type=float, default=60.0)
-    return parser.parse_args()
-
-
-def described(result: TrialResult, found: Served) -> str:
-    """The rate found beside that of the closed loop, and every probe."""
-    closed = max(block.rate for block in result.blocks)
-    probes = ", ".join(f"{probe.rate:.1f} {'kept' if probe.kept else 'not kept'}" for probe in found.probes)
-    spent_s = sum(probe.seconds for probe in found.probes)
-    return (
-        f"{found.rate:.1f}/s, {found.rate / closed:.2f} of the closed loop's {closed:.1f}/s; "
-        f"{len(found.probes)} probes, {spent_s:.0f} s ({probes})"
+    chosen = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        space = folder / "served.yaml"
+        space.write_text(SPACE.format(limit_ms=chosen.limit_ms, minutes=chosen.minutes))
+        command = [sys.executable, "-m", "autotune", "--space", str(space), "--studies", name, "--name", "x"]
+        if status := subprocess.run(command, check=False).returncode:
+            print(f"the study ended with exit status {status}")
+            return 1
+        best = msgspec.json.decode((folder / "x" / "best.json").read_bytes(), type=Best)
+        rate = best.measured.served_rate
+        if not best.confirmed or rate is None:
+            print("the study confirmed no rate")
+            return 1
+        with Machine(hardware.probe(), folder, artifacts.default_folder(), Quiet()) as machine:
+            spec = TrialSpec(id=0, workload=best.workload, config=best.config, folder="again")
+            again = machine.sustain(spec, MeasureRules(), rate, chosen.seconds)
+    probe = again.probe
+    if probe is None:
+        print(f"the fresh processes failed: {again.error}")
+        return 1
+    print(
+        f"{probe.seconds:g} s at {probe.rate:.1f}/s: p99 {probe.latency_ms:.1f} ms, "
+        f"{probe.latency_ms / chosen.limit_ms:.2f} of the limit; {probe.over} of {probe.requests} requests over it"
     )
+    return 0 if probe.kept else 1
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from autotune import goal_section
 from autotune.figures import OF_ANSWERS, Judgement
 from autotune.problem import Goal
 from autotune.report import words
@@ -21,7 +22,8 @@ def lines(
     found = [answers(fidelity)]
     if accuracy is not None:
         found.append(_accuracy(accuracy))
-    found += [_limit(one, fidelity) for one in judged]
+    # The line on the answers says the same of the limit that nobody wrote.
+    found += [_limit(one, fidelity) for one in judged if one.value is not None or one.limit != goal_section.ANSWERS]
     if goal.price is not None:
         cost = words.figure("cost_per_million", figures["cost_per_million"], goal.price)
         dated = f", prices of {goal.price.date}" if goal.price.date else ""

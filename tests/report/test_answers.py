@@ -4,6 +4,7 @@ import msgspec
 import pytest
 
 from autotune.figures import Judgement
+from autotune.goal_section import ANSWERS
 from autotune.problem import Goal, Limit
 from autotune.report import answers
 from autotune.results import Accuracy, Fidelity
@@ -57,7 +58,6 @@ def test_accuracy_and_limits_have_a_line_each() -> None:
     ]
     random = msgspec.structs.replace(CLOSE, judged=False, reason="random weights")
     for fidelity, why in ((random, "random weights"), (None, "its answers were not compared")):
-        lines = answers.lines(
-            fidelity, None, [Judgement(Limit(figure="centred_error", max=0.1), None, None)], {}, Goal()
-        )
-        assert lines[1:] == [f"limit     centred_error at most 0.1: not judged ({why})"]
+        unknown = [Judgement(Limit(figure="centred_error", max=0.2), None, None), Judgement(ANSWERS, None, None)]
+        lines = answers.lines(fidelity, None, unknown, {}, Goal())
+        assert lines[1:] == [f"limit     centred_error at most 0.2: not judged ({why})"]
