@@ -7,7 +7,7 @@
     ├── CacheError               the artifact cache cannot be used (full disk, permissions)
     ├── MachineError             the machine's lock cannot be used
     ├── InterpreterError         another Python environment that cannot be made or cannot run workers
-    ├── NotStarted               (apply/run.py) a program that `run` cannot start; exit 126 or 127
+    ├── NotStarted               a program that `run` cannot start; exit 126 or 127
     ├── PluginError              a plugin that fails to import, or two that contradict each other
     └── UnsupportedSystem        not Linux
 
@@ -51,6 +51,14 @@ class InterpreterError(AutotuneError):
 
 class PluginError(AutotuneError):
     """A plugin that cannot be loaded, or two plugins that contradict each other."""
+
+
+class NotStarted(AutotuneError):
+    """A program that cannot be started; `status` is what shells exit with: 127 not found, 126 not executable."""
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class UnsupportedSystem(AutotuneError):

@@ -29,6 +29,8 @@ def load(node: Node, folder: Path, hw: Hardware) -> WorkloadSpec:
     provider, _, name = str(one(model, str)).partition(":")
     if provider not in plugins.names("workloads"):
         hint = did_you_mean(provider, plugins.names("workloads"))
+        if not name:
+            hint = f"; write where it comes from, too, such as torchvision:{provider}"
         raise model.error(f"unknown provider {provider!r} of workload.model", hint)
     if not name:
         raise model.error(f"workload.model is {model.written}", f"; write {provider}: and the model's name")

@@ -28,7 +28,7 @@ name: served
 workload:
   model: torchvision:resnet18
   inputs: [{{shape: [batch, 3, 224, 224], dtype: float32}}]
-  serving: {{latency_ms: {limit_ms:g}, percentile: p99}}
+  serving: {{latency_p99_ms: {limit_ms:g}}}
 objective: served_rate
 search:
   batch_size: [1]

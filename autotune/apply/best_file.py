@@ -27,6 +27,9 @@ def read(path: Path) -> Best:
     StudyError, one line, names the file and the key: missing, damaged, of a newer version, an unknown key, a value of
     the wrong type or one that is not legal.
     """
+    if not path.exists():
+        known = ", ".join(map(str, sorted(Path("studies").glob("*/best.json"))))
+        raise StudyError(f"there is no file {path}; {f'there are {known}' if known else ADVICE}")
     found = store.decode(path, Best, ADVICE)
     try:
         completed = msgspec.structs.replace(

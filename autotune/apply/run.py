@@ -13,7 +13,7 @@ from typing import NoReturn
 from autotune import environment
 from autotune.apply import best_file, supervise
 from autotune.best import Best
-from autotune.errors import AutotuneError, MachineError
+from autotune.errors import MachineError, NotStarted
 from autotune.knobs import layout
 from autotune.types import Hardware, LaunchPatch, LaunchPlan, Placement, WorkerPlan
 
@@ -22,14 +22,6 @@ READ_BY_RUNTIMES = (
     *("MALLOC_", "TCMALLOC_", "MIMALLOC_", "GLIBC_TUNABLES", "THP_MEM_ALLOC_ENABLE", "LD_PRELOAD"),
 )
 """How variables begin that change the speed of a model; a trial has none but its own."""
-
-
-class NotStarted(AutotuneError):
-    """A program that cannot be started; `status` is what shells exit with: 127 not found, 126 not executable."""
-
-    def __init__(self, message: str, status: int) -> None:
-        super().__init__(message)
-        self.status = status
 
 
 def run(

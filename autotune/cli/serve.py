@@ -22,10 +22,10 @@ class VerdictForm(enum.StrEnum):
     JSON = "json"
 
 
-@app.command()
+@app.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 def run(
     best: BestFile,
-    command: Annotated[list[str], typer.Argument(metavar="-- PROGRAM ARGUMENTS...")],
+    command: Annotated[list[str], typer.Argument(metavar="[--] PROGRAM ARGUMENTS...")],
     force: Annotated[bool, typer.Option("--force", help="Go without what is missing here.")] = False,
     torch_distributed_env: Annotated[
         bool, typer.Option("--torch-distributed-env", help="Set RANK and WORLD_SIZE, too.")
@@ -38,6 +38,7 @@ def run(
     """
     from autotune import artifacts, hardware
     from autotune.apply import run as applying
+    from autotune.errors import NotStarted
 
     cache = artifacts.default_folder()
     try:
@@ -52,7 +53,7 @@ def run(
             torch_distributed_env=torch_distributed_env,
             grace_s=grace,
         )
-    except applying.NotStarted as error:
+    except NotStarted as error:
         _warn(str(error))
         raise typer.Exit(error.status) from None
     raise typer.Exit(status)

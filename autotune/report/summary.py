@@ -119,7 +119,7 @@ def _unconfirmed(folder: Path, ranking: Ranking, baseline: Config, confirmation:
     if base is not None:
         gain = ranking.ratio(winner, base)
         base_rate = words.rate(ranking.interval(base))
-        lines.append(f"speed-up  {words.times(gain.estimate)}{words.between(gain)} over the plain model's {base_rate}")
+        lines.append(f"seems     {words.times(gain.estimate)}{words.between(gain)} over the plain model's {base_rate}")
         lines += _objectives(ranking, winner, base)
     why = "" if confirmation is None else f": {confirmation.reason}"
     lines.append(f"          from the search's own windows, not confirmed by a second measurement{why}")
@@ -247,7 +247,9 @@ def _remark(one: Worth) -> str:
         return ": worth nothing that matters, removed"
     if one.resolved:
         return ""
-    if one.ratio is not None and one.ratio.low is None:
+    if one.ratio is None:
+        return ": not measured, the time was used up; kept"
+    if one.ratio.low is None:
         return ": from one sitting, which gives no interval; kept"
     return ": not resolved, kept"
 

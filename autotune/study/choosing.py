@@ -19,6 +19,9 @@ from autotune.study.pooled import Limits
 from autotune.study.ranking import Ranking
 from autotune.types import Config
 
+UNKNOWN_S = 30.0
+"""What a sitting may take where none was seen."""
+
 BASELINE = "baseline"
 AGAIN = "again"
 
@@ -180,8 +183,15 @@ def _reason(
     if count < rules.sittings <= contest.shared(sittings, name, BASELINE):
         return f"only {count} sittings have what is wanted of {name}; a claim needs {rules.sittings}"
     if count < rules.sittings:
-        return f"the time was enough for {count} of the {rules.sittings} sittings that a claim needs; raise --minutes"
+        enough = f"the time was enough for {count} of the {rules.sittings} sittings that a claim needs"
+        return f"{enough}; the same command goes on, with {_more(sittings, rules.sittings - count)} more --minutes"
     return None
+
+
+def _more(sittings: Sequence[Sitting], lacking: int) -> int:
+    """The minutes that so many further sittings take, as those so far tell; they are a part of the budget only."""
+    a_sitting = max((sitting.wall_s for sitting in sittings), default=UNKNOWN_S)
+    return math.ceil(a_sitting * lacking / 60) + 1
 
 
 def _noise_floor(rates: Table, name: str) -> float | None:

@@ -77,7 +77,9 @@ def confirm(
                 rate = Sustaining(study, timed(sustain), observer, rules, confirm_rules, ranking, seconds, clock)
                 found = rate.run()
             else:
-                rest = (observer, rules, confirm_rules, ranking, clock, clock(), seconds)
+                minutes = study.space.budget.minutes
+                most = seconds if minutes is None else minutes * 60 - elapsed()
+                rest = (observer, rules, confirm_rules, ranking, clock, clock(), seconds, most)
                 found = _Confirming(study, timed(sit), *rest).run()
         store.write_confirmation(study.folder, found)
         return found
@@ -101,6 +103,7 @@ class _Confirming:
     clock: Callable[[], float]
     begin: float
     seconds: float
+    most: float
     timed: Sequence[Sitting] = ()
     out: dict[str, Finalist] = field(default_factory=dict)
     alone: tuple[Sitting, ...] = ()
@@ -111,7 +114,10 @@ class _Confirming:
 
     def run(self) -> Confirmation:
         chosen, sittings = self._chosen()
-        while not chosen.gain and self._dropped(chosen) and self._left() > 0:
+        while not chosen.gain and self._dropped(chosen):
+            self.seconds = self.most  # those who take their place may have what the search left of the minutes
+            if self._left() <= 0:
+                break
             chosen, sittings = self._chosen()
         concluded = self._concluded(chosen, sittings)
         if not chosen.gain or self._limits.several:

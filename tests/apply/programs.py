@@ -13,11 +13,12 @@ import os, sys
 from pathlib import Path
 from autotune import hardware
 from autotune.apply import run
+from autotune.errors import NotStarted
 path, grace_s, *command = sys.argv[1:]
 path, hw = Path(path), hardware.probe()
 try:
     status = run.run(path, command, hw, os.environ, path.parent, lambda line: None, force=True, grace_s=float(grace_s))
-except run.NotStarted as error:
+except NotStarted as error:
     status = error.status
 sys.exit(status)
 """

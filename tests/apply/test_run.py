@@ -16,7 +16,7 @@ import pytest
 from autotune import plugins, space
 from autotune.apply import run
 from autotune.best import Best
-from autotune.errors import MachineError, StudyError
+from autotune.errors import MachineError, NotStarted, StudyError
 from autotune.report import export
 from autotune.types import Cpu, Hardware, LaunchPlan, Placement
 from tests.apply import programs
@@ -197,7 +197,7 @@ def test_a_program_that_cannot_be_started(
     (tmp_path / "plain").write_text("#!/bin/sh\n")
     (tmp_path / "broken").write_text("no program")
     (tmp_path / "broken").chmod(0o755)
-    with pytest.raises(run.NotStarted, match=re.escape(said)) as caught:
+    with pytest.raises(NotStarted, match=re.escape(said)) as caught:
         started(tmp_path, here(this_machine), this_machine, name.format(folder=tmp_path), force=True)
     assert caught.value.status == status
 

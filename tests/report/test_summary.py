@@ -169,7 +169,7 @@ def test_a_skipped_confirmation_leaves_the_searchs_own_figures(tmp_path: Path) -
     assert lines[0] == "best      onnxruntime float32, batch 8, 1x2"
     assert re.fullmatch(r"rate      40\.0/s ±1\.7 %", lines[1])
     gain = re.fullmatch(
-        r"speed-up  4\.00x \((\d\.\d\d) to (\d\.\d\d)\) over the plain model's 10\.0/s ±1\.7 %", lines[2]
+        r"seems     4\.00x \((\d\.\d\d) to (\d\.\d\d)\) over the plain model's 10\.0/s ±1\.7 %", lines[2]
     )
     assert gain and 3.8 < float(gain[1]) < 4 < float(gain[2]) < 4.2
     assert lines[3:] == [
@@ -190,7 +190,7 @@ def test_what_could_not_be_confirmed_says_why(tmp_path: Path) -> None:
 
 def test_one_block_has_no_interval(tmp_path: Path) -> None:
     lines = said(tmp_path, (result(0, rates=(10,)), result(1, FAST, rates=(40,))))
-    assert lines[1:3] == ["rate      40.0/s", "speed-up  4.00x over the plain model's 10.0/s"]
+    assert lines[1:3] == ["rate      40.0/s", "seems     4.00x over the plain model's 10.0/s"]
 
 
 def test_without_a_baseline_no_speedup_is_claimed(tmp_path: Path) -> None:
