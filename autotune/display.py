@@ -56,7 +56,8 @@ class Display:
 
     def waiting(self, holder: str) -> None:
         """Say for whom we wait."""
-        self.console.print(Text(f"waiting for {holder}, which measures on this machine; your minutes have not begun"), soft_wrap=True)
+        said = f"waiting for {holder}, which measures on this machine; your minutes have not begun"
+        self.console.print(Text(said), soft_wrap=True)
 
     def started(self, spec: TrialSpec) -> None:
         """Show the configuration that begins."""

@@ -110,7 +110,7 @@ def of(result: TrialResult | Seat, rate: float, price: Price | None, calls: Late
     if price is not None:
         found["cost_per_million"] = price.per_hour / 3600 / rate * 1e6
     if calls is not None:
-        found |= _of_calls(calls)
+        found |= of_calls(calls)
     if result.peak_rss_bytes is not None:
         found["peak_rss_bytes"] = result.peak_rss_bytes
     if result.setup_s is not None:
@@ -170,7 +170,8 @@ def _of_blocks(blocks: Sequence[Block]) -> dict[str, float]:
     return found
 
 
-def _of_calls(latency: Latency) -> dict[str, float]:
+def of_calls(latency: Latency) -> dict[str, float]:
+    """The percentiles that the calls back, by name, and `latency_median_ms`, which needs no backing."""
     found = {"latency_median_ms": latency.p50_ms}
     for figure, name in LATENCIES.items():
         if latency.backed is None:

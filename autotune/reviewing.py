@@ -39,7 +39,7 @@ def best(study: Study, number: int | None) -> Best:
     else:
         chosen = next((result for result in study.results if result.spec.id == number), None)
         if chosen is None or chosen.status is not Status.OK:
-            known = ", ".join(str(result.spec.id) for result in ranking.order())
+            known = ", ".join(str(result.spec.id) for result in ranking.order()[:5])
             why = "is not one of this study" if chosen is None else f"was not measured fully ({chosen.status})"
             raise StudyError(f"trial {number} {why}; the best ones are: {known or 'none'}")
         found = export.trial(where, space, hw, ranking, chosen)

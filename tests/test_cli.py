@@ -19,8 +19,10 @@ import pytest
 
 from autotune import __version__, cli, schema, space, tuning
 from autotune.launch import canary, process
+from autotune.report import export as exporting
 from autotune.rules import MeasureRules
 from autotune.types import WorkloadSpec
+from tests.apply import made as apply_made
 from tests.study import fakes
 
 ROOT = Path(__file__).parents[1]
@@ -599,3 +601,24 @@ def test_doctor_imports_no_framework() -> None:
     modules = imported("doctor")
     assert {"autotune", "rich", "msgspec"} <= modules
     assert not modules & {"optuna", "torch", "torchvision", "onnxruntime", "openvino", "onnx", "nncf", "numpy"}
+
+
+# ---------------------------------------------------------------------------------------------------- using a best.json
+
+
+@pytest.mark.parametrize("force", [[], ["--force"]])
+def test_run_starts_the_program_after_the_dashes(tmp_path: Path, force: list[str]) -> None:
+    best = apply_made.best(environment={}, preload=())
+    exporting.write(tmp_path / "best.json", best)
+    command = [sys.executable, "-m", "autotune", "run", str(tmp_path / "best.json"), *force, "--", "sh", "-c", "exit 5"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.returncode == 5, done
+
+
+def test_a_best_json_is_exported_by_itself_and_picks_nothing(run: Run, tmp_path: Path) -> None:
+    exporting.write(tmp_path / "best.json", apply_made.best(environment={"A": "b"}, preload=()))
+    done = run("export", str(tmp_path / "best.json"), "--format", "env")
+    assert (done.status, done.err) == (0, "") and "A=b\n" in done.out
+    assert run("export", str(tmp_path / "best.json"), "--pick", "3").status == 2
+    missing = str(tmp_path / "no" / "such")
+    assert "cannot be written" in run("export", str(tmp_path / "best.json"), "-o", missing).mistake

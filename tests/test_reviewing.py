@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import json
 import shutil
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from rich.console import Console
 
 from autotune import reviewing
+from autotune.cli import review
 from autotune.errors import StudyError
 from autotune.results import Status
 from tests.lab import Lab, files, made_up, printed
@@ -85,3 +87,13 @@ def test_a_study_that_is_not_there_has_near_names(lab: Lab, study: str, says: st
 def test_without_any_study_the_folder_is_named(lab: Lab) -> None:
     with pytest.raises(StudyError, match=r"^no study 'x'; there is none in studies/$"):
         shown("x", Path("studies"))
+
+
+def test_another_trial_never_takes_the_place_of_the_winner(lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:
+    lab.tune(skip_confirmation=False)
+    before = (lab.study / "best.json").read_bytes()
+    review.export(str(lab.study), pick=0, studies=lab.studies)
+    assert (lab.study / "best.json").read_bytes() == before
+    assert json.loads(capsys.readouterr().out)["trial"] == 0
+    review.export(str(lab.study), studies=lab.studies)
+    assert (lab.study / "best.json").read_bytes() == before

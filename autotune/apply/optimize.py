@@ -52,8 +52,8 @@ def optimize(
     handed on to other processes, StudyError if the search ends without a configuration, KeyboardInterrupt on Ctrl-C,
     which keeps what is finished.
     """
-    if not minutes > 0:
-        raise StudyError(f"minutes is {minutes!r}; allowed: a number above 0")
+    if not 0.1 <= minutes <= 1_000_000:
+        raise StudyError(f"minutes is {minutes!r}; allowed: 0.1 to 1,000,000")
     exported = exporting.export(model, example_inputs)
     wanted = {
         "objective": objective if isinstance(objective, str) else list(objective),

@@ -116,7 +116,10 @@ def export(
     ] = "json",
     pick: Annotated[int | None, typer.Option(min=0, help="Another trial than the winner, by its number.")] = None,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="By default best.json in the study; other forms are printed.")
+        Path | None,
+        typer.Option(
+            "-o", "--output", help="By default best.json in the study for its winner; everything else is printed."
+        ),
     ] = None,
     studies: Studies = STUDIES,
 ) -> None:
@@ -126,7 +129,6 @@ def export(
     """
     from autotune import reviewing
     from autotune.apply import best_file
-    from autotune.files import write_atomically
     from autotune.report import export as exporting
 
     if Path(study).is_file():
@@ -136,10 +138,11 @@ def export(
     else:
         found = reviewing.find(study, studies)
         best = reviewing.best(found, pick)
-        path = output or (found.folder / "best.json" if form == "json" else None)
+        # Another trial than the winner must not take its place unasked.
+        path = output or (found.folder / "best.json" if form == "json" and pick is None else None)
     text = exporting.text(best, form)
     if path is None:
         sys.stdout.write(text)
         return
-    write_atomically(path, text.encode())
+    exporting.save(path, text)
     open_console().print(f"file      {shlex.quote(str(path))}", soft_wrap=True)

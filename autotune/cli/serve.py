@@ -22,10 +22,10 @@ class VerdictForm(enum.StrEnum):
     JSON = "json"
 
 
-@app.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@app.command()
 def run(
     best: BestFile,
-    command: Annotated[list[str], typer.Argument(metavar="[--] PROGRAM ARGUMENTS...")],
+    command: Annotated[list[str], typer.Argument(metavar="-- PROGRAM ARGUMENTS...")],
     force: Annotated[bool, typer.Option("--force", help="Go without what is missing here.")] = False,
     torch_distributed_env: Annotated[
         bool, typer.Option("--torch-distributed-env", help="Set RANK and WORLD_SIZE, too.")

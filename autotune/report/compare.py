@@ -145,7 +145,7 @@ def _price(study: Study, prices: Path | None) -> tuple[Price | None, tuple[str, 
 
 
 def _confirmed(row: Row, study: Study, confirmation: Confirmation, winner: Winner) -> Row:
-    calls = latency.read([study.folder / one for one in winner.folders])
+    calls = tradeoff.calls(study, winner)
     found = msgspec.structs.replace(
         row,
         confirmed=True,
@@ -155,7 +155,9 @@ def _confirmed(row: Row, study: Study, confirmation: Confirmation, winner: Winne
         peak_rss_bytes=winner.peak_rss_bytes,
         figures=winner.figures,
     )
-    found = _priced(_timed(found, None if calls is None else calls.summary()))
+    found = _priced(_timed(found, calls))
+    if winner.sustained is not None:
+        found = _noted(found, "confirmed is the rate of requests; throughput, cost and latency are the search's")
     return found if confirmation.gain else _noted(found, "no gain over the plain model is shown")
 
 

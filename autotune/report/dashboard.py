@@ -35,6 +35,9 @@ PAUSE_S = 3.0
 SHARE = 20
 """What is new takes at most one part in so many of a core's time, however large the study is."""
 
+LOCAL = ("localhost", "::1", "[::1]")
+"""Names of this machine beside 127.*."""
+
 MOST_ANSWERS = 32
 Answer = tuple[str, list[tuple[str, str]], bytes]
 
@@ -49,10 +52,11 @@ def serve(folder: Path, say: Callable[[str], None], host: str = "127.0.0.1", por
 
     with _listening(host, port) as server:
         give_way()
-        app = Dashboard(View(folder))
+        local = host in LOCAL or host.startswith("127.")
+        app = Dashboard(View(folder), local=local)
         app.check()
         server.set_app(app)
-        if not host.startswith("127."):
+        if not local:
             say(f"warning   whoever reaches {host} can read this study")
         say(f"dashboard http://{host}:{server.server_port}/dashboard/studies/0 (Ctrl-C ends it)")
         server.serve_forever()
@@ -73,9 +77,14 @@ class Dashboard:
     """
 
     def __init__(
-        self, view: View, clock: Callable[[], float] = time.monotonic, used: Callable[[], float] = time.thread_time
+        self,
+        view: View,
+        clock: Callable[[], float] = time.monotonic,
+        used: Callable[[], float] = time.thread_time,
+        local: bool = True,
     ) -> None:
         self.view, self.clock, self.used = view, clock, used
+        self.local = local
         self.due = -math.inf
         self.lock = threading.Lock()
         self.answers: dict[str, Answer] = {}
@@ -83,13 +92,18 @@ class Dashboard:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request."""
-        if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
+        if environ["REQUEST_METHOD"] not in ("GET", "HEAD") or not self._meant(environ):
             return _refuse(environ, start_response)
         if not environ["PATH_INFO"].startswith("/api/"):
             return self.app(environ, start_response)
-        status, headers, body = self._answer(environ)
+        status, headers, body = self._answer({**environ, "REQUEST_METHOD": "GET"})
         start_response(status, headers)
-        return [body]
+        return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
+
+    def _meant(self, environ: WSGIEnvironment) -> bool:
+        """Whether a request names this machine: a page elsewhere whose name was bound to it anew does not."""
+        host = re.sub(r":\d+$", "", environ.get("HTTP_HOST", "127.0.0.1"))
+        return not self.local or host in LOCAL or host.startswith("127.")
 
     def check(self) -> None:
         """Read the study, and ask for it as a page does; AutotuneError if the answer is not what pages of today get."""
@@ -110,13 +124,14 @@ class Dashboard:
             if looks and self.view.refresh():
                 self.app = self._opened()
                 self.answers.clear()
-            if key not in self.answers:
-                if len(self.answers) >= MOST_ANSWERS:
-                    self.answers.clear()
-                self.answers[key] = self._asked(environ)
+            found = self.answers.get(key) or self._asked(environ)
+            if len(self.answers) >= MOST_ANSWERS:
+                self.answers.clear()
+            if found[0].startswith("200"):
+                self.answers[key] = found
             if looks:
                 self.due = self.clock() + max(PAUSE_S, SHARE * (self.used() - begun))
-            return self.answers[key]
+            return found
 
     def _opened(self) -> WSGIApplication:
         from optuna_dashboard import wsgi

@@ -117,6 +117,15 @@ def write(path: Path, found: Best) -> None:
     write_atomically(path, text(found, "json").encode())
 
 
+def save(path: Path, written: str) -> None:
+    """Write what a user asked for into a file of theirs, whole or not at all; StudyError where it cannot be."""
+    try:
+        # Names of files need not be text: what stands for their bytes is written as a question mark.
+        write_atomically(path, written.encode(errors="replace"))
+    except OSError as error:
+        raise StudyError(f"{path} cannot be written: {error.strerror}; choose another with -o FILE") from error
+
+
 def formats() -> tuple[str, ...]:
     """The forms that `text` knows: the files of `exports`, sorted."""
     files = (Path(__file__).parent / "exports").glob("[!_]*.py")

@@ -8,9 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from autotune.errors import StudyError
-from autotune.files import write_atomically
-from autotune.report import causes, frame, html, sections, summary, words
+from autotune.report import causes, export, frame, html, sections, summary, words
 from autotune.report.reading import Study
 from autotune.types import FORMAT
 
@@ -62,13 +60,7 @@ FORMATS: dict[str, Callable[[Study], str]] = {"html": html.page, "markdown": mar
 
 def write(study: Study, form: str, path: Path) -> None:
     """Write a report, whole or not at all; StudyError where the file cannot be written."""
-    text = FORMATS[form](study)
-    try:
-        # Names of files need not be text: what stands for their bytes is written as a question mark.
-        write_atomically(path, text.encode(errors="replace"))
-    except OSError as error:
-        why = f"cannot be written: {error.strerror}; choose another with -o FILE"
-        raise StudyError(f"the report {path} {why}") from error
+    export.save(path, FORMATS[form](study))
 
 
 def escaped(text: str) -> str:

@@ -193,6 +193,9 @@ def _commands(study: Study) -> list[str]:
     again = ["python", "-m", "autotune", "--space", f"{study.space.name}.yaml", "--name", f"{study.name}-again"]
     again += [] if budget.trials is None else ["--trials", str(max(budget.trials, len(study.results)))]
     again += [] if budget.minutes is None else ["--minutes", f"{budget.minutes:g}"]
+    again += ["--instance-type", study.hardware.instance_type]
+    if study.space.price is not None and "prices:" not in (store.text(study.folder) or ""):
+        again += ["--prices", "prices.yaml"]
     found = [[*again, "--seed", str(seed)]]
     best = study.folder / "best.json"
     if best.exists():

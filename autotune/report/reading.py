@@ -41,7 +41,7 @@ class Study:
 def read(folder: Path) -> Study:
     """The study in a folder; StudyError names a file that cannot be read."""
     space, confirmation = store.space(folder), store.confirmation(folder)
-    results = _settled(table.counted(store.results(folder)), confirmation)
+    results = settled(table.counted(store.results(folder)), confirmation)
     return Study(
         folder=folder,
         space=space,
@@ -52,7 +52,7 @@ def read(folder: Path) -> Study:
     )
 
 
-def _settled(results: list[TrialResult], confirmation: Confirmation | None) -> list[TrialResult]:
+def settled(results: list[TrialResult], confirmation: Confirmation | None) -> list[TrialResult]:
     """The results, those not feasible that broke a limit when the confirmation measured them again."""
     finalists = () if confirmation is None else confirmation.finalists
     broken = {one.config.key for one in finalists if one.broken is not None}

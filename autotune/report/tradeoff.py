@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from autotune import figures
+from autotune.claims import Winner
 from autotune.figures import LATENCIES
 from autotune.report.comparison import Front, Point, Row
 from autotune.report.reading import Study
-from autotune.results import Status
+from autotune.results import Latency, Status
 from autotune.study import latency
 from autotune.study.ranking import undominated
 from autotune.types import Config
@@ -59,6 +60,15 @@ def front(studies: Mapping[str, Study], rows: Sequence[Row]) -> Front | None:
     )
 
 
+def calls(study: Study, winner: Winner) -> Latency | None:
+    """What is known of a winner's calls: those of the confirmation, or of its trial where that served requests."""
+    pooled = latency.read([study.folder / one for one in winner.folders])
+    if pooled is not None:
+        return pooled.summary()
+    trial = next((result for result in study.results if result.spec.id == winner.trial), None)
+    return None if trial is None else latency.summary(study.folder, trial)
+
+
 def currencies(rows: Sequence[Row]) -> set[str]:
     """Those of the prices."""
     return {row.price.currency for row in rows if row.price is not None}
@@ -80,9 +90,9 @@ def _candidates(row: Row, study: Study) -> list[_Candidate]:
         found.append(_Candidate(row.study, result.spec.id, result.spec.config, cost, backed, confirmed=False))
     winner = None if study.confirmation is None else study.confirmation.winner
     if winner is not None and row.config is not None and row.cost_per_million is not None:
-        pooled = latency.read([study.folder / one for one in winner.folders])
-        seen = {} if pooled is None else {name: pooled.percentile_ms(share) for name, share in LATENCIES.items()}
-        backed = {name: ms for name, ms in seen.items() if ms is not None}
+        seen = calls(study, winner)
+        known = {} if seen is None else figures.of_calls(seen)
+        backed = {name: known[name] for name in LATENCIES if name in known}
         cost = row.cost_per_million.estimate
         found.append(_Candidate(row.study, winner.trial, row.config, cost, backed, confirmed=True))
     return found

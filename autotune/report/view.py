@@ -16,7 +16,7 @@ from autotune.errors import StudyError
 from autotune.report import notes, plan, table
 from autotune.report.attached import Attached
 from autotune.report.frame import settings
-from autotune.report.reading import Study
+from autotune.report.reading import Study, settled
 from autotune.report.snapshot import Snapshot
 from autotune.results import Status, TrialResult
 from autotune.study import sampler, store
@@ -103,6 +103,7 @@ class View:
 
     def _show(self, begun: list[int], fresh: list[TrialResult], confirmation: Confirmation | None) -> None:
         results = table.counted([self._results[number] for number in sorted(self._results)])
+        results = settled(results, confirmation)
         ranking = Ranking(results, self.space.goal)
         self.study = Study(self.folder, self.space, self.hardware, results, ranking, confirmation)
         # Numbers without a folder are proposals that were not run.

@@ -71,14 +71,15 @@ def confirm(
 
                 return run
 
+            minutes = study.space.budget.minutes
             seconds = _seconds(study.space.budget, elapsed(), confirm_rules)
+            most = seconds if minutes is None else minutes * 60 - elapsed()
             if study.space.goal.objectives == ("served_rate",):
                 assert sustain is not None, "a rate of requests is confirmed by serving it"
-                rate = Sustaining(study, timed(sustain), observer, rules, confirm_rules, ranking, seconds, clock)
+                # Each rate takes a minute or longer: all that the search left is not too much.
+                rate = Sustaining(study, timed(sustain), observer, rules, confirm_rules, ranking, most, clock)
                 found = rate.run()
             else:
-                minutes = study.space.budget.minutes
-                most = seconds if minutes is None else minutes * 60 - elapsed()
                 rest = (observer, rules, confirm_rules, ranking, clock, clock(), seconds, most)
                 found = _Confirming(study, timed(sit), *rest).run()
         store.write_confirmation(study.folder, found)

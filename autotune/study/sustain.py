@@ -29,7 +29,7 @@ from autotune.types import TrialSpec
 START_S = 10.0
 """What starting a configuration may take beside its requests, when it is decided whether there is time for them."""
 
-LOWER = 0.95
+LOWER = 0.9
 FOLDER = "confirmation/served"
 
 

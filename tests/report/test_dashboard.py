@@ -34,8 +34,10 @@ from autotune.report import dashboard
 dashboard.serve(pathlib.Path(sys.argv[1]), print, port=0)"""
 
 
-def ask(app: Dashboard, path: str, method: str = "GET", body: bytes = b"", query: str = "") -> tuple[int, bytes]:
-    environ: dict[str, Any] = {"REQUEST_METHOD": method, "PATH_INFO": path, "QUERY_STRING": query}
+def ask(
+    app: Dashboard, path: str, method: str = "GET", body: bytes = b"", query: str = "", host: str = "127.0.0.1:8080"
+) -> tuple[int, bytes]:
+    environ: dict[str, Any] = {"REQUEST_METHOD": method, "PATH_INFO": path, "QUERY_STRING": query, "HTTP_HOST": host}
     environ |= {"CONTENT_LENGTH": str(len(body)), "wsgi.input": io.BytesIO(body), "HTTP_ACCEPT_ENCODING": ""}
     setup_testing_defaults(environ)
     told: list[str] = []
@@ -147,6 +149,24 @@ def test_what_would_change_anything_is_refused(tmp_path: Path, method: str, path
     app.answers.clear()
     again = detail(app)
     assert all(again[key] == shown[key] for key in ("name", "trials", "note")) and files(tmp_path) == before
+
+
+def test_a_request_for_the_head_leaves_the_answer_whole(tmp_path: Path) -> None:
+    app = opened(full(tmp_path).folder)
+    app.answers.clear()
+    for path in ("/api/meta", "/api/studies/0"):
+        assert ask(app, path, "HEAD") == (200, b"")
+        status, body = ask(app, path)
+        assert status == 200 and json.loads(body)
+
+
+def test_only_names_of_this_machine_are_answered(tmp_path: Path) -> None:
+    app = opened(full(tmp_path).folder)
+    for host in ("localhost:8080", "127.0.0.1", "[::1]:8080"):
+        assert ask(app, "/api/meta", host=host)[0] == 200
+    assert ask(app, "/api/meta", host="evil.example:8080")[0] == 403
+    app.local = False
+    assert ask(app, "/api/meta", host="build.example:8080")[0] == 200
 
 
 def test_artifacts_are_served_as_text(tmp_path: Path) -> None:

@@ -102,7 +102,7 @@ def confirmed(
 
 def minutes(*seconds: float) -> float:
     """A budget whose confirmation has just enough time for so many seconds of requests."""
-    return (sum(one + START_S for one in seconds) + 1) / (CONFIRM.share * 60)
+    return (sum(one + START_S for one in seconds) + 1) / 60
 
 
 def outcomes(found: Confirmation) -> list[str | None]:
