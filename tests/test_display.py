@@ -102,7 +102,8 @@ def test_a_log_says_whom_it_waits_for_and_what_is_confirmed(plain: Screen) -> No
     plain.display.confirming("confirming 4 configurations against each other " + "words " * 30)
     plain.display.sitting(SITTING, 0)
     assert [line.rstrip() for line in plain.new().splitlines()] == [
-        "waiting for process 7 (python -m autotune --name [red]x[/red]), which measures on this machine; your minutes have not begun",
+        "waiting for process 7 (python -m autotune --name [red]x[/red]), which measures on this machine; "
+        "your minutes have not begun",
         f"confirming 4 configurations against each other {'words ' * 30}".rstrip(),
     ]
 

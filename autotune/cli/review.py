@@ -117,9 +117,7 @@ def export(
     pick: Annotated[int | None, typer.Option(min=0, help="Another trial than the winner, by its number.")] = None,
     output: Annotated[
         Path | None,
-        typer.Option(
-            "-o", "--output", help="By default best.json in the study for its winner; everything else is printed."
-        ),
+        typer.Option("-o", "--output", help="By default best.json in the study; else it is printed."),
     ] = None,
     studies: Studies = STUDIES,
 ) -> None:

@@ -193,10 +193,10 @@ def _commands(study: Study) -> list[str]:
     again = ["python", "-m", "autotune", "--space", f"{study.space.name}.yaml", "--name", f"{study.name}-again"]
     again += [] if budget.trials is None else ["--trials", str(max(budget.trials, len(study.results)))]
     again += [] if budget.minutes is None else ["--minutes", f"{budget.minutes:g}"]
-    again += ["--instance-type", study.hardware.instance_type]
+    again += ["--seed", str(seed), "--instance-type", study.hardware.instance_type]
     if study.space.price is not None and "prices:" not in (store.text(study.folder) or ""):
         again += ["--prices", "prices.yaml"]
-    found = [[*again, "--seed", str(seed)]]
+    found = [again]
     best = study.folder / "best.json"
     if best.exists():
         found.append(["python", "-m", "autotune", "verify", str(best)])

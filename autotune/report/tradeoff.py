@@ -83,8 +83,7 @@ def _candidates(row: Row, study: Study) -> list[_Candidate]:
             continue
         if row.confirmed and result.spec.config == row.config:
             continue
-        calls = latency.summary(study.folder, result)
-        known = figures.of(result, study.ranking.rate(result), row.price, calls)
+        known = figures.of(result, study.ranking.rate(result), row.price, latency.summary(study.folder, result))
         cost = known["cost_per_million"]
         backed = {name: known[name] for name in LATENCIES if name in known}
         found.append(_Candidate(row.study, result.spec.id, result.spec.config, cost, backed, confirmed=False))

@@ -110,7 +110,8 @@ def test_a_damaged_file_is_named(tmp_path: Path, content: bytes) -> None:
         best_file.read(path)
 
 
-def test_a_missing_file_and_a_folder(tmp_path: Path) -> None:
+def test_a_missing_file_and_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     with pytest.raises(StudyError, match=r"there is no file .*gone\.json; write it again with"):
         best_file.read(tmp_path / "gone.json")
     with pytest.raises(StudyError, match=r"cannot be read: Is a directory"):
