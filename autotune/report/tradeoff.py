@@ -62,9 +62,9 @@ def front(studies: Mapping[str, Study], rows: Sequence[Row]) -> Front | None:
 
 def calls(study: Study, winner: Winner) -> Latency | None:
     """What is known of a winner's calls: those of the confirmation, or of its trial where that served requests."""
-    pooled = latency.read([study.folder / one for one in winner.folders])
-    if pooled is not None:
-        return pooled.summary()
+    if winner.sustained is None:
+        pooled = latency.read([study.folder / one for one in winner.folders])
+        return None if pooled is None else pooled.summary()
     trial = next((result for result in study.results if result.spec.id == winner.trial), None)
     return None if trial is None else latency.summary(study.folder, trial)
 

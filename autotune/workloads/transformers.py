@@ -132,7 +132,10 @@ def build(name: str, options: Options, seed: int) -> Any:
     if options.head == "pooled" and getattr(model, "pooler", None) is None:
         raise ModelError(f"transformers:{name} has no pooler; write head: mean or hidden")
     if options.head in ("hidden", "mean") and "add_pooling_layer" in inspect.signature(type(model)).parameters:
-        model.pooler = None  # computed for nothing, and torchao 0.18's x86 quantizer fails on what nothing uses
+        # Computed for nothing, and torchao 0.18's x86 quantizer fails on what nothing uses.
+        # Deleted first: IPEX fails on a child that is None.
+        del model.pooler
+        model.pooler = None
     return _positional(model, options.head).eval()
 
 

@@ -92,7 +92,7 @@ def test_a_mistake_in_the_space_is_said_and_ends_it(place: Place) -> None:
 
 
 def test_the_minutes_are_checked_at_once() -> None:
-    with pytest.raises(StudyError, match="minutes is 0; allowed: a number above 0"):
+    with pytest.raises(StudyError, match=r"minutes is 0; allowed: 0\.1 to 1,000,000"):
         optimize.optimize(None, None, minutes=0)
 
 
