@@ -108,7 +108,7 @@ def of(result: TrialResult | Seat, rate: float, price: Price | None, calls: Late
     """
     found = {"throughput": rate, **_of_blocks(result.blocks), **_of_answers(result.fidelity)}
     if price is not None:
-        found["cost_per_million"] = price.per_hour / 3600 / rate * 1e6
+        found["cost_per_million"] = price.per_million(rate)
     if calls is not None:
         found |= of_calls(calls)
     if result.peak_rss_bytes is not None:

@@ -47,6 +47,10 @@ class Price(Struct):
     currency: str = ""
     date: str = ""
 
+    def per_million(self, rate: float) -> float:
+        """What a million samples cost at a rate (samples a second)."""
+        return self.per_hour / 3600 / rate * 1e6
+
 
 class Goal(Struct):
     """What is wanted: one figure at its best, or several as a Pareto front, within limits."""

@@ -219,6 +219,7 @@ def test_exponential_takes_each_figure() -> None:
 
 @pytest.mark.parametrize(("percentile", "calls"), [(0.5, 7), (0.9, 44), (0.95, 90), (0.99, 459)])
 def test_the_fewest_calls_that_back_a_percentile(percentile: float, calls: int) -> None:
+    assert stats.calls_for(percentile) == calls
     assert stats.calls_over(calls - 1, percentile) is None
     assert stats.calls_over(calls, percentile) == 0
 

@@ -196,7 +196,7 @@ def _priced(row: Row) -> Row:
         return msgspec.structs.replace(row, figures=known)
 
     def cost(samples: float | None) -> float | None:
-        return None if samples is None else price.per_hour / 3600 / samples * 1e6
+        return None if samples is None else price.per_million(samples)
 
     found = Estimate(estimate=cost(rate.estimate) or math.inf, low=cost(rate.high), high=cost(rate.low))
     return msgspec.structs.replace(row, cost_per_million=found, figures=known | {"cost_per_million": found.estimate})

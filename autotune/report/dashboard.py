@@ -88,7 +88,7 @@ class Dashboard:
         self.due = -math.inf
         self.lock = threading.Lock()
         self.answers: dict[str, Answer] = {}
-        self.app: WSGIApplication = _nothing
+        self.app: WSGIApplication = _refuse
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request."""
@@ -164,10 +164,6 @@ class Dashboard:
                 trial["note"] = msgspec.Raw(msgspec.json.encode({"version": 1, "body": note}))
             found[name] = msgspec.Raw(msgspec.json.encode(trials))
         return msgspec.json.encode(found)
-
-
-def _nothing(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-    raise NotImplementedError("asked before the study was read")
 
 
 def _refuse(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
