@@ -21,3 +21,19 @@ def interval(values: Sequence[float]) -> tuple[float, float]:
     """The mean and half the width of its 95 % interval."""
     half = float(stdtrit(len(values) - 1, 0.975)) * statistics.stdev(values) / math.sqrt(len(values))
     return statistics.fmean(values), half
+
+
+def ratio(label: str, logs: Sequence[float]) -> tuple[float, float]:
+    """Print the ratio behind log ratios of pairs; the ends of its 95 % interval."""
+    mean, half = interval(logs)
+    low, high = math.exp(mean - half), math.exp(mean + half)
+    print(f"{label} {math.exp(mean):.4f} ({low:.4f} to {high:.4f}), {len(logs)} pairs")
+    return low, high
+
+
+def within(label: str, logs: Sequence[float], limit: float) -> int:
+    """Print the ratio and whether its interval lies within 1 ± limit; 0 if so, else 1."""
+    low, high = ratio(label, logs)
+    passed = low >= 1 - limit and high <= 1 + limit
+    print(f"within ±{limit:.0%}: {'yes' if passed else 'no'}")
+    return 0 if passed else 1

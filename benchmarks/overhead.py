@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from common import Quiet, interval
+from common import Quiet, within
 
 from autotune import artifacts, hardware, space
 from autotune.launch import plan, process
@@ -83,14 +83,8 @@ def main() -> int:
                 workers.send(Finish())
                 workers.gather(rules.block_timeout_s, "finishing")
         # each block is held against the bare loop right after it
-        mean, half = interval([math.log(b.rate / own) for b, own in zip(blocks, bare(folder), strict=True)])
-    low, high = math.exp(mean - half), math.exp(mean + half)
-    print(
-        f"launcher / bare loop: {math.exp(mean):.4f} ({low:.4f} to {high:.4f}), {len(blocks)} pairs, {chosen.backend}"
-    )
-    passed = low >= 1 - LIMIT and high <= 1 + LIMIT
-    print(f"within ±{LIMIT:.0%}: {'yes' if passed else 'no'}")
-    return 0 if passed else 1
+        logs = [math.log(b.rate / own) for b, own in zip(blocks, bare(folder), strict=True)]
+    return within(f"{chosen.backend}: launcher / bare loop", logs, LIMIT)
 
 
 def bare(folder: Path) -> list[float]:

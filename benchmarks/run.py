@@ -21,7 +21,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from common import Quiet, interval
+from common import Quiet, within
 
 from autotune import artifacts, environment, hardware, space
 from autotune.best import Best, Claim, Measurements
@@ -150,14 +150,7 @@ def main() -> int:
                     random.shuffle(turns)
                     found = {who: turn() for who, turn in turns}
                     logs.append(math.log(found["run"] / found["claimed"]))
-    mean, half = interval(logs)
-    low, high = math.exp(mean - half), math.exp(mean + half)
-    print(
-        f"{config.layout}, {allocator}: run / claimed {math.exp(mean):.4f} ({low:.4f} to {high:.4f}), {len(logs)} pairs"
-    )
-    passed = low >= 1 - LIMIT and high <= 1 + LIMIT
-    print(f"within ±{LIMIT:.0%}: {'yes' if passed else 'no'}")
-    return 0 if passed else 1
+    return within(f"{config.layout}, {allocator}: run / claimed", logs, LIMIT)
 
 
 if __name__ == "__main__":
