@@ -162,7 +162,8 @@ class _Confirming:
         self.observer.confirming(f"measuring the latency of {name} by more calls")
         sitting = contest.another(wanted, self.sit, wanted.sittings(), [name], rounds, self._left())
         self.alone += () if sitting is None else (sitting,)
-        return sitting is not None
+        # One that fails alone brings no calls, however often it is tried.
+        return sitting is not None and bool(sitting.seats[name].blocks)
 
     def _left(self) -> float:
         return self.seconds - (self.clock() - self.begin)

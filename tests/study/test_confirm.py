@@ -480,3 +480,11 @@ def test_the_time_to_set_up_is_the_trials_where_all_were_started_together(tmp_pa
     found = confirmed(study, Sitter(tmp_path))  # in which every start takes a second
     assert found is not None and found.winner is not None and found.winner.config == FIRST
     assert (found.winner.setup_s, found.winner.figures["setup_s"]) == (0.7, 0.7)
+
+
+def test_one_that_fails_alone_is_not_measured_for_ever(tmp_path: Path) -> None:
+    study = searched(tmp_path, {PLAIN: 10.2, FIRST: 30.0, SECOND: 20.0}, constraints=P99)
+    sit = Sitter(tmp_path, latency_ms=late({}), fails=lambda name, spec: 0 if "/alone-" in spec.folder else None)
+    found = confirmed(study, sit)
+    assert found is not None and found.confirmed and found.winner is not None and found.winner.config == FIRST
+    assert sum("/alone-trial-1-" in spec.folder for spec in sit.asked) == 1
