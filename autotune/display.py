@@ -33,6 +33,8 @@ class Display:
         self.ranking = Ranking([], self.goal)
         self.begin = time.monotonic()
         self.live = Live(console=console, auto_refresh=False, transient=True) if console.is_interactive else None
+        self.worked = False
+        """Whether anything was begun to be measured."""
 
     def __enter__(self) -> Display:
         if self.live:
@@ -61,6 +63,7 @@ class Display:
 
     def started(self, spec: TrialSpec) -> None:
         """Show the configuration that begins."""
+        self.worked = True
         self._show(self._doing(spec, "loading"))
 
     def preparing(self, what: str) -> None:
@@ -129,6 +132,7 @@ class Display:
 
     def confirming(self, what: str) -> None:
         """Say which part of the confirmation begins."""
+        self.worked = True
         self.console.print(Text(what), soft_wrap=True)
 
     def sitting(self, spec: SittingSpec, number: int) -> None:

@@ -48,6 +48,11 @@ def best(study: Study, number: int | None) -> Best:
     return found
 
 
+def broken(study: Study, number: int) -> list[str]:
+    """What keeps a trial of the study from being feasible, in words; nothing where it is feasible."""
+    return next(study.broken(result) for result in study.results if result.spec.id == number)
+
+
 def trials(study: str | os.PathLike[str], studies: str | os.PathLike[str] = "studies") -> pd.DataFrame:
     """A study's trials, one row each: their settings and figures by name; StudyError where there is no such study.
 
@@ -62,11 +67,19 @@ def find(study: str, studies: Path) -> Study:
 
 
 def folder(study: str, studies: Path) -> Path:
-    """The folder that STUDY means: it, or a name under `studies`; StudyError with the nearest names."""
+    """The folder that STUDY means: it, or a name under `studies`, of which a beginning that only one has is enough.
+
+    StudyError with the names that begin so, or the nearest ones.
+    """
     for place in (Path(study), studies / study):
         if store.exists(place):
             return place
-    known = [path.parent.name for path in studies.glob("*/domains.json")]
+    known = sorted(path.parent.name for path in studies.glob("*/domains.json"))
+    meant = [name for name in known if study and name.startswith(study)]
+    if len(meant) == 1:
+        return studies / meant[0]
+    if meant:
+        raise StudyError(f"{study!r} begins the names of several studies: {', '.join(meant)}; give more of one")
     hint = did_you_mean(study, known) if known else f"; there is none in {studies}/"
     raise StudyError(f"no study {study!r}{hint}")
 

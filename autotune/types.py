@@ -253,20 +253,6 @@ class LaunchPatch(Struct):
     argv_prefix: tuple[str, ...] = ()
 
 
-class WorkerPlan(Struct):
-    """One process to start: exact argv, exact environment, and where it is pinned."""
-
-    argv: tuple[str, ...]
-    env: dict[str, str]
-    placement: Placement
-
-
-class LaunchPlan(Struct):
-    """All processes of a trial."""
-
-    workers: tuple[WorkerPlan, ...]
-
-
 # ------------------------------------------------------------------------------------------------------- trials
 
 

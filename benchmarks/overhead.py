@@ -28,7 +28,7 @@ from autotune.launch.machine import Machine
 from autotune.launch.surroundings import Watch
 from autotune.protocol import Finish, Measure
 from autotune.rules import MeasureRules
-from autotune.types import InputSpec, LaunchPlan, TrialSpec, WorkloadSpec
+from autotune.types import InputSpec, TrialSpec, WorkloadSpec
 
 LIMIT = 0.02
 
@@ -75,7 +75,7 @@ def main() -> int:
             launched = plan.measuring(config, hw, os.environ, cache)
             own = [msgspec.structs.replace(w, argv=(sys.executable, __file__, "--worker")) for w in launched.workers]
             job = folder / "prepared" / "job.json"
-            with process.start(LaunchPlan(workers=tuple(own)), job, folder, 2**40) as workers:
+            with process.start(plan.LaunchPlan(workers=tuple(own)), job, folder, 2**40) as workers:
                 workers.gather(rules.setup_timeout_s, "loading")
                 watch = Watch(launched.workers[0].placement.cpus, machine.canary, rules)
                 bench = Bench(workers, 1, watch, rules)

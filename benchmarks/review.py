@@ -1,7 +1,6 @@
 """Can a large study be looked at? `show`, `compare` and `report` of 5,000 made-up trials: seconds and peak memory.
 
-Two studies (a Xeon's and a Graviton's) are made from a fixed seed: every kind of result with its raw blocks, canary and
-latencies, one trial in ten a failure, and a confirmation from simulated sittings. Exit status 1 over the limits.
+Two studies (a Xeon's and a Graviton's) are made by `large_study.py`. Exit status 1 over the limits.
 
     python benchmarks/review.py [--trials 5000] [--runs 3]
     python benchmarks/review.py --make FOLDER [--machine c7i.xlarge]     only makes such a study
@@ -10,61 +9,21 @@ latencies, one trial in ten a failure, and a confirmation from simulated sitting
 from __future__ import annotations
 
 import argparse
-import datetime
-import math
 import os
-import random
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-import msgspec
-import numpy as np
-import optuna
-from common import Quiet
+from large_study import SPACE, make
 
-from autotune import latencies, space
-from autotune.files import write_array
-from autotune.problem import Budget
 from autotune.report import plan
-from autotune.results import (
-    ArtifactRef,
-    Block,
-    Canary,
-    Fidelity,
-    Latency,
-    Seat,
-    Sitting,
-    Status,
-    Surroundings,
-    TrialResult,
-)
-from autotune.rules import ConfirmRules, MeasureRules
-from autotune.study import confirm, store, suggest
-from autotune.study.opening import OpenStudy
-from autotune.types import Config, Hardware, SittingSpec, TrialSpec, digest
 
-SPACE = "resnet50-xeon"
 MACHINES = ("c7i.xlarge", "c8g.xlarge")
 PRICES = "currency: USD\nper_hour: {c7i.xlarge: 0.1785, c8g.xlarge: 0.15952}\n"
 LIMITS_S = {"show": 5.0, "compare": 5.0, "report": 10.0}
 LIMIT_MIB = 500
-SITTINGS = 8
-GIVEN_UP = 0.2
-"""A search proposes fewer bad configurations than chance does: so much of the best rate is enough to go on."""
-
-SPEEDS = {"torch_compile": 1.5, "torch_aot": 1.6, "torch_int8": 1.3, "onnxruntime": 1.7, "openvino": 1.8}
-PRECISIONS = {"bfloat16": 1.7, "int8": 2.1}
-ALLOCATORS = {"tcmalloc": 1.06, "jemalloc": 1.04, "mimalloc": 1.02}
-FAILURES = {
-    Status.PREPARE_FAILED: "the export failed: torch._dynamo.exc.Unsupported: call_method <Tensor> 'item' & others",
-    Status.CRASHED: "worker 0 ended by SIGSEGV; its stderr.log ends with: free(): invalid pointer",
-    Status.OUT_OF_MEMORY: "the workers use 7.1 GiB; allowed are 6.8 GiB",
-    Status.NOT_APPLIED: "allocator: libjemalloc.so.2 is not in /proc/self/maps",
-    Status.WRONG_OUTPUT: "output 0 has 32 values that are NaN",
-}
 
 
 def main() -> int:
@@ -113,194 +72,6 @@ def cost(what: str, command: list[str | Path], runs: int) -> int:
     spent = f"{seconds:5.2f} s ({busy:.2f} s of CPU) {mebibytes:5.0f} MiB"
     print(f"{what:8} {spent}  {'TOO MUCH' if over else 'ok'}: {allowed}", flush=True)
     return int(over)
-
-
-# ------------------------------------------------------------------------------------------------ a made-up study
-
-
-def make(folder: Path, hw: Hardware, trials: int, seed: int = 0) -> None:
-    """A study of so many trials, searched at random, and its confirmation; the same for the same seed."""
-    (folder / "trials").mkdir(parents=True)
-    file = space.find(SPACE)
-    found = msgspec.structs.replace(space.load(file, hw), budget=Budget(trials=trials))
-    (folder / "space.yaml").write_bytes(file.read_bytes())
-    (folder / "hardware.json").write_bytes(store.encode(hw))
-    (folder / "domains.json").write_bytes(store.encode(found))
-    machine, rng, seen = Simulated(folder, hw, seed), random.Random(seed), set[str]()
-    best, number = 0.0, 0
-    config: Config | None = found.baseline
-    while number < trials and config is not None:
-        seen.add(config.key)
-        if space.unavailable(config, hw) is None:
-            spec = TrialSpec(id=number, workload=found.workload, config=config, folder=store.trial_folder(number))
-            best, number = max(best, machine.execute(spec, best)), number + 1
-        config = next(suggest.unseen(found.domains, hw, seen, rng), None)
-    (folder / "elapsed.json").write_bytes(store.encode(store.Elapsed(elapsed_s=machine.now)))
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    study = OpenStudy(folder=folder, space=found, hardware=hw, optuna=optuna.create_study(), url="sqlite://")
-    rules = msgspec.structs.replace(ConfirmRules(), most_sittings=SITTINGS)
-    confirm.confirm(study, machine.sit, Quiet(), MeasureRules(), rules, clock=lambda: machine.now)
-
-
-class Simulated:
-    """A machine that runs nothing: speeds from a model, with drift, noise and failures from a seed."""
-
-    def __init__(self, folder: Path, hw: Hardware, seed: int) -> None:
-        self.folder = folder
-        self.hw = hw
-        self.noise = np.random.default_rng(seed)
-        self.now = 1000.0
-
-    def execute(self, spec: TrialSpec, incumbent: float) -> float:
-        """Write a trial's result and latencies; its rate, 0 where it failed."""
-        folder = self.folder / spec.folder
-        folder.mkdir()
-        (folder / "spec.json").write_bytes(store.encode(spec))
-        failure, started, config = failed(spec.config), self._started(), spec.config
-        self.now += 4.0
-        if failure is not None:
-            (folder / "stderr.log").write_text(f"Traceback (most recent call last):\n  ...\n{FAILURES[failure]}\n")
-            result = TrialResult(spec=spec, status=failure, error=FAILURES[failure], wall_s=4.0, started=started)
-        else:
-            slow = speed(config, self.hw) < GIVEN_UP * incumbent
-            warmup, _ = self._blocks(config, 0, 2)
-            blocks, calls = self._blocks(config, 2, 1 if slow else int(self.noise.integers(3, 13)))
-            write_array(folder / latencies.FILE, calls)
-            result = TrialResult(
-                spec=spec,
-                status=Status.REJECTED if slow else Status.OK,
-                blocks=blocks,
-                warmup=warmup,
-                setup_s=2.5 + float(self.noise.random()),
-                wall_s=9.0,
-                peak_rss_bytes=memory_bytes(config),
-                fidelity=fidelity(config),
-                latency=latency(calls),
-                artifact=artifact(config),
-                versions=versions(config, self.hw),
-                fingerprint=self.hw.fingerprint,
-                started=started,
-            )
-        (folder / "result.json").write_bytes(store.encode(result))
-        return speed(config, self.hw) if result.blocks else 0.0
-
-    def sit(self, spec: SittingSpec, rules: MeasureRules) -> Sitting:
-        """What a sitting would leave behind."""
-        begin, started = self.now, self._started()
-        self.now += 4.0 * len(spec.configs)
-        seats = {}
-        for name, config in spec.configs.items():
-            (self.folder / spec.folder / name).mkdir(parents=True)
-            warmup, _ = self._blocks(config, 0, 1)
-            blocks, calls = self._blocks(config, 1, spec.rounds)
-            write_array(self.folder / spec.folder / name / latencies.FILE, calls)
-            seats[name] = Seat(
-                config=config,
-                blocks=blocks,
-                warmup=warmup,
-                setup_s=2.5,
-                peak_rss_bytes=memory_bytes(config),
-                idle_share=0.0,
-                fidelity=fidelity(config),
-                latencies=tuple(latency(calls[calls[:, 1] == block.number]) for block in blocks),
-                artifact=artifact(config),
-                versions=versions(config, self.hw),
-            )
-        return Sitting(
-            spec=spec,
-            seats=seats,
-            start_s=4.0 * len(seats),
-            wall_s=self.now - begin,
-            started=started,
-            fingerprint=self.hw.fingerprint,
-        )
-
-    def _blocks(self, config: Config, first: int, count: int) -> tuple[tuple[Block, ...], latencies.Rows]:
-        """Blocks of half a second that follow the machine's drift, and their calls by worker."""
-        blocks, rows = [], []
-        workers, batch, cores = config.layout.workers, config.workload.batch_size, len(self.hw.cores)
-        for number in range(first, first + count):
-            usual = 1 + 0.08 * math.sin(self.now / 1500) + 0.04 * math.sin(self.now / 3)
-            rate = speed(config, self.hw) * usual * math.exp(float(self.noise.normal(0, 0.01)))
-            calls = max(1, round(rate * 0.5 / batch))
-            call_ns = workers * batch / rate * 1e9
-            ns = call_ns * np.exp(np.abs(self.noise.normal(0, 0.03, calls)))
-            ranks = np.arange(calls) % workers
-            rows.append(np.column_stack([ranks, np.full(calls, number), ns.astype(np.int64), np.ones(calls, np.int64)]))
-            parts = usual * np.exp(self.noise.normal(0, 0.005, 3)) * (1400, 840, 1790)
-            compute, memory, scalar = parts.tolist()
-            blocks.append(
-                Block(
-                    number=number,
-                    start_ns=int(self.now * 1e9),
-                    elapsed_ns=500_000_000,
-                    items=rate / 2,
-                    calls=calls,
-                    cpu_ns=int(0.5e9 * cores),
-                    canary=Canary(cores=cores, compute=compute, memory=memory, scalar=scalar),
-                    surroundings=Surroundings(others=0.001, cpu_pressure=0.0, memory_pressure=0.0, steal=0.0),
-                )
-            )
-            self.now += 0.8
-        return tuple(blocks), np.concatenate(rows)
-
-    def _started(self) -> str:
-        return datetime.datetime.fromtimestamp(1.8e9 + self.now, datetime.UTC).isoformat(timespec="seconds")
-
-
-def speed(config: Config, hw: Hardware) -> float:
-    """Samples a second: backends and precisions differ most, settings multiply, a little is each one's own."""
-    layout = config.layout
-    rate = 12.0 * SPEEDS.get(config.backend, 1.0) * ALLOCATORS.get(str(config.knobs["allocator"]), 1.0)
-    rate *= PRECISIONS.get(str(config.options.get("precision")), 2.1 if config.backend == "torch_int8" else 1.0)
-    rate *= (layout.workers * layout.threads) ** 0.9 * (1 + 0.04 * math.log2(config.workload.batch_size))
-    own = random.Random(f"{config.key}/{hw.instance_type}").gauss(0, 0.1)
-    return rate * math.exp(own)
-
-
-def failed(config: Config) -> Status | None:
-    """How a configuration fails, for one in ten; the plain model runs."""
-    draw = random.Random(config.key)
-    plain = config.backend == "torch_eager" and config.workload.batch_size == 1
-    return None if plain or draw.random() > 0.1 else draw.choice(list(FAILURES))
-
-
-def latency(calls: latencies.Rows) -> Latency | None:
-    """The percentiles of these rows."""
-    found = latencies.joined([calls])
-    return None if found is None else found.summary()
-
-
-def fidelity(config: Config) -> Fidelity:
-    """What a precision does to the outputs."""
-    error = {"bfloat16": 2e-3, "int8": 4e-2}.get(str(config.options.get("precision")), 1e-7)
-    return Fidelity(
-        judged=True,
-        samples=8,
-        cosine_similarity=1 - error / 2,
-        centred_error=error,
-        max_abs_error=30 * error,
-        top1_agreement=1.0,
-    )
-
-
-def memory_bytes(config: Config) -> int:
-    """Of all workers."""
-    return config.layout.workers * (400 + 12 * config.workload.batch_size) * 2**20
-
-
-def artifact(config: Config) -> ArtifactRef | None:
-    """What is prepared for all backends but the plain one."""
-    if config.backend == "torch_eager":
-        return None
-    key = digest([config.backend, config.options])
-    return ArtifactRef(key=key[:16], sha256=key, bytes=100 * 2**20, prepare_s=0.0)
-
-
-def versions(config: Config, hw: Hardware) -> dict[str, str]:
-    """The runtime's."""
-    package = config.backend if config.backend in hw.packages else "torch"
-    return {"python": "3.12.3", package: hw.packages[package]}
 
 
 if __name__ == "__main__":

@@ -125,7 +125,7 @@ def test_help_lists_every_command(run: Run) -> None:
     options = set(re.findall(r"--[a-z-]+", done.out))
     assert options == {
         "--space", "--trials", "--minutes", "--name", "--studies", "--storage", "--seed", "--instance-type",
-        "--skip-confirmation", "--prices", "--version", "--help",
+        "--skip-confirmation", "--prices", "--from", "--sampler", "--version", "--help",
     }  # fmt: skip
 
 
@@ -148,6 +148,7 @@ def test_version(run: Run) -> None:
     [
         (["--space", "toy.yaml", "show", "x"], "got --space before show"),
         (["--space", "toy.yaml", "doctor"], "got --space before doctor"),
+        (["--from", "x", "doctor"], "got --from before doctor"),
         (["--frob"], "--frob"),
         (["frob"], "frob"),
         (["show"], "study"),
@@ -313,6 +314,7 @@ def test_a_mistake_in_the_workload_is_one_line(run: Run, tmp_path: Path, workloa
         (["--space", "toy.yaml", "--name", "../x"], "a study cannot be named '../x'; allowed are letters, digits"),
         (["--space", "toy.yaml", "--name", ".x"], "a study cannot be named '.x'"),
         (["--space", "toy.yaml", "--instance-type", "a/b"], "a study cannot be named 'toy@a/b'"),
+        (["--space", "toy.yaml", "--from", "nowhere"], "no study 'nowhere'; there is none in studies/"),
         (["show", "nowhere"], "no study 'nowhere'; there is none in studies/"),
         (["show", ""], "no study ''"),
         (["show", TOO_LONG], "File name too long: xxx"),
@@ -415,6 +417,26 @@ def test_a_study_of_another_space_is_left_alone(
         rf"began with {key}.*; put it back, or choose another --name$", quick("--space", "toy.yaml").mistake
     )
     assert unchanged(begun) == before
+
+
+def test_a_study_begins_with_what_others_found_best(quick: Run, tmp_path: Path) -> None:
+    (tmp_path / "toy.yaml").write_text(SPACE)
+    command = ("--space", "toy.yaml", "--trials", "2")
+    assert "\nfirst " not in quick(*command, "--name", "old").out
+    said = "\nfirst     1 configuration from the study old\n"
+    assert said in quick(*command, "--name", "new", "--from", "old", "--from", "studies/old").out
+    assert said in quick(*command, "--name", "new").out  # what it began with
+    assert "\nfirst     1 configuration from the study new\n" in quick(*command, "--name", "another").out  # the latest
+    mistake = quick(*command, "--name", "new", "--from", "another").mistake
+    assert "studies/new began without --from another (it has: old); leave that out, or choose another --" in mistake
+
+
+def test_a_study_to_begin_with_that_cannot_be_read_is_one_line(quick: Run, begun: Path, tmp_path: Path) -> None:
+    (begun / "hardware.json").write_text("{")
+    done = quick("--space", "toy.yaml", "--name", "new", "--from", "toy@toy.large")
+    assert re.search(r"--from \S+/toy@toy\.large: .*hardware\.json is damaged: .*; or leave it out$", done.mistake)
+    assert not (tmp_path / "studies" / "new").exists()
+    assert "first  " not in quick("--space", "toy.yaml", "--name", "new").out
 
 
 def test_a_folder_that_is_no_study_is_left_alone(quick: Run, tmp_path: Path) -> None:

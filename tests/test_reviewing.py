@@ -5,14 +5,17 @@ import json
 import shutil
 from pathlib import Path
 
+import msgspec
 import pytest
 from rich.console import Console
 
 from autotune import reviewing
 from autotune.cli import review
 from autotune.errors import StudyError
+from autotune.problem import Limit
 from autotune.results import Status
 from tests.lab import Lab, files, made_up, printed
+from tests.report import folders, made
 from tests.study import fakes
 
 
@@ -76,7 +79,7 @@ def test_a_study_is_a_folder_or_a_name(lab: Lab) -> None:
 
 @pytest.mark.parametrize(
     ("study", "says"),
-    [("toy@toy.larg", r"did you mean 'toy@toy\.large'\?"), ("resnet", r"allowed: toy@toy\.large")],
+    [("toi@toy.large", r"did you mean 'toy@toy\.large'\?"), ("resnet", r"allowed: toy@toy\.large")],
 )
 def test_a_study_that_is_not_there_has_near_names(lab: Lab, study: str, says: str) -> None:
     lab.tune(trials=1)
@@ -84,9 +87,35 @@ def test_a_study_that_is_not_there_has_near_names(lab: Lab, study: str, says: st
         shown(study, lab.studies)
 
 
+def test_a_beginning_that_only_one_name_has_is_enough(lab: Lab) -> None:
+    for name in ("first", "second", "second-again"):
+        lab.tune(trials=1, name=name)
+    assert reviewing.folder("f", lab.studies) == lab.studies / "first"
+    assert reviewing.folder("second", lab.studies) == lab.studies / "second", "a whole name is no beginning"
+    says = r"^'sec' begins the names of several studies: second, second-again; give more of one$"
+    with pytest.raises(StudyError, match=says):
+        reviewing.folder("sec", lab.studies)
+    with pytest.raises(StudyError, match=r"^no study ''"):
+        reviewing.folder("", lab.studies)
+
+
 def test_without_any_study_the_folder_is_named(lab: Lab) -> None:
     with pytest.raises(StudyError, match=r"^no study 'x'; there is none in studies/$"):
         shown("x", Path("studies"))
+
+
+def test_a_trial_that_breaks_a_limit_is_exported_with_a_warning(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    space = msgspec.structs.replace(folders.SPACE, constraints=(Limit(figure="throughput", max=30.0),))
+    fast = made.result(1, folders.FAST, (40, 40), feasible=False)
+    study = folders.keep(tmp_path / "toy", [made.result(0, made.PLAIN, (10, 10)), fast], space=space)
+    review.export(str(study.folder), pick=0)
+    assert capsys.readouterr().err == ""
+    review.export(str(study.folder), pick=1)
+    out, err = capsys.readouterr()
+    assert json.loads(out)["trial"] == 1
+    assert err == "autotune: trial 1 breaks a limit: throughput is 40, allowed at most 30\n"
 
 
 def test_another_trial_never_takes_the_place_of_the_winner(lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:

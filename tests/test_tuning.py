@@ -33,7 +33,7 @@ def test_a_study_from_the_space_file_to_best_json(lab: Lab) -> None:
     assert len(ran) == 4
     assert best.config == max(ran, key=fakes.speed)
     assert best.measured.speedup.estimate == pytest.approx(fakes.speed(best.config) / fakes.speed(ran[0]))
-    assert "raise --trials" not in text
+    assert "nothing is left" not in text
     assert (best.study, best.hardware, best.workload) == ("toy@toy.large", HW, lab.checked[0])
     head, blank, first = text.splitlines()[:6], text.splitlines()[4], text.splitlines()[5]
     assert head[:3] == [
@@ -58,8 +58,38 @@ def test_the_same_again_measures_nothing(lab: Lab) -> None:
     assert (store.results(lab.study), lab.best()) == before
     assert f"study     {lab.study}, going on after trial 4\n" in text
     assert re.search(
-        r"all trials of the budget are done, after .*\nraise --trials or --minutes to search further\n", text
+        r"all trials of the budget are done, after .*\n"
+        r"nothing is left to do; raise --trials or --minutes to search further\n",
+        text,
     )
+
+
+def test_where_no_time_is_left_nothing_is_said_to_be_confirmed(lab: Lab) -> None:
+    lab.tune(minutes=10)
+    store.write_elapsed(lab.study, 601)
+    _, text = lab.tune(minutes=10, skip_confirmation=False)
+    assert lab.ran[1].ran == lab.sat[1].asked == [] and "confirming" not in text
+    assert (
+        "\nnothing is left to do: the time was enough for 0 of the 6 sittings that a claim needs; "
+        "the same command goes on, with 4 more --minutes\n" in text
+    )
+    _, text = lab.tune(minutes=30, skip_confirmation=False)
+    assert "\nconfirming 4 configurations" in text and "nothing is left" not in text and lab.best().confirmed
+
+
+def test_a_space_that_is_used_up_has_nothing_left(lab: Lab) -> None:
+    small = SPACE.replace("[1, 8]", "1").replace("[system, tcmalloc, mimalloc]", "system")
+    lab.tune(small, trials=100)
+    _, text = lab.tune(small, trials=100)
+    assert re.search(r"every configuration of the space was tried, after .*\nnothing is left to do\n", text)
+
+
+def test_the_options_that_the_space_does_not_tell_are_kept(lab: Lab) -> None:
+    url = f"sqlite:///{lab.folder}/other.db"
+    lab.tune(storage=url)
+    assert store.options(lab.study) == store.Options(storage=url, skip_confirmation=True)
+    lab.tune(name="own", skip_confirmation=False)
+    assert store.options(lab.studies / "own") == store.Options()
 
 
 def test_a_larger_budget_goes_on(lab: Lab) -> None:
@@ -89,7 +119,7 @@ def test_without_a_budget_the_introduction_says_so(lab: Lab) -> None:
     lab.interrupt_at = 0
     with pytest.raises(KeyboardInterrupt):
         lab.tune(SPACE.replace("budget: {trials: 4}", ""))
-    assert "budget    none: until every configuration was tried\n" in lab.printed
+    assert "budget    none: until nothing untried promises more\n" in lab.printed
 
 
 def test_only_one_trial_is_its_own_best(lab: Lab) -> None:

@@ -15,7 +15,8 @@ from autotune.apply import best_file, supervise
 from autotune.best import Best
 from autotune.errors import MachineError, NotStarted
 from autotune.knobs import layout
-from autotune.types import Hardware, LaunchPatch, LaunchPlan, Placement, WorkerPlan
+from autotune.launch.plan import LaunchPlan, WorkerPlan
+from autotune.types import Hardware, LaunchPatch, Placement
 
 READ_BY_RUNTIMES = (
     *("OMP_", "GOMP_", "KMP_", "MKL_", "OPENBLAS_", "ONEDNN_", "DNNL_", "ATEN_", "TORCHINDUCTOR_"),

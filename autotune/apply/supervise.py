@@ -12,8 +12,8 @@ import time
 from collections.abc import Callable, Iterator
 
 from autotune.launch import leftover, process
+from autotune.launch.plan import LaunchPlan
 from autotune.launch.process import Program
-from autotune.types import LaunchPlan
 
 STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 PASSED = (*STOPPING, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)

@@ -25,7 +25,7 @@ class Verification(Struct):
     """What `verify` found; `reasons` is what speaks against the claim.
 
     `ratio` is how many times better than the baseline the configuration is now, with its 95 % interval over the
-    sittings, `claimed` the same of the file (`confirmed`: by a confirmation); of requests `served` is the rate now.
+    sittings, `claimed` the same of the file; of requests `served` is the rate now.
     `baseline_known` is false where the file does not say what the speed-up is over, so that the plain model stood in.
     `differences` are this machine's from the tuned one; `throughput` is samples a second; `logs` is a folder that was
     kept since something failed.
@@ -36,7 +36,6 @@ class Verification(Struct):
     objective: str
     ratio: Estimate | None
     claimed: Claim | None
-    confirmed: bool
     baseline_known: bool
     differences: tuple[str, ...]
     throughput: Estimate | None = None
@@ -84,8 +83,6 @@ def text(found: Verification) -> list[str]:
     if found.throughput is not None and found.baseline_throughput is not None:
         both = f"{words.rate(found.throughput)}, the baseline {words.rate(found.baseline_throughput)}"
         lines.append(f"rates     {both}, in {found.sittings} sittings and {found.rounds} rounds")
-    if not found.confirmed:
-        lines.append("claim     from the search's own windows; it was never confirmed")
     if not found.baseline_known:
         lines.append("baseline  the plain model: the file does not say what its speed-up is over")
     lines += [f"differs   {difference}" for difference in found.differences]

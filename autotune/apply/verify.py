@@ -18,7 +18,7 @@ from autotune.apply.verdict import Verification
 from autotune.apply.watching import Watching
 from autotune.artifacts import PreparationFailed
 from autotune.best import Best
-from autotune.errors import MachineError
+from autotune.errors import MachineError, StudyError
 from autotune.interfaces import Sit
 from autotune.knobs import layout
 from autotune.launch.machine import Machine
@@ -46,9 +46,10 @@ def verify(
     """Whether the claim of a `best.json` holds on this machine, after at most so many minutes of measuring.
 
     Preparing models comes on top, and waiting for another measurement. `say` is told what goes on, a line each.
-    AutotuneError where the file is none, the model cannot be built or this machine cannot honour a configuration.
+    AutotuneError where the file is none or claims nothing, the model cannot be built or this machine cannot honour a
+    configuration.
     """
-    best, hw = best_file.read(path), hardware.probe()
+    best, hw = claimed(path), hardware.probe()
     configs = compared(best, hw, path)
     root = Path(tempfile.mkdtemp(prefix="autotune-verify-"))
     found = None
@@ -66,6 +67,22 @@ def verify(
     finally:
         if found is None or found.logs is None:
             shutil.rmtree(root, ignore_errors=True)
+
+
+def claimed(path: Path) -> Best:
+    """A `best.json` that claims something; StudyError where it is none, or its figures were never confirmed."""
+    best = best_file.read(path)
+    if not best.confirmed:
+        raise StudyError(
+            f"{path} has no claim to verify: its figures are the search's own, never confirmed; run the study again "
+            "without --skip-confirmation and with more --minutes, which writes the file anew"
+        )
+    if best.objective != ("served_rate",) and best.measured.speedup is None:
+        raise StudyError(
+            f"{path} has no claim to verify: the baseline's figure was not confirmed; tune again with another --name "
+            "and more --minutes"
+        )
+    return best
 
 
 def compared(best: Best, hw: Hardware, path: Path) -> dict[str, Config]:
@@ -155,7 +172,6 @@ class Checking:
             objective=self.best.objective[0],
             ratio=ratio,
             claimed=self.best.measured.speedup,
-            confirmed=self.best.confirmed,
             baseline_known=self.best.baseline is not None,
             differences=tuple(best_file.differences(self.best, self.hw)),
         )

@@ -25,6 +25,9 @@ NOT_A_BUG = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS,
 """What the system may refuse at any place."""
 
 
+SAMPLER = "surrogate"
+
+
 class Terminated(KeyboardInterrupt):
     """SIGTERM, which ends a study as cleanly as Ctrl-C."""
 
@@ -79,6 +82,16 @@ def tune(
     prices: Annotated[
         Path | None, typer.Option(help="A file of prices an hour by instance type, instead of the space file's.")
     ] = None,
+    begin_with: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--from", metavar="STUDY", help="Try first what this study found best; may be given more than once."
+        ),
+    ] = None,
+    sampler: Annotated[
+        str,
+        typer.Option(help="How the search proposes: surrogate, tpe, random, or a sampler class as MODULE:CLASS."),
+    ] = SAMPLER,
     skip_confirmation: Annotated[
         bool, typer.Option("--skip-confirmation", help="End after the search: nothing is claimed then.")
     ] = False,
@@ -89,8 +102,10 @@ def tune(
         print(f"autotune {__version__}")
         return
     if context.invoked_subcommand is not None:
-        for option in (name for name, value in context.params.items() if value not in (None, False, STUDIES)):
-            got = f"--{option.replace('_', '-')}"
+        for option in (
+            name for name, value in context.params.items() if value not in (None, False, STUDIES, SAMPLER, [], ())
+        ):
+            got = "--from" if option == "begin_with" else f"--{option.replace('_', '-')}"
             raise typer.BadParameter(
                 f"goes without a command; got {got} before {context.invoked_subcommand}", param_hint=got
             )
@@ -114,6 +129,8 @@ def tune(
         instance_type=instance_type,
         skip_confirmation=skip_confirmation,
         prices=prices,
+        begin_with=begin_with or (),
+        sampler=sampler,
     )
     if not measured:
         raise typer.Exit(4)

@@ -136,6 +136,8 @@ def export(
     else:
         found = reviewing.find(study, studies)
         best = reviewing.best(found, pick)
+        for reason in [] if pick is None else reviewing.broken(found, pick):
+            print(f"autotune: trial {pick} breaks a limit: {reason}", file=sys.stderr)
         # Another trial than the winner must not take its place unasked.
         path = output or (found.folder / "best.json" if form == "json" and pick is None else None)
     text = exporting.text(best, form)

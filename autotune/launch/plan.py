@@ -10,13 +10,27 @@ import msgspec
 
 import autotune
 from autotune import environment
-from autotune.types import OWN, Config, Hardware, LaunchPatch, LaunchPlan, Placement, WorkerPlan
+from autotune.types import OWN, Config, Hardware, LaunchPatch, Placement, Struct
 
 IMPORT_ROOT = str(Path(autotune.__file__).parent.parent)
 """The folder that holds the package, so that a child finds it wherever it is started."""
 
 ALONE = "package"
 """A folder of the cache with a link to the package and nothing else: what another environment may see of ours."""
+
+
+class WorkerPlan(Struct):
+    """One process to start: exact argv, exact environment, and where it is pinned."""
+
+    argv: tuple[str, ...]
+    env: dict[str, str]
+    placement: Placement
+
+
+class LaunchPlan(Struct):
+    """All processes of a trial."""
+
+    workers: tuple[WorkerPlan, ...]
 
 
 def measuring(config: Config, hw: Hardware, environ: Mapping[str, str], cache: Path) -> LaunchPlan:

@@ -16,9 +16,9 @@ from pathlib import Path
 import msgspec
 
 from autotune.launch import leftover, tree
+from autotune.launch.plan import LaunchPlan
 from autotune.protocol import Command, Failed, Reply
 from autotune.results import Status
-from autotune.types import LaunchPlan
 
 POLL_S = 0.25
 """How often a waiting coordinator looks at clocks and pipes; it never spins beside a measurement."""

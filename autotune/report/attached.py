@@ -17,10 +17,11 @@ class Attached:
 
     def __init__(self) -> None:
         self.paths: dict[str, Path] = {}
+        self.names: dict[Path, str] = {}
 
     def add(self, path: Path) -> str:
-        """The name under which the file is had from now on."""
-        name = str(uuid.uuid4())
+        """The name under which the file is had from now on; a file keeps its name."""
+        name = self.names.setdefault(path, str(uuid.uuid4()))
         self.paths[name] = path
         return name
 

@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 
 REFUSED = "this page only shows a study; nothing can be changed or deleted here"
 DETAIL = re.compile(r"/api/studies/\d+/?")
-PAUSE_S = 3.0
+PAUSE_S = 10.0
 """The least time between two looks into the folder."""
 
-SHARE = 20
+SHARE = 50
 """What is new takes at most one part in so many of a core's time, however large the study is."""
 
 LOCAL = ("localhost", "::1", "[::1]")
@@ -48,10 +48,10 @@ def serve(folder: Path, say: Callable[[str], None], host: str = "127.0.0.1", por
     AutotuneError where the port cannot be had, or optuna-dashboard is of another kind; StudyError where there is no
     study that can be read. This process gives way to everything else on the machine from then on.
     """
+    give_way()
     from autotune.report.view import View
 
     with _listening(host, port) as server:
-        give_way()
         local = host in LOCAL or host.startswith("127.")
         app = Dashboard(View(folder), local=local)
         app.check()
@@ -63,7 +63,11 @@ def serve(folder: Path, say: Callable[[str], None], host: str = "127.0.0.1", por
 
 
 def give_way() -> None:
-    """Leave the CPUs to what is measured: from now on this process runs only where nothing else wants to."""
+    """Leave the CPUs to what is measured: from now on this process runs only where nothing else wants to.
+
+    Before numpy is imported: the threads of its OpenBLAS spin for a while after each product, and would not give way.
+    """
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     except OSError:  # some containers forbid it

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
 
 from autotune.report import causes, export, frame, html, sections, summary, words
+from autotune.report.markdown import literal, table
 from autotune.report.reading import Study
 from autotune.types import FORMAT
-
-SPECIAL = re.compile(r"([\\`*_{}\[\]<>|~#])")
 
 
 def markdown(study: Study) -> str:
     """The summary, its tables, every trial and the failures by cause, for an issue or a pull request."""
     head, tables = sections.parts(_summary(study))
-    blocks = [f"# {escaped(study.name)}", _list(head)]
+    blocks = [f"# {literal(study.name)}", _list(head)]
     for part in tables:
         rows = [(figure, text) for figure, text in part.rows]
-        blocks += [f"## {escaped(part.title)}", table(("ratio", "of"), rows)]
+        blocks += [f"## {literal(part.title)}", table(("ratio", "of"), rows)]
     blocks += ["## All trials", _trials(study)]
     failed = [
         (str(len(one.trials)), one.status.replace("_", " "), one.error, words.configuration(one.example.spec.config))
@@ -63,17 +61,12 @@ def write(study: Study, form: str, path: Path) -> None:
     export.save(path, FORMATS[form](study))
 
 
-def escaped(text: str) -> str:
-    """Text as Markdown shows it, on one line: nothing in it is a tag, a link or a table's border."""
-    return SPECIAL.sub(r"\\\1", " ".join(text.split()))
-
-
 def _summary(study: Study) -> list[str]:
     return summary.summary(study.folder, study.results, study.space, study.confirmation)
 
 
 def _list(head: Sequence[tuple[str, str]]) -> str:
-    return "\n".join(f"- {f'**{escaped(label)}** ' if label else ''}{escaped(text)}" for label, text in head)
+    return "\n".join(f"- {f'**{literal(label)}** ' if label else ''}{literal(text)}" for label, text in head)
 
 
 def _trials(study: Study) -> str:
@@ -90,9 +83,3 @@ def _trials(study: Study) -> str:
         for one in measured
     ]
     return table(("trial", "rate", "vs baseline", "memory", "configuration"), rows)
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table; the cells are escaped, the heads are not."""
-    lines = [head, ["---"] * len(head), *([escaped(cell) for cell in row] for row in rows)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

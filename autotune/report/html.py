@@ -69,7 +69,12 @@ SUMMARY = {
 """Where the summary's own tables go, by how their titles begin; others keep their titles."""
 
 SEARCH = (
-    Part("Rates over the study", "One mark a trial with the 90 % interval of its own window.", ("rates",)),
+    Part(
+        "Rates over the study",
+        "One mark a trial with the 90 % interval of its own window; hollow ones cannot win, since they were given up "
+        "or break a limit. The dotted line is the plain model.",
+        ("rates",),
+    ),
     Part(
         "Settings and rate",
         "A line a trial through its settings to its rate; of more than 1,000 the fastest and some of the others. An "
@@ -174,8 +179,7 @@ def _machine(study: Study) -> list[Part]:
         ("memory", words.size(hw.usable_memory_bytes)),
         ("kernel, glibc", f"{hw.kernel}, {hw.glibc or 'not glibc'}"),
         ("model", space.workload.model),
-        ("objective", ", ".join(space.goal.objectives)),
-        ("limits", "; ".join(map(words.bounds, space.constraints)) or "none"),
+        *words.wanted(space.goal),
         ("ran for", words.duration(store.elapsed_s(study.folder))),
         ("versions", ", ".join(f"{name} {version}" for name, version in versions.items())),
     ]
@@ -189,13 +193,17 @@ def _machine(study: Study) -> list[Part]:
 
 def _commands(study: Study) -> list[str]:
     """What runs the same study anew, from its space file; and its winner, where it is exported."""
-    budget, seed = study.space.budget, study.space.workload.seed
+    budget, seed, options = study.space.budget, study.space.workload.seed, store.options(study.folder)
     again = ["python", "-m", "autotune", "--space", f"{study.space.name}.yaml", "--name", f"{study.name}-again"]
     again += [] if budget.trials is None else ["--trials", str(max(budget.trials, len(study.results)))]
     again += [] if budget.minutes is None else ["--minutes", f"{budget.minutes:g}"]
     again += ["--seed", str(seed), "--instance-type", study.hardware.instance_type]
     if study.space.price is not None and "prices:" not in (store.text(study.folder) or ""):
         again += ["--prices", "prices.yaml"]
+    again += [] if options.storage is None else ["--storage", options.storage]
+    again += [part for name in options.begin_with for part in ("--from", name)]
+    again += [] if options.sampler is None else ["--sampler", options.sampler]
+    again += ["--skip-confirmation"] if options.skip_confirmation else []
     found = [again]
     best = study.folder / "best.json"
     if best.exists():

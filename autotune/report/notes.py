@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from autotune import environment
 from autotune.figures import FIGURES
 from autotune.report import doctor, summary, words
+from autotune.report.markdown import fenced, literal, table
 from autotune.report.plan import quoted
 from autotune.report.reading import Study
 from autotune.results import Status, TrialResult
@@ -16,19 +17,11 @@ from autotune.results import Status, TrialResult
 NOT_RUN = "Not run: it was proposed before, or this machine cannot honour it. It has no folder."
 RUNNING = "Running."
 READ_ONLY = "What is shown here is read from the study's folder. This page changes and deletes nothing there."
-WIDTH, INDENT = 110, " " * 10
+WIDTH, LABEL, FIGURE = 110, " " * 10, " " * 29
+"""How wide the summary is, and where a line of its head and one of its tables go on."""
 
-
-def literal(text: str) -> str:
-    """Text on one line that Markdown takes for nothing but text."""
-    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", " ".join(text.split()))
-
-
-def fenced(text: str) -> str:
-    """Lines shown as they are, whatever they hold."""
-    longest = max((len(run) for run in re.findall("`+", text)), default=0)
-    fence = "`" * max(3, longest + 1)
-    return f"{fence}\n{text}\n{fence}"
+PIECE = re.compile(r".{1,90}(?:$|(?<=[:,/ ]))|.{1,90}")
+"""What the page of a trial has room for in a line, to a place where a path or a list may be broken."""
 
 
 def trial(study: Study, result: TrialResult, links: Mapping[str, str]) -> str:
@@ -39,6 +32,8 @@ def trial(study: Study, result: TrialResult, links: Mapping[str, str]) -> str:
     if result.blocks:
         parts.append(_figures(study, result))
         parts += [literal(one.words) for one in study.ranking.judged(result)]
+        broken = study.broken_again(result)
+        parts += [] if broken is None else [f"**{literal(broken)}**"]
     parts += [literal(flag) for flag in result.flags]
     files = [f"[{literal(name)}]({link})" for name, link in links.items()]
     files.append(f"its folder is {literal(str(study.folder / result.spec.folder))}")
@@ -48,8 +43,12 @@ def trial(study: Study, result: TrialResult, links: Mapping[str, str]) -> str:
 def overview(study: Study, problems: Sequence[str]) -> str:
     """The study: what the end of a run prints, and what could not be read."""
     told = summary.summary(study.folder, study.results, study.space, study.confirmation)
-    lines = [part for line in told for part in textwrap.wrap(line, WIDTH, subsequent_indent=INDENT) or [""]]
+    lines = [part for line in told for part in _wrapped(line) or [""]]
     return "\n\n".join([literal(READ_ONLY), *(f"**{literal(one)}**" for one in problems), fenced("\n".join(lines))])
+
+
+def _wrapped(line: str) -> list[str]:
+    return textwrap.wrap(line, WIDTH, subsequent_indent=FIGURE if line.startswith("  ") else LABEL)
 
 
 def _ended(study: Study, result: TrialResult) -> str:
@@ -71,11 +70,11 @@ def _figures(study: Study, result: TrialResult) -> str:
     """A table; percentiles only where enough calls back them."""
     found = study.ranking.known(result)
     rows = [
-        f"| {literal(name)} | {literal(words.figure(name, found[name], study.space.price))} | {literal(what.says)} |"
+        (name, words.figure(name, found[name], study.space.price), what.says)
         for name, what in FIGURES.items()
         if name in found
     ]
-    return "\n".join(["| figure | value | |", "|-|-|-|", *rows])
+    return table(("figure", "value", ""), rows)
 
 
 def _started(study: Study, result: TrialResult) -> str:
@@ -86,4 +85,5 @@ def _started(study: Study, result: TrialResult) -> str:
     lines = [quoted(f"{name}={value}") for name, value in environment.apply(asked, {}, "{cache}").items()]
     lines += [" ".join(map(quoted, asked.argv_prefix))] if asked.argv_prefix else []
     head = f"Started as {config.layout.workers} x {config.layout.threads} (processes x threads) on CPUs {cpus}"
-    return f"{literal(head)}:\n\n{fenced(chr(10).join(lines))}" if lines else literal(head)
+    shown = ("\n    ".join(PIECE.findall(line)) for line in lines)
+    return f"{literal(head)}:\n\n{fenced(chr(10).join(shown))}" if lines else literal(head)

@@ -19,7 +19,7 @@ from autotune.launch import plan
 from autotune.problem import Domains, Space
 from autotune.report import doctor, words
 from autotune.study import recipes, store, suggest
-from autotune.types import FORMAT, Config, Hardware, Value, WorkerPlan
+from autotune.types import FORMAT, Config, Hardware, Value
 
 MACHINES = Path(__file__).parents[1] / "machines"
 
@@ -124,6 +124,8 @@ def lines(space: Space, hw: Hardware, config: Config, environ: Mapping[str, str]
     """What `print_to` prints."""
     yield from map(Text, doctor.machine(hw))
     yield Text(f"\n{space.workload.model}: up to {suggest.count(space.domains)} configurations are searched")
+    for name, said in words.wanted(space.goal):
+        yield _row(name, said)
     found = settings(space.domains)
     for name, values in found.items():
         if len(values) > 1:
@@ -175,7 +177,7 @@ def _started(
         yield Text(f"there, workers also inherit, where they are set: {others}")
 
 
-def shell(worker: WorkerPlan, *, elsewhere: bool = False) -> str:
+def shell(worker: plan.WorkerPlan, *, elsewhere: bool = False) -> str:
     """A worker's process as one line for bash; `elsewhere`, python and autotune are those of that machine."""
     argv, env = worker.argv, [f"{name}={value}" for name, value in worker.env.items()]
     if elsewhere:

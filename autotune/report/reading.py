@@ -37,6 +37,20 @@ class Study:
         """The plain model's trial; None while it is missing."""
         return self.ranking.baseline(self.space.baseline)
 
+    def broken(self, result: TrialResult) -> list[str]:
+        """What makes a measured trial not feasible, in words; nothing where it is feasible."""
+        if result.feasible:
+            return []
+        own = [one.words for one in self.ranking.judged(result) if not one.kept]
+        again = self.broken_again(result)
+        return [*own, *([] if again is None else [again])] or ["it serves no rate of requests within the latency"]
+
+    def broken_again(self, result: TrialResult) -> str | None:
+        """The limit that a trial's configuration broke when the confirmation measured it again, in words."""
+        finalists = () if self.confirmation is None else self.confirmation.finalists
+        found = (one.broken for one in finalists if one.config == result.spec.config)
+        return next((f"{broken} (when it was confirmed)" for broken in found if broken is not None), None)
+
 
 def read(folder: Path) -> Study:
     """The study in a folder; StudyError names a file that cannot be read."""

@@ -13,8 +13,9 @@ from rich.table import Table
 from rich.text import Text
 
 from autotune import goal_section
-from autotune.report import formats, words
+from autotune.report import words
 from autotune.report.comparison import Comparison, Crossing, Front, Group, Row
+from autotune.report.markdown import literal, table
 from autotune.results import Estimate
 from autotune.study import store
 
@@ -56,9 +57,9 @@ def markdown(found: Comparison) -> str:
     """For an issue or a pull request."""
     blocks = []
     for part in parts(found):
-        blocks.append(f"## {formats.escaped(part.title)}")
-        blocks += ["\n".join(f"- {formats.escaped(line)}" for line in part.lines)] if part.lines else []
-        blocks += [formats.table([formats.escaped(name) for name in part.head], part.rows)] if part.rows else []
+        blocks.append(f"## {literal(part.title)}")
+        blocks += ["\n".join(f"- {literal(line)}" for line in part.lines)] if part.lines else []
+        blocks += [table(part.head, part.rows)] if part.rows else []
     return "\n\n".join(blocks) + "\n"
 
 

@@ -16,6 +16,7 @@ from autotune.errors import StudyError
 from autotune.report import notes, plan, table
 from autotune.report.attached import Attached
 from autotune.report.frame import settings
+from autotune.report.markdown import literal
 from autotune.report.reading import Study, settled
 from autotune.report.snapshot import Snapshot
 from autotune.results import Status, TrialResult
@@ -32,7 +33,8 @@ class View:
     """A study as it was when somebody asked last; StudyError if the folder holds none that can be read.
 
     A trial keeps the rate that it was first seen with, as in Optuna's own storage: what is learnt of the machine's
-    drift later changes the rates of the trials that come later. What cannot be read is told, and asked for again.
+    drift later changes the rates of the trials that come later. Another confirmation makes all trials anew: it may have
+    found that some break a limit. What cannot be read is told, and asked for again.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -105,14 +107,16 @@ class View:
         results = table.counted([self._results[number] for number in sorted(self._results)])
         results = settled(results, confirmation)
         ranking = Ranking(results, self.space.goal)
+        if confirmation != self.study.confirmation:
+            fresh, self._notes = list(self._results.values()), {}
         self.study = Study(self.folder, self.space, self.hardware, results, ranking, confirmation)
         # Numbers without a folder are proposals that were not run.
         new = range(len(self.trials), max([*begun, *self._results], default=-1) + 1)
         self.trials = [*self.trials, *(_trial(number, TrialState.FAIL) for number in new)]
-        for result in fresh:
+        for result in settled(fresh, confirmation):
             self.trials[result.spec.id] = self._ended(result)
             self._notes.pop(result.spec.id, None)
-        for number in new:
+        for number in sorted({*new, *(result.spec.id for result in fresh)}):
             # A page takes what has no time for a thing of today.
             if number and self.trials[number].datetime_start is None:
                 then = self.trials[number - 1].datetime_complete
@@ -131,7 +135,9 @@ class View:
         found.system_attrs = dict(map(self.files.attribute, self._attach(result)))
         if result.blocks:
             excesses = [one.excess for one in ranking.judged(result)]
-            found.system_attrs["constraints"] = [min(max(one, -sampler.MOST), sampler.MOST) for one in excesses]
+            # The last says whether it counts at all: a limit may have been broken only when it was confirmed.
+            limits = [*excesses, 0.0 if result.feasible else 1.0]
+            found.system_attrs["constraints"] = [min(max(one, -sampler.MOST), sampler.MOST) for one in limits]
         return found
 
     def _running(self, number: int, spec: TrialSpec | None) -> FrozenTrial:
@@ -176,7 +182,7 @@ class View:
         if result is None:
             problem = self._problems.get(f"trial {number}")
             running = notes.RUNNING if trial.state is TrialState.RUNNING else notes.NOT_RUN
-            return running if problem is None else notes.literal(problem)
+            return running if problem is None else literal(problem)
         names = [key.partition(":")[2] for key in trial.system_attrs if key.startswith("artifacts:")]
         links = {self.files.paths[name].name: f"/artifacts/0/{number}/{name}" for name in names}
         return notes.trial(self.study, result, links)

@@ -9,7 +9,7 @@ import msgspec
 
 from autotune import plugins, space
 from autotune.figures import FIGURES, OF_RATE, Judgement
-from autotune.problem import Limit, Price
+from autotune.problem import Goal, Limit, Price
 from autotune.results import Estimate, Probe, Status, TrialResult
 from autotune.types import Config, Value
 
@@ -147,6 +147,14 @@ def bounds(limit: Limit) -> str:
     low, high = limit.min, limit.max
     parts = [*([] if low is None else [f"at least {low:g}"]), *([] if high is None else [f"at most {high:g}"])]
     return f"{limit.figure} {' and '.join(parts)}"
+
+
+def wanted(goal: Goal) -> tuple[tuple[str, str], ...]:
+    """What is asked for: (`objective`, `throughput`), (`limits`, `latency_p99_ms at most 250`)."""
+    return (
+        ("objective", ", ".join(goal.objectives)),
+        ("limits", "; ".join(map(bounds, goal.limits)) or "none"),
+    )
 
 
 def change(setting: str, value: Value, instead: Value) -> str:

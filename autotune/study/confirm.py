@@ -17,9 +17,9 @@ import msgspec
 from autotune.claims import Confirmation, Finalist, Step, Winner, Worth
 from autotune.interfaces import Observer, Sit, Sustain
 from autotune.problem import Budget
-from autotune.results import Estimate, Sitting, Status
+from autotune.results import Sitting
 from autotune.rules import ConfirmRules, MeasureRules
-from autotune.study import backing, choosing, contest, explain, storage, store
+from autotune.study import backing, choosing, claim, contest, explain, storage, store
 from autotune.study.choosing import BASELINE, Chosen, Running
 from autotune.study.contest import Contest, Table
 from autotune.study.driver import stopwatch
@@ -27,7 +27,7 @@ from autotune.study.opening import OpenStudy
 from autotune.study.pooled import Limits, pooled
 from autotune.study.ranking import Ranking
 from autotune.study.sustain import Sustaining
-from autotune.types import Config
+from autotune.types import Config, SittingSpec
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -125,17 +125,16 @@ class _Confirming:
             return concluded
         # Kept at once: whatever ends the explaining early must not take the claim along.
         store.write_confirmation(self.study.folder, msgspec.structs.replace(concluded, finished=False))
-        self.observer.confirming("measuring what each setting of the winner is worth")
         return self._explained(chosen, sittings)
 
     def _chosen(self) -> tuple[Chosen, list[Sitting]]:
         """Whom the finalists' sittings choose, judged by enough calls where a percentile is limited."""
         baseline = self.study.space.baseline
         finalists = choosing.finalists(self.ranking, baseline, self.confirm, self.out)
-        self.observer.confirming(f"confirming {len(finalists)} configurations against each other")
+        what = f"confirming {len(finalists)} configurations against each other"
         share = self._left() * self.confirm.finalists_share
         running = Running(finalists, self.confirm, self._limits)
-        sittings = self._sittings("finalists", choosing.seats(finalists), running, share)
+        sittings = self._sittings("finalists", what, choosing.seats(finalists), running, share)
         while True:
             chosen = choosing.choose(sittings, finalists, baseline, self.confirm, self._limits)
             if not chosen.gain or not self._backed(chosen.name, chosen.config, sittings):
@@ -169,13 +168,29 @@ class _Confirming:
         return self.seconds - (self.clock() - self.begin)
 
     def _sittings(
-        self, name: str, configs: dict[str, Config], keep: contest.Keep, seconds: float, limit_s: float | None = None
+        self,
+        name: str,
+        what: str,
+        configs: dict[str, Config],
+        keep: contest.Keep,
+        seconds: float,
+        limit_s: float | None = None,
     ) -> list[Sitting]:
-        """A contest within so many seconds; for the sittings that it needs it may go on to the limit or the end."""
+        """A contest within so many seconds; for the sittings that it needs it may go on to the limit or the end.
+
+        The observer is told what it is once its first sitting begins.
+        """
+        untold = [what]
+
+        def sit(spec: SittingSpec, rules: MeasureRules) -> Sitting | None:
+            while untold:
+                self.observer.confirming(untold.pop())
+            return self.sit(spec, rules)
+
         folder, space = self.study.folder, self.study.space
         wanted = Contest(name, folder, space.workload, configs, self.rules, self.confirm, space.goal.objectives[0])
         limit_s = self._left() if limit_s is None else limit_s
-        found = contest.run(wanted, self.sit, keep, seconds, limit_s, self._fits(configs), self.clock, self.timed)
+        found = contest.run(wanted, sit, keep, seconds, limit_s, self._fits(configs), self.clock, self.timed)
         self.timed = found or self.timed
         return found
 
@@ -199,7 +214,8 @@ class _Confirming:
         left_out = {"winner": chosen.config} | {name: config for name, (_, config) in variants.items()}
         unresolved = explain.Unresolved(variants, self.confirm)
         share = self._left() * explain.SHARE
-        one_out = self._sittings("one-out", left_out, unresolved, share, share)
+        what = "measuring what each setting of the winner is worth"
+        one_out = self._sittings("one-out", what, left_out, unresolved, share, share)
         worths = (*explain.worths(one_out, variants, self.confirm), *impossible)
         reduced = explain.reduced(chosen.config, baseline, worths, hw)
         whole: list[Sitting] = []
@@ -212,9 +228,9 @@ class _Confirming:
 
     def _whole(self, config: Config, reduced: Config) -> list[Sitting]:
         """The winner with and without what is worth nothing, against the baseline."""
-        self.observer.confirming("measuring the winner without the settings that are worth nothing")
+        what = "measuring the winner without the settings that are worth nothing"
         seats = {BASELINE: self.study.space.baseline, explain.WINNER: reduced, explain.UNREDUCED: config}
-        whole = self._sittings("whole", seats, explain.Whole(seats, self.confirm), self._left() * explain.SHARE)
+        whole = self._sittings("whole", what, seats, explain.Whole(seats, self.confirm), self._left() * explain.SHARE)
         self._backed(explain.WINNER, reduced, whole)
         return whole
 
@@ -225,19 +241,19 @@ class _Confirming:
         if len(stages) < 2:  # then the finalists say it all
             return ()
         seats = {BASELINE: baseline} | {name: stage.config for name, stage in stages.items()}
-        self.observer.confirming(f"measuring the way from the baseline to the winner in {len(stages)} steps")
-        sittings = self._sittings("path", seats, explain.Whole(seats, self.confirm), self._left())
+        what = f"measuring the way from the baseline to the winner in {len(stages)} steps"
+        sittings = self._sittings("path", what, seats, explain.Whole(seats, self.confirm), self._left())
         return explain.path(contest.table(sittings, list(seats), self.confirm.confidence), stages)
 
     def _upheld(self, whole: list[Sitting], floor: float | None) -> bool:
         """Whether the reduced winner, measured as a whole, keeps the limits, beats the baseline and loses nothing."""
         rates = contest.table(whole, [explain.WINNER, explain.UNREDUCED, BASELINE], self.confirm.confidence)
         loss = rates.difference(explain.UNREDUCED, explain.WINNER)
-        claim = rates.difference(explain.WINNER, BASELINE)
-        if rates.counts(explain.WINNER, BASELINE)[0] < self.confirm.sittings or loss.low is None or claim.low is None:
+        gain = rates.difference(explain.WINNER, BASELINE)
+        if rates.counts(explain.WINNER, BASELINE)[0] < self.confirm.sittings or loss.low is None or gain.low is None:
             return False
         kept = self._limits.broken(whole, explain.WINNER) is None
-        return kept and claim.low > 0 and claim.estimate > (floor or 0.0) and loss.estimate <= self.confirm.delta
+        return kept and gain.low > 0 and gain.estimate > (floor or 0.0) and loss.estimate <= self.confirm.delta
 
     def _concluded(
         self,
@@ -256,51 +272,18 @@ class _Confirming:
             winner = self._winner(chosen.name, sittings, chosen.rates)
         return Confirmation(
             confirmed=winner is not None,
-            gain=chosen.gain and winner is not None and (self._limits.several or _above_one(winner.ratio)),
+            gain=chosen.gain and winner is not None and (self._limits.several or claim.above_one(winner.ratio)),
             winner=winner,
             noise_floor=chosen.noise_floor,
             finalists=(*chosen.finalists, *(one for one in self.out.values() if one not in chosen.finalists)),
             worths=worths,
             path=path,
             reason=chosen.reason,
-            disturbed=_disturbed(whole or sittings),
+            disturbed=claim.disturbed(whole or sittings),
             seconds=self.clock() - self.begin,
         )
 
     def _winner(self, name: str, sittings: Sequence[Sitting], rates: Table) -> Winner:
-        whole = pooled(self.study.folder, [*sittings, *self.alone], name, self.confirm.confidence)
-        assert whole is not None
-        seat, known = whole.seat, whole.figures(self.study.space.price)
-        tried = (result for result in self.ranking.results if result.status is Status.OK)
-        trial = next((result for result in tried if result.spec.config == seat.config), None)
-        count, rounds = rates.counts(name, BASELINE)
-        if trial is not None and trial.setup_s is not None:
-            known.setdefault("setup_s", trial.setup_s)
-        return Winner(
-            trial=None if trial is None else trial.spec.id,
-            config=seat.config,
-            throughput=whole.rate,
-            ratio=rates.ratio(name, BASELINE),
-            sittings=count,
-            rounds=rounds,
-            folders=whole.folders,
-            peak_rss_bytes=seat.peak_rss_bytes,
-            setup_s=known.get("setup_s"),
-            cpu_s_per_sample=known["cpu_s_per_sample"],
-            figures=known,
-            fidelity=seat.fidelity,
-            accuracy=seat.accuracy,
-            artifact=seat.artifact,
-            versions=seat.versions,
-            flags=seat.flags,
-        )
-
-
-def _above_one(ratio: Estimate | None) -> bool:
-    return ratio is not None and ratio.low is not None and ratio.low > 1
-
-
-def _disturbed(sittings: Sequence[Sitting]) -> float:
-    """The share of all counted blocks that bear a closed gate."""
-    blocks = [block for sitting in sittings for seat in sitting.seats.values() for block in seat.blocks]
-    return sum(bool(block.gates) for block in blocks) / len(blocks) if blocks else 0.0
+        found = pooled(self.study.folder, [*sittings, *self.alone], name, self.confirm.confidence)
+        assert found is not None
+        return claim.winner(found, rates, (name, BASELINE), self.ranking.results, self.study.space.price)

@@ -68,14 +68,17 @@ def explained(url: str) -> Iterator[None]:
 
 
 def shown(url: str) -> str:
-    """The URL without its password; a database in a file by its path."""
+    """What a storage is called: a database in a file by its path, another by its URL without the password."""
     try:
         parsed = sqlalchemy.make_url(url)
     except (SQLAlchemyError, ValueError):
         return "given by --storage"
-    if parsed.get_backend_name() == "sqlite" and parsed.database:
-        return parsed.database
-    return _hidden(parsed.render_as_string(hide_password=True), url)
+    return parsed.database if parsed.get_backend_name() == "sqlite" and parsed.database else public(url)
+
+
+def public(url: str) -> str:
+    """A URL that can be used, without its password, as a command names it."""
+    return _hidden(sqlalchemy.make_url(url).render_as_string(hide_password=True), url)
 
 
 def _set_up(storage: RDBStorage) -> None:

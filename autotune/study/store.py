@@ -2,7 +2,9 @@
 
 space.yaml hardware.json domains.json      what the study is; written once, when it begins
 study.db                                   Optuna's storage, unless --storage names another
+earlier.json                               what it tried first, from earlier studies (transfer.py)
 elapsed.json                               how long the study has run, over all its runs
+options.json                               options of its last run that say how it is made again
 trials/00017/                              spec.json result.json stdout.log stderr.log latencies.npy
 confirmation.json confirmation/            what is claimed, and the sittings that it is claimed from
 lock                                       held, with its process id inside, while a coordinator writes
@@ -36,6 +38,19 @@ class Elapsed(Struct):
     """The wall time of all runs of a study."""
 
     elapsed_s: float = 0.0
+    format: int = FORMAT
+
+
+class Options(Struct):
+    """How a study was run where its space does not say it: `storage` is a URL without its password, None the own.
+
+    `begin_with` are the studies of `--from`, and `sampler` is None where none was named.
+    """
+
+    storage: str | None = None
+    skip_confirmation: bool = False
+    begin_with: tuple[str, ...] = ()
+    sampler: str | None = None
     format: int = FORMAT
 
 
@@ -85,6 +100,17 @@ def elapsed_s(folder: Path) -> float:
 def write_elapsed(folder: Path, seconds: float) -> None:
     """Keep how long the study has run."""
     write_atomically(folder / "elapsed.json", encode(Elapsed(elapsed_s=round(seconds, 3))))
+
+
+def options(folder: Path) -> Options:
+    """The options of the study's last run."""
+    path = folder / "options.json"
+    return decode(path, Options, "delete it") if path.exists() else Options()
+
+
+def write_options(folder: Path, options: Options) -> None:
+    """Keep the options of a run."""
+    write_atomically(folder / "options.json", encode(options))
 
 
 def trial_folder(number: int) -> str:

@@ -17,8 +17,9 @@ from autotune import plugins, space
 from autotune.apply import run
 from autotune.best import Best
 from autotune.errors import MachineError, NotStarted, StudyError
+from autotune.launch.plan import LaunchPlan
 from autotune.report import export
-from autotune.types import Cpu, Hardware, LaunchPlan, Placement
+from autotune.types import Cpu, Hardware, Placement
 from tests.apply import programs
 from tests.apply.made import FAST, HW, best, library
 from tests.report.made import config

@@ -51,7 +51,6 @@ def verification(**fields: object) -> Verification:
         "objective": "throughput",
         "ratio": now(3.88, 4.02),
         "claimed": CLAIM,
-        "confirmed": True,
         "baseline_known": True,
         "differences": (),
     }
@@ -72,7 +71,6 @@ def test_the_words_say_what_speaks_against_it() -> None:
             verdict="fails",
             reasons=("the winner failed: it broke",),
             ratio=None,
-            confirmed=False,
             baseline_known=False,
             differences=("tuned on A; this is B",),
             logs="/tmp/x",
@@ -81,7 +79,6 @@ def test_the_words_say_what_speaks_against_it() -> None:
     assert lines == [
         "The claim does not hold: nothing could be compared; 4.00x (3.90 to 4.10) was claimed.",
         "because   the winner failed: it broke",
-        "claim     from the search's own windows; it was never confirmed",
         "baseline  the plain model: the file does not say what its speed-up is over",
         "differs   tuned on A; this is B",
         "logs      /tmp/x",

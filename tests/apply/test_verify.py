@@ -11,8 +11,9 @@ from autotune.apply import verify
 from autotune.apply.verdict import HEADS
 from autotune.apply.verify import Checking
 from autotune.best import Best, Claim
-from autotune.errors import MachineError
+from autotune.errors import MachineError, StudyError
 from autotune.problem import Limit
+from autotune.report import export
 from autotune.results import Probe, Sustained
 from autotune.rules import ConfirmRules, MeasureRules
 from autotune.study.choosing import BASELINE
@@ -121,6 +122,28 @@ def test_the_objective_is_what_was_asked_for(tmp_path: Path) -> None:
     found, sitter = sat(tmp_path, 2.0, best=made.best(objective=("cpu_s_per_sample",)))
     assert (found.objective, sitter.asked[0].objective) == ("cpu_s_per_sample", "cpu_s_per_sample")
     assert found.ratio.estimate == pytest.approx(2, rel=0.02)
+
+
+# --------------------------------------------------------------------------------------------------- what is claimed
+
+
+def test_a_file_that_claims_nothing_is_not_verified(tmp_path: Path) -> None:
+    silent = msgspec.structs.replace(made.best().measured, speedup=None)
+    found = {
+        "its figures are the search's own, never confirmed; run the study again": made.best(confirmed=False),
+        "the baseline's figure was not confirmed; tune again": made.best(measured=silent),
+    }
+    for says, best in found.items():
+        export.write(tmp_path / "best.json", best)
+        with pytest.raises(StudyError, match=rf"^{tmp_path}/best\.json has no claim to verify: {says}") as caught:
+            verify.verify(tmp_path / "best.json", say=pytest.fail)
+        assert "\n" not in str(caught.value)
+
+
+def test_a_claim_is_read(tmp_path: Path) -> None:
+    for best in (made.best(), serves()):
+        export.write(tmp_path / "best.json", best)
+        assert verify.claimed(tmp_path / "best.json") == best
 
 
 # -------------------------------------------------------------------------------------------------- what is compared

@@ -9,7 +9,8 @@ import pytest
 
 from autotune import environment, space
 from autotune.launch import plan
-from autotune.types import Config, Environment, LaunchPlan, Value
+from autotune.launch.plan import LaunchPlan
+from autotune.types import Config, Environment, Value
 from tests.study import fakes
 
 MACHINE = fakes.machine(cores=4)

@@ -16,10 +16,11 @@ import pytest
 
 from autotune.launch import process, tree
 from autotune.launch.leftover import Started
+from autotune.launch.plan import LaunchPlan, WorkerPlan
 from autotune.launch.process import WorkerFailed, Workers
 from autotune.protocol import Finish, Finished, Measure, Measured, Prepared
 from autotune.results import Status
-from autotune.types import LaunchPlan, Placement, WorkerPlan
+from autotune.types import Placement
 from tests.conftest import ended
 
 ENOUGH = 2**40
@@ -506,7 +507,7 @@ import sys, time
 from pathlib import Path
 import msgspec
 from autotune.launch import process
-from autotune.types import LaunchPlan
+from autotune.launch.plan import LaunchPlan
 plan = msgspec.json.decode(sys.argv[1], type=LaunchPlan)
 folder = Path(sys.argv[2])
 with process.start(plan, folder / "job.json", folder, 2**40) as workers:

@@ -108,3 +108,4 @@ def test_it_prints(page: Any) -> None:
 
     found = base64.b64decode(page.execute_cdp_cmd("Page.printToPDF", {})["data"])
     assert found.startswith(b"%PDF") and page.get_log("browser") == []
+    assert page.execute_script("return document.querySelector('details').open"), "the space file is printed, too"

@@ -1,12 +1,10 @@
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import msgspec
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from markdown_it import MarkdownIt
 
 from autotune.claims import Finalist
 from autotune.problem import Limit
@@ -14,14 +12,10 @@ from autotune.report import notes
 from autotune.report.reading import Study
 from autotune.results import Latency, Status
 from tests.report.folders import FAST, HOSTILE, SPACE, full, keep
-from tests.report.made import PLAIN, confirmation, result, winner
+from tests.report.made import PLAIN, config, confirmation, result, winner
+from tests.report.test_markdown import rendered
 
 TIMES = Latency(calls=100, p50_ms=5.0, p90_ms=6.0, p95_ms=7.0, p99_ms=9.0, backed="p90")
-
-
-def rendered(markdown: str) -> str:
-    """With raw HTML let through: the worst that a page can do with it."""
-    return MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"]).render(markdown)
 
 
 @pytest.fixture
@@ -37,18 +31,6 @@ def study(tmp_path: Path) -> Study:
     return keep(tmp_path / "a study", results, space=space)
 
 
-@given(st.text())
-def test_text_stays_text(text: str) -> None:
-    html = rendered(f"before {notes.literal(text)} after")
-    assert html.startswith("<p>before ") and html.count("<") == 2, html
-
-
-@given(st.text(st.sampled_from("`~ab\n<>")))
-def test_a_fence_holds_whatever_is_in_it(text: str) -> None:
-    html = rendered(f"{notes.fenced(text)}\n\nafter")
-    assert html.count("<pre>") == 1 and html.endswith("<p>after</p>\n") and html.count("<") == 6, html
-
-
 def test_a_measured_trial_has_its_figures_with_their_intervals(study: Study) -> None:
     note = rendered(notes.trial(study, study.results[1], {"result.json": "/artifacts/0/1/abc"}))
     assert "<strong>onnxruntime float32, batch 8, 1x2</strong>" in note
@@ -62,11 +44,30 @@ def test_a_measured_trial_has_its_figures_with_their_intervals(study: Study) -> 
     assert str(study.folder / "trials/00001") in note
 
 
+def test_a_limit_that_was_broken_when_it_was_confirmed_is_named(study: Study) -> None:
+    broken = Finalist(trial=1, config=FAST, ratio=None, broken="setup_s is 9, allowed at most 5")
+    again = dataclasses.replace(study, confirmation=confirmation(None, reason="so", finalists=(broken,)))
+    said = "<strong>setup_s is 9, allowed at most 5 (when it was confirmed)</strong>"
+    assert said in rendered(notes.trial(again, study.results[1], {}))
+    assert "when it was confirmed" not in rendered(notes.trial(again, study.results[0], {}))
+
+
 def test_it_says_how_the_trial_was_started(study: Study) -> None:
     note = notes.trial(study, study.results[0], {})
     assert "Started as 1 x 2 (processes x threads) on CPUs 0-1:" in note.replace("\\", "")
     assert "\nOMP_NUM_THREADS=2\n" in note
     assert "(the plain model)" in note
+
+
+def test_long_variables_are_broken_where_they_may_be(study: Study) -> None:
+    path = "/opt/" + "folder/" * 20 + "libtcmalloc.so"
+    hw = msgspec.structs.replace(study.hardware, libraries={"tcmalloc": path})
+    started = result(1, config(allocator="tcmalloc"), (40, 40))
+    note = notes.trial(dataclasses.replace(study, hardware=hw), started, {})
+    lines = note.split("```")[1].splitlines()
+    assert max(map(len, lines)) <= 94
+    assert f"LD_PRELOAD={path}" in note.replace("\n    ", "").splitlines()
+    assert "    folder/folder/" in note
 
 
 def test_the_reason_of_what_has_no_rate(study: Study) -> None:

@@ -18,10 +18,11 @@ from autotune import artifacts
 from autotune import space as spaces
 from autotune.errors import AutotuneError, MachineError, SpaceError, StudyError
 from autotune.launch import plan as launch
+from autotune.launch.plan import WorkerPlan
 from autotune.problem import Space
 from autotune.report import doctor, plan, words
 from autotune.study import recipes, store
-from autotune.types import Config, Hardware, Placement, TrialSpec, Value, WorkerPlan
+from autotune.types import Config, Hardware, Placement, TrialSpec, Value
 from tests import machines, recorded
 
 NAMES = ("c7i.xlarge", "c8g.xlarge", "container-1.5cpu", "two-socket-112c")
@@ -466,7 +467,9 @@ def test_everything_in_its_order_and_no_line_is_broken(tmp_path: Path, monkeypat
     assert "\x1b" not in text
     parts = text.split("\n\n")
     assert parts[0].splitlines() == doctor.machine(hw)
-    first, *rows, fixed = parts[1].splitlines()
+    first, objective, limits, *rows, fixed = parts[1].splitlines()
+    assert re.split("  +", objective) == ["objective", "throughput"]
+    assert re.split("  +", limits) == ["limits", "centred_error at most 0.1"]
     assert re.fullmatch(r"torchvision:resnet50: up to \d+ configurations are searched", first)
     searched = {name: values for name, values in plan.settings(space.domains).items() if len(values) > 1}
     assert {"batch_size", "layout", "allocator", "torch_eager.precision"} < searched.keys()

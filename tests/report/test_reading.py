@@ -2,7 +2,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
+
 from autotune.claims import Finalist
+from autotune.problem import Limit
 from autotune.report import export
 from tests.report.folders import FAST, SPACE, keep
 from tests.report.made import HW, PLAIN, config, confirmation, estimate, result, winner
@@ -26,6 +29,17 @@ def test_a_winner_whose_ratio_is_not_known_claims_none(tmp_path: Path) -> None:
     found = export.best(study.folder, SPACE, HW, study.results, study.confirmation)
     assert found is not None and found.confirmed and found.measured.speedup is None
     assert "confirmed" in export.text(found, "env") and "times the baseline" not in export.text(found, "env")
+
+
+def test_what_makes_a_trial_not_feasible_is_named(tmp_path: Path) -> None:
+    again = Finalist(trial=2, config=OTHER, ratio=None, broken="setup_s is 9, allowed at most 5")
+    space = msgspec.structs.replace(SPACE, constraints=(Limit(figure="throughput", max=30.0),))
+    results = [RESULTS[0], msgspec.structs.replace(RESULTS[1], feasible=False), RESULTS[2]]
+    study = keep(tmp_path / "s", results, confirmation(None, reason="so", finalists=(again,)), space)
+    own = "throughput is 40.2, allowed at most 30"
+    assert [study.broken(one) for one in study.results] == [[], [own], [f"{again.broken} (when it was confirmed)"]]
+    served = msgspec.structs.replace(RESULTS[0], feasible=False)
+    assert study.broken(served) == ["it serves no rate of requests within the latency"]
 
 
 def test_without_a_confirmation_the_results_are_as_they_were_measured(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
+from autotune.claims import Finalist
 from autotune.errors import StudyError
 from autotune.problem import Limit
 from autotune.report.view import View
@@ -168,6 +169,26 @@ def test_a_confirmation_comes_and_goes(view: View) -> None:
     for found in (confirmation(winner(FAST, trial=1)), None):
         store.write_confirmation(view.folder, found)
         assert view.refresh() and view.study.confirmation == found
+
+
+def constraints(view: View) -> list[bool]:
+    """Of each trial whether its page shows it as one that breaks a limit."""
+    return [any(one > 0 for one in trial.constraints.values()) for trial in study_of(view).trials]
+
+
+def test_another_confirmation_makes_all_trials_anew(view: View) -> None:
+    names, note = list(view.files.paths), view.note(1)
+    assert constraints(view) == [False, False]
+    broken = Finalist(trial=1, config=FAST, ratio=None, broken="setup_s is 9, allowed at most 5")
+    store.write_confirmation(view.folder, confirmation(None, reason="too short", finalists=(broken,)))
+    opened = View(view.folder)
+    for found in (view, opened):
+        assert found.refresh() and constraints(found) == [False, True]
+        assert found.snapshot().get_best_trial(0).number == 0
+        assert "when it was confirmed" in found.note(1)
+    assert list(view.files.paths) == names, "links of an open page lead where they led"
+    store.write_confirmation(view.folder, None)
+    assert view.refresh() and constraints(view) == [False, False] and view.note(1) == note
 
 
 def test_a_damaged_result_is_told_and_read_once_it_is_mended(view: View) -> None:

@@ -17,6 +17,9 @@ from autotune.results import TrialResult
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
+LONG_S = 7200
+"""A study that went on for longer is told in hours."""
+
 
 def figure(study: Study) -> Figure | None:
     """A mark a trial for each of the canary's computations, in % of its usual speed; None where it sensed nothing."""
@@ -26,9 +29,8 @@ def figure(study: Study) -> Figure | None:
     seen = [(result, parts) for result in study.results if (parts := _parts(result, centres))]
     if not seen:
         return None
-    dated = all(result.started for result, _ in seen)
     numbers = np.array([result.spec.id for result, _ in seen], dtype=np.int32)
-    at = _hours([result for result, _ in seen]) if dated else numbers
+    at, when = _since([result for result, _ in seen]) if all(one.started for one, _ in seen) else (numbers, "trial")
     found = go.Figure()
     for name in seen[0][1]:
         found.add_scatter(
@@ -42,7 +44,7 @@ def figure(study: Study) -> Figure | None:
         )
     found.add_hline(y=100, line={"width": 1, "dash": "dot", "color": "#8c9aab"})
     found.update_layout(
-        xaxis={"title": {"text": "hours since the first trial began" if dated else "trial"}},
+        xaxis={"title": {"text": when}},
         yaxis={"title": {"text": "% of its usual speed"}},
         legend={"orientation": "h", "y": -0.25},
         height=360,
@@ -50,9 +52,12 @@ def figure(study: Study) -> Figure | None:
     return found
 
 
-def _hours(results: Sequence[TrialResult]) -> NDArray[np.float32]:
+def _since(results: Sequence[TrialResult]) -> tuple[NDArray[np.float32], str]:
+    """When trials began, in hours or, where these are few, in minutes; and the name of that."""
     began = [datetime.fromisoformat(result.started).timestamp() for result in results]
-    return np.array([(one - min(began)) / 3600 for one in began], dtype=np.float32)
+    seconds, unit = (3600, "hours") if max(began) - min(began) > LONG_S else (60, "minutes")
+    at = np.array([(one - min(began)) / seconds for one in began], dtype=np.float32)
+    return at, f"{unit} since the first trial began"
 
 
 def _parts(result: TrialResult, centres: dict[int, dict[str, float]]) -> dict[str, float]:

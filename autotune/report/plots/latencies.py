@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 POINTS = 150
 TICKS = {1.0: "all", 0.5: "p50", 0.1: "p90", 0.05: "p95", 0.01: "p99", 0.001: "p99.9"}
+LINE = 44
 BEST = 3
 """Without a confirmation the best trials stand for the finalists."""
 
@@ -40,7 +42,7 @@ def figure(study: Study) -> Figure | None:
             customdata=(100 * (1 - beyond)).astype(np.float32),
             mode="lines",
             line={"shape": "hv"},
-            name=f"{escape(name, quote=False)} ({calls.calls} calls)",
+            name=_wrapped(f"{name} ({calls.calls}\N{NO-BREAK SPACE}calls)"),
             hovertemplate="%{customdata:.2f} % of calls within %{x:.3~g} ms<extra></extra>",
         )
         least = min(least, 0.5 / calls.calls)
@@ -58,6 +60,11 @@ def figure(study: Study) -> Figure | None:
         height=480,
     )
     return found
+
+
+def _wrapped(name: str) -> str:
+    """In lines that a phone has room for."""
+    return "<br>".join(escape(line, quote=False) for line in textwrap.wrap(name, LINE))
 
 
 def _calls(study: Study) -> dict[str, Latencies]:

@@ -52,7 +52,7 @@ def figure(study: Study) -> Figure | None:
     found.update_layout(
         xaxis={"tickvals": list(range(len(axes) + 1)), "ticktext": [*map(escape, axes), "throughput"], "side": "top"},
         yaxis={"visible": False, "range": [-0.1, 1.1]},
-        annotations=list(_labels(axes)),
+        annotations=[*_labels(axes), *_rates(study, ranked, len(axes))],
         legend={"orientation": "h", "traceorder": "reversed"},
         margin={"t": 90, "r": 60, "b": 20, "l": 40},
         height=460,
@@ -153,16 +153,26 @@ def _ends(study: Study, results: Sequence[TrialResult], heights: Heights, place:
 
 def _labels(axes: Axes) -> list[dict[str, object]]:
     return [
-        {
-            "x": place,
-            "y": i / (len(values) - 1),
-            "text": escape(words.literal(value), quote=False),
-            "showarrow": False,
-            "xanchor": "left",
-            "xshift": 4,
-            "bgcolor": "rgba(127,127,127,0.25)",
-            "font": {"size": 10},
-        }
+        _label(place, i / (len(values) - 1), words.literal(value))
         for place, values in enumerate(axes.values())
         for i, value in enumerate(values)
     ]
+
+
+def _rates(study: Study, ranked: Sequence[TrialResult], place: int) -> list[dict[str, object]]:
+    """The highest rate and the lowest."""
+    ends = ((1.0, ranked[0]), (0.0, ranked[-1]))
+    return [_label(place, at, words.figure("throughput", study.ranking.rate(result))) for at, result in ends]
+
+
+def _label(place: int, at: float, text: str) -> dict[str, object]:
+    return {
+        "x": place,
+        "y": at,
+        "text": escape(text, quote=False),
+        "showarrow": False,
+        "xanchor": "left",
+        "xshift": 4,
+        "bgcolor": "rgba(127,127,127,0.25)",
+        "font": {"size": 10},
+    }

@@ -35,7 +35,7 @@ def figure(study: Study) -> Figure | None:
         hovertemplate="%{y}<br>%{text}<extra></extra>",
     )
     found.update_layout(
-        xaxis={"title": {"text": "times as good as the plain model"}, "rangemode": "tozero"},
+        xaxis={"title": {"text": "times as good"}, "rangemode": "tozero"},
         yaxis={"autorange": "reversed", "automargin": True},
         height=140 + 34 * len(known),
     )

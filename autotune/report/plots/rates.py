@@ -47,7 +47,7 @@ def figure(study: Study) -> Figure | None:
     found.update_layout(
         xaxis={"title": {"text": "trial"}},
         yaxis={"title": {"text": "samples a second"}, "rangemode": "tozero"},
-        legend={"orientation": "h", "y": -0.2},
+        legend={"orientation": "h", "y": -0.25},
         height=420,
     )
     return found

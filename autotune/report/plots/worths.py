@@ -7,6 +7,7 @@ from html import escape
 from textwrap import shorten
 from typing import TYPE_CHECKING
 
+from autotune.claims import Worth
 from autotune.report import words
 from autotune.report.reading import Study
 
@@ -30,7 +31,7 @@ def figure(study: Study) -> Figure | None:
         "type": "bar",
         "orientation": "h",
         "x": logs,
-        "y": [escape(shorten(words.change(one.setting, one.value, one.instead), 60), quote=False) for one, _ in known],
+        "y": [_named(one) for one, _ in known],
         "text": [words.times(ratio.estimate) + words.between(ratio) for ratio in ratios],
         "textposition": "none",
         "error_x": {
@@ -55,3 +56,9 @@ def figure(study: Study) -> Figure | None:
         edge = confirmation.noise_floor / math.log(2)
         found.add_vrect(x0=-edge, x1=edge, line_width=0, fillcolor="#8c9aab", opacity=0.3)
     return found
+
+
+def _named(one: Worth) -> str:
+    """In two lines, so that a phone has room for the bars."""
+    said = escape(shorten(words.change(one.setting, one.value, one.instead), 60), quote=False)
+    return said.replace(" instead of ", "<br>instead of ", 1)

@@ -43,6 +43,10 @@ const nonce = document.currentScript.nonce;
   filter();
 })();
 
+window.addEventListener("beforeprint", () => {
+  for (const folded of document.querySelectorAll("details")) folded.open = true;
+});
+
 (async function plots() {
   const packed = document.getElementById("plotly"), places = [...document.querySelectorAll("[data-plot]")];
   if (!packed) return;

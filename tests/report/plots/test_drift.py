@@ -19,14 +19,16 @@ def test_a_mark_a_trial_for_each_computation(tmp_path: Path) -> None:
         assert list(line.x) == [0, 1, 2]
 
 
-def test_dated_trials_are_where_they_began(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("ended", "at", "unit"), [("02T10:00", 24, "hours"), ("01T10:03", 3, "minutes")])
+def test_dated_trials_are_where_they_began(tmp_path: Path, ended: str, at: int, unit: str) -> None:
     results = [
-        msgspec.structs.replace(sensed(result(i, rates=(10, 10))), started=f"2026-01-0{i + 1}T10:00:00.123456+00:00")
-        for i in range(2)
+        msgspec.structs.replace(sensed(result(i, rates=(10, 10))), started=f"2026-01-{began}:00.123456+00:00")
+        for i, began in enumerate(("01T10:00", ended))
     ]
     found = drift.figure(keep(tmp_path, results))
     assert found is not None
-    assert list(found.data[0].x) == [0, 24]
+    assert list(found.data[0].x) == [0, at]
+    assert found.layout.xaxis.title.text == f"{unit} since the first trial began"
     assert list(found.data[0].customdata) == [0, 1]
 
 

@@ -21,7 +21,7 @@ def test_a_line_goes_through_its_settings_to_its_rate(tmp_path: Path) -> None:
     assert (best.y[len(ticks) - 1], slow.y[len(ticks) - 1]) == (1.0, 0.0)
     assert np.isnan(best.y[-1]), "a gap parts one line from the next"
     labels = {one.text for one in found.layout.annotations}
-    assert {"1", "16", "int8", "openvino"} <= labels
+    assert {"1", "16", "int8", "openvino", "10.0/s", "40.0/s"} <= labels
 
 
 def test_every_trial_is_in_one_shade_and_has_an_end(tmp_path: Path) -> None:
