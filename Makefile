@@ -30,7 +30,7 @@ help:
 	@echo "make lint      all of that but the tests"
 	@echo "make format    let ruff put the code in order"
 	@echo "make slow      the tests that take long"
-	@echo "make bench     the scripts in benchmarks/, one after the other (recheck.py needs a study)"
+	@echo "make bench     the scripts in benchmarks/, one after the other (but recheck.py, record.py and search.py: they need names)"
 	@echo "make clean     remove what builds and checks left; keeps .venv and studies"
 
 setup: $(STAMP)
@@ -72,7 +72,7 @@ slow: $(STAMP)
 	@$(BIN)/python -m pytest -m slow $(ARGS)
 
 bench: $(STAMP)
-	@set -e; for file in $(filter-out benchmarks/common.py benchmarks/recheck.py,$(wildcard benchmarks/*.py)); do echo "== $$file"; $(BIN)/python "$$file"; done
+	@set -e; for file in $(filter-out benchmarks/recheck.py benchmarks/record.py benchmarks/search.py,$(shell grep -l "^if __name__" benchmarks/*.py)); do echo "== $$file"; $(BIN)/python "$$file"; done
 
 clean:
 	@rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

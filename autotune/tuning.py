@@ -6,6 +6,8 @@ import re
 import shlex
 import shutil
 import sys
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -13,20 +15,25 @@ from rich.console import Console
 
 from autotune import artifacts, goal_section, hardware, reviewing
 from autotune import space as spaces
+from autotune.claims import Confirmation
 from autotune.display import Display
 from autotune.errors import StudyError
 from autotune.launch.machine import Machine
 from autotune.problem import Budget, Space
-from autotune.report import export, reading, summary, table, words
+from autotune.report import export, plan, reading, summary, table, words
 from autotune.rules import ConfirmRules, MeasureRules
-from autotune.study import confirm, driver, opening, resume, store, suggest
+from autotune.study import confirm, driver, opening, resume, store, suggest, transfer
+from autotune.study import sampler as samplers
 from autotune.study import storage as databases
+from autotune.study.points import OfDomains
+from autotune.study.transfer import Earlier
 from autotune.types import Hardware
 
 ENDED = {
     "trials": "all trials of the budget are done",
     "minutes": "the search's part of the budget's minutes is used up",
     "exhausted": "every configuration of the space was tried",
+    "settled": "nothing that was not tried promises another 1 %",
 }
 ALL_MINUTES = "the budget's minutes are used up"
 
@@ -44,10 +51,13 @@ def tune(
     instance_type: str | None,
     skip_confirmation: bool,
     prices: Path | None = None,
+    begin_with: Sequence[str] = (),
+    sampler: str = samplers.SURROGATE,
 ) -> bool:
     """Search, or go on searching, confirm the winner and write `best.json`; False if nothing keeps the limits or runs.
 
-    Nothing is written to the study's folder before the space, the machine, the workload and the storage are known good.
+    A new study first tries what the studies `begin_with`, and those beside it, found best. Nothing is written to the
+    study's folder before the space, the machine, the workload and the storage are known good.
     """
     hw = hardware.probe(instance_type=instance_type)
     path = spaces.find(space_file)
@@ -55,7 +65,9 @@ def tune(
     folder = studies / _checked_name(name or f"{space.name}@{hw.instance_type}")
     rules, confirm_rules = MeasureRules(), ConfirmRules()
     reserved = 0.0 if skip_confirmation else confirm_rules.share
+    samplers.make(sampler, 0, OfDomains(space.domains, hw))
     opening.check(folder, space, path.read_text(), hw)
+    first = transfer.find(folder, space, hw, [reviewing.folder(study, studies) for study in begin_with])
     resume.reap(folder)  # what a killed run left behind would hold the machine for ever
     with (
         Display(console, space) as display,
@@ -64,17 +76,33 @@ def tune(
         machine.check(space.workload, rules)
         with opening.opened(folder, space, path.read_text(), hw, storage) as study:
             space = study.space
+            shown = None if storage is None else databases.public(storage)
+            named = None if sampler == samplers.SURROGATE else sampler
+            options = store.Options(
+                storage=shown, skip_confirmation=skip_confirmation, begin_with=tuple(begin_with), sampler=named
+            )
+            store.write_options(folder, options)
             earlier = table.counted(store.results(folder))
             display.resume(earlier, store.elapsed_s(folder))
-            _introduce(console, space, hw, folder, len(earlier))
+            transfer.keep(folder, first)
+            _introduce(console, space, hw, folder, len(earlier), first)
             try:
-                outcome = driver.search(study, machine.execute, display, rules, reserved=reserved)
+                outcome = driver.search(
+                    study,
+                    machine.execute,
+                    display,
+                    rules,
+                    earlier=first.configs,
+                    reserved=reserved,
+                    make_sampler=partial(samplers.make, sampler),
+                )
                 ended = ALL_MINUTES if skip_confirmation and outcome.reason == "minutes" else ENDED[outcome.reason]
                 console.print(f"\n{ended}, after {words.duration(outcome.elapsed_s)}")
-                if outcome.reason != "exhausted" and earlier and outcome.trials <= len(earlier):
-                    console.print("raise --trials or --minutes to search further")
+                found = None
                 if not skip_confirmation:
-                    confirm.confirm(study, machine.sit, display, rules, confirm_rules, sustain=machine.sustain)
+                    found = confirm.confirm(study, machine.sit, display, rules, confirm_rules, sustain=machine.sustain)
+                if not display.worked:
+                    console.print(f"nothing is left to do{_more(outcome.reason, found)}", soft_wrap=True)
             except KeyboardInterrupt:
                 display.stop()
                 console.print("\ninterrupted; what is finished is kept", highlight=False)
@@ -94,6 +122,13 @@ def _with_options(space: Space, trials: int | None, minutes: float | None, seed:
     return msgspec.structs.replace(space, budget=budget, workload=workload)
 
 
+def _more(reason: str, found: Confirmation | None) -> str:
+    """What gives a study more to do that has used up what it may."""
+    if found is not None and found.reason is not None:
+        return f": {found.reason}"
+    return "" if reason == "exhausted" else "; raise --trials or --minutes to search further"
+
+
 def _checked_name(name: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._@+-]*", name):
         raise StudyError(
@@ -102,18 +137,23 @@ def _checked_name(name: str) -> str:
     return name
 
 
-def _introduce(console: Console, space: Space, hw: Hardware, folder: Path, earlier: int) -> None:
+def _introduce(console: Console, space: Space, hw: Hardware, folder: Path, earlier: int, first: Earlier) -> None:
     count = suggest.count(space.domains)
     limits = [f"{space.budget.trials} trials"] if space.budget.trials is not None else []
     limits += [f"{space.budget.minutes:g} minutes"] if space.budget.minutes is not None else []
     head = f"{space.workload.model} on {hw.instance_type}: up to {count} configurations, {len(hw.cores)} cores"
     console.print(head, soft_wrap=True)
     console.print(f"study     {folder}" + (f", going on after trial {earlier}" if earlier else ""), soft_wrap=True)
-    console.print(f"budget    {' or '.join(limits) or 'none: until every configuration was tried'}")
+    console.print(f"budget    {' or '.join(limits) or 'none: until nothing untried promises more'}")
     wanted = [f"{name} at its best" for name in space.goal.objectives if space.goal.objectives != ("throughput",)]
     limits = [words.bounds(limit) for limit in space.constraints if limit != goal_section.ANSWERS]
     if wanted or limits:
         console.print(f"wanted    {', '.join([*wanted, *limits])}", soft_wrap=True)
+    if first.sources:
+        names = ", ".join(plan.quoted(source.study) for source in first.sources)
+        what = "1 configuration" if len(first.configs) == 1 else f"{len(first.configs)} configurations"
+        whom = "the study" if len(first.sources) == 1 else "the studies"
+        console.print(f"first     {what} from {whom} {names}", soft_wrap=True)
     for left_out in space.excluded:
         console.print(f"left out  {left_out.setting} {left_out.value}: {left_out.reason}", soft_wrap=True)
     console.print()
@@ -143,5 +183,5 @@ def command(storage: str | None) -> str:
     """The same command again, without the password that a storage's URL may hold."""
     arguments = sys.argv[1:]
     if storage is not None:
-        arguments = [argument.replace(storage, databases.shown(storage)) for argument in arguments]
+        arguments = [argument.replace(storage, databases.public(storage)) for argument in arguments]
     return f"{program()} {shlex.join(arguments)}"

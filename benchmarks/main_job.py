@@ -52,7 +52,8 @@ def main() -> int:
 
 def run(which: str, space: str, folder: Path) -> bool:
     """One study from start to end, watched from outside."""
-    command = [sys.executable, "-m", "autotune", "--space", space, "--name", which, "--studies", str(folder)]
+    studies = folder / f"{which}-studies"  # of its own: a study begins with what others beside it found
+    command = [sys.executable, "-m", "autotune", "--space", space, "--name", which, "--studies", str(studies)]
     begin, at = time.monotonic(), time.time()
     process = subprocess.Popen(command, env={**os.environ, "AUTOTUNE_CACHE": str(folder / "cache")})
     peak = 0
@@ -60,9 +61,9 @@ def run(which: str, space: str, folder: Path) -> bool:
         peak = max(peak, rss(process.pid))
         time.sleep(1)
     minutes = (time.monotonic() - begin) / 60
-    found = msgspec.json.decode((folder / which / "best.json").read_bytes(), type=Best)
+    found = msgspec.json.decode((studies / which / "best.json").read_bytes(), type=Best)
     speedup = found.measured.speedup.estimate
-    first_s = first_good_s(store.results(folder / which), ranking_rate(found) / 2, at)
+    first_s = first_good_s(store.results(studies / which), ranking_rate(found) / 2, at)
     limit = LIMITS_MIN[which]
     print(f"{which}: {minutes:.1f} minutes; limit {limit}; ratio {minutes / limit:.2f}")
     print(f"{which}: speed-up {speedup:.2f}; wanted {SPEEDUP}; ratio {speedup / SPEEDUP:.2f}")

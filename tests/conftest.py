@@ -19,6 +19,7 @@ import pytest
 import autotune
 from autotune import hardware
 from autotune.launch import process
+from autotune.launch.plan import LaunchPlan, WorkerPlan
 from autotune.launch.process import Workers
 from autotune.protocol import Job
 from autotune.rules import MeasureRules
@@ -26,12 +27,10 @@ from autotune.types import (
     Config,
     Hardware,
     InputSpec,
-    LaunchPlan,
     Placement,
     SittingSpec,
     TrialSpec,
     Value,
-    WorkerPlan,
     WorkloadSettings,
     WorkloadSpec,
 )

@@ -7,7 +7,7 @@ import math
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -21,6 +21,7 @@ from autotune.results import Status, TrialResult
 from autotune.rules import Correction, MeasureRules
 from autotune.study import recipes, resume, sampler, storage, store, suggest
 from autotune.study.opening import OpenStudy
+from autotune.study.points import OfDomains, Points
 from autotune.study.ranking import Ranking
 from autotune.types import Config, Struct, TrialSpec
 
@@ -31,7 +32,13 @@ SHORTEST_TRIAL_S = 5.0
 HOPELESS = 10
 """So many trials, not counting the baseline, that all failed end the search: the fault is not in the settings."""
 
-Reason = Literal["trials", "minutes", "exhausted"]
+SETTLED_GAIN = 0.01
+"""A sampler that expects less from its best proposal, as a part of the rate, expects nothing that could be claimed."""
+
+SETTLED = 5
+"""So many such proposals in a row end a search that has no budget."""
+
+Reason = Literal["trials", "minutes", "exhausted", "settled"]
 
 
 class Outcome(Struct):
@@ -49,26 +56,29 @@ def search(
     observer: Observer,
     rules: MeasureRules,
     *,
+    earlier: Sequence[Config] = (),
     reserved: float = 0.0,
-    make_sampler: Callable[[int], optuna.samplers.BaseSampler] = sampler.tpe,
+    make_sampler: Callable[[int, Points], optuna.samplers.BaseSampler] = sampler.surrogate,
     clock: Callable[[], float] = time.monotonic,
 ) -> Outcome:
     """Search until the study's budget is used up, going on from what it already holds.
 
-    `reserved` is the part of the budget's minutes that is kept for the confirmation. `observer.started` and `ended` are
-    called here; `preparing` and `measured` are the business of `execute`. StudyError if the baseline fails, if
-    everything else does, or if the storage or disk cannot be used. Whatever ends `execute` early, Ctrl-C above all,
-    comes through after the trial was put in order for the next run.
+    `earlier` are configurations to try before the recipes (`transfer`). `reserved` is the part of the budget's minutes
+    that is kept for the confirmation. `observer.started` and `ended` are called here; `preparing` and `measured` are
+    the business of `execute`. StudyError if the baseline fails, if everything else does, or if the storage or disk
+    cannot be used. Whatever ends `execute` early, Ctrl-C above all, comes through after the trial was put in order for
+    the next run.
     """
     with store.disk(study.folder), storage.explained(study.url):
         resume.recover(study)
         begun = len(study.optuna.get_trials(deepcopy=False))
         # Another seed for each run: a study that goes on must not draw again what it drew before.
         rng = random.Random(f"{study.space.workload.seed}/{begun}")
-        study.optuna.sampler = make_sampler(rng.getrandbits(32))
+        points = OfDomains(study.space.domains, study.hardware)
+        study.optuna.sampler = make_sampler(rng.getrandbits(32), points)
         with stopwatch(study, clock) as elapsed:
             results = store.results(study.folder)
-            reason = _Search(study, execute, observer, rules, rng, elapsed, results, reserved).run()
+            reason = _Search(study, execute, observer, rules, rng, elapsed, results, earlier, reserved).run()
             return _outcome(reason, study, elapsed())
 
 
@@ -81,9 +91,11 @@ class _Search:
     rng: random.Random
     elapsed: Callable[[], float]
     results: list[TrialResult]
+    earlier: Sequence[Config] = ()
     reserved: float = 0.0
     unsupported: dict[str, int] = field(default_factory=dict)
     repeats: int = 0
+    hopeless: int = 0
 
     def run(self) -> Reason:
         plan = self._plan()
@@ -98,6 +110,9 @@ class _Search:
                 if planned is None:
                     return "exhausted"
             trial, config = sampler.ask(self.study.optuna, self.study.space.domains, self.study.hardware, planned)
+            if planned is None and self._settled():
+                sampler.tell_unneeded(self.study.optuna, trial)
+                return "settled"
             plan = [one for one in plan if one is not planned]  # asked for once, whatever became of it
             if config.key in seen:
                 self.repeats += 1
@@ -114,16 +129,23 @@ class _Search:
             self._check(result)
 
     def _plan(self) -> list[Config]:
-        """What goes before the sampler: the baseline, by which all is judged, then what was cut short, then recipes."""
+        """What goes before the sampler: the baseline, by which all is judged, then what was cut short, then advice."""
         interrupted = [result.spec.config for result in self.results if result.status is Status.INTERRUPTED]
         baseline, *advised = recipes.first(self.study.space, self.study.hardware)
-        return [baseline, *interrupted, *advised]
+        return [baseline, *interrupted, *self.earlier, *advised]
 
     def _used_up(self, done: int) -> Reason | None:
         trials = self.study.space.budget.trials
         if trials is not None and done >= trials:
             return "trials"
         return "minutes" if self._left_s() < SHORTEST_TRIAL_S else None
+
+    def _settled(self) -> bool:
+        """Whether a search without a budget may end: its sampler has expected next to nothing for some time."""
+        budget = self.study.space.budget
+        gain = getattr(self.study.optuna.sampler, "gain", None)
+        self.hopeless = self.hopeless + 1 if gain is not None and gain < SETTLED_GAIN else 0
+        return budget.trials is None and budget.minutes is None and self.hopeless >= SETTLED
 
     def _left_s(self) -> float:
         minutes = self.study.space.budget.minutes

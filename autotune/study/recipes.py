@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import msgspec
-
-from autotune import space
-from autotune.problem import Domains, Space
+from autotune.problem import Space
+from autotune.study import fitting
 from autotune.types import Config, Hardware, Struct, Value
 
 
@@ -99,35 +97,16 @@ def _fitted(recipe: Recipe, resolved: Space, hw: Hardware) -> Config | None:
 
     A knob that the domains do not offer is left at the baseline's value: the recipe still says something without it.
     """
-    domains, plain = resolved.domains, resolved.baseline
-    if recipe.backend not in domains.backends:
-        return None
-    wanted = PREFERRED | recipe.options
-    options = {
-        option: _nearest(wanted.get(option), None, values)
-        for option, values in domains.backends[recipe.backend].items()
-    }
-    knobs = {
-        knob: _nearest(recipe.knobs.get(knob), plain.knobs.get(knob), values) for knob, values in domains.knobs.items()
-    }
-    batch_size = min(domains.batch_size, key=lambda size: abs(size - BATCH_SIZE))
-    config = space.configure(hw, batch_size=batch_size, backend=recipe.backend, options=options, knobs=knobs)
-    config = space.canonical(config, hw)
-    first = next(iter(recipe.knobs), None)
-    if recipe.needs_knobs and first is not None and config.knobs[first] != recipe.knobs[first]:
-        return None
-    found = config if space.unavailable(config, hw) is None else _elsewhere(config, domains, hw)
-    return found if found and recipe.options.items() <= found.options.items() else None
-
-
-def _elsewhere(config: Config, domains: Domains, hw: Hardware) -> Config | None:
-    """The same in the first of the interpreters that can run it."""
-    found = (
-        msgspec.structs.replace(config, knobs={**config.knobs, "interpreter": name})
-        for name in domains.knobs.get("interpreter", ())
+    found = fitting.fitted(
+        resolved,
+        hw,
+        backend=recipe.backend,
+        batch_size=BATCH_SIZE,
+        options=PREFERRED | recipe.options,
+        knobs=recipe.knobs,
     )
-    return next((other for other in found if space.unavailable(other, hw) is None), None)
-
-
-def _nearest(wanted: Value | None, plain: Value | None, values: tuple[Value, ...]) -> Value:
-    return next((value for value in (wanted, plain) if value is not None and value in values), values[0])
+    if found is None or not recipe.options.items() <= found.options.items():
+        return None
+    first = next(iter(recipe.knobs), None)
+    without = recipe.needs_knobs and first is not None and found.knobs[first] != recipe.knobs[first]
+    return None if without else found

@@ -2,24 +2,76 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
+import math
+import statistics
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from autotune.errors import StudyError
 from autotune.problem import Domains
 from autotune.results import Status, TrialResult
-from autotune.study.ranking import Ranking
+from autotune.study.points import Points
+from autotune.study.ranking import CONFIDENCE, Ranking
 from autotune.study.suggest import parameters, suggest
 from autotune.types import Config, Hardware
 
 if TYPE_CHECKING:
     import optuna
 
+SURROGATE = "surrogate"
+NAMES = (SURROGATE, "tpe", "random")
+
 STARTUP_TRIALS = 10
 CANDIDATES = 4
 ERROR_LENGTH = 200
+FEW_BLOCKS = 0.2
+"""The deviation of a rate of too few blocks for an interval."""
+
 MOST = 1e6
+
+
+def make(name: str, seed: int, points: Points) -> optuna.samplers.BaseSampler:
+    """A sampler by its name: one of `NAMES`, or any sampler class of Optuna's kind as MODULE:CLASS.
+
+    StudyError where there is none of that name.
+    """
+    import optuna
+
+    from autotune.study.surrogate import Surrogate
+
+    if name == SURROGATE:
+        return Surrogate(points, seed)
+    if name == "tpe":
+        return tpe(seed)
+    if name == "random":
+        return optuna.samplers.RandomSampler(seed=seed)
+    module, colon, kind = name.partition(":")
+    allowed = f"allowed: {', '.join(NAMES)}, or a class as MODULE:CLASS, such as optuna.samplers:NSGAIISampler"
+    if not colon:
+        raise StudyError(f"there is no sampler {name!r}; {allowed}")
+    try:
+        found = getattr(importlib.import_module(module), kind)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise StudyError(f"the sampler {name!r} cannot be loaded: {error}; {allowed}") from error
+    if not (inspect.isclass(found) and issubclass(found, optuna.samplers.BaseSampler)):
+        raise StudyError(f"{name} is no sampler of Optuna's kind; {allowed}")
+    given: dict[str, Any] = {"seed": seed} if "seed" in inspect.signature(found).parameters else {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        try:
+            made: optuna.samplers.BaseSampler = found(**given)
+        except TypeError as error:
+            raise StudyError(f"the sampler {name!r} cannot be made from a seed alone: {error}; {allowed}") from error
+        return made
+
+
+def surrogate(seed: int, points: Points) -> optuna.samplers.BaseSampler:
+    """The sampler that is used where none is named."""
+    return make(SURROGATE, seed, points)
 
 
 def tpe(seed: int) -> optuna.samplers.BaseSampler:
@@ -74,9 +126,18 @@ def tell(study: optuna.Study, trial: optuna.Trial, result: TrialResult, ranking:
         tell_failure(study, trial)
         return
     trial.set_user_attr("rate", round(ranking.rate(result), 3))
+    trial.set_user_attr("noise", round(noise(result, ranking), 4))
     for judgement in ranking.judged(result):
         trial.set_constraint(judgement.limit.figure, min(max(judgement.excess, -MOST), MOST))
     study.tell(trial, list(values))
+
+
+def noise(result: TrialResult, ranking: Ranking) -> float:
+    """The deviation of the logarithm of a trial's rate, as far as its own window tells."""
+    found = ranking.interval(result)
+    if found.low is None or found.high is None or found.low <= 0:
+        return FEW_BLOCKS
+    return math.log(found.high / found.low) / 2 / statistics.NormalDist().inv_cdf(0.5 + CONFIDENCE / 2)
 
 
 def tell_unsupported(study: optuna.Study, trial: optuna.Trial, reason: str) -> None:
@@ -92,6 +153,14 @@ def tell_failure(study: optuna.Study, trial: optuna.Trial) -> None:
 
     trial.set_constraint("runs", 1.0)
     study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+
+
+def tell_unneeded(study: optuna.Study, trial: optuna.Trial) -> None:
+    """Takes a proposal back that is not worth a trial."""
+    import optuna
+
+    trial.set_user_attr("status", "unneeded")
+    study.tell(trial, state=optuna.trial.TrialState.FAIL)
 
 
 def tell_repeat(study: optuna.Study, trial: optuna.Trial, number: int) -> None:

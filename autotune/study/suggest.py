@@ -77,9 +77,46 @@ def unseen(domains: Domains, hw: Hardware, seen: Container[str], rng: random.Ran
     total = count(domains)
     start = rng.randrange(total)
     for step in range(total):
-        config = _nth((start + step) % total, domains, hw)
+        config = nth((start + step) % total, domains, hw)
         if config.key not in seen:
             yield config
+
+
+def axes(domains: Domains) -> dict[str, tuple[Value, ...]]:
+    """Every parameter that the sampler is asked for, whatever the backend, with its values."""
+    found: dict[str, tuple[Value, ...]] = {"backend": tuple(domains.backends)}
+    for backend in domains.backends:
+        found |= _axes(domains, backend)
+    return {name: values for name, values in found.items() if len(values) > 1}
+
+
+def nth(place: int, domains: Domains, hw: Hardware) -> Config:
+    """The canonical configuration at a place below `count`; several places may have the same."""
+    for backend in domains.backends:
+        size = _count(domains, backend)
+        if place < size:
+            break
+        place -= size
+    chosen: dict[str, Value] = {}
+    for name, values in _axes(domains, backend).items():
+        place, digit = divmod(place, len(values))
+        chosen[name] = values[digit]
+    return _configure(backend, chosen, domains, hw)
+
+
+def place(held: Mapping[str, Value], backend: str, domains: Domains, rng: random.Random | None = None) -> int:
+    """The place of a configuration of a backend that has these parameters; ValueError if there is none.
+
+    Those that are missing have random values, without `rng` the first ones.
+    """
+    found, size = 0, 1
+    for name, values in _axes(domains, backend).items():
+        other = rng.randrange(len(values)) if rng else 0
+        digit = values.index(held[name]) if name in held else other
+        found += size * digit
+        size *= len(values)
+    before = list(domains.backends)[: list(domains.backends).index(backend)]
+    return found + sum(_count(domains, other) for other in before)
 
 
 def _with_effect(
@@ -114,16 +151,3 @@ def _configure(backend: str, chosen: Mapping[str, Value], domains: Domains, hw: 
 
 def _count(domains: Domains, backend: str) -> int:
     return math.prod(len(values) for values in _axes(domains, backend).values())
-
-
-def _nth(index: int, domains: Domains, hw: Hardware) -> Config:
-    for backend in domains.backends:
-        size = _count(domains, backend)
-        if index < size:
-            break
-        index -= size
-    chosen: dict[str, Value] = {}
-    for name, values in _axes(domains, backend).items():
-        index, digit = divmod(index, len(values))
-        chosen[name] = values[digit]
-    return _configure(backend, chosen, domains, hw)

@@ -4,6 +4,7 @@ import errno
 import os
 import random
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -15,7 +16,7 @@ from autotune.errors import StudyError
 from autotune.problem import Domains, Space
 from autotune.results import Status, TrialResult
 from autotune.rules import MeasureRules
-from autotune.study import driver, recipes, store, suggest
+from autotune.study import driver, recipes, sampler, store, suggest
 from autotune.study.driver import search
 from autotune.types import Config, TrialSpec
 from tests.study.fakes import (
@@ -86,7 +87,7 @@ def test_a_crash_is_avoided_without_being_told_twice(tmp_path: Path) -> None:
 def test_repeats_are_neither_run_nor_counted_nor_learned(tmp_path: Path) -> None:
     study = in_memory(tmp_path, resolved(HW, SMALL, trials=6), HW)
     ran = Machine(tmp_path)
-    search(study, ran, Watcher(), RULES, make_sampler=lambda _: First())
+    search(study, ran, Watcher(), RULES, make_sampler=lambda *_: First())
     numbers = {spec.id for spec in ran.ran}
     repeats = [trial for trial in study.optuna.trials if trial.number not in numbers]
     assert len(ran.ran) == 6
@@ -124,6 +125,23 @@ def test_a_space_is_searched_to_its_end(tmp_path: Path) -> None:
     assert again.ran == []
 
 
+def test_without_a_budget_the_search_ends_when_nothing_more_is_to_be_expected(tmp_path: Path) -> None:
+    study = in_memory(tmp_path, resolved(HW), HW)
+    ran = Machine(tmp_path)
+    outcome = search(study, ran, Watcher(), RULES)
+    everything = [speed(config) for config in suggest.unseen(DOMAINS, HW, (), random.Random(0))]
+    assert outcome.reason == "settled"
+    assert len(ran.ran) < 0.5 * suggest.count(DOMAINS)
+    assert max(map(speed, ran.configs)) >= 0.97 * max(everything)
+    assert store.numbers(tmp_path) == [spec.id for spec in ran.ran]
+    assert search(study, ran, Watcher(), RULES).reason == "settled"
+
+
+def test_with_a_budget_all_of_it_is_used(tmp_path: Path) -> None:
+    ran = run(tmp_path, resolved(HW, trials=200), lambda config: 5.0)
+    assert len(ran.ran) == 200
+
+
 def test_a_baseline_outside_the_domains_is_measured_all_the_same(tmp_path: Path) -> None:
     found = Domains(batch_size=(8,), knobs={}, backends={"onnxruntime": {}, "openvino": {"precision": ("int8",)}})
     ran = run(tmp_path, resolved(HW, found))
@@ -135,7 +153,7 @@ def test_a_combination_that_the_machine_cannot_honour_costs_nothing(tmp_path: Pa
     bare = msgspec.structs.replace(HW, libraries={})  # the libraries went after the study began
     study = in_memory(tmp_path, resolved(HW, SMALL), bare)
     ran = Machine(tmp_path)
-    outcome = search(study, ran, Watcher(), RULES)
+    outcome = search(study, ran, Watcher(), RULES, make_sampler=partial(sampler.make, "tpe"))
     assert (outcome.reason, outcome.trials) == ("exhausted", 4)
     assert {config.knobs["allocator"] for config in ran.configs} == {"system"}
     told = [trial for trial in study.optuna.trials if trial.user_attrs.get("status") == "unsupported"]
@@ -215,7 +233,7 @@ def test_the_study_goes_on_to_the_original_total(tmp_path: Path) -> None:
 def test_a_run_that_goes_on_does_not_draw_what_the_first_one_drew(tmp_path: Path) -> None:
     seeds: list[int] = []
 
-    def make(seed: int) -> optuna.samplers.BaseSampler:
+    def make(seed: int, points: object) -> optuna.samplers.BaseSampler:
         seeds.append(seed)
         return optuna.samplers.RandomSampler(seed=seed)
 

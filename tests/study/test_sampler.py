@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,10 +11,13 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
+from autotune.errors import StudyError
 from autotune.problem import Domains, Goal, Limit
 from autotune.results import Status, TrialResult
 from autotune.study import sampler
+from autotune.study.points import OfDomains
 from autotune.study.ranking import Ranking
+from autotune.study.surrogate import Surrogate
 from autotune.types import Config, TrialSpec
 from tests.study.fakes import DOMAINS, SMALL, WORKLOAD, machine, measured, plain, speed
 
@@ -71,6 +75,44 @@ def test_a_failure_is_told_as_a_constraint_with_one_line(status: Status) -> None
     assert (trial.state, trial.constraints) == (TrialState.PRUNED, {"runs": 1.0})
     assert trial.user_attrs["error"].startswith("a long story")
     assert len(trial.user_attrs["error"]) == sampler.ERROR_LENGTH
+
+
+def test_how_sure_a_rate_is_is_told_too() -> None:
+    def result(spec: TrialSpec, *rates: float) -> TrialResult:
+        blocks = [measured(spec, rate, blocks=1).blocks[0] for rate in rates]
+        return TrialResult(spec=spec, status=Status.OK, blocks=tuple(blocks))
+
+    steady = told(lambda spec: result(spec, 10, 10.1, 9.9, 10, 10.1, 9.9)).user_attrs
+    wild = told(lambda spec: result(spec, 10, 14, 7, 10, 13, 8)).user_attrs
+    single = told(lambda spec: result(spec, 10)).user_attrs
+    assert 0 < steady["noise"] < 0.02 < wild["noise"]
+    assert single["noise"] == sampler.FEW_BLOCKS
+
+
+def test_samplers_go_by_names() -> None:
+    points = OfDomains(SMALL, HW)
+    assert isinstance(sampler.make("surrogate", 0, points), Surrogate)
+    assert isinstance(sampler.make("tpe", 0, points), optuna.samplers.TPESampler)
+    assert isinstance(sampler.make("random", 0, points), optuna.samplers.RandomSampler)
+    assert isinstance(sampler.make("optuna.samplers:NSGAIISampler", 0, points), optuna.samplers.NSGAIISampler)
+    assert isinstance(sampler.make("optuna.samplers:BruteForceSampler", 0, points), optuna.samplers.BruteForceSampler)
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("tpf", "there is no sampler 'tpf'; allowed: surrogate, tpe, random, or a class as MODULE:CLASS"),
+        ("nowhere:Sampler", "cannot be loaded: No module named 'nowhere'"),
+        ("optuna.samplers:Nothing", "cannot be loaded: module 'optuna.samplers' has no attribute 'Nothing'"),
+        (":x", "cannot be loaded: Empty module name"),
+        ("pathlib:Path", "is no sampler of Optuna's kind"),
+        ("optuna.samplers:GridSampler", "cannot be made from a seed alone: "),
+        ("math:pi", "is no sampler of Optuna's kind"),
+    ],
+)
+def test_a_name_of_no_sampler_is_an_error(name: str, says: str) -> None:
+    with pytest.raises(StudyError, match=re.escape(says)):
+        sampler.make(name, 0, OfDomains(SMALL, HW))
 
 
 def test_an_interruption_teaches_nothing() -> None:

@@ -53,6 +53,12 @@ def test_a_storage_out_of_reach_is_one_line_without_the_password(url: str, cause
     assert caught.value.__suppress_context__
 
 
+def test_a_url_that_is_shown_has_no_password_and_can_be_used() -> None:
+    assert storage.public(f"postgresql://me:{SECRET}@host/db") == "postgresql://me:***@host/db"
+    assert storage.public("sqlite:////a/study.db") == "sqlite:////a/study.db"
+    assert storage.shown("sqlite:////a/study.db") == "/a/study.db"
+
+
 def test_a_driver_that_repeats_the_password_is_silenced() -> None:
     url = f"postgresql://user:{SECRET}@host/x"
     refused = OperationalError("SELECT 1", None, Exception(f"connection refused for {SECRET}\nIs it running?"))

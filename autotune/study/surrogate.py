@@ -1,0 +1,242 @@
+"""The sampler that autotune searches with: a model of the rate, and of what fails."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.samplers import BaseSampler, RandomSampler
+from optuna.study import StudyDirection
+from optuna.trial import TrialState
+
+from autotune.study import gaussian
+from autotune.study.blame import Blame
+from autotune.study.gaussian import Process
+from autotune.study.points import Encoded, Encoding, Matrix, Parameters, Points
+
+if TYPE_CHECKING:
+    from optuna.study import Study
+    from optuna.trial import FrozenTrial
+
+ALL = 5000
+"""Up to so many points all are looked at for each proposal; of more, so many random ones and those near the best."""
+
+SOME = 2000
+NEAR = 5
+FIRST = 4
+"""The model is asked as soon as so many points were measured."""
+
+OPENINGS = 12
+"""So many proposals at most try what was never tried, the most of it at once; among equals the model decides."""
+
+FITTED = 150
+"""The model is fitted on at most so many points, the best and some of the others, and predicts from `KEPT`."""
+
+KEPT = 500
+EVERY = 20
+"""With n trials the model's own parameters are fitted anew after n / EVERY more."""
+
+DOUBTFUL = 0.3
+"""What runs, and keeps the limits, with a smaller chance comes after all others: its gain would never be measured."""
+
+LEAST = 1e-12
+UNSURE = 0.1
+"""How far a trial that keeps a limit, or breaks it, may do so by chance."""
+
+
+@dataclass
+class Seen:
+    """What is known of the trials so far."""
+
+    points: list[Parameters] = field(default_factory=list)
+    scores: list[float] = field(default_factory=list)
+    noise: list[float] = field(default_factory=list)
+    feasible: list[bool] = field(default_factory=list)
+    failed: list[Parameters] = field(default_factory=list)
+
+
+class Surrogate(BaseSampler):
+    """Proposes the point with the largest expected gain, of those that were not tried.
+
+    Trials may bear a user attribute `noise`, the deviation of the logarithm of the measured figure. A trial told PRUNED
+    failed; constraints above 0 are limits that are broken. Of several objectives a random weighting is improved at a
+    time (ParEGO, Knowles 2006).
+    """
+
+    def __init__(self, points: Points, seed: int) -> None:
+        self.points = points
+        self.gain: float | None = None
+        self._dice = random.Random(seed)
+        self._independent = RandomSampler(seed=seed)
+        self._encoding = Encoding(points.axes)
+        self._theta: dict[str, tuple[int, Matrix]] = {}
+        self._all: tuple[list[Parameters], Encoded] | None = None
+        self._points: dict[int, Parameters | None] = {}
+        self._openings = 0
+
+    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        """All parameters, whatever a trial's backend has of them."""
+        if "fixed_params" in trial.system_attrs:
+            return {}
+        return {name: CategoricalDistribution(values) for name, values in self.points.axes.items() if len(values) > 1}
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """The parameters of the proposed point."""
+        if not search_space:
+            return {}
+        return {name: value for name, value in self.propose(study).items() if name in search_space}
+
+    def sample_independent(self, study: Study, trial: FrozenTrial, name: str, distribution: BaseDistribution) -> Any:
+        """A random value, for what the points do not have."""
+        return self._independent.sample_independent(study, trial, name, distribution)
+
+    def propose(self, study: Study) -> Parameters:
+        """The next point to try; `gain` is then what is expected of it, as a difference of logarithms."""
+        seen, tried = self._read(study)
+        points, encoded = self._candidates(seen)
+        fresh = [place for place, point in enumerate(points) if _key(point) not in tried]
+        self.gain = None
+        if not fresh:
+            return self._dice.choice(points) if points else {}
+        points, encoded = [points[place] for place in fresh], encoded.rows(fresh)
+        works = Blame(seen.failed, seen.points).works(points)
+        news, seldom = self._untried(seen, points)
+        if sum(seen.feasible) < FIRST:
+            return points[int(np.argmax((news + seldom) * works))]
+        chances = works * self._keeps(seen, encoded)
+        gains = self._gains(seen, encoded) * np.where(chances < DOUBTFUL, chances * LEAST, chances)
+        if news.any() and self._openings < OPENINGS:
+            self._openings += 1
+            return points[int(np.argmax(news * works + gains / gains.max()))]
+        best = int(np.argmax(gains))
+        self.gain = float(gains[best])
+        return points[best]
+
+    def _read(self, study: Study) -> tuple[Seen, set[frozenset[Any]]]:
+        signs = [1.0 if direction == StudyDirection.MAXIMIZE else -1.0 for direction in study.directions]
+        weights = [self._dice.expovariate(1) for _ in signs]
+        states = (TrialState.COMPLETE, TrialState.PRUNED)
+        seen, tried = Seen(), set()
+        rows: list[list[float]] = []
+        for trial in study.get_trials(deepcopy=False, states=states):
+            point = self._point(trial)
+            if point is None:
+                continue
+            tried.add(_key(point))
+            if trial.state == TrialState.PRUNED:
+                seen.failed.append(point)
+                continue
+            rows.append([sign * _log(value) for sign, value in zip(signs, trial.values, strict=True)])
+            seen.points.append(point)
+            seen.noise.append(float(trial.user_attrs.get("noise", 0.0)))
+            seen.feasible.append(all(excess <= 0 for excess in trial.constraints.values()))
+        seen.scores = _scalarised(rows, weights)
+        return seen, tried
+
+    def _point(self, trial: FrozenTrial) -> Parameters | None:
+        """A trial's point; None where it is outside the space, as a baseline may be, or of another version."""
+        if trial.number not in self._points:
+            outside = not trial.params and bool(self.points.axes)
+            self._points[trial.number] = None if outside else self.points.whole(dict(trial.params))
+        return self._points[trial.number]
+
+    def _candidates(self, seen: Seen) -> tuple[list[Parameters], Encoded]:
+        total = len(self.points)
+        if total <= ALL:
+            if self._all is None:
+                points = _distinct(self.points.at(place) for place in range(total))
+                self._all = points, self._encoding.encode(points)
+            return self._all
+        places = {self._dice.randrange(total) for _ in range(SOME)}
+        order = sorted(range(len(seen.points)), key=lambda place: (not seen.feasible[place], -seen.scores[place]))
+        best = [seen.points[place] for place in order[:NEAR]]
+        near = [point for one in best for point in self.points.near(one, self._dice)]
+        points = _distinct([*near, *(self.points.at(place) for place in sorted(places))])
+        return points, self._encoding.encode(points)
+
+    def _untried(self, seen: Seen, points: Sequence[Parameters]) -> tuple[Matrix, Matrix]:
+        """How many settings of each point were not tried, and how seldom all of them were, at most 1.
+
+        Of numbers only the ends count: the model knows what lies between them.
+        """
+        tried = Counter(item for point in [*seen.points, *seen.failed] for item in point.items())
+        marked = self._encoding.marked
+        news = [sum(item in marked and not tried[item] for item in point.items()) for point in points]
+        seldom = [sum(1 / (1 + tried[item]) for item in point.items()) / max(len(point), 1) for point in points]
+        luck = [1e-3 * self._dice.random() for _ in points]
+        return np.array(news, dtype=float), np.array(seldom) + luck
+
+    def _gains(self, seen: Seen, candidates: Encoded) -> Matrix:
+        """The expected improvement (Jones, Schonlau and Welch 1998) over the best mean of a feasible point."""
+        known = self._encoding.encode(seen.points)
+        process = self._fitted("score", seen, known, np.array(seen.scores), np.array(seen.noise))
+        best = process.predict(known.rows(np.flatnonzero(seen.feasible)))[0].max()
+        means, deviations = process.predict(candidates)
+        return expected_gain(means - best, deviations)
+
+    def _keeps(self, seen: Seen, candidates: Encoded) -> Matrix:
+        """The chance that each candidate keeps the limits."""
+        if all(seen.feasible):
+            return np.ones(len(candidates))
+        known = self._encoding.encode(seen.points)
+        kept = np.array(seen.feasible, dtype=float)
+        process = self._fitted("kept", seen, known, kept, np.full(len(kept), UNSURE))
+        return np.asarray(np.clip(process.predict(candidates)[0], 0.0, 1.0))
+
+    def _fitted(self, name: str, seen: Seen, known: Encoded, values: Matrix, noise: Matrix) -> Process:
+        count = len(values)
+        fitted_at, theta = self._theta.get(name, (0, None))
+        kept = self._chosen(seen, KEPT)
+        if count - fitted_at > fitted_at // EVERY or theta is None:
+            some = self._chosen(seen, FITTED)
+            theta = gaussian.fit(known.rows(some), values[some], noise[some], theta).theta
+            self._theta[name] = count, theta
+        return gaussian.fit(known.rows(kept), values[kept], noise[kept], theta, steps=0)
+
+    def _chosen(self, seen: Seen, most: int) -> list[int]:
+        """All trials, or of many the best half of `most` and as many of the others."""
+        count = len(seen.points)
+        if count <= most:
+            return list(range(count))
+        order = sorted(range(count), key=lambda place: -seen.scores[place])
+        return sorted([*order[: most // 2], *self._dice.sample(order[most // 2 :], most - most // 2)])
+
+
+def expected_gain(ahead: Matrix, deviations: Matrix) -> Matrix:
+    """The expected part above 0 of normal variables with these means and deviations."""
+    from scipy.special import ndtr
+
+    z = ahead / deviations
+    density = np.exp(-0.5 * z**2) / math.sqrt(2 * math.pi)
+    return np.asarray(np.maximum(deviations * (z * ndtr(z) + density), LEAST))
+
+
+def _scalarised(rows: Sequence[Sequence[float]], weights: Sequence[float]) -> list[float]:
+    """One score a trial: with several objectives the weighted worst of them, each on a scale from 0 to 1."""
+    if len(weights) == 1 or not rows:
+        return [row[0] for row in rows]
+    table = np.array(rows)
+    width = np.ptp(table, axis=0)
+    scaled = (table - table.max(axis=0)) / np.where(width > 0, width, 1.0) * (np.array(weights) / sum(weights))
+    return list(map(float, scaled.min(axis=1) + 0.05 * scaled.sum(axis=1)))
+
+
+def _log(value: float) -> float:
+    """Figures are compared by ratios, where they can be."""
+    return math.log(value) if value > 0 else value
+
+
+def _key(point: Parameters) -> frozenset[Any]:
+    return frozenset(point.items())
+
+
+def _distinct(points: Any) -> list[Parameters]:
+    return list({_key(point): point for point in points if point is not None}.values())

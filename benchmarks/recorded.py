@@ -1,0 +1,50 @@
+"""The tables of `benchmarks/spaces`: spaces that were measured whole."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import msgspec
+
+from autotune.problem import Space
+from autotune.results import Block, Status
+from autotune.types import FORMAT, Hardware, Struct, Value
+
+FOLDER = Path(__file__).parent / "spaces"
+
+
+class Row(Struct):
+    """One configuration's trial: its parameters as the sampler names them, its raw blocks, and what it cost (s).
+
+    `prepare_s` is the part of `wall_s` that made the artifact; 0 where an earlier row had made it. `again` are the
+    blocks of later launches, for the best ones.
+    """
+
+    parameters: dict[str, Value]
+    status: Status
+    blocks: tuple[Block, ...]
+    wall_s: float
+    prepare_s: float
+    again: tuple[tuple[Block, ...], ...] = ()
+    artifact: str | None = None
+    error: str | None = None
+
+
+class Table(Struct):
+    """A space with all its rows, in the order in which they were measured."""
+
+    space: Space
+    hardware: Hardware
+    rows: tuple[Row, ...]
+    format: int = FORMAT
+
+
+def write(path: Path, table: Table) -> None:
+    """Compressed JSON, the same bytes for the same table."""
+    path.write_bytes(gzip.compress(msgspec.json.encode(table), mtime=0))
+
+
+def read(path: Path) -> Table:
+    """A table of `write`."""
+    return msgspec.json.decode(gzip.decompress(path.read_bytes()), type=Table)

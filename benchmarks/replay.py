@@ -1,0 +1,249 @@
+"""Spaces that were measured whole, as simulations: what a trial of a point gives, with its noise, and what it costs.
+
+`Own` replays a table of `record.py`, `External` a grid of `spaces/external`.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import math
+import random
+import statistics
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+from recorded import FOLDER, Row, Table, read
+
+from autotune import correction, stats
+from autotune.launch import measure
+from autotune.launch.bench import Bench
+from autotune.results import Block, Estimate
+from autotune.rules import MeasureRules
+from autotune.study import recipes, suggest
+from autotune.study.points import OfDomains, Parameters, Points
+from autotune.study.sampler import FEW_BLOCKS
+from autotune.types import Struct, Value
+
+if TYPE_CHECKING:
+    from optuna.trial import BaseTrial
+
+Key = frozenset[tuple[str, Value]]
+DRAWN = 3
+"""So many repetitions of an external grid make a trial."""
+
+
+class Outcome(Struct):
+    """What a trial gives and what it cost: the rate (a second), None if it failed, and the deviation of its logarithm.
+
+    One that is not `complete` failed or was given up as slow.
+    """
+
+    seconds: float
+    rate: float | None = None
+    noise: float = FEW_BLOCKS
+    complete: bool = False
+
+
+class Replay(Protocol):
+    """A simulated space.
+
+    `axes` has the values of all parameters, in the order in which somebody would try them by hand; `first` the baseline
+    and the recipes; `truths` the log rates of the points that run.
+    """
+
+    name: str
+    axes: Mapping[str, tuple[Value, ...]]
+    points: Points
+    first: tuple[Parameters, ...]
+    truths: Mapping[Key, float]
+
+    def choose(self, trial: BaseTrial) -> Parameters:
+        """The point that an Optuna trial is for."""
+
+    def trial(self, point: Parameters, incumbent: float | None, dice: random.Random, made: set[str]) -> Outcome:
+        """A trial of a point against the best rate so far; `made` keeps what the simulated study has prepared."""
+
+
+def key(point: Parameters) -> Key:
+    """Equal for equal points."""
+    return frozenset(point.items())
+
+
+def names() -> list[str]:
+    """The spaces that can be replayed: those recorded here, then the external ones."""
+    folders = (FOLDER, FOLDER / "external")
+    return [path.name.partition(".")[0] for folder in folders for path in sorted(folder.glob("*.json.gz"))]
+
+
+def recorded(name: str) -> bool:
+    """Whether a space was recorded by `record.py`."""
+    return (FOLDER / f"{name}.json.gz").exists()
+
+
+def load(name: str) -> Replay:
+    """One of `names`."""
+    if recorded(name):
+        return Own(name, read(FOLDER / f"{name}.json.gz"))
+    return External(name, json.loads(gzip.decompress((FOLDER / "external" / f"{name}.json.gz").read_bytes())))
+
+
+# --------------------------------------------------------------------------------------------------------- our own
+
+
+class Own:
+    """A table: trials are measured as a study measures them, on the recorded blocks."""
+
+    def __init__(self, name: str, table: Table) -> None:
+        self.name = name
+        self.space, self.hardware = table.space, table.hardware
+        self.rows = {key(row.parameters): row for row in table.rows}
+        fitted = correction.fit([blocks for row in table.rows for blocks in launches(row)])
+        self.rules = MeasureRules(correction=fitted)
+        self.truths = {
+            place: statistics.fmean(
+                statistics.fmean(map(math.log, correction.rates(blocks, fitted))) for blocks in launches(row)
+            )
+            for place, row in self.rows.items()
+            if row.status.measured
+        }
+        self.points = OfDomains(self.space.domains, self.hardware)
+        self.axes = dict(sorted(self.points.axes.items(), key=lambda axis: self._by_hand(axis[0])))
+        advised = (self._parameters(config) for config in recipes.first(self.space, self.hardware))
+        self.first = tuple(point for point in advised if point is not None)
+        made = sorted((row.artifact, row.prepare_s) for row in table.rows if row.artifact is not None)
+        self.prepare_s = dict(made)  # of several figures for one artifact the largest comes last
+
+    def choose(self, trial: BaseTrial) -> Parameters:
+        """As the driver asks a sampler."""
+        point = self._parameters(suggest.suggest(cast(Any, trial), self.space.domains, self.hardware))
+        assert point is not None, "what is suggested lies within the domains"
+        return point
+
+    def trial(self, point: Parameters, incumbent: float | None, dice: random.Random, made: set[str]) -> Outcome:
+        """`launch.measure` on the blocks of a recorded launch, in a circle from a random one on."""
+        row = self.rows[key(point)]
+        if not row.status.measured:
+            return Outcome(seconds=row.wall_s)
+        blocks = dice.choice(launches(row))
+        circle = _Circle(blocks, dice.randrange(len(blocks)))
+        found = measure.measure(cast(Bench, circle), self.rules, incumbent, lambda _: None)
+        start_s, block_s = spent(row)
+        seconds = start_s + circle.taken * block_s
+        if row.artifact is not None and row.artifact not in made:
+            made.add(row.artifact)
+            seconds += self.prepare_s[row.artifact]
+        rates = stats.interval(correction.rates(found.blocks, self.rules.correction), self.rules.confidence)
+        return Outcome(seconds=seconds, rate=rates.estimate, noise=deviation(rates), complete=not found.rejected)
+
+    def _parameters(self, config: Any) -> Parameters | None:
+        return suggest.parameters(config, self.space.domains, self.hardware)
+
+    def _by_hand(self, axis: str) -> int:
+        """As the articles go: batch, the plain backend's options, the process, other backends, their options."""
+        if axis == "batch_size" or axis.startswith(f"{self.space.baseline.backend}."):
+            return 0
+        return 3 if "." in axis else 2 if axis == "backend" else 1
+
+
+@dataclass
+class _Circle:
+    """A bench whose blocks were recorded."""
+
+    blocks: tuple[Block, ...]
+    place: int
+    taken: int = 0
+
+    def block(self) -> Block:
+        found = self.blocks[(self.place + self.taken) % len(self.blocks)]
+        self.taken += 1
+        return found
+
+
+def launches(row: Row) -> list[tuple[Block, ...]]:
+    """The blocks of each launch of a configuration that runs."""
+    return [blocks for blocks in (row.blocks, *row.again) if blocks]
+
+
+def spent(row: Row) -> tuple[float, float]:
+    """What a recorded trial took (s): all but its blocks and its preparation, and each of its blocks.
+
+    A block's time reaches to the next block; those of the warm-up, which were not recorded, have taken the same.
+    """
+    first, last = row.blocks[0], row.blocks[-1]
+    block_s = (last.start_ns - first.start_ns) / 1e9 / (last.number - first.number)
+    return max(0.0, row.wall_s - row.prepare_s - (last.number + 1) * block_s), block_s
+
+
+def deviation(rates: Estimate) -> float:
+    """The deviation of the logarithm of a rate with an interval, as a study tells its sampler."""
+    if rates.low is None or rates.high is None:
+        return FEW_BLOCKS
+    normal = statistics.NormalDist().inv_cdf(0.5 + MeasureRules().confidence / 2)
+    return math.log(rates.high / rates.low) / 2 / normal
+
+
+# -------------------------------------------------------------------------------------------------------- external
+
+
+class External:
+    """A grid of the benchmark hub: trials of three of its repetitions, none given up; what it lacks fails at once."""
+
+    def __init__(self, name: str, grid: dict[str, Any]) -> None:
+        self.name = name
+        params: dict[str, list[Value]] = grid["tune_params"]
+        self.axes = {axis: tuple(params[axis]) for axis in grid["tune_params_keys"] if len(params[axis]) > 1}
+        self.entries = {key({axis: entry[axis] for axis in self.axes}): entry for entry in grid["cache"].values()}
+        self.truths = {
+            place: -math.log(statistics.fmean(entry["times"]) / 1e3)
+            for place, entry in self.entries.items()
+            if not isinstance(entry["time"], str)
+        }
+        self.points = Product(self.axes)
+        self.first = ({axis: values[0] for axis, values in self.axes.items()},)
+        self.refused_s = statistics.median(entry["framework_time"] for entry in self.entries.values()) / 1e3
+
+    def choose(self, trial: BaseTrial) -> Parameters:
+        """Every parameter for itself."""
+        return {axis: cast(Value, trial.suggest_categorical(axis, values)) for axis, values in self.axes.items()}
+
+    def trial(self, point: Parameters, incumbent: float | None, dice: random.Random, made: set[str]) -> Outcome:
+        """Compiled and measured anew each time."""
+        entry = self.entries.get(key(point))
+        if entry is None:
+            return Outcome(seconds=self.refused_s)
+        start_s = (entry["compile_time"] + entry["framework_time"]) / 1e3
+        if key(point) not in self.truths:
+            return Outcome(seconds=start_s + entry["benchmark_time"] / 1e3)
+        times = dice.sample(entry["times"], DRAWN)
+        rates = stats.interval([1e3 / time for time in times], MeasureRules().confidence)
+        seconds = start_s + entry["benchmark_time"] / 1e3 * DRAWN / len(entry["times"])
+        return Outcome(seconds=seconds, rate=rates.estimate, noise=deviation(rates), complete=True)
+
+
+@dataclass(frozen=True)
+class Product:
+    """All combinations of some values."""
+
+    axes: dict[str, tuple[Value, ...]]
+
+    def __len__(self) -> int:
+        return math.prod(map(len, self.axes.values()))
+
+    def at(self, place: int) -> Parameters:
+        """The combination at a place."""
+        point: Parameters = {}
+        for axis, values in self.axes.items():
+            place, digit = divmod(place, len(values))
+            point[axis] = values[digit]
+        return point
+
+    def whole(self, asked: Parameters) -> Parameters:
+        """The same: every combination has all parameters."""
+        return asked
+
+    def near(self, point: Parameters, dice: random.Random) -> Iterator[Parameters]:
+        """Those that differ in one parameter."""
+        for axis, values in self.axes.items():
+            yield from ({**point, axis: value} for value in values if value != point[axis])

@@ -1,0 +1,195 @@
+"""The replay of searches on recorded spaces (`benchmarks/replay.py`), on a made-up table and a made-up grid."""
+
+from __future__ import annotations
+
+import math
+import random
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+from optuna.trial import FixedTrial
+
+from autotune.results import Block, Status
+from autotune.study import suggest
+from autotune.study.sampler import FEW_BLOCKS
+from autotune.types import Config, Value
+from tests.study.fakes import SMALL, machine, resolved, speed
+
+sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
+
+import recorded
+import replay
+from recorded import Row, Table
+from replay import External, Own, key
+
+HW = machine()
+START_S, BLOCK_S, PREPARE_S, FAILED_S = 3.0, 0.7, 20.0, 4.0
+WARM_UP, BLOCKS = 2, 8
+TRIAL_S = START_S + 5 * BLOCK_S
+"""Of a steady configuration: two blocks warm it up, three are enough."""
+
+
+NOISE = (1.0, 1.02, 0.97, 1.01, 0.99, 1.03, 0.98, 1.0)
+
+
+def blocks(rate: float, noise: tuple[float, ...] = (1.0,) * BLOCKS) -> tuple[Block, ...]:
+    """Half a second each, after a warm-up."""
+    return tuple(
+        Block(
+            number=number,
+            start_ns=round(number * BLOCK_S * 1e9),
+            elapsed_ns=500_000_000,
+            items=rate * factor / 2,
+            calls=1,
+            cpu_ns=0,
+        )
+        for number, factor in enumerate(noise, WARM_UP)
+    )
+
+
+def fails(config: Config) -> bool:
+    return config.backend == "torch_eager" and config.knobs["allocator"] == "tcmalloc"
+
+
+def table(noise: tuple[float, ...] = (1.0,) * BLOCKS) -> Table:
+    """Eight configurations, of which two fail; those of onnxruntime share an artifact, which the first row made."""
+    rows: list[Row] = []
+    for config in suggest.unseen(SMALL, HW, (), random.Random(0)):
+        parameters = suggest.parameters(config, SMALL, HW)
+        assert parameters is not None
+        if fails(config):
+            rows.append(Row(parameters=parameters, status=Status.CRASHED, blocks=(), wall_s=FAILED_S, prepare_s=0.0))
+            continue
+        artifact = "model" if config.backend == "onnxruntime" else None
+        prepare_s = PREPARE_S if artifact and not any(row.artifact for row in rows) else 0.0
+        wall_s = START_S + prepare_s + (WARM_UP + BLOCKS) * BLOCK_S
+        rows.append(
+            Row(
+                parameters=parameters,
+                status=Status.OK,
+                blocks=blocks(speed(config), noise),
+                wall_s=wall_s,
+                prepare_s=prepare_s,
+                artifact=artifact,
+            )
+        )
+    return Table(space=resolved(HW, SMALL), hardware=HW, rows=tuple(rows))
+
+
+STEADY = Own("steady", table())
+FAST: dict[str, Value] = {"backend": "onnxruntime", "allocator": "tcmalloc", "batch_size": 8}
+STEADY_FAST = math.exp(STEADY.truths[key(FAST)])
+SLOW: dict[str, Value] = {"backend": "torch_eager", "allocator": "system", "batch_size": 1}
+
+
+def test_a_table_is_read_as_it_was_written(tmp_path: Path) -> None:
+    recorded.write(tmp_path / "made.json.gz", table())
+    assert recorded.read(tmp_path / "made.json.gz") == table()
+    again = (tmp_path / "made.json.gz").read_bytes()
+    recorded.write(tmp_path / "made.json.gz", table())
+    assert (tmp_path / "made.json.gz").read_bytes() == again
+
+
+def test_the_truth_is_the_recorded_rate_of_what_runs() -> None:
+    assert len(STEADY.rows) == 8 and len(STEADY.truths) == 6
+    assert max(STEADY.truths, key=STEADY.truths.__getitem__) == key(FAST)
+    assert STEADY.truths[key(SLOW)] == pytest.approx(math.log(10.2))
+
+
+def test_a_preparation_costs_once_a_study_whichever_configuration_comes_first() -> None:
+    first = [point for point in map(dict, STEADY.rows) if point["backend"] == "onnxruntime"]
+    for point in first:
+        made: set[str] = set()
+        outcome = STEADY.trial(point, None, random.Random(0), made)
+        assert outcome.seconds == pytest.approx(TRIAL_S + PREPARE_S)
+        assert [STEADY.trial(other, None, random.Random(0), made).seconds for other in first] == [
+            pytest.approx(TRIAL_S)
+        ] * len(first)
+    assert STEADY.trial(SLOW, None, random.Random(0), set()).seconds == pytest.approx(TRIAL_S)
+
+
+def test_a_failure_costs_what_it_took_and_has_no_rate() -> None:
+    outcome = STEADY.trial({**SLOW, "allocator": "tcmalloc"}, None, random.Random(0), set())
+    assert (outcome.rate, outcome.complete, outcome.seconds) == (None, False, FAILED_S)
+
+
+def test_what_is_slow_is_given_up_after_a_block_or_two() -> None:
+    hopeless = STEADY.trial(SLOW, 100.0, random.Random(0), set())
+    assert (hopeless.complete, hopeless.noise) == (False, FEW_BLOCKS)
+    assert hopeless.seconds == pytest.approx(START_S + BLOCK_S)
+    slower = STEADY.trial(SLOW, 25.0, random.Random(0), set())
+    assert not slower.complete and slower.rate == pytest.approx(10.2)
+    assert slower.seconds == pytest.approx(START_S + 2 * BLOCK_S)
+
+
+def test_each_launch_counts_alike_and_a_trial_is_one_of_them() -> None:
+    whole = table()
+    rows = [
+        msgspec.structs.replace(row, again=(blocks(4 * STEADY_FAST),)) if row.parameters == FAST else row
+        for row in whole.rows
+    ]
+    twice = Own("twice", msgspec.structs.replace(whole, rows=tuple(rows)))
+    assert twice.truths[key(FAST)] == pytest.approx(math.log(2 * STEADY_FAST))
+    found = {twice.trial(FAST, None, random.Random(seed), set()).rate for seed in range(20)}
+    assert sorted(rate or 0.0 for rate in found) == pytest.approx([STEADY_FAST, 4 * STEADY_FAST])
+
+
+def test_noise_is_the_recorded_one() -> None:
+    noisy = Own("noisy", table(NOISE))
+    found = [noisy.trial(FAST, None, random.Random(seed), set()) for seed in range(30)]
+    ratios = {round((outcome.rate or 0.0) / math.exp(STEADY.truths[key(FAST)]), 3) for outcome in found}
+    assert len(ratios) >= 3 and ratios <= set(NOISE)  # medians of three blocks, from different ones on
+    assert all(0.005 < outcome.noise < 0.05 for outcome in found)
+    assert STEADY.trial(FAST, None, random.Random(0), set()).noise == 0
+
+
+def test_a_trial_s_point_is_a_row_and_the_baseline_comes_first() -> None:
+    assert [STEADY.choose(FixedTrial(dict(place))) for place in STEADY.rows] == [dict(place) for place in STEADY.rows]
+    assert STEADY.first[0] == SLOW and len(STEADY.first) > 1
+    assert all(key(point) in STEADY.rows for point in STEADY.first)
+    assert list(STEADY.axes) == ["batch_size", "allocator", "backend"]
+
+
+def entry(x: int, y: int, times: list[float], error: str | None = None) -> dict[str, object]:
+    time = error or sum(times) / len(times)
+    return {"x": x, "y": y, "z": 1, "time": time, "times": times} | {
+        "compile_time": 800.0,
+        "benchmark_time": 320.0,
+        "framework_time": 2.0,
+    }
+
+
+GRID = {
+    "tune_params_keys": ["x", "y", "z"],
+    "tune_params": {"x": [1, 2], "y": [1, 2], "z": [1]},
+    "cache": {"1,1,1": entry(1, 1, [4.0] * 32), "1,2,1": entry(1, 2, [2.0] * 32), "2,1,1": entry(2, 1, [], "Failed")},
+}
+
+
+def test_an_external_grid_is_replayed_alike() -> None:
+    found = External("grid", GRID)
+    dice = random.Random(0)
+    assert found.truths == {key({"x": 1, "y": 1}): math.log(250), key({"x": 1, "y": 2}): math.log(500)}
+    assert found.first == ({"x": 1, "y": 1},)
+    outcome = found.trial({"x": 1, "y": 2}, None, dice, set())
+    assert outcome.complete and outcome.rate == pytest.approx(500)
+    assert outcome.seconds == pytest.approx(0.802 + 0.03)
+    failed = found.trial({"x": 2, "y": 1}, None, dice, set())
+    assert (failed.rate, failed.seconds) == (None, pytest.approx(1.122))
+    refused = found.trial({"x": 2, "y": 2}, None, dice, set())
+    assert (refused.rate, refused.seconds) == (None, pytest.approx(0.002))
+
+
+def test_an_external_grid_s_points_are_all_combinations() -> None:
+    points = External("grid", GRID).points
+    every = [points.at(place) for place in range(len(points))]
+    assert {key(point) for point in every if point} == {key({"x": x, "y": y}) for x in (1, 2) for y in (1, 2)}
+    near = list(points.near({"x": 1, "y": 1}, random.Random(0)))
+    assert near == [{"x": 2, "y": 1}, {"x": 1, "y": 2}]
+
+
+def test_the_external_grids_are_there() -> None:
+    assert {"convolution_A100", "convolution_MI250X"} <= set(replay.names())
+    assert not replay.recorded("convolution_A100")
