@@ -15,6 +15,10 @@ __all__ = ["__version__", "load", "optimize", "trials"]
 HOMES = {"load": "autotune.apply.load", "optimize": "autotune.apply.optimize", "trials": "autotune.reviewing"}
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 def __getattr__(name: str) -> Any:
     """The public functions, imported when they are first asked for."""
     if name not in HOMES:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,7 +29,7 @@ def show(console: Console, study: Study) -> None:
     console.print()
     say(console, summary.summary(study.folder, study.results, study.space, study.confirmation))
     if (study.folder / "best.json").exists():
-        console.print(f"file      {study.folder / 'best.json'}", soft_wrap=True)
+        console.print(f"file      {shlex.quote(str(study.folder / 'best.json'))}", soft_wrap=True)
 
 
 def best(study: Study, number: int | None) -> Best:
@@ -40,7 +41,7 @@ def best(study: Study, number: int | None) -> Best:
         chosen = next((result for result in study.results if result.spec.id == number), None)
         if chosen is None or chosen.status is not Status.OK:
             known = ", ".join(str(result.spec.id) for result in ranking.order()[:5])
-            why = "is not one of this study" if chosen is None else f"was not measured fully ({chosen.status})"
+            why = "is not one of this study" if chosen is None else _unpicked(chosen.status)
             raise StudyError(f"trial {number} {why}; the best ones are: {known or 'none'}")
         found = export.trial(where, space, hw, ranking, chosen)
     if found is None:
@@ -100,3 +101,8 @@ def say(console: Console, lines: Sequence[str]) -> None:
     """Print lines, each as it is however narrow the terminal."""
     for line in lines:
         console.print(line, soft_wrap=True)
+
+
+def _unpicked(status: Status) -> str:
+    """Why a trial that was not measured to its end cannot be exported."""
+    return "was given up as slow" if status is Status.REJECTED else f"was not measured ({status})"

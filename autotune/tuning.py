@@ -165,7 +165,7 @@ def _conclude(console: Console, folder: Path, space: Space, hw: Hardware) -> boo
     found = export.best(folder, space, hw, study.results, study.confirmation)
     if found is not None:
         export.write(folder / "best.json", found)
-        console.print(f"file      {folder / 'best.json'}", soft_wrap=True)
+        console.print(f"file      {shlex.quote(str(folder / 'best.json'))}", soft_wrap=True)
         console.print(f"next      {program()} show {shlex.quote(str(folder))}", soft_wrap=True)
     return found is not None
 

@@ -17,6 +17,7 @@ from typing import NoReturn
 
 import pytest
 
+import autotune
 from autotune import __version__, cli, schema, space, tuning
 from autotune.launch import canary, process
 from autotune.report import export as exporting
@@ -635,6 +636,10 @@ def test_run_starts_the_program_after_the_dashes(tmp_path: Path, force: list[str
     command = [sys.executable, "-m", "autotune", "run", str(tmp_path / "best.json"), *force, "--", "sh", "-c", "exit 5"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
     assert done.returncode == 5, done
+
+
+def test_the_public_names_are_those_that_completion_offers() -> None:
+    assert dir(autotune) == sorted(autotune.__all__)
 
 
 def test_a_best_json_is_exported_by_itself_and_picks_nothing(run: Run, tmp_path: Path) -> None:

@@ -126,3 +126,21 @@ def test_another_trial_never_takes_the_place_of_the_winner(lab: Lab, capsys: pyt
     assert json.loads(capsys.readouterr().out)["trial"] == 0
     review.export(str(lab.study), studies=lab.studies)
     assert (lab.study / "best.json").read_bytes() == before
+
+
+def test_a_form_that_is_named_is_printed_and_the_study_is_left_alone(
+    lab: Lab, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lab.tune()
+    (lab.study / "best.json").unlink()
+    capsys.readouterr()
+    review.export(str(lab.study), "json", studies=lab.studies)
+    assert json.loads(capsys.readouterr().out)["study"] == lab.study.name
+    assert not (lab.study / "best.json").exists()
+
+
+def test_a_trial_that_was_given_up_is_not_exported(tmp_path: Path) -> None:
+    slow = made.result(1, folders.FAST, (1, 1), status=Status.REJECTED)
+    study = folders.keep(tmp_path / "toy", [made.result(0, made.PLAIN, (10, 10)), slow])
+    with pytest.raises(StudyError, match=r"^trial 1 was given up as slow; the best ones are: 0$"):
+        reviewing.best(study, 1)

@@ -18,6 +18,9 @@ from autotune.knobs import layout
 from autotune.study import store
 from autotune.types import OWN, Config, Hardware, Layout
 
+PREFIX = "numactl"
+"""The only program that a setting puts before the user's."""
+
 ADVICE = "write it again with `python -m autotune export STUDY`"
 
 
@@ -30,6 +33,8 @@ def read(path: Path) -> Best:
     if not path.exists():
         known = ", ".join(map(str, sorted(Path("studies").glob("*/best.json"))))
         raise StudyError(f"there is no file {path}; {f'there are {known}' if known else ADVICE}")
+    if path.is_dir():
+        raise StudyError(f"{path} is a folder; name the best.json in it")
     found = store.decode(path, Best, ADVICE)
     try:
         completed = msgspec.structs.replace(
@@ -128,6 +133,8 @@ def _wrong_text(best: Best) -> Iterator[str]:
             yield f"preload has {path!r}; allowed: a path from the root without white space and ':'"
     if any("\0" in word or not word for word in best.argv_prefix):
         yield "argv_prefix has an empty word or a zero byte"
+    elif best.argv_prefix and Path(best.argv_prefix[0]).name != PREFIX:
+        yield f"argv_prefix starts {best.argv_prefix[0]!r}; allowed: {PREFIX}, and what is said to it"
 
 
 def _machine(tuned: Hardware, hw: Hardware) -> Iterator[str]:

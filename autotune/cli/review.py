@@ -61,7 +61,7 @@ def report(
     found = reviewing.find(study, studies)
     path = output or found.folder / f"report.{'md' if form is ReportForm.MARKDOWN else form.value}"
     formats.write(found, form.value, path)
-    open_console().print(f"file      {path}", soft_wrap=True)
+    open_console().print(f"file      {shlex.quote(str(path))}", soft_wrap=True)
 
 
 @app.command()
@@ -109,15 +109,15 @@ def compare(
 def export(
     study: Annotated[str, typer.Argument(metavar="STUDY|BEST.JSON")],
     form: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--format", help="json, env, shell, docker, systemd, kubernetes, torchserve, ovms or onnxruntime."
         ),
-    ] = "json",
+    ] = None,
     pick: Annotated[int | None, typer.Option(min=0, help="Another trial than the winner, by its number.")] = None,
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", help="By default best.json in the study; else it is printed."),
+        typer.Option("-o", "--output", help="Without --format and --pick by default best.json in the study."),
     ] = None,
     studies: Studies = STUDIES,
 ) -> None:
@@ -139,8 +139,8 @@ def export(
         for reason in [] if pick is None else reviewing.broken(found, pick):
             print(f"autotune: trial {pick} breaks a limit: {reason}", file=sys.stderr)
         # Another trial than the winner must not take its place unasked.
-        path = output or (found.folder / "best.json" if form == "json" and pick is None else None)
-    text = exporting.text(best, form)
+        path = output or (found.folder / "best.json" if form is None and pick is None else None)
+    text = exporting.text(best, form or "json")
     if path is None:
         sys.stdout.write(text)
         return

@@ -8,6 +8,7 @@ import importlib.metadata
 import math
 import os
 import re
+import socket
 import socketserver
 import sys
 import threading
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from autotune.report.view import View
 
+OTHER_NAME = "this page is only shown under a name of this machine's own: http://127.0.0.1 or http://localhost"
 REFUSED = "this page only shows a study; nothing can be changed or deleted here"
 DETAIL = re.compile(r"/api/studies/\d+/?")
 PAUSE_S = 10.0
@@ -56,9 +58,10 @@ def serve(folder: Path, say: Callable[[str], None], host: str = "127.0.0.1", por
         app = Dashboard(View(folder), local=local)
         app.check()
         server.set_app(app)
+        name = socket.gethostname() if host == "0.0.0.0" else host
+        say(f"dashboard http://{name}:{server.server_port}/dashboard/studies/0 (Ctrl-C ends it)")
         if not local:
-            say(f"warning   whoever reaches {host} can read this study")
-        say(f"dashboard http://{host}:{server.server_port}/dashboard/studies/0 (Ctrl-C ends it)")
+            say(f"warning   whoever reaches {name} can read this study")
         server.serve_forever()
 
 
@@ -96,8 +99,10 @@ class Dashboard:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request."""
-        if environ["REQUEST_METHOD"] not in ("GET", "HEAD") or not self._meant(environ):
+        if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
             return _refuse(environ, start_response)
+        if not self._meant(environ):
+            return _refuse(environ, start_response, OTHER_NAME)
         if not environ["PATH_INFO"].startswith("/api/"):
             return self.app(environ, start_response)
         status, headers, body = self._answer({**environ, "REQUEST_METHOD": "GET"})
@@ -170,11 +175,11 @@ class Dashboard:
         return msgspec.json.encode(found)
 
 
-def _refuse(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+def _refuse(environ: WSGIEnvironment, start_response: StartResponse, reason: str = REFUSED) -> Iterable[bytes]:
     # What is left unread would reset the connection before the page sees the answer.
     environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
     start_response("403 Forbidden", [("Content-Type", "application/json")])
-    return [msgspec.json.encode({"reason": REFUSED})]
+    return [msgspec.json.encode({"reason": reason})]
 
 
 def _other_version(error: Exception) -> AutotuneError:

@@ -91,6 +91,7 @@ def test_a_file_of_an_earlier_version_is_completed(tmp_path: Path) -> None:
         ),
         (lambda plain: plain.update(preload=["/a.so:/b.so"]), "preload has '/a.so:/b.so'"),
         (lambda plain: plain.update(argv_prefix=[""]), "argv_prefix has an empty word"),
+        (lambda plain: plain.update(argv_prefix=["rm", "-rf"]), "argv_prefix starts 'rm'; allowed: numactl"),
         (lambda plain: plain["workload"].update(model="nowhere:x"), "workload.model is 'nowhere:x'; allowed: command"),
     ],
 )
@@ -114,7 +115,7 @@ def test_a_missing_file_and_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.chdir(tmp_path)
     with pytest.raises(StudyError, match=r"there is no file .*gone\.json; write it again with"):
         best_file.read(tmp_path / "gone.json")
-    with pytest.raises(StudyError, match=r"cannot be read: Is a directory"):
+    with pytest.raises(StudyError, match=r"is a folder; name the best\.json in it$"):
         best_file.read(tmp_path)
 
 

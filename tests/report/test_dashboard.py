@@ -164,7 +164,8 @@ def test_only_names_of_this_machine_are_answered(tmp_path: Path) -> None:
     app = opened(full(tmp_path).folder)
     for host in ("localhost:8080", "127.0.0.1", "[::1]:8080"):
         assert ask(app, "/api/meta", host=host)[0] == 200
-    assert ask(app, "/api/meta", host="evil.example:8080")[0] == 403
+    status, body = ask(app, "/api/meta", host="evil.example:8080")
+    assert (status, json.loads(body)["reason"]) == (403, dashboard.OTHER_NAME)
     app.local = False
     assert ask(app, "/api/meta", host="build.example:8080")[0] == 200
 

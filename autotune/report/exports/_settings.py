@@ -23,7 +23,9 @@ def one_line(best: Best, form: str) -> dict[str, str]:
     found = variables(best)
     for name, value in found.items():
         if len(f".{value}.".splitlines()) > 1:
-            raise StudyError(f"environment.{name} has a line break, which {form} cannot hold; use shell or systemd")
+            raise StudyError(
+                f"environment.{name} has a line break, which {form} cannot hold; use shell, systemd or kubernetes"
+            )
     return found
 
 
