@@ -217,7 +217,7 @@ def test_a_study_and_its_table(quick: Run, tmp_path: Path) -> None:
     assert "   2/2  torch_eager contiguous float32, batch 2, 1x" in done.out
     again = quick("show", "toy@toy.large", *studies)
     assert again.status == 0 and "10.4/s" in again.out
-    assert again.out.endswith("file      st[red]/toy@toy.large/best.json\n")
+    assert again.out.endswith("file      'st[red]/toy@toy.large/best.json'\n")
 
 
 def test_a_study_is_confirmed_unless_that_is_skipped(quick: Run, tmp_path: Path) -> None:
