@@ -52,7 +52,7 @@ def tune(
     skip_confirmation: bool,
     prices: Path | None = None,
     begin_with: Sequence[str] = (),
-    sampler: str = samplers.SURROGATE,
+    sampler: str | None = None,
 ) -> bool:
     """Search, or go on searching, confirm the winner and write `best.json`; False if nothing keeps the limits or runs.
 
@@ -65,7 +65,8 @@ def tune(
     folder = studies / _checked_name(name or f"{space.name}@{hw.instance_type}")
     rules, confirm_rules = MeasureRules(), ConfirmRules()
     reserved = 0.0 if skip_confirmation else confirm_rules.share
-    samplers.make(sampler, 0, OfDomains(space.domains, hw))
+    make_sampler = partial(samplers.make, sampler or samplers.SURROGATE)
+    make_sampler(0, OfDomains(space.domains, hw))  # a name that is none ends here
     opening.check(folder, space, path.read_text(), hw)
     first = transfer.find(folder, space, hw, [reviewing.folder(study, studies) for study in begin_with])
     resume.reap(folder)  # what a killed run left behind would hold the machine for ever
@@ -77,9 +78,8 @@ def tune(
         with opening.opened(folder, space, path.read_text(), hw, storage) as study:
             space = study.space
             shown = None if storage is None else databases.public(storage)
-            named = None if sampler == samplers.SURROGATE else sampler
             options = store.Options(
-                storage=shown, skip_confirmation=skip_confirmation, begin_with=tuple(begin_with), sampler=named
+                storage=shown, skip_confirmation=skip_confirmation, begin_with=tuple(begin_with), sampler=sampler
             )
             store.write_options(folder, options)
             earlier = table.counted(store.results(folder))
@@ -94,7 +94,7 @@ def tune(
                     rules,
                     earlier=first.configs,
                     reserved=reserved,
-                    make_sampler=partial(samplers.make, sampler),
+                    make_sampler=make_sampler,
                 )
                 ended = ALL_MINUTES if skip_confirmation and outcome.reason == "minutes" else ENDED[outcome.reason]
                 console.print(f"\n{ended}, after {words.duration(outcome.elapsed_s)}")
@@ -126,7 +126,7 @@ def _more(reason: str, found: Confirmation | None) -> str:
     """What gives a study more to do that has used up what it may."""
     if found is not None and found.reason is not None:
         return f": {found.reason}"
-    return "" if reason == "exhausted" else "; raise --trials or --minutes to search further"
+    return "" if reason in ("exhausted", "settled") else "; raise --trials or --minutes to search further"
 
 
 def _checked_name(name: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
+import subprocess
 from collections.abc import Sequence
 from typing import Any
 
@@ -37,3 +38,34 @@ def within(label: str, logs: Sequence[float], limit: float) -> int:
     passed = low >= 1 - limit and high <= 1 + limit
     print(f"within ±{limit:.0%}: {'yes' if passed else 'no'}")
     return 0 if passed else 1
+
+
+def together(children: Sequence[subprocess.Popen[str]]) -> float:
+    """The rates of children that begin together, added: each says `ready`, is told to go, and says its `rate`.
+
+    RuntimeError if one ends without.
+    """
+    for child in children:
+        answer(child, "ready")
+    for child in children:
+        say(child, "go")
+    rates = [float(answer(child, "rate")) for child in children]
+    for child in children:
+        child.wait()
+    return sum(rates)
+
+
+def say(child: subprocess.Popen[str], line: str) -> None:
+    """A line to a child."""
+    assert child.stdin is not None
+    child.stdin.write(line + "\n")
+    child.stdin.flush()
+
+
+def answer(child: subprocess.Popen[str], word: str) -> str:
+    """What a child says after a word; a library's own output is passed over."""
+    assert child.stdout is not None
+    for line in child.stdout:
+        if line.startswith(word):
+            return line.removeprefix(word).strip()
+    raise RuntimeError(f"a child ended without {word}")

@@ -29,8 +29,7 @@ from pathlib import Path
 
 import msgspec
 import optuna
-from common import Quiet
-from recheck import answer, say
+from common import Quiet, together
 
 from autotune import environment, hardware
 from autotune import space as spaces
@@ -161,14 +160,7 @@ def measured(config: Config, hw: Hardware, folder: Path) -> float | None:
     limit = threading.Timer(TRIAL_S, lambda: [child.kill() for child in children])
     limit.start()
     try:
-        for child in children:
-            answer(child, "ready")
-        for child in children:
-            say(child, "go")
-        rates = [float(answer(child, "rate")) for child in children]
-        for child in children:
-            child.wait()
-        return sum(rates)
+        return together(children)
     except (RuntimeError, OSError):
         return None
     finally:

@@ -20,6 +20,7 @@ import time
 from pathlib import Path
 
 import msgspec
+from common import say, together
 
 from autotune import artifacts, environment, plugins, workload
 from autotune.best import Best
@@ -69,30 +70,7 @@ def rate(best: Best, config: Config, key: str | None, seconds: float) -> float:
         job = {"best": msgspec.to_builtins(best), "config": msgspec.to_builtins(config), "artifact": key}
         say(child, json.dumps({**job, "cpus": placement.cpus, "seconds": seconds}))
         children.append(child)
-    for child in children:
-        answer(child, "ready")
-    for child in children:
-        say(child, "go")
-    rates = [float(answer(child, "rate")) for child in children]
-    for child in children:
-        child.wait()
-    return sum(rates)
-
-
-def say(child: subprocess.Popen[str], line: str) -> None:
-    """A line to a child."""
-    assert child.stdin is not None
-    child.stdin.write(line + "\n")
-    child.stdin.flush()
-
-
-def answer(child: subprocess.Popen[str], word: str) -> str:
-    """What a child says after a word; a library's own output is passed over."""
-    assert child.stdout is not None
-    for line in child.stdout:
-        if line.startswith(word):
-            return line.removeprefix(word).strip()
-    raise RuntimeError(f"a child ended without {word}")
+    return together(children)
 
 
 def run_child() -> None:

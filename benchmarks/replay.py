@@ -19,11 +19,11 @@ from recorded import FOLDER, Row, Table, read
 from autotune import correction, stats
 from autotune.launch import measure
 from autotune.launch.bench import Bench
-from autotune.results import Block, Estimate
+from autotune.results import Block
 from autotune.rules import MeasureRules
 from autotune.study import recipes, suggest
 from autotune.study.points import OfDomains, Parameters, Points
-from autotune.study.sampler import FEW_BLOCKS
+from autotune.study.sampler import FEW_BLOCKS, noise
 from autotune.types import Struct, Value
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ class Own:
             made.add(row.artifact)
             seconds += self.prepare_s[row.artifact]
         rates = stats.interval(correction.rates(found.blocks, self.rules.correction), self.rules.confidence)
-        return Outcome(seconds=seconds, rate=rates.estimate, noise=deviation(rates), complete=not found.rejected)
+        return Outcome(seconds=seconds, rate=rates.estimate, noise=noise(rates), complete=not found.rejected)
 
     def _parameters(self, config: Any) -> Parameters | None:
         return suggest.parameters(config, self.space.domains, self.hardware)
@@ -176,14 +176,6 @@ def spent(row: Row) -> tuple[float, float]:
     return max(0.0, row.wall_s - row.prepare_s - (last.number + 1) * block_s), block_s
 
 
-def deviation(rates: Estimate) -> float:
-    """The deviation of the logarithm of a rate with an interval, as a study tells its sampler."""
-    if rates.low is None or rates.high is None:
-        return FEW_BLOCKS
-    normal = statistics.NormalDist().inv_cdf(0.5 + MeasureRules().confidence / 2)
-    return math.log(rates.high / rates.low) / 2 / normal
-
-
 # -------------------------------------------------------------------------------------------------------- external
 
 
@@ -219,7 +211,7 @@ class External:
         times = dice.sample(entry["times"], DRAWN)
         rates = stats.interval([1e3 / time for time in times], MeasureRules().confidence)
         seconds = start_s + entry["benchmark_time"] / 1e3 * DRAWN / len(entry["times"])
-        return Outcome(seconds=seconds, rate=rates.estimate, noise=deviation(rates), complete=True)
+        return Outcome(seconds=seconds, rate=rates.estimate, noise=noise(rates), complete=True)
 
 
 @dataclass(frozen=True)

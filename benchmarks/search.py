@@ -147,8 +147,10 @@ def write(path: Path, text: str, plot: str) -> None:
     _, end, after = rest.partition(END)
     if not begin or not end:
         raise SystemExit(f"{path} lacks the line {BEGIN} or {END}; add both where the results belong")
-    write_atomically(path, f"{before}{BEGIN}\n\n{text}\n\n{END}{after}".encode())
-    write_atomically(path.with_suffix(".svg"), plot.encode())
+    drawing = path.with_suffix(".svg")
+    write_atomically(drawing, plot.encode())
+    shown = f"![Median regret against simulated time]({drawing.name})"
+    write_atomically(path, f"{before}{BEGIN}\n\n{shown}\n\n{text}\n\n{END}{after}".encode())
 
 
 if __name__ == "__main__":

@@ -130,7 +130,8 @@ def test_runs_are_kept_and_a_page_is_written_between_its_marks(tmp_path: Path, m
     page = tmp_path / "page.md"
     page.write_text(f"before\n{search.BEGIN}\nold\n{search.END}\nafter\n")
     search.write(page, "new", "<svg/>")
-    assert page.read_text() == f"before\n{search.BEGIN}\n\nnew\n\n{search.END}\nafter\n"
+    shown = "![Median regret against simulated time](page.svg)"
+    assert page.read_text() == f"before\n{search.BEGIN}\n\n{shown}\n\nnew\n\n{search.END}\nafter\n"
     assert (tmp_path / "page.svg").read_text() == "<svg/>"
     page.write_text("no marks")
     with pytest.raises(SystemExit, match="lacks the line"):

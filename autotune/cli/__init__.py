@@ -25,9 +25,6 @@ NOT_A_BUG = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS,
 """What the system may refuse at any place."""
 
 
-SAMPLER = "surrogate"
-
-
 class Terminated(KeyboardInterrupt):
     """SIGTERM, which ends a study as cleanly as Ctrl-C."""
 
@@ -89,9 +86,9 @@ def tune(
         ),
     ] = None,
     sampler: Annotated[
-        str,
-        typer.Option(help="How the search proposes: surrogate, tpe, random, or a sampler class as MODULE:CLASS."),
-    ] = SAMPLER,
+        str | None,
+        typer.Option(help="How the search proposes: surrogate (the default), tpe, random, or a class as MODULE:CLASS."),
+    ] = None,
     skip_confirmation: Annotated[
         bool, typer.Option("--skip-confirmation", help="End after the search: nothing is claimed then.")
     ] = False,
@@ -102,9 +99,7 @@ def tune(
         print(f"autotune {__version__}")
         return
     if context.invoked_subcommand is not None:
-        for option in (
-            name for name, value in context.params.items() if value not in (None, False, STUDIES, SAMPLER, [], ())
-        ):
+        for option in (name for name, value in context.params.items() if value not in (None, False, STUDIES, [], ())):
             got = "--from" if option == "begin_with" else f"--{option.replace('_', '-')}"
             raise typer.BadParameter(
                 f"goes without a command; got {got} before {context.invoked_subcommand}", param_hint=got

@@ -50,10 +50,10 @@ def serve(folder: Path, say: Callable[[str], None], host: str = "127.0.0.1", por
     AutotuneError where the port cannot be had, or optuna-dashboard is of another kind; StudyError where there is no
     study that can be read. This process gives way to everything else on the machine from then on.
     """
-    give_way()
-    from autotune.report.view import View
-
     with _listening(host, port) as server:
+        give_way()
+        from autotune.report.view import View
+
         local = host in LOCAL or host.startswith("127.")
         app = Dashboard(View(folder), local=local)
         app.check()

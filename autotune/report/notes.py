@@ -14,7 +14,7 @@ from autotune.report.plan import quoted
 from autotune.report.reading import Study
 from autotune.results import Status, TrialResult
 
-NOT_RUN = "Not run: it was proposed before, or this machine cannot honour it. It has no folder."
+NOT_RUN = "Not run: it was proposed before, promised too little, or this machine cannot honour it. It has no folder."
 RUNNING = "Running."
 READ_ONLY = "What is shown here is read from the study's folder. This page changes and deletes nothing there."
 WIDTH, LABEL, FIGURE = 110, " " * 10, " " * 29

@@ -95,7 +95,6 @@ class _Search:
     reserved: float = 0.0
     unsupported: dict[str, int] = field(default_factory=dict)
     repeats: int = 0
-    hopeless: int = 0
 
     def run(self) -> Reason:
         plan = self._plan()
@@ -110,7 +109,7 @@ class _Search:
                 if planned is None:
                     return "exhausted"
             trial, config = sampler.ask(self.study.optuna, self.study.space.domains, self.study.hardware, planned)
-            if planned is None and self._settled():
+            if self._settled():
                 sampler.tell_unneeded(self.study.optuna, trial)
                 return "settled"
             plan = [one for one in plan if one is not planned]  # asked for once, whatever became of it
@@ -143,9 +142,10 @@ class _Search:
     def _settled(self) -> bool:
         """Whether a search without a budget may end: its sampler has expected next to nothing for some time."""
         budget = self.study.space.budget
-        gain = getattr(self.study.optuna.sampler, "gain", None)
-        self.hopeless = self.hopeless + 1 if gain is not None and gain < SETTLED_GAIN else 0
-        return budget.trials is None and budget.minutes is None and self.hopeless >= SETTLED
+        if budget.trials is not None or budget.minutes is not None:
+            return False
+        gains = sampler.gains(self.study.optuna)[-SETTLED:]
+        return len(gains) == SETTLED and all(gain is not None and gain < SETTLED_GAIN for gain in gains)
 
     def _left_s(self) -> float:
         minutes = self.study.space.budget.minutes

@@ -37,36 +37,6 @@ class Points(Protocol):
         """Points that differ from this one in one setting."""
 
 
-@dataclass(frozen=True)
-class Listed:
-    """Points that are written out."""
-
-    points: Sequence[Parameters]
-
-    @property
-    def axes(self) -> dict[str, tuple[Value, ...]]:
-        """Every parameter with the values that the points have of it."""
-        found: dict[str, dict[Value, None]] = {}
-        for name, value in itertools.chain.from_iterable(point.items() for point in self.points):
-            found.setdefault(name, {})[value] = None
-        return {name: tuple(values) for name, values in found.items()}
-
-    def __len__(self) -> int:
-        return len(self.points)
-
-    def at(self, place: int) -> Parameters | None:
-        """The point at a place."""
-        return self.points[place]
-
-    def whole(self, asked: Parameters) -> Parameters | None:
-        """The same: each trial is asked for all that its point has."""
-        return asked
-
-    def near(self, point: Parameters, rng: random.Random) -> Iterator[Parameters]:
-        """None: all points are looked at anyway."""
-        return iter(())
-
-
 class OfDomains:
     """All configurations of a space on a machine."""
 

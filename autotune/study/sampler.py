@@ -13,7 +13,7 @@ import msgspec
 
 from autotune.errors import StudyError
 from autotune.problem import Domains
-from autotune.results import Status, TrialResult
+from autotune.results import Estimate, Status, TrialResult
 from autotune.study.points import Points
 from autotune.study.ranking import CONFIDENCE, Ranking
 from autotune.study.suggest import parameters, suggest
@@ -103,9 +103,16 @@ def ask(study: optuna.Study, domains: Domains, hw: Hardware, planned: Config | N
             study.enqueue_trial(params)
     trial = study.ask()
     config = planned if planned is not None and outside else suggest(trial, domains, hw)
+    if planned is None and (gain := getattr(study.sampler, "gain", None)) is not None:
+        trial.set_user_attr("gain", gain)
     # Stored before the trial runs, so that a dashboard shows what is running.
     trial.set_user_attr("config", msgspec.json.encode(config).decode())
     return trial, config
+
+
+def gains(study: optuna.Study) -> list[float | None]:
+    """What the sampler expected of each trial, as a difference of logarithms; None where it did not say."""
+    return [trial.user_attrs.get("gain") for trial in study.get_trials(deepcopy=False)]
 
 
 def tell(study: optuna.Study, trial: optuna.Trial, result: TrialResult, ranking: Ranking) -> None:
@@ -126,18 +133,17 @@ def tell(study: optuna.Study, trial: optuna.Trial, result: TrialResult, ranking:
         tell_failure(study, trial)
         return
     trial.set_user_attr("rate", round(ranking.rate(result), 3))
-    trial.set_user_attr("noise", round(noise(result, ranking), 4))
+    trial.set_user_attr("noise", round(noise(ranking.interval(result)), 4))
     for judgement in ranking.judged(result):
         trial.set_constraint(judgement.limit.figure, min(max(judgement.excess, -MOST), MOST))
     study.tell(trial, list(values))
 
 
-def noise(result: TrialResult, ranking: Ranking) -> float:
-    """The deviation of the logarithm of a trial's rate, as far as its own window tells."""
-    found = ranking.interval(result)
-    if found.low is None or found.high is None or found.low <= 0:
+def noise(rate: Estimate) -> float:
+    """The deviation of the logarithm of a rate, as far as its own window tells."""
+    if rate.low is None or rate.high is None or rate.low <= 0:
         return FEW_BLOCKS
-    return math.log(found.high / found.low) / 2 / statistics.NormalDist().inv_cdf(0.5 + CONFIDENCE / 2)
+    return math.log(rate.high / rate.low) / 2 / statistics.NormalDist().inv_cdf(0.5 + CONFIDENCE / 2)
 
 
 def tell_unsupported(study: optuna.Study, trial: optuna.Trial, reason: str) -> None:

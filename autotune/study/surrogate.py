@@ -134,11 +134,11 @@ class Surrogate(BaseSampler):
             if trial.state == TrialState.PRUNED:
                 seen.failed.append(point)
                 continue
-            rows.append([sign * _log(value) for sign, value in zip(signs, trial.values, strict=True)])
+            rows.append([sign * value for sign, value in zip(signs, trial.values, strict=True)])
             seen.points.append(point)
             seen.noise.append(float(trial.user_attrs.get("noise", 0.0)))
             seen.feasible.append(all(excess <= 0 for excess in trial.constraints.values()))
-        seen.scores = _scalarised(rows, weights)
+        seen.scores = _scalarised([_logs(column) for column in zip(*rows, strict=True)], weights)
         return seen, tried
 
     def _point(self, trial: FrozenTrial) -> Parameters | None:
@@ -219,19 +219,22 @@ def expected_gain(ahead: Matrix, deviations: Matrix) -> Matrix:
     return np.asarray(np.maximum(deviations * (z * ndtr(z) + density), LEAST))
 
 
-def _scalarised(rows: Sequence[Sequence[float]], weights: Sequence[float]) -> list[float]:
+def _scalarised(columns: Sequence[Matrix], weights: Sequence[float]) -> list[float]:
     """One score a trial: with several objectives the weighted worst of them, each on a scale from 0 to 1."""
-    if len(weights) == 1 or not rows:
-        return [row[0] for row in rows]
-    table = np.array(rows)
+    if len(columns) < 2:
+        return [float(value) for column in columns for value in column]
+    table = np.column_stack(columns)
     width = np.ptp(table, axis=0)
     scaled = (table - table.max(axis=0)) / np.where(width > 0, width, 1.0) * (np.array(weights) / sum(weights))
     return list(map(float, scaled.min(axis=1) + 0.05 * scaled.sum(axis=1)))
 
 
-def _log(value: float) -> float:
-    """Figures are compared by ratios, where they can be."""
-    return math.log(value) if value > 0 else value
+def _logs(scores: Sequence[float]) -> Matrix:
+    """An objective, more being better, as signed logarithms, so that ratios count; as it is where one value is 0."""
+    values = np.array(scores)
+    if (values > 0).all():
+        return np.asarray(np.log(values))
+    return np.asarray(-np.log(-values)) if (values < 0).all() else values
 
 
 def _key(point: Parameters) -> frozenset[Any]:

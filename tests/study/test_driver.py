@@ -134,7 +134,9 @@ def test_without_a_budget_the_search_ends_when_nothing_more_is_to_be_expected(tm
     assert len(ran.ran) < 0.5 * suggest.count(DOMAINS)
     assert max(map(speed, ran.configs)) >= 0.97 * max(everything)
     assert store.numbers(tmp_path) == [spec.id for spec in ran.ran]
-    assert search(study, ran, Watcher(), RULES).reason == "settled"
+    again = Machine(tmp_path)
+    assert search(study, again, Watcher(), RULES).reason == "settled"
+    assert again.ran == []
 
 
 def test_with_a_budget_all_of_it_is_used(tmp_path: Path) -> None:

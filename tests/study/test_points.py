@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from autotune import space
 from autotune.problem import Domains
 from autotune.study import suggest
-from autotune.study.points import Encoding, Listed, OfDomains, Parameters
+from autotune.study.points import Encoding, OfDomains, Parameters
 from tests.study.fakes import DOMAINS, machine
 from tests.study.test_suggest import domains
 
@@ -96,9 +96,3 @@ def test_distances_add_up_over_the_settings(points: list[Parameters]) -> None:
     whole = encoded.apart(encoded, weights)
     assert whole == pytest.approx(np.tensordot(weights, encoded.each(), axes=1))
     assert np.diag(whole) == pytest.approx(np.zeros(len(points)))
-
-
-def test_listed_points_have_the_axes_that_occur() -> None:
-    points = Listed([{"backend": "a", "a.streams": 1}, {"backend": "b"}])
-    assert points.axes == {"backend": ("a", "b"), "a.streams": (1,)}
-    assert (len(points), points.at(1)) == (2, {"backend": "b"})

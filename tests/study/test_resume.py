@@ -111,6 +111,7 @@ def test_a_new_database_is_told_all_results_under_their_numbers(tmp_path: Path) 
         assert after.keys() == before.keys() == {result.spec.id for result in store.results(folder)}
         for number, trial in after.items():
             old = before[number]
+            old.user_attrs.pop("gain", None)  # what the sampler expected then is no result
             assert (trial.state, trial.value, trial.params, trial.user_attrs, trial.constraints) == (
                 old.state,
                 old.value,

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import itertools
 import math
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import optuna
 import pytest
@@ -11,12 +13,42 @@ from optuna.trial import TrialState
 from autotune import plugins
 from autotune.problem import Domains
 from autotune.study import sampler, suggest
-from autotune.study.points import Listed, OfDomains, Parameters, Points
+from autotune.study.points import OfDomains, Parameters, Points
 from autotune.study.surrogate import Surrogate, expected_gain
 from autotune.types import Config, Value
 from tests.study.fakes import DOMAINS, machine, speed
 
 HW = machine(cores=4)
+
+
+@dataclass(frozen=True)
+class Listed:
+    """Points that are written out."""
+
+    points: Sequence[Parameters]
+
+    @property
+    def axes(self) -> dict[str, tuple[Value, ...]]:
+        """Every parameter with the values that the points have of it."""
+        found: dict[str, dict[Value, None]] = {}
+        for name, value in itertools.chain.from_iterable(point.items() for point in self.points):
+            found.setdefault(name, {})[value] = None
+        return {name: tuple(values) for name, values in found.items()}
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+    def at(self, place: int) -> Parameters | None:
+        """The point at a place."""
+        return self.points[place]
+
+    def whole(self, asked: Parameters) -> Parameters | None:
+        """The same: each trial is asked for all that its point has."""
+        return asked
+
+    def near(self, point: Parameters, rng: random.Random) -> Iterator[Parameters]:
+        """None: all points are looked at anyway."""
+        return iter(())
 
 
 def searched(
@@ -113,6 +145,14 @@ def test_a_limit_that_is_broken_is_no_gain() -> None:
     study, _ = searched(GRID, tell, 25)
     late = [trial.params["x"] for trial in study.trials[10:]]
     assert late.count(3) > late.count(5)
+
+
+@pytest.mark.parametrize(("direction", "best"), [("maximize", 5), ("minimize", 1)])
+def test_a_figure_that_may_be_zero_is_in_order(direction: str, best: int) -> None:
+    """The accuracy of a broken configuration is 0, which is not better than 0.1."""
+    study, _ = searched(GRID, telling(lambda point: (float(point["x"]) - 1) / 10), 20, [direction])
+    late = [trial.params["x"] for trial in study.trials[8:]]
+    assert late.count(best) > len(late) / 2
 
 
 def test_both_ends_of_a_front_are_found() -> None:
