@@ -33,7 +33,8 @@ ENDED = {
     "trials": "all trials of the budget are done",
     "minutes": "the search's part of the budget's minutes is used up",
     "exhausted": "every configuration of the space was tried",
-    "settled": "nothing that was not tried promises another 1 %",
+    "settled": "nothing untried that is likely to run promises another 1 %",
+    "stale": f"the last {driver.STALE} trials found nothing better",
 }
 ALL_MINUTES = "the budget's minutes are used up"
 
@@ -44,6 +45,7 @@ def tune(
     *,
     trials: int | None,
     minutes: float | None,
+    no_budget: bool = False,
     name: str | None,
     studies: Path,
     storage: str | None,
@@ -61,14 +63,14 @@ def tune(
     """
     hw = hardware.probe(instance_type=instance_type)
     path = spaces.find(space_file)
-    space = _with_options(spaces.load(path, hw, prices), trials, minutes, seed)
+    space = _with_options(spaces.load(path, hw, prices), trials, minutes, no_budget, seed)
     folder = studies / _checked_name(name or f"{space.name}@{hw.instance_type}")
     rules, confirm_rules = MeasureRules(), ConfirmRules()
     reserved = 0.0 if skip_confirmation else confirm_rules.share
     make_sampler = partial(samplers.make, sampler or samplers.SURROGATE)
     make_sampler(0, OfDomains(space.domains, hw))  # a name that is none ends here
     opening.check(folder, space, path.read_text(), hw)
-    first = transfer.find(folder, space, hw, [reviewing.folder(study, studies) for study in begin_with])
+    first = transfer.find(folder, space, hw, [_earlier(study, studies, folder) for study in begin_with])
     resume.reap(folder)  # what a killed run left behind would hold the machine for ever
     with (
         Display(console, space) as display,
@@ -113,20 +115,31 @@ def tune(
     return _conclude(console, folder, space, hw)
 
 
-def _with_options(space: Space, trials: int | None, minutes: float | None, seed: int | None) -> Space:
+def _with_options(space: Space, trials: int | None, minutes: float | None, no_budget: bool, seed: int | None) -> Space:
+    given = Budget() if no_budget else space.budget
     budget = Budget(
-        trials=space.budget.trials if trials is None else trials,
-        minutes=space.budget.minutes if minutes is None else minutes,
+        trials=given.trials if trials is None else trials,
+        minutes=given.minutes if minutes is None else minutes,
     )
     workload = space.workload if seed is None else msgspec.structs.replace(space.workload, seed=seed)
     return msgspec.structs.replace(space, budget=budget, workload=workload)
+
+
+def _earlier(study: str, studies: Path, folder: Path) -> Path:
+    """The folder of a study to begin with; of one that has begun with it, it may be gone by now."""
+    try:
+        return reviewing.folder(study, studies)
+    except StudyError:
+        if not store.numbers(folder):
+            raise
+        return Path(study)
 
 
 def _more(reason: str, found: Confirmation | None) -> str:
     """What gives a study more to do that has used up what it may."""
     if found is not None and found.reason is not None:
         return f": {found.reason}"
-    return "" if reason in ("exhausted", "settled") else "; raise --trials or --minutes to search further"
+    return "" if reason in ("exhausted", "settled", "stale") else "; raise --trials or --minutes to search further"
 
 
 def _checked_name(name: str) -> str:
@@ -144,7 +157,7 @@ def _introduce(console: Console, space: Space, hw: Hardware, folder: Path, earli
     head = f"{space.workload.model} on {hw.instance_type}: up to {count} configurations, {len(hw.cores)} cores"
     console.print(head, soft_wrap=True)
     console.print(f"study     {folder}" + (f", going on after trial {earlier}" if earlier else ""), soft_wrap=True)
-    console.print(f"budget    {' or '.join(limits) or 'none: until nothing untried promises more'}")
+    console.print(f"budget    {' or '.join(limits) or 'none: until nothing better is to be expected'}")
     wanted = [f"{name} at its best" for name in space.goal.objectives if space.goal.objectives != ("throughput",)]
     limits = [words.bounds(limit) for limit in space.constraints if limit != goal_section.ANSWERS]
     if wanted or limits:

@@ -20,12 +20,14 @@ from replay import Outcome, Replay, key
 
 from autotune.study import sampler
 from autotune.study.driver import REPEATS
-from autotune.study.points import Parameters
+from autotune.study.points import Parameters, numbers
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
 OURS = "autotune"
+SMAC_FIRST = 0.25
+"""The part of its trials that SMAC3 spends on its initial design, as it comes."""
 
 
 class Searcher(Protocol):
@@ -146,26 +148,31 @@ class Hand:
 class Smac:
     """SMAC3's facade for hyperparameter optimisation; what fails costs twice the worst so far.
 
-    It is told that measuring is deterministic: else it spends up to three trials on a configuration.
+    It is told that measuring is deterministic: else it spends up to three trials on a configuration. What comes first
+    counts towards its initial design.
     """
 
     def __init__(self, replay: Replay, first: Sequence[Parameters], seed: int, trials: int, folder: Path) -> None:
         from ConfigSpace import Configuration
-        from smac import HyperparameterOptimizationFacade, Scenario
+        from smac import HyperparameterOptimizationFacade as Facade
+        from smac import Scenario
         from smac.runhistory import TrialInfo
 
         self.replay = replay
         self.space = _config_space(replay, seed)
         scenario = Scenario(self.space, deterministic=True, n_trials=trials, seed=seed, output_directory=folder)
-        self.smac = HyperparameterOptimizationFacade(scenario, _nothing, overwrite=True, logging_level=logging.ERROR)
+        design = Facade.get_initial_design(scenario, n_configs=max(1, int(SMAC_FIRST * trials) - len(first)))
+        self.smac = Facade(scenario, _nothing, initial_design=design, overwrite=True, logging_level=logging.ERROR)
         self.first = [TrialInfo(Configuration(self.space, self._indices(point)), seed=0) for point in first]
         self.worst = 0.0
 
     def ask(self) -> Parameters | None:
         """A point; None when none is left."""
+        from smac.main.exceptions import ConfigurationSpaceExhaustedException
+
         try:
             self.info = self.first.pop(0) if self.first else self.smac.ask()
-        except StopIteration:
+        except (StopIteration, ConfigurationSpaceExhaustedException):
             return None
         plain = {axis: values[0] for axis, values in self.replay.axes.items()}
         held = {axis: self.replay.axes[axis][int(index)] for axis, index in dict(self.info.config).items()}
@@ -189,12 +196,14 @@ class Smac:
 
 
 def _config_space(replay: Replay, seed: int) -> Any:
-    """All parameters as choices, the options of a backend under the condition that it is chosen."""
-    from ConfigSpace import CategoricalHyperparameter, ConfigurationSpace, EqualsCondition
+    """Numbers in their order, all else as choices; a backend's options under the condition that it is chosen."""
+    from ConfigSpace import CategoricalHyperparameter, ConfigurationSpace, EqualsCondition, OrdinalHyperparameter
 
     space = ConfigurationSpace(seed=seed)
     axes = {
-        axis: CategoricalHyperparameter(axis, [str(i) for i in range(len(values))])
+        axis: (OrdinalHyperparameter if numbers(values) else CategoricalHyperparameter)(
+            axis, [str(values.index(value)) for value in (sorted(values) if numbers(values) else values)]
+        )
         for axis, values in replay.axes.items()
     }
     space.add(*axes.values())

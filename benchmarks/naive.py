@@ -139,7 +139,8 @@ class Plain:
 
 def measured(config: Config, hw: Hardware, folder: Path) -> float | None:
     """Samples per second of all workers of a configuration together; None where one fails or takes too long."""
-    env = {**os.environ, "OMP_NUM_THREADS": str(config.layout.threads), "TMPDIR": str(folder)}
+    temporary = tempfile.TemporaryDirectory(dir=folder)
+    env = {**os.environ, "OMP_NUM_THREADS": str(config.layout.threads), "TMPDIR": temporary.name}
     if config.knobs["allocator"] != "system":
         env["LD_PRELOAD"] = hw.libraries[str(config.knobs["allocator"])]
     if config.knobs["huge_pages"]:
@@ -168,6 +169,7 @@ def measured(config: Config, hw: Hardware, folder: Path) -> float | None:
         for child in children:
             child.kill()
             child.wait()
+        temporary.cleanup()
 
 
 # ------------------------------------------------------------------------------------------------------------- ours

@@ -52,12 +52,14 @@ def main() -> int:
     with Machine(hw, chosen.folder, chosen.folder / "cache", Quiet()) as machine:
         machine.check(whole.workload, RULES)
         for _ in range(chosen.most):
-            spec = following(configs, whole, store.results(chosen.folder))
+            done = store.results(chosen.folder)
+            spec = following(configs, whole, done)
             if spec is None:
                 break
             result = machine.execute(spec, RULES, None)
             rates = [round(block.rate, 1) for block in result.blocks]
-            print(f"{spec.id + 1} of {len(configs)} {result.status} {result.wall_s:.1f} s {rates}", flush=True)
+            total = len(configs) + BEST * (LAUNCHES - 1)
+            print(f"{len(done) + 1} of {total} {result.status} {result.wall_s:.1f} s {rates}", flush=True)
     results = store.results(chosen.folder)
     if following(configs, whole, results) is not None:
         print("configurations are left; the same command goes on")

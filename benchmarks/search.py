@@ -3,7 +3,7 @@
 Each competitor (`competitors.py`) searches each space (`replay.py`) once with every seed, after the baseline alone and
 after the recipes. Prints the regret after some trials, the simulated time to within 5 % of the best, and the ratios of
 autotune's to the others'. Each run is kept in the folder as it ends: the same command goes on where it stopped, more
-seeds add to what is there, and the runs of a search that was changed are removed by hand.
+seeds add to what is there. Runs on another table do not count; those of a search that was changed are removed by hand.
 
     python benchmarks/search.py --folder FOLDER [--seeds 50] [--jobs 2] [--spaces NAME ...] [--only NAME ...]
                                 [--write docs/search.md]
@@ -28,11 +28,14 @@ from pathlib import Path
 import msgspec
 from competitors import COMPETITORS, Searcher, searcher
 from curves import drawn
-from regret import TRIALS, Run, Runs, judged, page
-from replay import Replay, key, load, names
+from regret import SEEDS, TRIALS, Run, Runs, judged, page
+from replay import Replay, digest, key, load, names
 
 from autotune.files import write_atomically
 from autotune.types import Struct
+
+FIRST_SEED = 1000
+"""Smaller ones were used while autotune's search was made."""
 
 BEGIN, END = "<!-- results of benchmarks/search.py -->", "<!-- end of the results -->"
 
@@ -48,14 +51,14 @@ class Task(Struct):
     def path(self, folder: Path) -> Path:
         """Where its run is kept."""
         variant = "recipes" if self.recipes else "plain"
-        return folder / self.space / variant / self.competitor / f"{self.seed:03}.json"
+        return folder / f"{self.space}-{digest(self.space)}" / variant / self.competitor / f"{self.seed}.json"
 
 
 def main() -> int:
     """Run what is missing, then say what all runs show."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, required=True, help="where the runs are kept")
-    parser.add_argument("--seeds", type=int, default=50)
+    parser.add_argument("--seeds", type=int, default=SEEDS)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--spaces", nargs="+", choices=names(), default=names(), metavar="SPACE")
     parser.add_argument("--only", nargs="+", choices=list(COMPETITORS), default=list(COMPETITORS), metavar="COMPETITOR")
@@ -77,7 +80,7 @@ def main() -> int:
 
 def planned(spaces: Sequence[str], competitors: Sequence[str], seeds: int) -> Iterator[Task]:
     """All searches, seed by seed, so that a run that is stopped has as many of each; recipes where there are any."""
-    for seed in range(seeds):
+    for seed in range(FIRST_SEED, FIRST_SEED + seeds):
         for space in spaces:
             for recipes in (False, True) if len(loaded(space).first) > 1 else (False,):
                 for competitor in competitors:

@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -126,7 +127,7 @@ def test_help_lists_every_command(run: Run) -> None:
     options = set(re.findall(r"--[a-z-]+", done.out))
     assert options == {
         "--space", "--trials", "--minutes", "--name", "--studies", "--storage", "--seed", "--instance-type",
-        "--skip-confirmation", "--prices", "--from", "--sampler", "--version", "--help",
+        "--skip-confirmation", "--prices", "--from", "--sampler", "--no-budget", "--version", "--help",
     }  # fmt: skip
 
 
@@ -156,6 +157,7 @@ def test_version(run: Run) -> None:
         (["show", "a", "b"], "b"),
         (["doctor", "--frob"], "--frob"),
         (["--trials", "0", "--space", "toy.yaml"], "--trials"),
+        (["--no-budget", "--trials", "3", "--space", "toy.yaml"], "goes without --trials and --minutes"),
         (["--trials", "many", "--space", "toy.yaml"], "--trials"),
         (["--minutes", "0", "--space", "toy.yaml"], "--minutes"),
         (["--minutes", "nan", "--space", "toy.yaml"], "--minutes"),
@@ -420,6 +422,14 @@ def test_a_study_of_another_space_is_left_alone(
     assert unchanged(begun) == before
 
 
+def test_the_budget_of_a_space_can_be_left_out(quick: Run, tmp_path: Path) -> None:
+    (tmp_path / "toy.yaml").write_text(SPACE)
+    done = quick("--space", "toy.yaml", "--no-budget")
+    assert "\nbudget    none: until nothing better is to be expected\n" in done.out
+    assert "\nevery configuration of the space was tried, after " in done.out
+    assert "2 trials" not in done.out and "trials    2:" in done.out
+
+
 def test_a_study_begins_with_what_others_found_best(quick: Run, tmp_path: Path) -> None:
     (tmp_path / "toy.yaml").write_text(SPACE)
     command = ("--space", "toy.yaml", "--trials", "2")
@@ -428,6 +438,8 @@ def test_a_study_begins_with_what_others_found_best(quick: Run, tmp_path: Path) 
     assert said in quick(*command, "--name", "new", "--from", "old", "--from", "studies/old").out
     assert said in quick(*command, "--name", "new").out  # what it began with
     assert "\nfirst     1 configuration from the study new\n" in quick(*command, "--name", "another").out  # the latest
+    shutil.rmtree(tmp_path / "studies" / "old")
+    assert said in quick(*command, "--name", "new", "--from", "old").out  # which it needs no more
     mistake = quick(*command, "--name", "new", "--from", "another").mistake
     assert "studies/new began without --from another (it has: old); leave that out, or choose another --" in mistake
 

@@ -1,4 +1,4 @@
-"""Which settings, alone or in pairs, make a configuration fail: learned from the failures and successes so far."""
+"""Which settings, alone or together, make a configuration fail: learned from the failures and successes so far."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import numpy as np
 from autotune.study.points import Matrix, Parameters
 from autotune.types import Value
 
-Cause = tuple[tuple[str, Value], ...]
+Item = tuple[str, Value]
+Cause = tuple[Item, ...]
 
 CERTAINTY = 0.9
 """How far a failure is believed to come from what no success has had; the rest is bad luck."""
@@ -26,12 +27,20 @@ class Blame:
 
     Half of the blame goes to the settings and half to the pairs, first in equal parts, then the more to one the more
     failures it explains. So a crash of one backend under one allocator is pinned down as soon as either was seen to
-    work with others, and is not paid for again and again.
+    work with others, and is not paid for again and again. Where all pairs were seen to work, three settings are blamed.
     """
 
     def __init__(self, failed: Sequence[Parameters], worked: Sequence[Parameters]) -> None:
-        exonerated = {cause for point in worked for order in (1, 2) for cause in _causes(point, order)}
-        self._shares = [_shares(point, exonerated) for point in failed]
+        names = sorted({name for point in failed for name in point})
+        codes: dict[tuple[str, Value | None], int] = {}
+        known = np.array([[codes.setdefault((n, p.get(n)), len(codes)) for n in names] for p in worked], dtype=np.int64)
+        known = known.reshape(len(worked), len(names))
+        self._shares = []
+        for point in failed:
+            items = sorted(point.items())
+            columns = [names.index(name) for name, _ in items]
+            same = known[:, columns] == [codes.get(item, -1) for item in items]
+            self._shares.append(_shares(items, same.astype(np.float64)))
         for _ in range(STEPS if len(failed) > 1 else 0):
             whole: Counter[Cause] = Counter()
             for shares in self._shares:
@@ -40,24 +49,30 @@ class Blame:
 
     def works(self, points: Sequence[Parameters]) -> Matrix:
         """The chance that each of the points runs, from 0 to 1."""
-        chances = np.ones(len(points))
-        columns: dict[tuple[str, Value], Matrix] = {}
-        for shares in self._shares:
-            blamed = np.zeros(len(points))
+        causes = {cause: place for place, cause in enumerate(dict.fromkeys(itertools.chain(*self._shares)))}
+        has = {
+            item: np.array([float(point.get(item[0]) == item[1]) for point in points])
+            for item in dict.fromkeys(itertools.chain(*causes))
+        }
+        met = np.array([math.prod((has[item] for item in cause), start=np.ones(len(points))) for cause in causes])
+        parts = np.zeros((len(self._shares), len(causes)))
+        for row, shares in enumerate(self._shares):
             for cause, share in shares.items():
-                for item in cause:
-                    if item not in columns:
-                        name, value = item
-                        columns[item] = np.array([float(point.get(name) == value) for point in points])
-                blamed += share * math.prod((columns[item] for item in cause), start=np.ones(len(points)))
-            chances *= 1.0 - CERTAINTY * blamed
-        return chances
+                parts[row, causes[cause]] = share
+        blamed = parts @ met.reshape(len(causes), len(points))
+        return np.asarray(np.prod(1.0 - CERTAINTY * blamed, axis=0))
 
 
-def _shares(point: Parameters, exonerated: set[Cause]) -> dict[Cause, float]:
-    """What each suspect has of a failure's blame; nothing where all was seen to work."""
-    orders = [[cause for cause in _causes(point, order) if cause not in exonerated] for order in (1, 2)]
-    suspected = [suspects for suspects in orders if suspects]
+def _shares(items: Sequence[Item], same: Matrix) -> dict[Cause, float]:
+    """What each suspect has of a failure's blame; `same` says which of its settings each success had, too."""
+    together = same.T @ same
+    alone: list[Cause] = [(item,) for item, times in zip(items, np.diag(together), strict=True) if not times]
+    pairs = [_cause(items, places) for places in zip(*np.triu(together == 0, 1).nonzero(), strict=True)]
+    suspected = [found for found in (alone, pairs) if found]
+    if not suspected:
+        times = np.einsum("wi,wj,wk->ijk", same, same, same, optimize=True)
+        triples = [places for places in zip(*(times == 0).nonzero(), strict=True) if places[0] < places[1] < places[2]]
+        suspected = [[_cause(items, places) for places in triples]] if triples else []
     return {cause: 1 / len(suspects) / len(suspected) for suspects in suspected for cause in suspects}
 
 
@@ -66,5 +81,5 @@ def _parts(shares: dict[Cause, float]) -> dict[Cause, float]:
     return {cause: share / total for cause, share in shares.items()}
 
 
-def _causes(point: Parameters, order: int) -> list[Cause]:
-    return list(itertools.combinations(sorted(point.items()), order))
+def _cause(items: Sequence[Item], places: Sequence[int]) -> Cause:
+    return tuple(items[place] for place in places)

@@ -17,6 +17,7 @@ import optuna
 from autotune import space
 from autotune.errors import AutotuneError, StudyError
 from autotune.interfaces import Execute, Observer
+from autotune.problem import Budget
 from autotune.results import Status, TrialResult
 from autotune.rules import Correction, MeasureRules
 from autotune.study import recipes, resume, sampler, storage, store, suggest
@@ -38,7 +39,10 @@ SETTLED_GAIN = 0.01
 SETTLED = 5
 """So many such proposals in a row end a search that has no budget."""
 
-Reason = Literal["trials", "minutes", "exhausted", "settled"]
+STALE = 50
+"""So many trials in a row that found nothing better end it too: not every sampler says what it expects."""
+
+Reason = Literal["trials", "minutes", "exhausted", "settled", "stale"]
 
 
 class Outcome(Struct):
@@ -137,12 +141,23 @@ class _Search:
         trials = self.study.space.budget.trials
         if trials is not None and done >= trials:
             return "trials"
+        if self._unlimited and self._since_best() >= STALE:
+            return "stale"
         return "minutes" if self._left_s() < SHORTEST_TRIAL_S else None
+
+    @property
+    def _unlimited(self) -> bool:
+        return self.study.space.budget == Budget()
+
+    def _since_best(self) -> int:
+        """How many trials ended after the best one; all while there is none."""
+        best = Ranking(self.results, self.study.space.goal).best
+        after = self.results if best is None else self.results[self.results.index(best) + 1 :]
+        return sum(not _cut_short(result) for result in after)
 
     def _settled(self) -> bool:
         """Whether a search without a budget may end: its sampler has expected next to nothing for some time."""
-        budget = self.study.space.budget
-        if budget.trials is not None or budget.minutes is not None:
+        if not self._unlimited:
             return False
         gains = sampler.gains(self.study.optuna)[-SETTLED:]
         return len(gains) == SETTLED and all(gain is not None and gain < SETTLED_GAIN for gain in gains)

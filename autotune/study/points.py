@@ -86,58 +86,59 @@ class Encoding:
 
     `names` are the dimensions, `marked` the settings between which there is nothing: all values, of numbers and layouts
     the ends. A parameter of numbers is as far apart as their logarithms, on a scale from 0 to 1; a layout is two such,
-    workers and threads; values of any other are equally far apart. A parameter that one of two points lacks separates
-    them not at all: the backend does.
+    the cores that it uses and its workers; values of any other are equally far apart. What a point lacks, since another
+    backend has it, is half a step from every value, of numbers the middle one: so that the distances are those of
+    places, without which a kernel of them is no covariance.
     """
 
     def __init__(self, axes: Mapping[str, Sequence[Value]]) -> None:
-        self._codes: dict[str, list[tuple[int, int, dict[Value, list[float]]]]] = {}
+        self._codes: dict[str, list[tuple[int, dict[Value, list[float]]]]] = {}
         owner: list[int] = []
         scale: list[float] = []
+        lacking: list[float] = []
         self.names: list[str] = []
         self.marked = {(axis, value) for axis, values in axes.items() for value in _ends(axis, values)}
         for axis, values in axes.items():
-            for name, codes, scales in _codes(axis, values):
-                self._codes.setdefault(axis, []).append((len(self.names), len(owner), codes))
+            for name, codes, none, scales in _codes(axis, values):
+                self._codes.setdefault(axis, []).append((len(owner), codes))
                 owner += [len(self.names)] * len(scales)
                 scale += scales
+                lacking += none
                 self.names.append(name)
         self.owner = np.array(owner, dtype=np.int64)
         self.scale = np.array(scale)
+        self._lacking = np.array(lacking)
 
     def encode(self, points: Sequence[Parameters]) -> Encoded:
         """The points; a value that no axis has counts as lacking."""
-        bits, active = np.zeros((len(points), len(self.owner))), np.zeros((len(points), len(self.names)))
+        bits = np.tile(self._lacking, (len(points), 1))
         for row, point in enumerate(points):
             for axis, value in point.items():
-                for dimension, first, codes in self._codes.get(axis, ()):
+                for first, codes in self._codes.get(axis, ()):
                     if (code := codes.get(value)) is not None:
                         bits[row, first : first + len(code)] = code
-                        active[row, dimension] = 1.0
-        return Encoded(self, bits, active)
+        return Encoded(self, bits)
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """Encoded points: their bits (points × bits), and which parameters they have (points × parameters)."""
+    """Encoded points: their bits (points × bits)."""
 
     encoding: Encoding
     bits: Matrix
-    active: Matrix
 
     def __len__(self) -> int:
         return len(self.bits)
 
     def rows(self, places: Sequence[int] | Any) -> Encoded:
         """Some of the points."""
-        return Encoded(self.encoding, self.bits[places], self.active[places])
+        return Encoded(self.encoding, self.bits[places])
 
     def apart(self, other: Encoded, weights: Matrix) -> Matrix:
         """The weighted sum of the differences in all parameters (points × points of the other)."""
         weight = weights[self.encoding.owner] * self.encoding.scale
-        mine, here = self.bits * weight, self.active[:, self.encoding.owner] * weight
-        theirs = other.active[:, self.encoding.owner] - 2 * other.bits
-        return np.asarray(np.maximum(mine @ theirs.T + here @ other.bits.T, 0.0))
+        mine, theirs = self.bits * weight, other.bits * weight
+        return np.asarray(np.maximum(mine.sum(axis=1)[:, None] + theirs.sum(axis=1) - 2 * mine @ other.bits.T, 0.0))
 
     def each(self) -> Matrix:
         """The differences among these points in each parameter (parameters × points × points), from 0 to 1."""
@@ -145,34 +146,43 @@ class Encoded:
         return np.array([self.apart(self, np.eye(count)[dimension]) for dimension in range(count)])
 
 
-def _codes(axis: str, values: Sequence[Value]) -> Iterator[tuple[str, dict[Value, list[float]], list[float]]]:
-    """The dimensions of an axis: the bits of each value, and what a difference in each bit counts."""
+Codes = tuple[dict[Value, list[float]], list[float], list[float]]
+"""The bits of each value, those of none, and what a difference in each bit counts."""
+
+
+def _codes(axis: str, values: Sequence[Value]) -> Iterator[tuple[str, *Codes]]:
+    """The dimensions of an axis by name."""
     if axis == "layout":
         layouts = {value: Layout.parse(str(value)) for value in values}
+        yield f"{axis} cores", *_scale({value: layout.workers * layout.threads for value, layout in layouts.items()})
         yield f"{axis} workers", *_scale({value: layout.workers for value, layout in layouts.items()})
-        yield f"{axis} threads", *_scale({value: layout.threads for value, layout in layouts.items()})
-    elif _numbers(values):
+    elif numbers(values):
         yield axis, *_scale({value: float(value) for value in values})
     else:
         bits = np.eye(len(values))
-        yield axis, {value: list(bits[place]) for place, value in enumerate(values)}, [0.5] * len(values)
+        codes = {value: list(bits[place]) for place, value in enumerate(values)}
+        yield axis, codes, [0.0] * len(values), [0.5] * len(values)
 
 
 def _ends(axis: str, values: Sequence[Value]) -> Sequence[Value]:
     """The values that stand for all others."""
     if axis == "layout":
         return [pick(values, key=lambda value: Layout.parse(str(value)).workers) for pick in (min, max)]
-    return [min(values), max(values)] if _numbers(values) else values
+    return [min(values), max(values)] if numbers(values) else values
 
 
-def _numbers(values: Sequence[Value]) -> bool:
+def numbers(values: Sequence[Value]) -> bool:
+    """Whether all values are numbers, which have an order."""
     return all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
 
 
-def _scale(numbers: Mapping[Value, float]) -> tuple[dict[Value, list[float]], list[float]]:
+def _scale(numbers: Mapping[Value, float]) -> Codes:
+    """Numbers by their logarithms, 0 as half of the least; where some are negative, by themselves."""
     levels = sorted(set(numbers.values()))
-    logs = [math.log2(level) for level in levels] if levels[0] > 0 else levels
-    width = (logs[-1] - logs[0]) or 1.0
-    gaps = [(after - before) / width for before, after in itertools.pairwise(logs)] or [0.0]
+    places = levels
+    if levels[0] >= 0 and (above := [level for level in levels if level > 0]):
+        places = [math.log2(level or above[0] / 2) for level in levels]
+    width = (places[-1] - places[0]) or 1.0
+    gaps = [(after - before) / width for before, after in itertools.pairwise(places)] or [0.0]
     steps = {level: [float(step < place) for step in range(len(gaps))] for place, level in enumerate(levels)}
-    return {value: steps[number] for value, number in numbers.items()}, gaps
+    return {value: steps[number] for value, number in numbers.items()}, steps[levels[len(levels) // 2]], gaps

@@ -81,10 +81,10 @@ class Ranking:
         """The result with its word on whether it keeps the limits; one without blocks as it is."""
         if not result.blocks:
             return result
-        feasible = self._serves(result) and all(one.kept for one in self.judged(result))
+        feasible = self.serves(result) and all(one.kept for one in self.judged(result))
         return msgspec.structs.replace(result, feasible=feasible)
 
-    def _serves(self, result: TrialResult) -> bool:
+    def serves(self, result: TrialResult) -> bool:
         """Whether a trial keeps any rate of requests, where one is wanted."""
         return "served_rate" not in self.goal.objectives or result.served is None or result.served.rate > 0
 
@@ -132,7 +132,7 @@ class Ranking:
         return min(broken, key=self._excess, default=None)
 
     def _excess(self, result: TrialResult) -> float:
-        return max(one.excess for one in self.judged(result)) if self._serves(result) else math.inf
+        return max(one.excess for one in self.judged(result)) if self.serves(result) else math.inf
 
     def baseline(self, config: Config) -> TrialResult | None:
         """The trial that measured the baseline's configuration, or None while there is none."""

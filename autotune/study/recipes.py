@@ -26,6 +26,9 @@ class Recipe(Struct):
 BATCH_SIZE = 8
 TCMALLOC: dict[str, Value] = {"allocator": "tcmalloc"}
 HUGE_PAGES: dict[str, Value] = {**TCMALLOC, "huge_pages": True}
+SPLIT: dict[str, Value] = {"layout": "Nx1"}
+"""A worker on each of the N cores; the backend's and the options' other recipe has one worker on all."""
+
 PREFERRED: dict[str, Value] = {"memory_format": "channels_last"}
 """Options of every recipe, where the space has them."""
 
@@ -46,6 +49,7 @@ X86 = (
     Recipe(backend="torch_eager", options=BFLOAT16, knobs=TCMALLOC, isa=X86_BFLOAT16),
     Recipe(backend="onnxruntime", options={"precision": "float32"}),
     Recipe(backend="openvino", options={"precision": "int8"}),
+    Recipe(backend="openvino", options={"precision": "int8"}, knobs=SPLIT),
     Recipe(backend="openvino", options={"precision": "float32"}),
     Recipe(backend="openvino", options={"precision": "bfloat16"}, isa=X86_BFLOAT16),
     Recipe(backend="openvino", options={"precision": "int8", "hint": "throughput", "requests": 0}),
@@ -70,6 +74,8 @@ ARM = (
     Recipe(backend="openvino", options={"precision": "float32"}),
     Recipe(backend="torch_compile", options=BFLOAT16 | {"freezing": True}, knobs=ARM_KNOBS, isa=("bf16",)),
     Recipe(backend="torch_int8", options={}, knobs=TCMALLOC, isa=("i8mm",)),
+    Recipe(backend="onnxruntime", options={"precision": "float32"}, knobs={"huge_pages": True, **SPLIT}),
+    Recipe(backend="torch_eager", options={"precision": "float32"}, knobs={**HUGE_PAGES, **SPLIT}),
 )
 
 
@@ -86,10 +92,6 @@ def first(resolved: Space, hw: Hardware) -> tuple[Config, ...]:
 def _for_machine(hw: Hardware) -> Iterator[Recipe]:
     recipes = ARM if hw.architecture == "aarch64" else X86
     yield from (recipe for recipe in recipes if not recipe.isa or set(recipe.isa) & set(hw.isa))
-    if hw.architecture == "aarch64":
-        split: dict[str, Value] = {"huge_pages": True, "layout": f"{len(hw.cores)}x1"}
-        yield Recipe(backend="onnxruntime", options={"precision": "float32"}, knobs=split)
-        yield Recipe(backend="torch_eager", options={"precision": "float32"}, knobs=TCMALLOC | split)
 
 
 def _fitted(recipe: Recipe, resolved: Space, hw: Hardware) -> Config | None:
@@ -103,7 +105,7 @@ def _fitted(recipe: Recipe, resolved: Space, hw: Hardware) -> Config | None:
         backend=recipe.backend,
         batch_size=BATCH_SIZE,
         options=PREFERRED | recipe.options,
-        knobs=recipe.knobs,
+        knobs={name: f"{len(hw.cores)}x1" if {name: value} == SPLIT else value for name, value in recipe.knobs.items()},
     )
     if found is None or not recipe.options.items() <= found.options.items():
         return None

@@ -55,7 +55,7 @@ def make(name: str, seed: int, points: Points) -> optuna.samplers.BaseSampler:
         raise StudyError(f"there is no sampler {name!r}; {allowed}")
     try:
         found = getattr(importlib.import_module(module), kind)
-    except (ImportError, AttributeError, ValueError) as error:
+    except Exception as error:  # whatever a module of the user's raises
         raise StudyError(f"the sampler {name!r} cannot be loaded: {error}; {allowed}") from error
     if not (inspect.isclass(found) and issubclass(found, optuna.samplers.BaseSampler)):
         raise StudyError(f"{name} is no sampler of Optuna's kind; {allowed}")
@@ -126,7 +126,7 @@ def tell(study: optuna.Study, trial: optuna.Trial, result: TrialResult, ranking:
     if result.error:
         trial.set_user_attr("error", _line(result.error))
     if result.status is Status.INTERRUPTED:
-        study.tell(trial, state=optuna.trial.TrialState.FAIL)
+        _tell(study, trial, state=optuna.trial.TrialState.FAIL)
         return
     values = ranking.values(result) if result.status.measured else None
     if values is None:
@@ -136,11 +136,13 @@ def tell(study: optuna.Study, trial: optuna.Trial, result: TrialResult, ranking:
     trial.set_user_attr("noise", round(noise(ranking.interval(result)), 4))
     for judgement in ranking.judged(result):
         trial.set_constraint(judgement.limit.figure, min(max(judgement.excess, -MOST), MOST))
-    study.tell(trial, list(values))
+    if not ranking.serves(result):
+        trial.set_constraint("serves", 1.0)
+    _tell(study, trial, values=list(values))
 
 
 def noise(rate: Estimate) -> float:
-    """The deviation of the logarithm of a rate, as far as its own window tells."""
+    """The deviation of the logarithm of a rate, as far as its own window tells; the wider, the fewer its blocks."""
     if rate.low is None or rate.high is None or rate.low <= 0:
         return FEW_BLOCKS
     return math.log(rate.high / rate.low) / 2 / statistics.NormalDist().inv_cdf(0.5 + CONFIDENCE / 2)
@@ -158,7 +160,7 @@ def tell_failure(study: optuna.Study, trial: optuna.Trial) -> None:
     import optuna
 
     trial.set_constraint("runs", 1.0)
-    study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+    _tell(study, trial, state=optuna.trial.TrialState.PRUNED)
 
 
 def tell_unneeded(study: optuna.Study, trial: optuna.Trial) -> None:
@@ -166,7 +168,7 @@ def tell_unneeded(study: optuna.Study, trial: optuna.Trial) -> None:
     import optuna
 
     trial.set_user_attr("status", "unneeded")
-    study.tell(trial, state=optuna.trial.TrialState.FAIL)
+    _tell(study, trial, state=optuna.trial.TrialState.FAIL)
 
 
 def tell_repeat(study: optuna.Study, trial: optuna.Trial, number: int) -> None:
@@ -174,7 +176,16 @@ def tell_repeat(study: optuna.Study, trial: optuna.Trial, number: int) -> None:
     import optuna
 
     trial.set_user_attr("repeat_of", number)
-    study.tell(trial, state=optuna.trial.TrialState.FAIL)
+    _tell(study, trial, state=optuna.trial.TrialState.FAIL)
+
+
+def _tell(study: optuna.Study, trial: optuna.Trial, **told: Any) -> None:
+    """Tells Optuna. A sampler that has no more to propose, and would stop the loop that Optuna has, stops nothing."""
+    try:
+        study.tell(trial, **told)
+    except RuntimeError as error:  # the trial is stored by then
+        if "Study.stop" not in str(error):
+            raise
 
 
 def _line(text: str) -> str:

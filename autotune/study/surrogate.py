@@ -47,26 +47,38 @@ DOUBTFUL = 0.3
 
 LEAST = 1e-12
 UNSURE = 0.1
-"""How far a trial that keeps a limit, or breaks it, may do so by chance."""
+"""How far a trial keeps or breaks a limit by chance, as a part of the limit."""
+
+FAR = 3.0
+"""So far inside or beyond a limit, by the inverse hyperbolic sine of the excess, is as good as farther."""
 
 
 @dataclass
 class Seen:
-    """What is known of the trials so far."""
+    """What is known of the trials so far.
+
+    `excess` is by how much each point that runs breaks its worst limit; `proposed` counts those that were not planned.
+    """
 
     points: list[Parameters] = field(default_factory=list)
     scores: list[float] = field(default_factory=list)
     noise: list[float] = field(default_factory=list)
-    feasible: list[bool] = field(default_factory=list)
+    excess: list[float] = field(default_factory=list)
     failed: list[Parameters] = field(default_factory=list)
+    proposed: int = 0
+
+    @property
+    def order(self) -> list[int]:
+        """The places of the points, the best first; of those that break a limit the one that breaks it least."""
+        return sorted(range(len(self.points)), key=lambda place: (max(self.excess[place], 0.0), -self.scores[place]))
 
 
 class Surrogate(BaseSampler):
     """Proposes the point with the largest expected gain, of those that were not tried.
 
     Trials may bear a user attribute `noise`, the deviation of the logarithm of the measured figure. A trial told PRUNED
-    failed; constraints above 0 are limits that are broken. Of several objectives a random weighting is improved at a
-    time (ParEGO, Knowles 2006).
+    failed; constraints above 0 are limits that are broken, and while all are, what keeps them is looked for. Of several
+    objectives a random weighting is improved at a time (ParEGO, Knowles 2006).
     """
 
     def __init__(self, points: Points, seed: int) -> None:
@@ -78,7 +90,6 @@ class Surrogate(BaseSampler):
         self._theta: dict[str, tuple[int, Matrix]] = {}
         self._all: tuple[list[Parameters], Encoded] | None = None
         self._points: dict[int, Parameters | None] = {}
-        self._openings = 0
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         """All parameters, whatever a trial's backend has of them."""
@@ -99,7 +110,10 @@ class Surrogate(BaseSampler):
         return self._independent.sample_independent(study, trial, name, distribution)
 
     def propose(self, study: Study) -> Parameters:
-        """The next point to try; `gain` is then what is expected of it, as a difference of logarithms."""
+        """The next point to try; `gain` is then what is expected of it, as a difference of logarithms.
+
+        It is None of what tries something new, while no limit is kept, and of several objectives.
+        """
         seen, tried = self._read(study)
         points, encoded = self._candidates(seen)
         fresh = [place for place, point in enumerate(points) if _key(point) not in tried]
@@ -109,15 +123,15 @@ class Surrogate(BaseSampler):
         points, encoded = [points[place] for place in fresh], encoded.rows(fresh)
         works = Blame(seen.failed, seen.points).works(points)
         news, seldom = self._untried(seen, points)
-        if sum(seen.feasible) < FIRST:
+        if len(seen.points) < FIRST:
             return points[int(np.argmax((news + seldom) * works))]
         chances = works * self._keeps(seen, encoded)
         gains = self._gains(seen, encoded) * np.where(chances < DOUBTFUL, chances * LEAST, chances)
-        if news.any() and self._openings < OPENINGS:
-            self._openings += 1
+        if news.any() and seen.proposed < OPENINGS:
             return points[int(np.argmax(news * works + gains / gains.max()))]
         best = int(np.argmax(gains))
-        self.gain = float(gains[best])
+        if min(seen.excess) <= 0 and len(study.directions) == 1:
+            self.gain = float(gains[best])
         return points[best]
 
     def _read(self, study: Study) -> tuple[Seen, set[frozenset[Any]]]:
@@ -131,14 +145,17 @@ class Surrogate(BaseSampler):
             if point is None:
                 continue
             tried.add(_key(point))
+            seen.proposed += "fixed_params" not in trial.system_attrs
             if trial.state == TrialState.PRUNED:
                 seen.failed.append(point)
                 continue
             rows.append([sign * value for sign, value in zip(signs, trial.values, strict=True)])
             seen.points.append(point)
             seen.noise.append(float(trial.user_attrs.get("noise", 0.0)))
-            seen.feasible.append(all(excess <= 0 for excess in trial.constraints.values()))
-        seen.scores = _scalarised([_logs(column) for column in zip(*rows, strict=True)], weights)
+            excess = math.asinh(max(trial.constraints.values(), default=-math.inf))
+            seen.excess.append(min(max(excess, -FAR), FAR))
+        seen.scores, unit = _scalarised([_logs(column) for column in zip(*rows, strict=True)], weights)
+        seen.noise = [noise * unit for noise in seen.noise]
         return seen, tried
 
     def _point(self, trial: FrozenTrial) -> Parameters | None:
@@ -156,8 +173,7 @@ class Surrogate(BaseSampler):
                 self._all = points, self._encoding.encode(points)
             return self._all
         places = {self._dice.randrange(total) for _ in range(SOME)}
-        order = sorted(range(len(seen.points)), key=lambda place: (not seen.feasible[place], -seen.scores[place]))
-        best = [seen.points[place] for place in order[:NEAR]]
+        best = [seen.points[place] for place in seen.order[:NEAR]]
         near = [point for one in best for point in self.points.near(one, self._dice)]
         points = _distinct([*near, *(self.points.at(place) for place in sorted(places))])
         return points, self._encoding.encode(points)
@@ -175,21 +191,29 @@ class Surrogate(BaseSampler):
         return np.array(news, dtype=float), np.array(seldom) + luck
 
     def _gains(self, seen: Seen, candidates: Encoded) -> Matrix:
-        """The expected improvement (Jones, Schonlau and Welch 1998) over the best mean of a feasible point."""
+        """The expected improvement (Jones, Schonlau and Welch 1998) over the best mean of a feasible point.
+
+        While there is none, all are equal: the chance to keep the limits decides.
+        """
+        feasible = np.flatnonzero(np.array(seen.excess) <= 0)
+        if not len(feasible):
+            return np.ones(len(candidates))
         known = self._encoding.encode(seen.points)
         process = self._fitted("score", seen, known, np.array(seen.scores), np.array(seen.noise))
-        best = process.predict(known.rows(np.flatnonzero(seen.feasible)))[0].max()
+        best = process.predict(known.rows(feasible))[0].max()
         means, deviations = process.predict(candidates)
         return expected_gain(means - best, deviations)
 
     def _keeps(self, seen: Seen, candidates: Encoded) -> Matrix:
         """The chance that each candidate keeps the limits."""
-        if all(seen.feasible):
+        if max(seen.excess) <= 0:
             return np.ones(len(candidates))
+        from scipy.special import ndtr
+
         known = self._encoding.encode(seen.points)
-        kept = np.array(seen.feasible, dtype=float)
-        process = self._fitted("kept", seen, known, kept, np.full(len(kept), UNSURE))
-        return np.asarray(np.clip(process.predict(candidates)[0], 0.0, 1.0))
+        process = self._fitted("excess", seen, known, np.array(seen.excess), np.full(len(known), UNSURE))
+        means, deviations = process.predict(candidates)
+        return np.asarray(np.maximum(ndtr(-means / deviations), LEAST))
 
     def _fitted(self, name: str, seen: Seen, known: Encoded, values: Matrix, noise: Matrix) -> Process:
         count = len(values)
@@ -206,7 +230,7 @@ class Surrogate(BaseSampler):
         count = len(seen.points)
         if count <= most:
             return list(range(count))
-        order = sorted(range(count), key=lambda place: -seen.scores[place])
+        order = seen.order
         return sorted([*order[: most // 2], *self._dice.sample(order[most // 2 :], most - most // 2)])
 
 
@@ -219,22 +243,31 @@ def expected_gain(ahead: Matrix, deviations: Matrix) -> Matrix:
     return np.asarray(np.maximum(deviations * (z * ndtr(z) + density), LEAST))
 
 
-def _scalarised(columns: Sequence[Matrix], weights: Sequence[float]) -> list[float]:
-    """One score a trial: with several objectives the weighted worst of them, each on a scale from 0 to 1."""
+def _scalarised(columns: Sequence[Matrix], weights: Sequence[float]) -> tuple[list[float], float]:
+    """One score a trial, and what a difference of logarithms is in its units.
+
+    With several objectives that is the weighted worst of them, each on a scale from 0 to 1.
+    """
     if len(columns) < 2:
-        return [float(value) for column in columns for value in column]
+        return [float(value) for column in columns for value in column], 1.0
     table = np.column_stack(columns)
     width = np.ptp(table, axis=0)
-    scaled = (table - table.max(axis=0)) / np.where(width > 0, width, 1.0) * (np.array(weights) / sum(weights))
-    return list(map(float, scaled.min(axis=1) + 0.05 * scaled.sum(axis=1)))
+    units = np.array(weights) / sum(weights) / np.where(width > 0, width, 1.0)
+    scaled = (table - table.max(axis=0)) * units
+    return list(map(float, scaled.min(axis=1) + 0.05 * scaled.sum(axis=1))), float(units.max())
 
 
 def _logs(scores: Sequence[float]) -> Matrix:
-    """An objective, more being better, as signed logarithms, so that ratios count; as it is where one value is 0."""
+    """An objective, more being better, as signed logarithms, so that ratios count; as it is where signs differ.
+
+    One that is 0 counts as a tenth of the least other one.
+    """
     values = np.array(scores)
-    if (values > 0).all():
-        return np.asarray(np.log(values))
-    return np.asarray(-np.log(-values)) if (values < 0).all() else values
+    sizes = np.abs(values)
+    if values.min() < 0 < values.max() or not sizes.any():
+        return values
+    logs = np.log(np.maximum(sizes, sizes[sizes > 0].min() / 10))
+    return np.asarray(logs if values.max() > 0 else -logs)
 
 
 def _key(point: Parameters) -> frozenset[Any]:

@@ -136,11 +136,11 @@ def _order(path: Path, goal: Goal) -> list[Config]:
     """
     results = store.results(path)
     for wanted in (goal, store.space(path).goal):
-        ranking = Ranking(results, wanted)
+        judged = Ranking(results, wanted)
+        ranking = Ranking([judged.settled(result) for result in results], wanted)
         first: dict[Any, Config] = {}
         for result in ranking.order():
-            if all(one.kept for one in ranking.judged(result)):
-                first.setdefault(_kind(result.spec.config), result.spec.config)
+            first.setdefault(_kind(result.spec.config), result.spec.config)
         if first:
             return list(first.values())
     return []

@@ -47,10 +47,16 @@ def test_what_explains_several_failures_has_their_blame() -> None:
     assert works(twice, other) < works(once, other) ** 2
 
 
-def test_where_all_was_seen_to_work_nothing_is_blamed() -> None:
-    worked = [point("torch", "tcmalloc"), point("openvino", "system"), point("openvino", "tcmalloc", 2)]
-    worked += [point("openvino", "system", 1), point("torch", "tcmalloc", 1)]
-    assert works(Blame([point("openvino", "tcmalloc", 1)], worked), point("openvino", "tcmalloc", 1)) == 1.0
+def test_where_all_pairs_were_seen_to_work_three_settings_are_blamed() -> None:
+    worked = [point("torch", "tcmalloc", 1), point("openvino", "system", 1), point("openvino", "tcmalloc", 2)]
+    failed = {**point("openvino", "tcmalloc", 1), "extra": "a"}
+    blame = Blame([failed], [{**one, "extra": extra} for one in worked for extra in "ab"])
+    assert works(blame, {**failed, "extra": "b"}) < 0.9
+    assert works(blame, {**point("torch", "tcmalloc", 1), "extra": "a"}) == 1.0
+
+
+def test_what_itself_was_seen_to_work_is_not_blamed() -> None:
+    assert works(Blame([point("torch", "system")], [point("torch", "system")]), point("torch", "system")) == 1.0
 
 
 @given(st.lists(POINTS, max_size=6), st.lists(POINTS, max_size=6), POINTS)

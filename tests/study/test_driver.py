@@ -139,6 +139,26 @@ def test_without_a_budget_the_search_ends_when_nothing_more_is_to_be_expected(tm
     assert again.ran == []
 
 
+@pytest.mark.parametrize("name", ["surrogate", "random"])
+def test_without_a_budget_what_finds_nothing_better_ends(tmp_path: Path, name: str) -> None:
+    """No other trial works, and a random search never says what it expects."""
+    study = in_memory(tmp_path, resolved(HW), HW)
+    works = {plain(HW).key, recipes.first(study.space, HW)[1].key}
+    ran = Machine(tmp_path, lambda config: 5.0 if config.key in works else Status.CRASHED)
+    make = partial(sampler.make, name)
+    outcome = search(study, ran, Watcher(), RULES, make_sampler=make)
+    assert (outcome.reason, len(ran.ran)) == ("stale", 1 + driver.STALE)
+    assert search(study, Machine(tmp_path), Watcher(), RULES, make_sampler=make).reason == "stale"
+
+
+def test_a_sampler_that_has_no_more_to_propose_ends_nothing_else(tmp_path: Path) -> None:
+    study = in_memory(tmp_path, resolved(HW, SMALL), HW)
+    make = partial(sampler.make, "optuna.samplers:BruteForceSampler")
+    for _ in range(2):
+        outcome = search(study, Machine(tmp_path), Watcher(), RULES, make_sampler=make)
+        assert (outcome.reason, outcome.trials) == ("exhausted", 8)
+
+
 def test_with_a_budget_all_of_it_is_used(tmp_path: Path) -> None:
     ran = run(tmp_path, resolved(HW, trials=200), lambda config: 5.0)
     assert len(ran.ran) == 200

@@ -48,7 +48,7 @@ def test_a_trial_of_another_version_is_no_point(asked: Parameters) -> None:
 
 AXES = {
     "batch_size": (1, 2, 16),
-    "layout": ("1x4", "2x2", "4x1"),
+    "layout": ("1x2", "1x4", "2x2", "4x1"),
     "backend": ("a", "b"),
     "a.streams": (0, 1, 2),
     "b.fast": (False, True),
@@ -67,12 +67,13 @@ def apart(one: Parameters, other: Parameters, name: str | None = None) -> float:
 def test_numbers_are_as_far_apart_as_their_logarithms() -> None:
     assert apart({"batch_size": 1}, {"batch_size": 2}) == pytest.approx(0.25)
     assert apart({"batch_size": 2}, {"batch_size": 16}) == pytest.approx(0.75)
-    assert apart({"a.streams": 0}, {"a.streams": 1}) == pytest.approx(0.5)  # 0 has no logarithm
+    assert apart({"a.streams": 0}, {"a.streams": 1}) == pytest.approx(0.5)  # 0 counts as half of the least
 
 
-def test_a_layout_is_workers_and_threads() -> None:
-    assert apart({"layout": "1x4"}, {"layout": "4x1"}) == pytest.approx(2.0)
-    assert apart({"layout": "1x4"}, {"layout": "2x2"}) == pytest.approx(1.0)
+def test_a_layout_is_the_cores_it_uses_and_its_workers() -> None:
+    assert apart({"layout": "1x4"}, {"layout": "4x1"}) == pytest.approx(1.0)
+    assert apart({"layout": "1x4"}, {"layout": "2x2"}) == pytest.approx(0.5)
+    assert apart({"layout": "1x4"}, {"layout": "1x2"}) == pytest.approx(1.0)
 
 
 def test_other_values_are_the_same_or_not() -> None:
@@ -81,11 +82,13 @@ def test_other_values_are_the_same_or_not() -> None:
     assert apart({"b.fast": True}, {"b.fast": True}) == 0.0
 
 
-def test_what_one_lacks_separates_two_points_by_the_backend_alone() -> None:
+def test_what_one_lacks_is_half_a_step_away() -> None:
     one: Parameters = {"backend": "a", "a.streams": 2, "batch_size": 1}
     other: Parameters = {"backend": "b", "b.fast": True, "batch_size": 1}
-    assert apart(one, other) == pytest.approx(1.0)
-    assert apart(one, {"backend": "unknown", "batch_size": 1}) == 0.0
+    assert apart(one, other, "backend") == 1.0
+    assert apart(one, other, "a.") == apart(one, other, "b.") == 0.5
+    assert apart({**one, "a.streams": 1}, other, "a.") == 0.0  # the middle
+    assert apart(one, {"backend": "unknown", "batch_size": 1}) == pytest.approx(1.0)
 
 
 @given(st.lists(st.fixed_dictionaries({}, optional={k: st.sampled_from(v) for k, v in AXES.items()}), min_size=2))
@@ -96,3 +99,4 @@ def test_distances_add_up_over_the_settings(points: list[Parameters]) -> None:
     whole = encoded.apart(encoded, weights)
     assert whole == pytest.approx(np.tensordot(weights, encoded.each(), axes=1))
     assert np.diag(whole) == pytest.approx(np.zeros(len(points)))
+    assert np.linalg.eigvalsh(np.exp(-whole / 3)).min() > -1e-9, "a kernel of the distances is no covariance"

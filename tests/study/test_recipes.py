@@ -32,10 +32,12 @@ def test_x86_cheap_preparation_comes_first() -> None:
         "torch_eager channels_last float32",
         "onnxruntime float32",
         "openvino int8",
+        "openvino int8",
         "openvino float32",
         "torch_compile channels_last float32 freezing",
     ]
-    assert [config.knobs["allocator"] for config in advised] == ["tcmalloc", "system", "system", "system", "tcmalloc"]
+    assert [config.knobs["layout"] for config in advised] == ["1x2", "1x2", "1x2", "2x1", "1x2", "1x2"]
+    assert [config.knobs["allocator"] for config in advised] == ["tcmalloc", *["system"] * 4, "tcmalloc"]
     assert {config.workload.batch_size for config in advised} == {8}
     assert all(suggest.parameters(config, DOMAINS, HW) is not None for config in advised)
 

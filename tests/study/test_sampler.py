@@ -95,7 +95,6 @@ def test_samplers_go_by_names() -> None:
     assert isinstance(sampler.make("tpe", 0, points), optuna.samplers.TPESampler)
     assert isinstance(sampler.make("random", 0, points), optuna.samplers.RandomSampler)
     assert isinstance(sampler.make("optuna.samplers:NSGAIISampler", 0, points), optuna.samplers.NSGAIISampler)
-    assert isinstance(sampler.make("optuna.samplers:BruteForceSampler", 0, points), optuna.samplers.BruteForceSampler)
 
 
 @pytest.mark.parametrize(
@@ -105,6 +104,7 @@ def test_samplers_go_by_names() -> None:
         ("nowhere:Sampler", "cannot be loaded: No module named 'nowhere'"),
         ("optuna.samplers:Nothing", "cannot be loaded: module 'optuna.samplers' has no attribute 'Nothing'"),
         (":x", "cannot be loaded: Empty module name"),
+        (".my:Sampler", "cannot be loaded: the 'package' argument is required"),
         ("pathlib:Path", "is no sampler of Optuna's kind"),
         ("optuna.samplers:GridSampler", "cannot be made from a seed alone: "),
         ("math:pi", "is no sampler of Optuna's kind"),

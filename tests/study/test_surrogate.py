@@ -122,8 +122,9 @@ def test_where_all_are_equal_nothing_more_is_expected() -> None:
 
 
 def test_one_point_is_proposed_again() -> None:
-    study, _ = searched(Listed([{"x": 1}]), telling(lambda point: 5.0), 3)
+    study, proposer = searched(Listed([{"x": 1}]), telling(lambda point: 5.0), 3)
     assert [trial.state for trial in study.trials] == [TrialState.COMPLETE] * 3
+    assert proposer.propose(study) == {"x": 1}
 
 
 def test_a_pair_that_fails_is_not_paid_for_again_and_again() -> None:
@@ -145,6 +146,48 @@ def test_a_limit_that_is_broken_is_no_gain() -> None:
     study, _ = searched(GRID, tell, 25)
     late = [trial.params["x"] for trial in study.trials[10:]]
     assert late.count(3) > late.count(5)
+
+
+def test_a_limit_that_few_keep_is_searched_for() -> None:
+    """5 of 60 keep it, and the further a trial is from it, the more it breaks it."""
+
+    def tell(study: optuna.Study, trial: optuna.Trial) -> None:
+        x, y, z = float(trial.params["x"]), "abcd".index(trial.params["y"]), "pqr".index(trial.params["idle"])
+        trial.set_constraint("latency_p99_ms", (abs(x - 2) + y + z) / 2 - 0.5)
+        study.tell(trial, 1.0 + x)
+
+    firsts = []
+    for seed in range(6):
+        study, _ = searched(GRID, tell, 25, seed=seed)
+        kept = [trial for trial in study.trials if max(trial.constraints.values()) <= 0]
+        assert max(trial.value or 0.0 for trial in kept) == 4.0
+        firsts.append(kept[0].number)
+    assert sorted(firsts)[3] < 10  # a random one comes after 10 trials in the mean
+
+
+def test_while_no_limit_is_kept_nothing_is_said_to_be_expected() -> None:
+    def tell(study: optuna.Study, trial: optuna.Trial) -> None:
+        trial.set_constraint("latency_p99_ms", float(trial.params["x"]))
+        study.tell(trial, 5.0)
+
+    study, proposer = searched(GRID, tell, 25)
+    assert len(set(keys(study))) == 25
+    assert proposer.gain is None
+
+
+def test_a_study_that_goes_on_does_not_begin_to_explore_anew() -> None:
+    wide = Listed([{"x": x, "name": f"n{name}"} for x in range(1, 4) for name in range(40)])
+    study, _ = searched(wide, telling(lambda point: float(point["x"])), 20)
+    again = Surrogate(wide, 1)
+    again.propose(study)
+    assert again.gain is not None, "it was the model that proposed this"
+
+
+def test_of_several_objectives_no_gain_is_said() -> None:
+    _, proposer = searched(
+        GRID, lambda study, trial: study.tell(trial, [hill(trial.params), 1.0]), 20, ["maximize"] * 2
+    )
+    assert proposer.gain is None
 
 
 @pytest.mark.parametrize(("direction", "best"), [("maximize", 5), ("minimize", 1)])

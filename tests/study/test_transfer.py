@@ -10,6 +10,7 @@ import pytest
 from autotune import space
 from autotune.errors import StudyError
 from autotune.problem import Domains, Limit, Space
+from autotune.results import Status
 from autotune.rules import MeasureRules
 from autotune.study import recipes, store, transfer
 from autotune.study.driver import search
@@ -81,10 +82,15 @@ def test_six_in_all_and_none_twice(tmp_path: Path, new: Path) -> None:
     assert sources(found) == {"old": [INT8, FLOAT, COMPILED, LAST], "older": [ONNX, plain_float]}
 
 
-def test_the_plain_model_and_what_failed_or_broke_a_limit_are_not_taken(tmp_path: Path, new: Path) -> None:
-    rates = {plain(HW): 99.0, INT8: 60.0, FLOAT: 22.0}
-    earlier(tmp_path / "old", rates, feasible={INT8: False, FLOAT: True, plain(HW): True})
+def test_the_plain_model_and_what_failed_or_was_given_up_are_not_taken(tmp_path: Path, new: Path) -> None:
+    rates = {plain(HW): 99.0, INT8: 60.0, LAST: 30.0, FLOAT: 22.0}
+    earlier(tmp_path / "old", rates, status={INT8: Status.CRASHED, LAST: Status.REJECTED})
     assert find(new, resolved(HW), HW).configs == (FLOAT,)
+
+
+def test_limits_are_those_of_now(tmp_path: Path, new: Path) -> None:
+    earlier(tmp_path / "old", {INT8: 60.0, FLOAT: 22.0}, feasible={INT8: False})
+    assert find(new, resolved(HW), HW).configs == (INT8, FLOAT)
 
 
 def test_what_is_wanted_now_decides_where_the_earlier_study_has_it(tmp_path: Path, new: Path) -> None:
