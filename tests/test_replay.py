@@ -22,7 +22,7 @@ sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
 import recorded
 import replay
 from recorded import Row, Table
-from replay import External, Own, key
+from replay import External, Outcome, Own, key
 
 HW = machine()
 START_S, BLOCK_S, PREPARE_S, FAILED_S = 3.0, 0.7, 20.0, 4.0
@@ -190,6 +190,22 @@ def test_an_external_grid_s_points_are_all_combinations() -> None:
     assert near == [{"x": 2, "y": 1}, {"x": 1, "y": 2}]
 
 
-def test_the_external_grids_are_there() -> None:
+@pytest.mark.parametrize("name", replay.names())
+def test_what_is_shipped_can_be_replayed(name: str) -> None:
+    found = replay.load(name)
+    assert len(found.truths) >= 150
+    dice, made = random.Random(0), set[str]()
+    assert found.trial(found.first[0], None, dice, made).complete
+    for _ in range(20):
+        point = found.points.at(dice.randrange(len(found.points)))
+        if point is not None:
+            assert (found.trial(point, None, dice, made).rate is None) == (key(point) not in found.truths)
+
+
+def test_the_spaces_are_there() -> None:
+    assert [name for name in replay.names() if replay.recorded(name)] == ["encoder", "resnet18"]
     assert {"convolution_A100", "convolution_MI250X"} <= set(replay.names())
-    assert not replay.recorded("convolution_A100")
+
+
+def test_what_the_machine_could_not_honour_costs_nothing() -> None:
+    assert STEADY.trial({"backend": "gone"}, None, random.Random(0), set()) == Outcome(seconds=0.0)

@@ -33,7 +33,7 @@ FIRST = 4
 """The model is asked as soon as so many points were measured."""
 
 OPENINGS = 12
-"""So many proposals at most try what was never tried, the most of it at once; among equals the model decides."""
+"""In so many proposals a gain counts the more, the more of a point's settings were never tried."""
 
 FITTED = 150
 """The model is fitted on at most so many points, the best and some of the others, and predicts from `KEPT`."""
@@ -128,7 +128,7 @@ class Surrogate(BaseSampler):
         chances = works * self._keeps(seen, encoded)
         gains = self._gains(seen, encoded) * np.where(chances < DOUBTFUL, chances * LEAST, chances)
         if news.any() and seen.proposed < OPENINGS:
-            return points[int(np.argmax(news * works + gains / gains.max()))]
+            return points[int(np.argmax(gains * (1 + news)))]
         best = int(np.argmax(gains))
         if min(seen.excess) <= 0 and len(study.directions) == 1:
             self.gain = float(gains[best])

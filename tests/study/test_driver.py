@@ -168,7 +168,7 @@ def test_a_baseline_outside_the_domains_is_measured_all_the_same(tmp_path: Path)
     found = Domains(batch_size=(8,), knobs={}, backends={"onnxruntime": {}, "openvino": {"precision": ("int8",)}})
     ran = run(tmp_path, resolved(HW, found))
     assert ran.configs[0] == plain(HW)
-    assert [config.backend for config in ran.configs] == ["torch_eager", "onnxruntime", "openvino"]
+    assert [config.backend for config in ran.configs] == ["torch_eager", "openvino", "onnxruntime"]
 
 
 def test_a_combination_that_the_machine_cannot_honour_costs_nothing(tmp_path: Path) -> None:

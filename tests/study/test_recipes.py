@@ -25,27 +25,25 @@ WIDE = Domains(
 )
 
 
-def test_x86_cheap_preparation_comes_first() -> None:
+def test_on_x86_int8_comes_first() -> None:
     baseline, *advised = recipes.first(resolved(HW), HW)
     assert baseline == plain(HW)
     assert [words.configuration(config).partition(",")[0] for config in advised] == [
+        "openvino int8",
+        "openvino int8",
         "torch_eager channels_last float32",
         "onnxruntime float32",
-        "openvino int8",
-        "openvino int8",
-        "openvino float32",
-        "torch_compile channels_last float32 freezing",
     ]
-    assert [config.knobs["layout"] for config in advised] == ["1x2", "1x2", "1x2", "2x1", "1x2", "1x2"]
-    assert [config.knobs["allocator"] for config in advised] == ["tcmalloc", *["system"] * 4, "tcmalloc"]
+    assert [config.knobs["layout"] for config in advised] == ["1x2", "2x1", "1x2", "1x2"]
+    assert [config.knobs["allocator"] for config in advised] == ["system", "system", "tcmalloc", "system"]
     assert {config.workload.batch_size for config in advised} == {8}
     assert all(suggest.parameters(config, DOMAINS, HW) is not None for config in advised)
 
 
 def test_the_nearest_batch_size_and_a_missing_allocator_are_made_do_with() -> None:
     found = Domains(batch_size=(1, 2, 5), knobs={"allocator": ("system",)}, backends=DOMAINS.backends)
-    _, first, *_ = recipes.first(resolved(HW, found), HW)
-    assert (first.workload.batch_size, first.knobs["allocator"]) == (5, "system")
+    _, *advised = recipes.first(resolved(HW, found), HW)
+    assert {(config.workload.batch_size, config.knobs["allocator"]) for config in advised} == {(5, "system")}
 
 
 def test_a_recipe_whose_options_are_not_to_be_had_is_left_out() -> None:
@@ -65,7 +63,7 @@ def test_bfloat16_needs_the_instructions() -> None:
     def precisions(hw: Hardware) -> list[Value]:
         return [config.options["precision"] for config in recipes.first(resolved(hw, WIDE), hw)]
 
-    assert precisions(new).count("bfloat16") == 2
+    assert precisions(new).count("bfloat16") == 1
     assert precisions(old).count("bfloat16") == 0
 
 
@@ -74,8 +72,9 @@ def test_arm_takes_bfloat16_huge_pages_and_one_worker_a_core() -> None:
     _, first, *others = recipes.first(resolved(hw, WIDE), hw)
     assert first.options == {"memory_format": "channels_last", "precision": "bfloat16"}
     assert words.configuration(first).endswith("1x4, tcmalloc, huge_pages")
-    assert "openvino" in [config.backend for config in others]
-    assert [config.backend for config in others if config.knobs["layout"] == "4x1"] == ["onnxruntime", "torch_eager"]
+    split = [config for config in others if config.knobs["layout"] == "4x1"]
+    assert [config.backend for config in split] == ["torch_eager", "onnxruntime"]
+    assert len(others) == recipes.MOST - 1
 
 
 def test_no_configuration_comes_twice() -> None:
