@@ -130,11 +130,12 @@ def play(replay: Replay, found: Searcher, dice: random.Random, trials: int) -> R
 
 
 def kept(tasks: Sequence[Task], folder: Path) -> Runs:
-    """All runs that are there."""
+    """All runs of these tasks that are there."""
     runs: Runs = {}
     for task in tasks:
-        found = runs.setdefault((task.space, task.recipes), {}).setdefault(task.competitor, {})
-        found[task.seed] = msgspec.json.decode(task.path(folder).read_bytes(), type=Run)
+        if task.path(folder).exists():
+            found = runs.setdefault((task.space, task.recipes), {}).setdefault(task.competitor, {})
+            found[task.seed] = msgspec.json.decode(task.path(folder).read_bytes(), type=Run)
     return runs
 
 

@@ -70,7 +70,7 @@ def _shares(items: Sequence[Item], same: Matrix) -> dict[Cause, float]:
     pairs = [_cause(items, places) for places in zip(*np.triu(together == 0, 1).nonzero(), strict=True)]
     suspected = [found for found in (alone, pairs) if found]
     if not suspected:
-        times = np.einsum("wi,wj,wk->ijk", same, same, same, optimize=True)
+        times = np.array([(same * same[:, [place]]).T @ same for place in range(len(items))])
         triples = [places for places in zip(*(times == 0).nonzero(), strict=True) if places[0] < places[1] < places[2]]
         suspected = [[_cause(items, places) for places in triples]] if triples else []
     return {cause: 1 / len(suspects) / len(suspected) for suspects in suspected for cause in suspects}
