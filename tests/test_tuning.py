@@ -119,7 +119,7 @@ def test_without_a_budget_the_introduction_says_so(lab: Lab) -> None:
     lab.interrupt_at = 0
     with pytest.raises(KeyboardInterrupt):
         lab.tune(SPACE.replace("budget: {trials: 4}", ""))
-    assert "budget    none: until nothing untried promises more\n" in lab.printed
+    assert "budget    none: until nothing better is to be expected\n" in lab.printed
 
 
 def test_only_one_trial_is_its_own_best(lab: Lab) -> None:
