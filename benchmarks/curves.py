@@ -83,7 +83,8 @@ def _axes(ends: tuple[float, float]) -> Iterator[str]:
     for seconds in _ticks(ends):
         x = _x(seconds, ends)
         yield f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{TOP}" y2="{bottom}" stroke="#e0e0e0"/>'
-        yield f'<text x="{x:.1f}" y="{bottom + 15}" text-anchor="middle">{seconds:,g}</text>'
+        anchor = "end" if x > right - 12 else "middle"
+        yield f'<text x="{x:.1f}" y="{bottom + 15}" text-anchor="{anchor}">{seconds:,g}</text>'
     yield f'<text x="{(LEFT + right) / 2}" y="{bottom + 31}" text-anchor="middle">simulated seconds</text>'
 
 
