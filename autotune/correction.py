@@ -43,12 +43,18 @@ def fit(groups: Sequence[Sequence[Block]]) -> Correction:
     """
     sensed = [[block for block in group if block.canary is not None] for group in groups]
     sensed = [group for group in sensed if len(group) > 1]
-    centres = _centres(sensed)
-    if len(sensed) < 2 or sum(map(len, sensed)) < LEAST_BLOCKS:
-        return Correction(centres=centres)
+    if not sensed:
+        return Correction()
     names = list(sensed[0][0].canary.parts) if sensed[0][0].canary else []
+    logs, cores = _logs(sensed)
+    centres = {
+        int(count): dict(zip(names, map(float, logs[cores == count, :-1].mean(axis=0)), strict=True))
+        for count in np.unique(cores)
+    }
+    if len(sensed) < 2 or len(logs) < LEAST_BLOCKS:
+        return Correction(centres=centres)
     owner = np.repeat(np.arange(len(sensed)), [len(group) for group in sensed])
-    logs = _centred(_logs(sensed), owner)
+    logs = _centred(logs, owner)
     products = _products(*_averaged(logs, owner))
     whole = _slopes(products.sum(axis=0, keepdims=True))[0]
     before = float(logs[:, -1] @ logs[:, -1])
@@ -69,23 +75,16 @@ def _drift(block: Block, correction: Correction) -> float:
     return math.fsum(slope * (math.log(parts[name]) - centres[name]) for name, slope in correction.slopes.items())
 
 
-def _centres(groups: Sequence[Sequence[Block]]) -> dict[int, dict[str, float]]:
-    """The mean log of each part, by the number of cores that the canary ran on."""
-    by_cores: dict[int, list[dict[str, float]]] = {}
-    for block in (block for group in groups for block in group):
-        if block.canary is not None:
-            by_cores.setdefault(block.canary.cores, []).append(block.canary.parts)
-    return {
-        cores: {name: math.fsum(math.log(parts[name]) for parts in found) / len(found) for name in found[0]}
-        for cores, found in by_cores.items()
-    }
+def _logs(groups: Sequence[Sequence[Block]]) -> tuple[Matrix, Owners]:
+    """The logarithms of the canary's parts and, last, of the rate of each block (blocks × parts + 1).
 
-
-def _logs(groups: Sequence[Sequence[Block]]) -> Matrix:
-    """The logarithms of the canary's parts and, last, of the rate of each block (blocks × parts + 1)."""
-    blocks = [block for group in groups for block in group]
-    rows = [[*block.canary.parts.values(), block.rate] for block in blocks if block.canary is not None]
-    return np.asarray(np.log(rows))
+    And the number of cores that each one's canary ran on.
+    """
+    sensed = [block for group in groups for block in group]
+    canaries = [block.canary for block in sensed if block.canary is not None]
+    parts = np.fromiter((part for canary in canaries for part in canary.parts.values()), np.float64)
+    values = np.column_stack([parts.reshape(len(sensed), -1), [block.rate for block in sensed]])
+    return np.log(values), np.array([canary.cores for canary in canaries])
 
 
 def _centred(values: Matrix, owner: Owners) -> Matrix:

@@ -6,6 +6,7 @@ import itertools
 import math
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from autotune.types import Value
 
 Item = tuple[str, Value]
 Cause = tuple[Item, ...]
+Counts = np.ndarray[Any, np.dtype[np.float32]]
 
 CERTAINTY = 0.9
 """How far a failure is believed to come from what no success has had; the rest is bad luck."""
@@ -31,16 +33,16 @@ class Blame:
     """
 
     def __init__(self, failed: Sequence[Parameters], worked: Sequence[Parameters]) -> None:
-        names = sorted({name for point in failed for name in point})
-        codes: dict[tuple[str, Value | None], int] = {}
-        known = np.array([[codes.setdefault((n, p.get(n)), len(codes)) for n in names] for p in worked], dtype=np.int64)
-        known = known.reshape(len(worked), len(names))
+        suspects = {item: place for place, item in enumerate(dict.fromkeys(i for p in failed for i in p.items()))}
+        had = np.zeros((len(worked), len(suspects)), dtype=np.float32)
+        for row, point in enumerate(worked):
+            had[row, [suspects[item] for item in point.items() if item in suspects]] = 1
+        together = had.T @ had
         self._shares = []
         for point in failed:
             items = sorted(point.items())
-            columns = [names.index(name) for name, _ in items]
-            same = known[:, columns] == [codes.get(item, -1) for item in items]
-            self._shares.append(_shares(items, same.astype(np.float64)))
+            columns = [suspects[item] for item in items]
+            self._shares.append(_shares(items, together[np.ix_(columns, columns)], had[:, columns]))
         for _ in range(STEPS if len(failed) > 1 else 0):
             whole: Counter[Cause] = Counter()
             for shares in self._shares:
@@ -63,9 +65,11 @@ class Blame:
         return np.asarray(np.prod(1.0 - CERTAINTY * blamed, axis=0))
 
 
-def _shares(items: Sequence[Item], same: Matrix) -> dict[Cause, float]:
-    """What each suspect has of a failure's blame; `same` says which of its settings each success had, too."""
-    together = same.T @ same
+def _shares(items: Sequence[Item], together: Counts, same: Counts) -> dict[Cause, float]:
+    """What each suspect has of a failure's blame.
+
+    `same` says which of its settings each success had, too, and `together` how many had both of each two.
+    """
     alone: list[Cause] = [(item,) for item, times in zip(items, np.diag(together), strict=True) if not times]
     pairs = [_cause(items, places) for places in zip(*np.triu(together == 0, 1).nonzero(), strict=True)]
     suspected = [found for found in (alone, pairs) if found]

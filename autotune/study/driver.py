@@ -100,6 +100,9 @@ class _Search:
     unsupported: dict[str, int] = field(default_factory=dict)
     repeats: int = 0
 
+    def __post_init__(self) -> None:
+        self.known = Ranking(self.results, self.study.space.goal)
+
     def run(self) -> Reason:
         plan = self._plan()
         while True:
@@ -151,7 +154,7 @@ class _Search:
 
     def _since_best(self) -> int:
         """How many trials ended after the best one; all while there is none."""
-        best = Ranking(self.results, self.study.space.goal).best
+        best = self.known.best
         after = self.results if best is None else self.results[self.results.index(best) + 1 :]
         return sum(not _cut_short(result) for result in after)
 
@@ -187,12 +190,11 @@ class _Search:
             folder=store.trial_folder(trial.number),
         )
         # The baseline is never given up as slow: a study that goes on may already know faster ones.
-        known = Ranking(self.results, self.study.space.goal)
-        incumbent = None if config == self.study.space.baseline else known.incumbent
+        incumbent = None if config == self.study.space.baseline else self.known.incumbent
         store.write_confirmation(self.study.folder, None)  # another trial may beat what was confirmed
         self.observer.started(spec)
         try:
-            result = self.execute(spec, self._limited(known.correction), incumbent)
+            result = self.execute(spec, self._limited(self.known.correction), incumbent)
         except Exception as error:
             # A full disk or a cache that cannot be used says nothing of the configuration; a bug would come again.
             if not isinstance(error, (AutotuneError, OSError)):
@@ -206,7 +208,8 @@ class _Search:
         goal = self.study.space.goal
         result = resume.settle(self.study, result, Ranking([*self.results, result], goal))
         self.results.append(result)
-        sampler.tell(self.study.optuna, trial, result, Ranking(self.results, goal))
+        self.known = Ranking(self.results, goal)
+        sampler.tell(self.study.optuna, trial, result, self.known)
         store.write_elapsed(self.study.folder, self.elapsed())
         self.observer.ended(result)
         return result

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 import random
@@ -17,6 +18,7 @@ from autotune.study import suggest
 from autotune.types import Hardware, Layout, Value
 
 Parameters = dict[str, Value]
+REMEMBERED = 10_000
 Matrix = np.ndarray[Any, np.dtype[np.float64]]
 
 
@@ -44,12 +46,16 @@ class OfDomains:
         self.domains, self.hardware = domains, hw
         self.axes = suggest.axes(domains)
         self._count = suggest.count(domains)
+        self._made = functools.lru_cache(REMEMBERED)(self._make)
 
     def __len__(self) -> int:
         return self._count
 
     def at(self, place: int) -> Parameters | None:
         """The point at a place; None if this machine cannot honour it."""
+        return self._made(place)
+
+    def _make(self, place: int) -> Parameters | None:
         config = suggest.nth(place, self.domains, self.hardware)
         if space.unavailable(config, self.hardware) is not None:
             return None

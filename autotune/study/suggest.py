@@ -150,4 +150,5 @@ def _configure(backend: str, chosen: Mapping[str, Value], domains: Domains, hw: 
 
 
 def _count(domains: Domains, backend: str) -> int:
-    return math.prod(len(values) for values in _axes(domains, backend).values())
+    axes = (domains.batch_size, *domains.knobs.values(), *domains.backends[backend].values())
+    return math.prod(map(len, axes))

@@ -25,9 +25,11 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 ALL = 5000
-"""Up to so many points all are looked at for each proposal; of more, so many random ones and those near the best."""
+"""Up to so many points all are looked at for each proposal; of more, `SOME` random ones and those near the best."""
 
-SOME = 2000
+SOME, FRESH = 2000, 500
+"""So many of the random ones are new in each proposal; the others are the last ones before."""
+
 NEAR = 5
 FIRST = 4
 """The model is asked as soon as so many points were measured."""
@@ -89,6 +91,7 @@ class Surrogate(BaseSampler):
         self._encoding = Encoding(points.axes)
         self._theta: dict[str, tuple[int, Matrix]] = {}
         self._all: tuple[list[Parameters], Encoded] | None = None
+        self._drawn: list[Parameters | None] = []
         self._points: dict[int, Parameters | None] = {}
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
@@ -172,10 +175,12 @@ class Surrogate(BaseSampler):
                 points = _distinct(self.points.at(place) for place in range(total))
                 self._all = points, self._encoding.encode(points)
             return self._all
-        places = {self._dice.randrange(total) for _ in range(SOME)}
+        count = FRESH if self._drawn else SOME
+        fresh = [self.points.at(self._dice.randrange(total)) for _ in range(count)]
+        self._drawn = [*fresh, *self._drawn][:SOME]
         best = [seen.points[place] for place in seen.order[:NEAR]]
         near = [point for one in best for point in self.points.near(one, self._dice)]
-        points = _distinct([*near, *(self.points.at(place) for place in sorted(places))])
+        points = _distinct([*near, *self._drawn])
         return points, self._encoding.encode(points)
 
     def _untried(self, seen: Seen, points: Sequence[Parameters]) -> tuple[Matrix, Matrix]:
