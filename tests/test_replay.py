@@ -21,6 +21,7 @@ sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
 
 import recorded
 import replay
+import transfer
 from recorded import Row, Table
 from replay import External, Outcome, Own, key
 
@@ -209,3 +210,12 @@ def test_the_spaces_are_there() -> None:
 
 def test_what_the_machine_could_not_honour_costs_nothing() -> None:
     assert STEADY.trial({"backend": "gone"}, None, random.Random(0), set()) == Outcome(seconds=0.0)
+
+
+def test_a_study_of_another_space_gives_points_of_this_one() -> None:
+    there, here = replay.load("encoder"), replay.load("resnet18")
+    assert isinstance(there, Own) and isinstance(here, Own)
+    points = transfer.taken(there, here, seed=1, trials=6)
+    assert points
+    assert len({key(point) for point in points}) == len(points)
+    assert all(key(point) in here.rows for point in points)
