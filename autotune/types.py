@@ -283,6 +283,11 @@ class SittingSpec(Struct):
     objective: str = "throughput"
 
 
+def is_number(value: Value) -> bool:
+    """Whether a value is a number, which has an order."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def digest(value: Any) -> str:
     """SHA-256 of the canonical JSON (sorted keys) of any value that msgspec encodes."""
     return hashlib.sha256(msgspec.json.encode(value, order="deterministic")).hexdigest()

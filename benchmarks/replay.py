@@ -40,13 +40,14 @@ DRAWN = 3
 class Outcome(Struct):
     """What a trial gives and what it cost: the rate (a second), None if it failed, and the deviation of its logarithm.
 
-    One that is not `complete` failed or was given up as slow.
+    One that is not `complete` failed or was given up as slow. `blocks` are those of a recorded trial that were taken.
     """
 
     seconds: float
     rate: float | None = None
     noise: float = FEW_BLOCKS
     complete: bool = False
+    blocks: tuple[Block, ...] = ()
 
 
 class Replay(Protocol):
@@ -151,7 +152,13 @@ class Own:
             made.add(row.artifact)
             seconds += self.prepare_s[row.artifact]
         rates = stats.interval(correction.rates(found.blocks, self.rules.correction), self.rules.confidence)
-        return Outcome(seconds=seconds, rate=rates.estimate, noise=noise(rates), complete=not found.rejected)
+        return Outcome(
+            seconds=seconds,
+            rate=rates.estimate,
+            noise=noise(rates),
+            complete=not found.rejected,
+            blocks=tuple(found.blocks),
+        )
 
     def _parameters(self, config: Any) -> Parameters | None:
         return suggest.parameters(config, self.space.domains, self.hardware)

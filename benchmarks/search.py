@@ -3,7 +3,7 @@
 Each competitor (`competitors.py`) searches each space (`replay.py`) once with every seed, after the baseline alone and
 after the recipes. Prints the regret after some trials, the simulated time to within 5 % of the best, and the ratios of
 autotune's to the others'. Each run is kept in the folder as it ends: the same command goes on where it stopped, more
-seeds add to what is there. Runs on another table do not count; those of a search that was changed are removed by hand.
+seeds add to what is there. Runs on another table do not count, nor do those of autotune's search as it was before.
 
     python benchmarks/search.py --folder FOLDER [--seeds 50] [--jobs 2] [--spaces NAME ...] [--only NAME ...]
                                 [--write docs/search.md]
@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import concurrent.futures
 import functools
+import hashlib
 import importlib.util
 import multiprocessing
 import os
@@ -26,12 +27,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
-from competitors import COMPETITORS, Searcher, searcher
+from competitors import COMPETITORS, OURS, Searcher, searcher
 from curves import drawn
 from regret import SEEDS, TRIALS, Run, Runs, judged, page
 from replay import Replay, digest, key, load, names
 
 from autotune.files import write_atomically
+from autotune.study import blame, gaussian, points, surrogate
 from autotune.types import Struct
 
 FIRST_SEED = 1000
@@ -51,7 +53,8 @@ class Task(Struct):
     def path(self, folder: Path) -> Path:
         """Where its run is kept."""
         variant = "recipes" if self.recipes else "plain"
-        return folder / f"{self.space}-{digest(self.space)}" / variant / self.competitor / f"{self.seed}.json"
+        name = f"{self.competitor}-{ours()}" if self.competitor == OURS else self.competitor
+        return folder / f"{self.space}-{digest(self.space)}" / variant / name / f"{self.seed}.json"
 
 
 def main() -> int:
@@ -137,6 +140,13 @@ def kept(tasks: Sequence[Task], folder: Path) -> Runs:
             found = runs.setdefault((task.space, task.recipes), {}).setdefault(task.competitor, {})
             found[task.seed] = msgspec.json.decode(task.path(folder).read_bytes(), type=Run)
     return runs
+
+
+@functools.cache
+def ours() -> str:
+    """Which state of autotune's own search it is, in eight digits."""
+    files = (Path(module.__file__ or "") for module in (blame, gaussian, points, surrogate))
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:8]
 
 
 @functools.cache

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import random
-import statistics
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -20,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from competitors import OURS, Searcher, searcher
-from regret import Ratio, Run, ratio
+from regret import Run, near_s, ratio, regret_at, worse
 from replay import Outcome, Own, key, load, names, recorded
 from search import FIRST_SEED, play
 
@@ -60,27 +59,19 @@ def main() -> int:
     options = parser.parse_args()
     own = [replay for replay in map(load, filter(recorded, names())) if isinstance(replay, Own)]
     slower = False
+    seeds = range(FIRST_SEED, FIRST_SEED + options.seeds)
     for there, here in [(there, here) for there in own for here in own if there is not here]:
-        found = compared(there, here, range(FIRST_SEED, FIRST_SEED + options.seeds), options.trials)
-        slower |= found.low > 1
-        print(f"{here.name} after a study of {there.name}: time over that without {found}", flush=True)
+        without = {seed: searched(here, here.first, seed) for seed in seeds}
+        after = {
+            seed: searched(here, [here.first[0], *taken(there, here, seed, options.trials), *here.first[1:]], seed)
+            for seed in seeds
+        }
+        slower |= worse(after, without)
+        print(f"{here.name} after a study of {there.name}: time over that without {ratio(after, without)}")
+        for what, runs in (("without", list(without.values())), ("after it", list(after.values()))):
+            shown = ", ".join(f"{regret_at(runs, count):.1f} % after {count}" for count in SHOWN)
+            print(f"  {what}: regret {shown} trials; near after {near_s(runs)} s", flush=True)
     return int(slower)
-
-
-def compared(there: Own, here: Own, seeds: Sequence[int], trials: int) -> Ratio:
-    """The searches of one space, with a study of another one over those without."""
-    after: dict[int, Run] = {}
-    without: dict[int, Run] = {}
-    for seed in seeds:
-        after[seed] = searched(here, [here.first[0], *taken(there, here, seed, trials), *here.first[1:]], seed)
-        without[seed] = searched(here, here.first, seed)
-    for what, runs in (("after it", after), ("without", without)):
-        shown = (
-            f"{statistics.median(run.percent[count - 1] for run in runs.values()):.1f} % after {count}"
-            for count in SHOWN
-        )
-        print(f"  {what}: regret {', '.join(shown)} trials; near after {_median_s(runs):.0f} s")
-    return ratio(after, without)
 
 
 def searched(replay: Own, first: Sequence[Parameters], seed: int) -> Run:
@@ -109,15 +100,10 @@ def taken(there: Own, here: Own, seed: int, trials: int) -> list[Parameters]:
 
 def _result(there: Own, number: int, point: Parameters, outcome: Outcome) -> TrialResult:
     domains = there.space.domains
-    backend = str(point.get("backend", next(iter(domains.backends))))
-    config = suggest.nth(suggest.place(point, backend, domains), domains, there.hardware)
+    config = suggest.nth(suggest.place(point, str(point["backend"]), domains), domains, there.hardware)
     spec = TrialSpec(id=number, workload=there.space.workload, config=config, folder=store.trial_folder(number))
-    row = there.rows[key(point)]
-    return TrialResult(spec=spec, status=Status.OK if outcome.complete else Status.CRASHED, blocks=row.blocks)
-
-
-def _median_s(runs: dict[int, Run]) -> float:
-    return statistics.median(run.reached_s for run in runs.values())
+    status = Status.OK if outcome.complete else Status.CRASHED if outcome.rate is None else Status.REJECTED
+    return TrialResult(spec=spec, status=status, blocks=outcome.blocks)
 
 
 if __name__ == "__main__":

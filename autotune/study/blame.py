@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,9 @@ Counts = np.ndarray[Any, np.dtype[np.float32]]
 
 CERTAINTY = 0.9
 """How far a failure is believed to come from what no success has had; the rest is bad luck."""
+
+MOST = 2000
+"""So many suspects are kept, those of the failures that have the fewest."""
 
 STEPS = 5
 """How often blame moves towards what is suspected of several failures (expectation maximisation)."""
@@ -38,11 +41,12 @@ class Blame:
         for row, point in enumerate(worked):
             had[row, [suspects[item] for item in point.items() if item in suspects]] = 1
         together = had.T @ had
-        self._shares = []
+        found = []
         for point in failed:
             items = sorted(point.items())
             columns = [suspects[item] for item in items]
-            self._shares.append(_shares(items, together[np.ix_(columns, columns)], had[:, columns]))
+            found.append(_shares(items, together[np.ix_(columns, columns)], had[:, columns]))
+        self._shares = list(_clearest(found))
         for _ in range(STEPS if len(failed) > 1 else 0):
             whole: Counter[Cause] = Counter()
             for shares in self._shares:
@@ -78,6 +82,15 @@ def _shares(items: Sequence[Item], together: Counts, same: Counts) -> dict[Cause
         triples = [places for places in zip(*(times == 0).nonzero(), strict=True) if places[0] < places[1] < places[2]]
         suspected = [[_cause(items, places) for places in triples]] if triples else []
     return {cause: 1 / len(suspects) / len(suspected) for suspects in suspected for cause in suspects}
+
+
+def _clearest(shares: Sequence[dict[Cause, float]]) -> Iterator[dict[Cause, float]]:
+    causes: set[Cause] = set()
+    for one in sorted(shares, key=len):
+        causes |= one.keys()
+        if len(causes) > MOST:
+            return
+        yield one
 
 
 def _parts(shares: dict[Cause, float]) -> dict[Cause, float]:

@@ -160,10 +160,7 @@ class _Search:
 
     def _settled(self) -> bool:
         """Whether a search without a budget may end: its sampler has expected next to nothing for some time."""
-        if not self._unlimited:
-            return False
-        gains = sampler.gains(self.study.optuna)[-SETTLED:]
-        return len(gains) == SETTLED and all(gain is not None and gain < SETTLED_GAIN for gain in gains)
+        return self._unlimited and settled(sampler.gains(self.study.optuna))
 
     def _left_s(self) -> float:
         minutes = self.study.space.budget.minutes
@@ -237,6 +234,12 @@ class _Search:
                 f"all {len(others)} trials after the baseline failed, {times} of them so: {commonest}; "
                 f"the logs are in {self.study.folder / 'trials'}"
             )
+
+
+def settled(gains: Sequence[float | None]) -> bool:
+    """Whether the latest of these expected gains, as differences of logarithms, are all next to nothing."""
+    latest = gains[-SETTLED:]
+    return len(latest) == SETTLED and all(gain is not None and gain < SETTLED_GAIN for gain in latest)
 
 
 def distinct(results: Iterable[TrialResult], baseline: Config) -> dict[str, int]:

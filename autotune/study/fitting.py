@@ -8,7 +8,7 @@ import msgspec
 
 from autotune import space
 from autotune.problem import Domains, Space
-from autotune.types import Config, Hardware, Value
+from autotune.types import Config, Hardware, Value, is_number
 
 
 def fitted(
@@ -53,11 +53,7 @@ def _elsewhere(config: Config, domains: Domains, hw: Hardware) -> Config | None:
 def _nearest(wanted: Value | None, plain: Value | None, values: tuple[Value, ...]) -> Value:
     if wanted is not None and wanted in values:
         return wanted
-    numbers = [value for value in values if _number(value)]
-    if wanted is not None and _number(wanted) and numbers:
+    numbers = [value for value in values if is_number(value)]
+    if wanted is not None and is_number(wanted) and numbers:
         return min(numbers, key=lambda value: abs(float(value) - float(wanted)))
     return plain if plain is not None and plain in values else values[0]
-
-
-def _number(value: Value) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -15,6 +15,9 @@ import numpy as np
 from autotune.study.points import Encoded, Matrix
 
 LEAST = 1e-6
+ALIKE = 1e-9
+"""Values that differ by less, as a part of their mean, are equal but for rounding."""
+
 PRIOR_WEIGHT = (math.log(0.3), 1.0)
 """Mean and deviation of the logarithm of a setting's weight."""
 
@@ -53,7 +56,8 @@ def fit(points: Encoded, values: Matrix, noise: Matrix, start: Matrix | None = N
 
     `start` is the `theta` of an earlier fit to go on from.
     """
-    centre, scale = float(values.mean()), float(values.std()) or 1.0
+    centre, spread = float(values.mean()), float(values.std())
+    scale = spread if spread > ALIKE * (1 + abs(centre)) else 1.0
     scaled, known = (values - centre) / scale, (noise / scale) ** 2
     theta = _prior(len(points.encoding.names))[0] if start is None else start
     if steps:

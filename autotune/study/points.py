@@ -15,7 +15,7 @@ import numpy as np
 from autotune import space
 from autotune.problem import Domains
 from autotune.study import suggest
-from autotune.types import Hardware, Layout, Value
+from autotune.types import Hardware, Layout, Value, is_number
 
 Parameters = dict[str, Value]
 REMEMBERED = 10_000
@@ -179,7 +179,7 @@ def _ends(axis: str, values: Sequence[Value]) -> Sequence[Value]:
 
 def numbers(values: Sequence[Value]) -> bool:
     """Whether all values are numbers, which have an order."""
-    return all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
+    return all(map(is_number, values))
 
 
 def _scale(numbers: Mapping[Value, float]) -> Codes:

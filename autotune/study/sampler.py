@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from autotune import figures
 from autotune.errors import StudyError
 from autotune.problem import Domains
 from autotune.results import Estimate, Status, TrialResult
@@ -133,7 +134,8 @@ def tell(study: optuna.Study, trial: optuna.Trial, result: TrialResult, ranking:
         tell_failure(study, trial)
         return
     trial.set_user_attr("rate", round(ranking.rate(result), 3))
-    trial.set_user_attr("noise", round(noise(ranking.interval(result)), 4))
+    if not set(ranking.goal.objectives) <= set(figures.OF_START):
+        trial.set_user_attr("noise", round(noise(ranking.interval(result)), 4))
     for judgement in ranking.judged(result):
         trial.set_constraint(judgement.limit.figure, min(max(judgement.excess, -MOST), MOST))
     if not ranking.serves(result):

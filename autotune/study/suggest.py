@@ -69,10 +69,9 @@ def count(domains: Domains) -> int:
 
 
 def unseen(domains: Domains, hw: Hardware, seen: Container[str], rng: random.Random) -> Iterator[Config]:
-    """Every configuration whose key is not in `seen`, from a random one on.
+    """Every configuration whose key is not in `seen`, from a random place on; again where it has several places.
 
-    Walking from a random place reaches the first one in at most as many steps as there are seen ones, however large
-    the space is.
+    Before the first one there are only places of seen ones, however large the space is.
     """
     total = count(domains)
     start = rng.randrange(total)

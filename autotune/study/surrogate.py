@@ -7,6 +7,7 @@ import random
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -69,7 +70,7 @@ class Seen:
     failed: list[Parameters] = field(default_factory=list)
     proposed: int = 0
 
-    @property
+    @cached_property
     def order(self) -> list[int]:
         """The places of the points, the best first; of those that break a limit the one that breaks it least."""
         return sorted(range(len(self.points)), key=lambda place: (max(self.excess[place], 0.0), -self.scores[place]))
@@ -128,11 +129,12 @@ class Surrogate(BaseSampler):
         news, seldom = self._untried(seen, points)
         if len(seen.points) < FIRST:
             return points[int(np.argmax((news + seldom) * works))]
-        chances = works * self._keeps(seen, encoded)
-        gains = self._gains(seen, encoded) * np.where(chances < DOUBTFUL, chances * LEAST, chances)
+        known = self._encoding.encode(seen.points)
+        chances = works * self._keeps(seen, known, encoded)
+        gains = self._gains(seen, known, encoded) * np.where(chances < DOUBTFUL, chances * LEAST, chances)
         if news.any() and seen.proposed < OPENINGS:
-            return points[int(np.argmax(gains * (1 + news)))]
-        best = int(np.argmax(gains))
+            return points[int(np.lexsort((seldom, gains * (1 + news)))[-1])]
+        best = int(np.lexsort((seldom, gains))[-1])  # while no limit is within reach all gains are equal
         if min(seen.excess) <= 0 and len(study.directions) == 1:
             self.gain = float(gains[best])
         return points[best]
@@ -195,7 +197,7 @@ class Surrogate(BaseSampler):
         luck = [1e-3 * self._dice.random() for _ in points]
         return np.array(news, dtype=float), np.array(seldom) + luck
 
-    def _gains(self, seen: Seen, candidates: Encoded) -> Matrix:
+    def _gains(self, seen: Seen, known: Encoded, candidates: Encoded) -> Matrix:
         """The expected improvement (Jones, Schonlau and Welch 1998) over the best mean of a feasible point.
 
         While there is none, all are equal: the chance to keep the limits decides.
@@ -203,19 +205,17 @@ class Surrogate(BaseSampler):
         feasible = np.flatnonzero(np.array(seen.excess) <= 0)
         if not len(feasible):
             return np.ones(len(candidates))
-        known = self._encoding.encode(seen.points)
         process = self._fitted("score", seen, known, np.array(seen.scores), np.array(seen.noise))
         best = process.predict(known.rows(feasible))[0].max()
         means, deviations = process.predict(candidates)
         return expected_gain(means - best, deviations)
 
-    def _keeps(self, seen: Seen, candidates: Encoded) -> Matrix:
+    def _keeps(self, seen: Seen, known: Encoded, candidates: Encoded) -> Matrix:
         """The chance that each candidate keeps the limits."""
         if max(seen.excess) <= 0:
             return np.ones(len(candidates))
         from scipy.special import ndtr
 
-        known = self._encoding.encode(seen.points)
         process = self._fitted("excess", seen, known, np.array(seen.excess), np.full(len(known), UNSURE))
         means, deviations = process.predict(candidates)
         return np.asarray(np.maximum(ndtr(-means / deviations), LEAST))

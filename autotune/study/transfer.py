@@ -28,7 +28,7 @@ UNREADABLE = (AutotuneError, OSError, ValueError, LookupError, ArithmeticError)
 
 
 class Source(Struct):
-    """An earlier study, and what is taken from it as it fits here."""
+    """An earlier study, by the name of its folder, and what is taken from it as it fits here."""
 
     study: str
     configs: tuple[Config, ...]
@@ -74,9 +74,8 @@ def find(folder: Path, resolved: Space, hw: Hardware, named: Sequence[Path] = ()
 
 def keep(folder: Path, found: Earlier) -> None:
     """Write it into the study's folder, so that a study that goes on has the same plan."""
-    if found.sources:
-        with store.disk(folder):
-            write_atomically(folder / FILE, store.encode(found))
+    with store.disk(folder):
+        write_atomically(folder / FILE, store.encode(found))
 
 
 def _kept(folder: Path, named: Sequence[Path]) -> Earlier:

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from autotune.study import blame
 from autotune.study.blame import CERTAINTY, Blame
 from autotune.study.points import Parameters
 
@@ -19,15 +21,15 @@ def point(backend: str, allocator: str, batch: int = 1) -> Parameters:
     return {"backend": backend, "allocator": allocator, "batch": batch}
 
 
-def works(blame: Blame, other: Parameters) -> float:
-    return float(blame.works([other])[0])
+def works(found: Blame, other: Parameters) -> float:
+    return float(found.works([other])[0])
 
 
 def test_a_pair_is_pinned_down_as_soon_as_each_of_it_works_with_others() -> None:
     worked = [point("torch", "tcmalloc"), point("openvino", "system")]
-    blame = Blame([point("openvino", "tcmalloc")], worked)
-    assert works(blame, point("openvino", "tcmalloc", 2)) < 0.2
-    assert works(blame, point("openvino", "system", 2)) == works(blame, point("torch", "tcmalloc", 2)) == 1.0
+    found = Blame([point("openvino", "tcmalloc")], worked)
+    assert works(found, point("openvino", "tcmalloc", 2)) < 0.2
+    assert works(found, point("openvino", "system", 2)) == works(found, point("torch", "tcmalloc", 2)) == 1.0
 
 
 def test_a_setting_that_never_worked_is_suspected_more_with_each_failure() -> None:
@@ -50,9 +52,18 @@ def test_what_explains_several_failures_has_their_blame() -> None:
 def test_where_all_pairs_were_seen_to_work_three_settings_are_blamed() -> None:
     worked = [point("torch", "tcmalloc", 1), point("openvino", "system", 1), point("openvino", "tcmalloc", 2)]
     failed = {**point("openvino", "tcmalloc", 1), "extra": "a"}
-    blame = Blame([failed], [{**one, "extra": extra} for one in worked for extra in "ab"])
-    assert works(blame, {**failed, "extra": "b"}) < 0.9
-    assert works(blame, {**point("torch", "tcmalloc", 1), "extra": "a"}) == 1.0
+    found = Blame([failed], [{**one, "extra": extra} for one in worked for extra in "ab"])
+    assert works(found, {**failed, "extra": "b"}) < 0.9
+    assert works(found, {**point("torch", "tcmalloc", 1), "extra": "a"}) == 1.0
+
+
+def test_of_too_many_suspects_those_of_the_clearest_failures_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(blame, "MOST", 5)
+    unclear: Parameters = {f"setting {number}": "new" for number in range(9)}
+    worked = [point("torch", "tcmalloc"), point("openvino", "system")]
+    found = Blame([unclear, point("openvino", "tcmalloc")], worked)
+    assert works(found, point("openvino", "tcmalloc", 2)) < 0.2
+    assert works(found, unclear) == 1.0
 
 
 def test_what_itself_was_seen_to_work_is_not_blamed() -> None:

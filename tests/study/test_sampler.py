@@ -89,6 +89,16 @@ def test_how_sure_a_rate_is_is_told_too() -> None:
     assert single["noise"] == sampler.FEW_BLOCKS
 
 
+def test_what_does_not_come_of_the_blocks_has_not_their_noise() -> None:
+    def result(spec: TrialSpec) -> TrialResult:
+        return msgspec.structs.replace(measured(spec, 10.0), peak_rss_bytes=10**9)
+
+    goal = Goal(objectives=("peak_rss_bytes",))
+    assert "noise" not in told(result, goal, ("minimize",)).user_attrs
+    both = Goal(objectives=("throughput", "peak_rss_bytes"))
+    assert "noise" in told(result, both, ("maximize", "minimize")).user_attrs
+
+
 def test_samplers_go_by_names() -> None:
     points = OfDomains(SMALL, HW)
     assert isinstance(sampler.make("surrogate", 0, points), Surrogate)

@@ -12,7 +12,7 @@ from optuna.trial import TrialState
 
 from autotune import plugins
 from autotune.problem import Domains
-from autotune.study import sampler, suggest
+from autotune.study import sampler, suggest, surrogate
 from autotune.study.points import OfDomains, Parameters, Points
 from autotune.study.surrogate import Surrogate, expected_gain
 from autotune.types import Config, Value
@@ -175,6 +175,30 @@ def test_while_no_limit_is_kept_nothing_is_said_to_be_expected() -> None:
     assert proposer.gain is None
 
 
+@pytest.mark.parametrize("excess", [1.0, 1e6])
+def test_while_all_break_a_limit_alike_what_was_seldom_tried_comes_first(excess: float) -> None:
+    def tell(study: optuna.Study, trial: optuna.Trial) -> None:
+        trial.set_constraint("serves", excess)
+        study.tell(trial, 0.0)
+
+    study, _ = searched(GRID, tell, 15)
+    for name, values in GRID.axes.items():
+        times = [sum(trial.params[name] == value for trial in study.trials) for value in values]
+        assert min(times) >= 2, name
+
+
+def test_of_many_trials_the_model_has_the_best_and_some_of_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(surrogate, "FITTED", 6)
+    monkeypatch.setattr(surrogate, "KEPT", 10)
+    best = max(map(hill, GRID.points))
+    study, proposer = searched(GRID, telling(hill), 25)
+    assert study.best_value == best
+    seen, _ = proposer._read(study)
+    chosen = proposer._chosen(seen, 10)
+    assert len(set(chosen)) == 10
+    assert set(seen.order[:5]) <= set(chosen)
+
+
 def test_a_study_that_goes_on_does_not_begin_to_explore_anew() -> None:
     wide = Listed([{"x": x, "name": f"n{name}"} for x in range(1, 4) for name in range(40)])
     study, _ = searched(wide, telling(lambda point: float(point["x"])), 20)
@@ -229,6 +253,11 @@ def test_a_space_of_many_points_is_searched_from_samples_and_neighbours() -> Non
         trial, config = sampler.ask(study, many, HW, None)
         study.tell(trial, rate(config))
     assert len(set(keys(study))) == 12
+    before = {id(point) for point in proposer._drawn}
+    proposer.propose(study)
+    after = {id(point) for point in proposer._drawn}
+    assert len(proposer._drawn) == surrogate.SOME
+    assert len(before & after) > surrogate.SOME - 2 * surrogate.FRESH
 
 
 def rate(config: Config) -> float:

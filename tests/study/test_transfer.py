@@ -242,7 +242,15 @@ def test_a_study_that_began_with_nothing_goes_on_with_nothing(tmp_path: Path, ne
     transfer.keep(new, Earlier())
     earlier(tmp_path / "later", {ONNX: 60.0})
     assert find(new, resolved(HW), HW) == Earlier()
-    assert not (new / transfer.FILE).exists()
+
+
+def test_a_plan_of_which_no_trial_was_begun_is_replaced(tmp_path: Path, new: Path) -> None:
+    earlier(tmp_path / "old", {INT8: 60.0})
+    new.mkdir(exist_ok=True)
+    transfer.keep(new, find(new, resolved(HW), HW))
+    transfer.keep(new, Earlier())
+    earlier(new, {plain(HW): 1.0})
+    assert find(new, resolved(HW), HW) == Earlier()
 
 
 def test_a_damaged_plan_says_what_to_do(new: Path) -> None:
