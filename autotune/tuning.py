@@ -6,11 +6,12 @@ import re
 import shlex
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
 import msgspec
+from optuna.samplers import BaseSampler
 from rich.console import Console
 
 from autotune import artifacts, goal_section, hardware, reviewing
@@ -25,7 +26,8 @@ from autotune.rules import ConfirmRules, MeasureRules
 from autotune.study import confirm, driver, opening, resume, store, suggest, transfer
 from autotune.study import sampler as samplers
 from autotune.study import storage as databases
-from autotune.study.points import OfDomains
+from autotune.study.opening import OpenStudy
+from autotune.study.points import OfDomains, Points
 from autotune.study.transfer import Earlier
 from autotune.types import Hardware
 
@@ -65,8 +67,6 @@ def tune(
     path = spaces.find(space_file)
     space = _with_options(spaces.load(path, hw, prices), trials, minutes, no_budget, seed)
     folder = studies / _checked_name(name or f"{space.name}@{hw.instance_type}")
-    rules, confirm_rules = MeasureRules(), ConfirmRules()
-    reserved = 0.0 if skip_confirmation else confirm_rules.share
     make_sampler = partial(samplers.make, sampler or samplers.SURROGATE)
     make_sampler(0, OfDomains(space.domains, hw))  # a name that is none ends here
     opening.check(folder, space, path.read_text(), hw)
@@ -76,7 +76,7 @@ def tune(
         Display(console, space) as display,
         Machine(hw, folder, artifacts.default_folder(), display) as machine,
     ):
-        machine.check(space.workload, rules)
+        machine.check(space.workload, MeasureRules())
         with opening.opened(folder, space, path.read_text(), hw, storage) as study:
             space = study.space
             shown = None if storage is None else databases.public(storage)
@@ -89,22 +89,7 @@ def tune(
             transfer.keep(folder, first)
             _introduce(console, space, hw, folder, len(earlier), first)
             try:
-                outcome = driver.search(
-                    study,
-                    machine.execute,
-                    display,
-                    rules,
-                    earlier=first.configs,
-                    reserved=reserved,
-                    make_sampler=make_sampler,
-                )
-                ended = ALL_MINUTES if skip_confirmation and outcome.reason == "minutes" else ENDED[outcome.reason]
-                console.print(f"\n{ended}, after {words.duration(outcome.elapsed_s)}")
-                found = None
-                if not skip_confirmation:
-                    found = confirm.confirm(study, machine.sit, display, rules, confirm_rules, sustain=machine.sustain)
-                if not display.worked:
-                    console.print(f"nothing is left to do{_more(outcome.reason, found)}", soft_wrap=True)
+                _work(console, study, machine, display, first, make_sampler, skip_confirmation)
             except KeyboardInterrupt:
                 display.stop()
                 console.print("\ninterrupted; what is finished is kept", highlight=False)
@@ -113,6 +98,36 @@ def tune(
                 raise
     console.print()
     return _conclude(console, folder, space, hw)
+
+
+def _work(
+    console: Console,
+    study: OpenStudy,
+    machine: Machine,
+    display: Display,
+    first: Earlier,
+    make_sampler: Callable[[int, Points], BaseSampler],
+    skip_confirmation: bool,
+) -> None:
+    """Search, then confirm unless that is to be skipped, and say how each ended."""
+    rules, confirm_rules = MeasureRules(), ConfirmRules()
+    reserved = 0.0 if skip_confirmation else confirm_rules.share
+    outcome = driver.search(
+        study,
+        machine.execute,
+        display,
+        rules,
+        earlier=first.configs,
+        reserved=reserved,
+        make_sampler=make_sampler,
+    )
+    ended = ALL_MINUTES if skip_confirmation and outcome.reason == "minutes" else ENDED[outcome.reason]
+    console.print(f"\n{ended}, after {words.duration(outcome.elapsed_s)}")
+    found = None
+    if not skip_confirmation:
+        found = confirm.confirm(study, machine.sit, display, rules, confirm_rules, sustain=machine.sustain)
+    if not display.worked:
+        console.print(f"nothing is left to do{_more(outcome.reason, found)}", soft_wrap=True)
 
 
 def _with_options(space: Space, trials: int | None, minutes: float | None, no_budget: bool, seed: int | None) -> Space:
