@@ -120,9 +120,12 @@ def verdicts(runs: Runs) -> Iterator[tuple[bool, str]]:
         if "random" in found:
             one = ratio(found[OURS], found["random"])
             passed = (one.estimate <= 1 or one.bound) and not worse(found[OURS], found["random"])
-            times = (
-                "near in no more than half of the runs, as it" if one.neither else f"time over its {one}, wanted ≤ 1"
-            )
+            if one.neither:
+                times = "near in no more than half of the runs, as it"
+            elif one.bound and one.estimate > 1:
+                times = "near in more than half of the runs, which it is not"
+            else:
+                times = f"time over its {one}, wanted ≤ 1"
             yield passed, f"{where}: not worse than random search ({times}), nor after {_listed(TRIALS)} trials"
 
 
