@@ -18,6 +18,7 @@ import competitors
 import curves
 import regret
 import search
+import stopping
 from regret import Run
 from replay import External, Outcome, key
 
@@ -154,3 +155,14 @@ def test_runs_are_kept_and_a_page_is_written_between_its_marks(tmp_path: Path, m
     page.write_text("no marks")
     with pytest.raises(SystemExit, match="lacks the line"):
         search.write(page, "new", "<svg/>")
+
+
+def test_a_search_without_a_budget_ends_where_the_driver_ends_it() -> None:
+    flat = {key: value for key, value in GRID.items() if key != "cache"} | {"tune_params": {"x": list(range(1, 41))}}
+    flat |= {"tune_params_keys": ["x"], "cache": {str(x): {**GRID["cache"]["1,1"], "x": x} for x in range(1, 41)}}
+    reason, run = stopping.stopped(External("flat", flat), seed=1)
+    assert reason == "settled"
+    assert 5 < len(run.seconds) < 40
+    reason, run = stopping.stopped(SPACE, seed=1)
+    assert reason in ("exhausted", "settled")
+    assert run.regrets[-1] == 0.0
