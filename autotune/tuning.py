@@ -67,7 +67,7 @@ def tune(
     path = spaces.find(space_file)
     space = _with_options(spaces.load(path, hw, prices), trials, minutes, no_budget, seed)
     folder = studies / _checked_name(name or f"{space.name}@{hw.instance_type}")
-    make_sampler = partial(samplers.make, sampler or samplers.SURROGATE)
+    make_sampler = partial(samplers.make, samplers.SURROGATE if sampler is None else sampler)
     make_sampler(0, OfDomains(space.domains, hw))  # a name that is none ends here
     opening.check(folder, space, path.read_text(), hw)
     first = transfer.find(folder, space, hw, [_earlier(study, studies, folder) for study in begin_with])
@@ -87,7 +87,7 @@ def tune(
             earlier = table.counted(store.results(folder))
             display.resume(earlier, store.elapsed_s(folder))
             transfer.keep(folder, first)
-            _introduce(console, space, hw, folder, len(earlier), first)
+            _introduce(console, space, hw, folder, len(earlier), first, sampler)
             try:
                 _work(console, study, machine, display, first, make_sampler, skip_confirmation)
             except KeyboardInterrupt:
@@ -123,11 +123,13 @@ def _work(
     )
     ended = ALL_MINUTES if skip_confirmation and outcome.reason == "minutes" else ENDED[outcome.reason]
     console.print(f"\n{ended}, after {words.duration(outcome.elapsed_s)}")
+    if outcome.reason == "minutes" and not outcome.trials:
+        console.print("they were too few for a trial; raise --minutes")
     found = None
     if not skip_confirmation:
         found = confirm.confirm(study, machine.sit, display, rules, confirm_rules, sustain=machine.sustain)
     if not display.worked:
-        console.print(f"nothing is left to do{_more(outcome.reason, found)}", soft_wrap=True)
+        console.print(_idle(outcome, study.space.budget, found, skip_confirmation), soft_wrap=True)
 
 
 def _with_options(space: Space, trials: int | None, minutes: float | None, no_budget: bool, seed: int | None) -> Space:
@@ -150,11 +152,14 @@ def _earlier(study: str, studies: Path, folder: Path) -> Path:
         return Path(study)
 
 
-def _more(reason: str, found: Confirmation | None) -> str:
-    """What gives a study more to do that has used up what it may."""
+def _idle(outcome: driver.Outcome, budget: Budget, found: Confirmation | None, skip_confirmation: bool) -> str:
+    """Why a study measured nothing, and what gives it more to do."""
     if found is not None and found.reason is not None:
-        return f": {found.reason}"
-    return "" if reason in ("exhausted", "settled", "stale") else "; raise --trials or --minutes to search further"
+        return f"the budget is used up: {found.reason}"
+    most = {"trials": budget.trials, "minutes": budget.minutes}.get(outcome.reason)
+    more = [] if most is None else [f"raise --{outcome.reason} ({most:g} now) to search further"]
+    more += ["leave out --skip-confirmation to confirm"] if skip_confirmation else []
+    return "; ".join(["nothing is left to do", ", ".join(more)]) if more else "nothing is left to do"
 
 
 def _checked_name(name: str) -> str:
@@ -165,11 +170,14 @@ def _checked_name(name: str) -> str:
     return name
 
 
-def _introduce(console: Console, space: Space, hw: Hardware, folder: Path, earlier: int, first: Earlier) -> None:
+def _introduce(
+    console: Console, space: Space, hw: Hardware, folder: Path, earlier: int, first: Earlier, sampler: str | None
+) -> None:
     count = suggest.count(space.domains)
-    limits = [f"{space.budget.trials} trials"] if space.budget.trials is not None else []
-    limits += [f"{space.budget.minutes:g} minutes"] if space.budget.minutes is not None else []
-    head = f"{space.workload.model} on {hw.instance_type}: up to {count} configurations, {len(hw.cores)} cores"
+    limits = [words.number(space.budget.trials, "trial")] if space.budget.trials is not None else []
+    limits += [words.number(space.budget.minutes, "minute")] if space.budget.minutes is not None else []
+    size = f"up to {words.number(count, 'configuration')}, {words.number(len(hw.cores), 'core')}"
+    head = f"{space.workload.model} on {hw.instance_type}: {size}"
     console.print(head, soft_wrap=True)
     console.print(f"study     {folder}" + (f", going on after trial {earlier}" if earlier else ""), soft_wrap=True)
     console.print(f"budget    {' or '.join(limits) or 'none: until nothing better is to be expected'}")
@@ -177,11 +185,15 @@ def _introduce(console: Console, space: Space, hw: Hardware, folder: Path, earli
     limits = [words.bounds(limit) for limit in space.constraints if limit != goal_section.ANSWERS]
     if wanted or limits:
         console.print(f"wanted    {', '.join([*wanted, *limits])}", soft_wrap=True)
-    if first.sources:
-        names = ", ".join(plan.quoted(source.study) for source in first.sources)
-        what = "1 configuration" if len(first.configs) == 1 else f"{len(first.configs)} configurations"
-        whom = "the study" if len(first.sources) == 1 else "the studies"
-        console.print(f"first     {what} from {whom} {names}", soft_wrap=True)
+    if sampler is not None:
+        console.print(f"sampler   {sampler}", soft_wrap=True)
+    if first.sources and not earlier:
+        taken = (
+            f"{words.number(count, 'configuration') if count else 'none'} from {plan.quoted(source.study)}"
+            for source in first.sources
+            for count in [len(source.configs)]
+        )
+        console.print(f"first     {', '.join(taken)}", soft_wrap=True)
     for left_out in space.excluded:
         console.print(f"left out  {left_out.setting} {left_out.value}: {left_out.reason}", soft_wrap=True)
     console.print()

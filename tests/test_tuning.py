@@ -59,7 +59,8 @@ def test_the_same_again_measures_nothing(lab: Lab) -> None:
     assert f"study     {lab.study}, going on after trial 4\n" in text
     assert re.search(
         r"all trials of the budget are done, after .*\n"
-        r"nothing is left to do; raise --trials or --minutes to search further\n",
+        r"nothing is left to do; raise --trials \(4 now\) to search further, "
+        r"leave out --skip-confirmation to confirm\n",
         text,
     )
 
@@ -70,8 +71,8 @@ def test_where_no_time_is_left_nothing_is_said_to_be_confirmed(lab: Lab) -> None
     _, text = lab.tune(minutes=10, skip_confirmation=False)
     assert lab.ran[1].ran == lab.sat[1].asked == [] and "confirming" not in text
     assert (
-        "\nnothing is left to do: the time was enough for 0 of the 6 sittings that a claim needs; "
-        "the same command goes on, with 4 more --minutes\n" in text
+        "\nthe budget is used up: the time was enough for 0 of the 6 sittings that a claim needs; "
+        "the same command goes on, if need be with --minutes raised by 4\n" in text
     )
     _, text = lab.tune(minutes=30, skip_confirmation=False)
     assert "\nconfirming 4 configurations" in text and "nothing is left" not in text and lab.best().confirmed
@@ -81,7 +82,9 @@ def test_a_space_that_is_used_up_has_nothing_left(lab: Lab) -> None:
     small = SPACE.replace("[1, 8]", "1").replace("[system, tcmalloc, mimalloc]", "system")
     lab.tune(small, trials=100)
     _, text = lab.tune(small, trials=100)
-    assert re.search(r"every configuration of the space was tried, after .*\nnothing is left to do\n", text)
+    assert re.search(
+        r"every configuration of the space was tried, after .*\nnothing is left to do; leave out --skip-.*\n", text
+    )
 
 
 def test_the_options_that_the_space_does_not_tell_are_kept(lab: Lab) -> None:
@@ -108,7 +111,7 @@ def test_a_space_may_be_used_up(lab: Lab) -> None:
 
 def test_the_options_override_the_file(lab: Lab) -> None:
     lab.tune(trials=1, minutes=7.5, seed=42, name="mine")
-    assert "budget    1 trials or 7.5 minutes\n" in lab.printed
+    assert "budget    1 trial or 7.5 minutes\n" in lab.printed
     assert [workload.seed for workload in lab.checked] == [42]
     space = store.space(lab.studies / "mine")
     assert (space.budget.trials, space.budget.minutes, space.workload.seed) == (1, 7.5, 42)
@@ -120,6 +123,18 @@ def test_without_a_budget_the_introduction_says_so(lab: Lab) -> None:
     with pytest.raises(KeyboardInterrupt):
         lab.tune(SPACE.replace("budget: {trials: 4}", ""))
     assert "budget    none: until nothing better is to be expected\n" in lab.printed
+
+
+def test_no_budget_leaves_the_others_in_force(lab: Lab) -> None:
+    lab.tune(trials=2, no_budget=True)
+    assert "budget    2 trials\n" in lab.printed and len(lab.ran[0].ran) == 2
+
+
+def test_a_sampler_that_was_chosen_is_said(lab: Lab) -> None:
+    assert "sampler " not in lab.tune()[1]
+    assert "\nsampler   random\n" in lab.tune(name="other", sampler="random")[1]
+    with pytest.raises(StudyError, match="there is no sampler ''"):
+        lab.tune(name="third", sampler="")
 
 
 def test_only_one_trial_is_its_own_best(lab: Lab) -> None:
@@ -241,6 +256,7 @@ def test_nothing_measured_is_no_success(lab: Lab) -> None:
     lab.behave = lambda config: Status.INTERRUPTED
     measured, text = lab.tune()
     assert not measured
+    assert "\nthey were too few for a trial; raise --minutes\n" in text
     assert "No configuration has been measured." in text
     assert not (lab.study / "best.json").exists()
 

@@ -69,10 +69,16 @@ def main() -> NoReturn:
 def tune(
     context: typer.Context,
     space: Annotated[str | None, typer.Option(help="A space file, or the name of a shipped one.")] = None,
-    trials: Annotated[int | None, typer.Option(min=1, help="Stop after so many trials.")] = None,
-    minutes: Annotated[float | None, typer.Option(min=0.1, max=1_000_000, help="Stop after so many minutes.")] = None,
+    trials: Annotated[
+        int | None, typer.Option(min=1, help="Stop after so many trials; the space's minutes stay.")
+    ] = None,
+    minutes: Annotated[
+        float | None,
+        typer.Option(min=0.1, max=1_000_000, help="Stop after so many minutes, earlier runs of the study included."),
+    ] = None,
     no_budget: Annotated[
-        bool, typer.Option("--no-budget", help="Leave the space's budget out: stop when nothing better is expected.")
+        bool,
+        typer.Option("--no-budget", help="Leave the space's budget out; alone: stop when nothing better is expected."),
     ] = False,
     name: Annotated[str | None, typer.Option(help="The study's name; by default SPACE@INSTANCE-TYPE.")] = None,
     studies: Studies = STUDIES,
@@ -113,8 +119,6 @@ def tune(
         raise typer.Exit(2)
     if storage == "":
         raise typer.BadParameter("is empty; give an Optuna storage URL, or leave it out", param_hint="--storage")
-    if no_budget and (trials is not None or minutes is not None):
-        raise typer.BadParameter("goes without --trials and --minutes", param_hint="--no-budget")
     from autotune import tuning
 
     measured = tuning.tune(

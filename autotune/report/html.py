@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from autotune.figures import FIGURES
-from autotune.problem import Budget
 from autotune.report import causes, frame, sections, summary, words
 from autotune.report.frame import Row
 from autotune.report.reading import Study
@@ -198,7 +197,7 @@ def _commands(study: Study) -> list[str]:
     again = ["python", "-m", "autotune", "--space", f"{study.space.name}.yaml", "--name", f"{study.name}-again"]
     again += [] if budget.trials is None else ["--trials", str(max(budget.trials, len(study.results)))]
     again += [] if budget.minutes is None else ["--minutes", f"{budget.minutes:g}"]
-    again += ["--no-budget"] if budget == Budget() else []
+    again += ["--no-budget"] if None in (budget.trials, budget.minutes) else []
     again += ["--seed", str(seed), "--instance-type", study.hardware.instance_type]
     if study.space.price is not None and "prices:" not in (store.text(study.folder) or ""):
         again += ["--prices", "prices.yaml"]

@@ -165,7 +165,7 @@ def _started(
     for number, worker in enumerate(launched.workers, 1):
         place = worker.placement
         node = "several NUMA nodes" if place.node is None else f"NUMA node {place.node}"
-        threads = "1 thread" if place.threads == 1 else f"{place.threads} threads"
+        threads = words.number(place.threads, "thread")
         yield Text(f"worker {number}: {threads} on CPUs {doctor.ranges(place.cpus)} of {node}")
         yield Text(shell(worker, elsewhere=environ is None), "cyan")
     if space.workload.provider == "command":

@@ -109,9 +109,11 @@ def _unconfirmed(folder: Path, ranking: Ranking, baseline: Config, confirmation:
         return _nothing(ranking)
     others = [result for result in ranking.order() if result is not base]
     slower = [result for result in ranking.results if result.status is Status.REJECTED]
+    why = "" if confirmation is None else f": {confirmation.reason}"
+    doubt = f"          from the search's own windows, not confirmed by a second measurement{why}"
     if base is winner and (others or slower):
         ahead = words.ahead(ranking.goal.objectives, "was", "had")
-        return [f"no gain   nothing {ahead} than the plain model{_plain(ranking, winner)}"]
+        return [f"no gain   nothing {ahead} than the plain model{_plain(ranking, winner)}", doubt]
     lines = [
         f"best      {words.configuration(winner.spec.config)}{answers.doubt(winner.fidelity)}",
         f"rate      {words.rate(ranking.interval(winner))}",
@@ -121,8 +123,7 @@ def _unconfirmed(folder: Path, ranking: Ranking, baseline: Config, confirmation:
         base_rate = words.rate(ranking.interval(base))
         lines.append(f"seems     {words.times(gain.estimate)}{words.between(gain)} over the plain model's {base_rate}")
         lines += _objectives(ranking, winner, base)
-    why = "" if confirmation is None else f": {confirmation.reason}"
-    lines.append(f"          from the search's own windows, not confirmed by a second measurement{why}")
+    lines.append(doubt)
     items = sum(block.items for block in winner.blocks)
     cost = _cost(sum(block.cpu_ns for block in winner.blocks) / 1e9 / items, winner.peak_rss_bytes)
     known, judged = ranking.known(winner), ranking.judged(winner)

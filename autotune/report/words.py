@@ -177,6 +177,11 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02} min"
 
 
+def number(count: float, what: str) -> str:
+    """`1 trial`, `2 trials`."""
+    return f"{count:g} {what}{'' if count == 1 else 's'}"
+
+
 def size(count: int) -> str:
     """`12 KiB`, `812 MiB`, `1.4 GiB`."""
     if count >= 2**30:

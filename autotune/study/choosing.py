@@ -184,7 +184,8 @@ def _reason(
         return f"only {count} sittings have what is wanted of {name}; a claim needs {rules.sittings}"
     if count < rules.sittings:
         enough = f"the time was enough for {count} of the {rules.sittings} sittings that a claim needs"
-        return f"{enough}; the same command goes on, with {_more(sittings, rules.sittings - count)} more --minutes"
+        more = _more(sittings, rules.sittings - count)
+        return f"{enough}; the same command goes on, if need be with --minutes raised by {more}"
     return None
 
 

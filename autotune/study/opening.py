@@ -93,9 +93,10 @@ def _check_same(folder: Path, space: Space, text: str, hw: Hardware) -> None:
         del before["search"], now["search"], before["baseline"], now["baseline"]
     if found := _difference(before, now):
         key, old, new = found
+        advice = f"give --seed {old}" if key == "workload.seed" else "put it back"
         raise StudyError(
             f"the study {folder} began with {key} = {_short(old)}, which is now {_short(new)}; "
-            "put it back, or choose another --name"
+            f"{advice}, or choose another --name"
         )
 
 

@@ -62,10 +62,11 @@ def find(folder: Path, resolved: Space, hw: Hardware, named: Sequence[Path] = ()
         if len(tried) >= AT_MOST and path not in wanted:
             break
         try:
-            configs = _best(path, resolved, hw, tried)
+            configs = _best(path, resolved, hw, tried, wanted=path in wanted)
         except UNREADABLE as error:
             if path in wanted:
-                raise StudyError(f"--from {path}: {error}; or leave it out") from error
+                what, _, _ = str(error).rpartition("; ")  # the advice is for whoever goes on with that study
+                raise StudyError(f"--from {path}: {what or error}; leave it out") from error
             continue
         if configs or path in wanted:
             sources.append(Source(study=path.name, configs=configs))
@@ -105,13 +106,17 @@ def _beside(folder: Path, resolved: Space, hw: Hardware, known: Container[Path])
     return [path for *_, path in sorted(found)][:BESIDE]
 
 
-def _best(path: Path, resolved: Space, hw: Hardware, tried: Sequence[Config]) -> tuple[Config, ...]:
-    """The best of a study as they fit here: they differ in backend or options from each other and from those tried."""
+def _best(path: Path, resolved: Space, hw: Hardware, tried: Sequence[Config], *, wanted: bool) -> tuple[Config, ...]:
+    """The best of a study as they fit here: they differ in backend or options from each other and from those tried.
+
+    The best one of a study that is `wanted` by name differs from those tried in anything.
+    """
     there = store.hardware(path)
     kinds = {_kind(config) for config in tried}
     found: list[Config] = []
     for config in _order(path, resolved.goal):
-        if len(found) >= min(OF_ONE, AT_MOST - len(tried)):
+        own = wanted and not found
+        if len(found) >= min(OF_ONE, AT_MOST - len(tried)) and not own:
             break
         layouts = resolved.domains.knobs.get("layout", ())
         here = fitting.fitted(
@@ -122,7 +127,9 @@ def _best(path: Path, resolved: Space, hw: Hardware, tried: Sequence[Config]) ->
             options=config.options,
             knobs=config.knobs | {"layout": _layout(config.layout, len(there.cores), layouts, len(hw.cores))},
         )
-        if here is not None and here != resolved.baseline and _kind(here) not in kinds:
+        if here is None or here in (resolved.baseline, *tried):
+            continue
+        if own or _kind(here) not in kinds:
             kinds.add(_kind(here))
             found.append(here)
     return tuple(found)

@@ -167,7 +167,7 @@ def test_too_few_sittings_claim_nothing_and_say_so(tmp_path: Path, minutes: floa
     assert found.reason is not None
     assert re.fullmatch(
         r"the time was enough for \d of the 6 sittings that a claim needs; "
-        r"the same command goes on, with [1-9] more --minutes",
+        r"the same command goes on, if need be with --minutes raised by [1-9]",
         found.reason,
     )
     assert store.confirmation(tmp_path) == found
@@ -179,7 +179,7 @@ def test_a_search_that_used_all_the_time_confirms_nothing(tmp_path: Path) -> Non
     sit = Sitter(tmp_path)
     found = confirmed(study, sit)
     assert found is not None and found.winner is None and sit.asked == []
-    assert found.reason is not None and found.reason.endswith("the same command goes on, with 4 more --minutes")
+    assert found.reason is not None and found.reason.endswith("goes on, if need be with --minutes raised by 4")
 
 
 # ------------------------------------------------------------------------------------------------------------- ties

@@ -93,6 +93,18 @@ def test_limits_are_those_of_now(tmp_path: Path, new: Path) -> None:
     assert find(new, resolved(HW), HW).configs == (INT8, FLOAT)
 
 
+def test_of_a_study_that_is_named_the_best_comes_whatever_others_gave(tmp_path: Path, new: Path) -> None:
+    one = earlier(tmp_path / "one", {INT8: 60.0, FLOAT: 22.0, COMPILED: 20.0, LAST: 15.0})
+    again = config("openvino", {"precision": "int8"}, batch_size=16)
+    two = earlier(tmp_path / "two", {again: 60.0, ONNX: 30.0, config("torch_eager", {"precision": "bfloat16"}): 20.0})
+    three = earlier(tmp_path / "three", {INT8: 60.0, again: 50.0})
+    none = earlier(tmp_path / "none", {})
+    found = sources(find(new, resolved(HW), HW, [one, two, three, none]))
+    assert found["one"] == [INT8, FLOAT, COMPILED, LAST]
+    assert found["two"] == [again, ONNX]
+    assert found["three"] == found["none"] == []
+
+
 def test_what_is_wanted_now_decides_where_the_earlier_study_has_it(tmp_path: Path, new: Path) -> None:
     earlier(tmp_path / "old", {INT8: 60.0, FLOAT: 22.0}, peak_rss_bytes={INT8: 2**30, FLOAT: 2**20})
     small = msgspec.structs.replace(resolved(HW), objective="peak_rss_bytes")
@@ -196,7 +208,7 @@ def test_one_that_cannot_be_read_is_passed_over_unless_it_is_named(tmp_path: Pat
     spoil(old, how)
     earlier(tmp_path / "good", {ONNX: 60.0})
     assert list(sources(find(new, resolved(HW), HW))) == ["good"]
-    with pytest.raises(StudyError, match=r"^--from .*/old: .*; or leave it out$"):
+    with pytest.raises(StudyError, match=r"^--from .*/old: .*; leave it out$"):
         find(new, resolved(HW), HW, [old])
 
 
