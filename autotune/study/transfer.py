@@ -94,15 +94,16 @@ def _kept(folder: Path, named: Sequence[Path]) -> Earlier:
 def _beside(folder: Path, resolved: Space, hw: Hardware, known: Container[Path]) -> list[Path]:
     """The studies beside a folder of the same workload, then those of this type of machine, the latest first.
 
-    What cannot be read is none.
+    What cannot be read is none, nor is one that was never run there, such as the example that comes with autotune.
     """
     found = []
-    for file in folder.parent.glob("*/elapsed.json"):  # without it no trial has ended
+    for file in folder.parent.glob("*/options.json"):
         with contextlib.suppress(*UNREADABLE):
             path = file.parent.resolve()
+            ended = (path / "elapsed.json").stat().st_mtime  # without it no trial has
             same = _work(store.space(path).workload) == _work(resolved.workload)
             if path not in known and (same or store.hardware(path).fingerprint == hw.fingerprint):
-                found.append((not same, -file.stat().st_mtime, path))
+                found.append((not same, -ended, path))
     return [path for *_, path in sorted(found)][:BESIDE]
 
 

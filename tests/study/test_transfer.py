@@ -43,6 +43,7 @@ def earlier(
     (folder / "domains.json").write_bytes(store.encode(found or resolved(hw)))
     (folder / "hardware.json").write_bytes(store.encode(hw))
     store.write_elapsed(folder, 60.0)
+    store.write_options(folder, store.Options())
     return folder
 
 
@@ -215,10 +216,18 @@ def test_one_that_cannot_be_read_is_passed_over_unless_it_is_named(tmp_path: Pat
 def test_other_folders_and_a_study_without_trials_are_nothing(tmp_path: Path, new: Path) -> None:
     earlier(tmp_path / "empty", {})
     (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "options.json").write_text("[]")
     (tmp_path / "notes" / "elapsed.json").write_text("[]")
     (tmp_path / "file").touch()
     assert find(new, resolved(HW), HW) == Earlier()
     assert find(tmp_path / "nowhere" / "new", resolved(HW), HW) == Earlier()
+
+
+def test_a_study_that_was_not_run_here_counts_where_it_is_named(tmp_path: Path, new: Path) -> None:
+    example = earlier(tmp_path / "example", {INT8: 60.0})
+    (example / "options.json").unlink()
+    assert find(new, resolved(HW), HW) == Earlier()
+    assert find(new, resolved(HW), HW, [example]).configs == (INT8,)
 
 
 # ------------------------------------------------------------------------------------------------------ in the search
