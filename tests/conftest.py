@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -38,6 +39,9 @@ from tests.extra.execute import Ask, Listener, Told
 
 EXTRA = Path(__file__).parent / "extra"
 os.environ["AUTOTUNE_ENVIRONMENTS"] = str(EXTRA / "no-environments")  # no test sees the user's own
+for ignored in (signal.SIGINT, signal.SIGHUP):  # as a shell, or nohup, starts what is to run in the background
+    if signal.getsignal(ignored) is signal.SIG_IGN:  # the programs under test would ignore it, too
+        signal.signal(ignored, signal.default_int_handler)
 TINY = WorkloadSpec(model="tiny:conv", inputs=(InputSpec(shape=("batch", 3, 16, 16)),))
 
 

@@ -245,7 +245,7 @@ def test_a_space_of_a_billion_points_is_searched_from_samples() -> None:
 
 
 def test_a_space_of_many_points_is_searched_from_samples_and_neighbours() -> None:
-    many = Domains(batch_size=tuple(range(1, 2001)), knobs=DOMAINS.knobs, backends=DOMAINS.backends)
+    many = Domains(batch_size=tuple(range(1, 501)), knobs=DOMAINS.knobs, backends=DOMAINS.backends)
     points = OfDomains(many, HW)
     proposer = Surrogate(points, 0)
     study = optuna.create_study(direction="maximize", sampler=proposer)
