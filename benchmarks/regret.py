@@ -186,6 +186,7 @@ def _listed(counts: Sequence[int]) -> str:
 
 
 def near_s(runs: Sequence[Run]) -> str:
+    """The median of the seconds to a good configuration, in words; of their ends where it was not reached."""
     median = float(np.median([run.reached_s for run in runs]))
     if math.isfinite(median):
         return f"{median:.0f}"

@@ -110,7 +110,7 @@ def _beside(folder: Path, resolved: Space, hw: Hardware, known: Container[Path])
 def _best(path: Path, resolved: Space, hw: Hardware, tried: Sequence[Config], *, wanted: bool) -> tuple[Config, ...]:
     """The best of a study as they fit here: they differ in backend or options from each other and from those tried.
 
-    The best one of a study that is `wanted` by name differs from those tried in anything.
+    The first one of a study that is `wanted` by name may differ from those tried in anything.
     """
     there = store.hardware(path)
     kinds = {_kind(config) for config in tried}
