@@ -20,13 +20,14 @@ import msgspec
 from common import Quiet
 from large_study import SPACE, Simulated, make
 
-from autotune import space
-from autotune.problem import Budget
-from autotune.report import plan
-from autotune.results import TrialResult
-from autotune.rules import MeasureRules
-from autotune.study import driver, opening, store
-from autotune.types import TrialSpec
+from autotune.core.results import TrialResult
+from autotune.core.rules import MeasureRules
+from autotune.core.space_types import Budget
+from autotune.core.types import TrialSpec
+from autotune.report.text import plan
+from autotune.space import load
+from autotune.study.search import driver
+from autotune.study.storage import opening, store
 
 LIMITS_S = {200: 0.2, 2000: 1.0}
 MACHINE = "c7i.xlarge"
@@ -52,7 +53,7 @@ def main() -> int:
 
 def between(folder: Path, trials: int, more: int) -> list[float]:
     """The seconds from each of the trials to the next one of a study that has so many."""
-    hw, file = plan.machine(MACHINE), space.find(SPACE)
+    hw, file = plan.machine(MACHINE), load.find(SPACE)
     make(folder, hw, trials)
     (folder / "confirmation.json").unlink(missing_ok=True)
     simulated = Simulated(folder, hw, seed=1)
@@ -68,7 +69,7 @@ def between(folder: Path, trials: int, more: int) -> list[float]:
         ends.append(time.monotonic())
         return result
 
-    wanted = msgspec.structs.replace(space.load(file, hw), budget=Budget(trials=trials + more))
+    wanted = msgspec.structs.replace(load.load(file, hw), budget=Budget(trials=trials + more))
     with opening.opened(folder, wanted, file.read_text(), hw) as study:
         driver.search(study, execute, Quiet(), MeasureRules())
     return gaps

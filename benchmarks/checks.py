@@ -14,10 +14,12 @@ from pathlib import Path
 import msgspec
 from common import Quiet
 
-from autotune import artifacts, hardware, space
-from autotune.launch.machine import Machine
-from autotune.rules import MeasureRules
-from autotune.types import InputSpec, TrialSpec, Value, WorkloadSpec
+from autotune.core.rules import MeasureRules
+from autotune.core.types import InputSpec, TrialSpec, Value, WorkloadSpec
+from autotune.hardware import probe
+from autotune.launch.local_executor import Machine
+from autotune.models import artifacts
+from autotune.space import configs
 
 WORKLOAD = WorkloadSpec(model="torchvision:resnet50", inputs=(InputSpec(shape=("batch", 3, 224, 224)),))
 CONFIGURATIONS: tuple[tuple[str, dict[str, Value], int], ...] = (
@@ -31,11 +33,11 @@ LIMIT_S = 1.0
 
 def main() -> int:
     """Print what the checks of each took; 1 if one took longer than it may."""
-    hw, rules = hardware.probe(), msgspec.structs.replace(MeasureRules(), measure_s=2.0)
+    hw, rules = probe.probe(), msgspec.structs.replace(MeasureRules(), measure_s=2.0)
     worst = 0.0
     with tempfile.TemporaryDirectory() as name, Machine(hw, Path(name), artifacts.default_folder(), Quiet()) as machine:
         for number, (backend, options, batch) in enumerate(CONFIGURATIONS):
-            config = space.configure(hw, batch_size=batch, backend=backend, options=options)
+            config = configs.configure(hw, batch_size=batch, backend=backend, options=options)
             for turn in ("cold", "warm"):
                 spec = TrialSpec(id=number, workload=WORKLOAD, config=config, folder=f"{number}-{turn}")
                 result = machine.execute(spec, rules, None)

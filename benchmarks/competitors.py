@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from replay import Outcome, Replay, key
 
-from autotune.study import sampler
-from autotune.study.driver import REPEATS
-from autotune.study.points import Parameters, numbers
+from autotune.study.search import sampler
+from autotune.study.search.driver import REPEATS
+from autotune.study.search.points import Parameters, numbers
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler

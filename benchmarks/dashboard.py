@@ -32,17 +32,19 @@ from pathlib import Path
 import msgspec
 from common import Quiet, ratio
 
-from autotune import artifacts, hardware, space
-from autotune.launch import plan, process
-from autotune.launch.bench import Bench
-from autotune.launch.machine import Machine
-from autotune.launch.surroundings import Watch
-from autotune.protocol import Finish
-from autotune.report import reading
-from autotune.results import TrialResult
-from autotune.rules import MeasureRules
-from autotune.study import store
-from autotune.types import InputSpec, TrialSpec, WorkloadSpec
+from autotune.core.protocol import Finish
+from autotune.core.results import TrialResult
+from autotune.core.rules import MeasureRules
+from autotune.core.types import InputSpec, TrialSpec, WorkloadSpec
+from autotune.hardware import probe
+from autotune.launch import launch_plan, process
+from autotune.launch.blocks import Bench
+from autotune.launch.interference import Watch
+from autotune.launch.local_executor import Machine
+from autotune.models import artifacts
+from autotune.report.text import study_reader
+from autotune.space import configs
+from autotune.study.storage import store
 
 LIMIT = 0.03
 PAGE_S = 2.0
@@ -87,22 +89,22 @@ def study(folder: Path, trials: int) -> tuple[int, int]:
             if running.wait() != 0:
                 raise SystemExit(f"the study ended with exit status {running.returncode}")
             asked = opened.answered
-    results = reading.read(folder / "whole").results
+    results = study_reader.read(folder / "whole").results
     return sum(not result.status.measured for result in results), asked
 
 
 def spells(folder: Path, pairs: int, spell_s: float) -> list[float]:
     """The log ratio of the rates with a page and without, of spells next to each other in random order."""
-    hw, cache = hardware.probe(), artifacts.default_folder()
+    hw, cache = probe.probe(), artifacts.default_folder()
     rules = MeasureRules(gate_repeats=0)
-    config = space.configure(hw, batch_size=1, backend="onnxruntime")
+    config = configs.configure(hw, batch_size=1, backend="onnxruntime")
     count, dice = max(1, round(spell_s / rules.block_s)), random.Random(0)
     spec = TrialSpec(id=0, workload=WORKLOAD, config=config, folder="prepared")
     ratios = []
     with Machine(hw, folder, cache, Quiet()) as machine:
         template = machine.execute(spec, rules, None)
         made = made_up(folder / "made-up", folder / "whole", template)
-        launched = plan.measuring(config, hw, os.environ, cache)
+        launched = launch_plan.measuring(config, hw, os.environ, cache)
         with process.start(launched, folder / "prepared" / "job.json", folder, 2**40) as workers, page(made) as opened:
             workers.gather(rules.setup_timeout_s, "loading")
             cpus = tuple(cpu for worker in launched.workers for cpu in worker.placement.cpus)

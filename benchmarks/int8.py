@@ -15,13 +15,15 @@ from pathlib import Path
 
 from common import Quiet
 
-from autotune import artifacts, hardware, space
-from autotune.launch.machine import Machine
-from autotune.results import Sitting
-from autotune.rules import ConfirmRules, MeasureRules
-from autotune.study import contest
-from autotune.study.contest import Contest
-from autotune.types import InputSpec, WorkloadSpec
+from autotune.core.results import Sitting
+from autotune.core.rules import ConfirmRules, MeasureRules
+from autotune.core.types import InputSpec, WorkloadSpec
+from autotune.hardware import probe
+from autotune.launch.local_executor import Machine
+from autotune.models import artifacts
+from autotune.space import configs
+from autotune.study.confirm import comparison
+from autotune.study.confirm.comparison import Contest
 
 WANTED = {"torch_int8": 3.0, "openvino": 4.0}
 SECONDS = 600.0
@@ -32,29 +34,29 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="torchvision:resnet50")
     chosen = parser.parse_args()
-    hw, rules = hardware.probe(), ConfirmRules()
+    hw, rules = probe.probe(), ConfirmRules()
     last = {"memory_format": "channels_last"}
-    configs = {
-        "torch_eager": space.configure(hw, batch_size=8, backend="torch_eager", options=last),
-        "torch_int8": space.configure(
+    compared = {
+        "torch_eager": configs.configure(hw, batch_size=8, backend="torch_eager", options=last),
+        "torch_int8": configs.configure(
             hw, batch_size=8, backend="torch_int8", options=last, knobs={"allocator": "tcmalloc"}
         ),
-        "openvino": space.configure(hw, batch_size=8, backend="openvino", options={"precision": "int8"}),
+        "openvino": configs.configure(hw, batch_size=8, backend="openvino", options={"precision": "int8"}),
     }
 
     def keep(sittings: Sequence[Sitting]) -> set[str]:
-        return set() if len(sittings) >= rules.sittings else set(configs)
+        return set() if len(sittings) >= rules.sittings else set(compared)
 
     workload = WorkloadSpec(model=chosen.model, inputs=(InputSpec(shape=("batch", 3, 224, 224)),))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         with Machine(hw, folder, artifacts.default_folder(), Quiet()) as machine:
-            wanted = Contest("int8", folder, workload, configs, MeasureRules(), rules)
-            sittings = contest.run(wanted, machine.sit, keep, SECONDS, SECONDS, True)
-        for backend in configs:
-            if error := contest.failure(sittings, backend):
+            wanted = Contest("int8", folder, workload, compared, MeasureRules(), rules)
+            sittings = comparison.run(wanted, machine.sit, keep, SECONDS, SECONDS, True)
+        for backend in compared:
+            if error := comparison.failure(sittings, backend):
                 print(f"{backend}: {error}")
-        rates = contest.table(sittings, list(configs), rules.confidence)
+        rates = comparison.table(sittings, list(compared), rules.confidence)
     passed = True
     for name, least in WANTED.items():
         ratio = rates.ratio(name, "torch_eager")

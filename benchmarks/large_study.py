@@ -16,10 +16,9 @@ import numpy as np
 import optuna
 from common import Quiet
 
-from autotune import latencies, space
-from autotune.files import write_array
-from autotune.problem import Budget
-from autotune.results import (
+from autotune.analysis import latency as latencies
+from autotune.core.files import write_array
+from autotune.core.results import (
     ArtifactRef,
     Block,
     Canary,
@@ -31,10 +30,14 @@ from autotune.results import (
     Surroundings,
     TrialResult,
 )
-from autotune.rules import ConfirmRules, MeasureRules
-from autotune.study import confirm, store, suggest
-from autotune.study.opening import OpenStudy
-from autotune.types import Config, Hardware, SittingSpec, TrialSpec, digest
+from autotune.core.rules import ConfirmRules, MeasureRules
+from autotune.core.space_types import Budget
+from autotune.core.types import Config, Hardware, SittingSpec, TrialSpec, digest
+from autotune.space import configs, load
+from autotune.study.confirm import stage
+from autotune.study.search import suggest
+from autotune.study.storage import store
+from autotune.study.storage.opening import OpenStudy
 
 SPACE = "resnet50-xeon"
 SITTINGS = 8
@@ -56,8 +59,8 @@ FAILURES = {
 def make(folder: Path, hw: Hardware, trials: int, seed: int = 0) -> None:
     """A study of so many trials, searched at random, and its confirmation; the same for the same seed."""
     (folder / "trials").mkdir(parents=True)
-    file = space.find(SPACE)
-    found = msgspec.structs.replace(space.load(file, hw), budget=Budget(trials=trials))
+    file = load.find(SPACE)
+    found = msgspec.structs.replace(load.load(file, hw), budget=Budget(trials=trials))
     (folder / "space.yaml").write_bytes(file.read_bytes())
     (folder / "hardware.json").write_bytes(store.encode(hw))
     (folder / "domains.json").write_bytes(store.encode(found))
@@ -66,7 +69,7 @@ def make(folder: Path, hw: Hardware, trials: int, seed: int = 0) -> None:
     config: Config | None = found.baseline
     while number < trials and config is not None:
         seen.add(config.key)
-        if space.unavailable(config, hw) is None:
+        if configs.unavailable(config, hw) is None:
             spec = TrialSpec(id=number, workload=found.workload, config=config, folder=store.trial_folder(number))
             best, number = max(best, machine.execute(spec, best)), number + 1
         config = next(suggest.unseen(found.domains, hw, seen, rng), None)
@@ -74,7 +77,7 @@ def make(folder: Path, hw: Hardware, trials: int, seed: int = 0) -> None:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = OpenStudy(folder=folder, space=found, hardware=hw, optuna=optuna.create_study(), url="sqlite://")
     rules = msgspec.structs.replace(ConfirmRules(), most_sittings=SITTINGS)
-    confirm.confirm(study, machine.sit, Quiet(), MeasureRules(), rules, clock=lambda: machine.now)
+    stage.confirm(study, machine.sit, Quiet(), MeasureRules(), rules, clock=lambda: machine.now)
 
 
 class Simulated:

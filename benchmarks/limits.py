@@ -18,12 +18,14 @@ from pathlib import Path
 import msgspec
 from common import Quiet
 
-from autotune import artifacts, hardware, space
-from autotune.best import Best
-from autotune.launch.machine import Machine
-from autotune.results import Latency, TrialResult
-from autotune.rules import MeasureRules
-from autotune.types import Config, InputSpec, TrialSpec, WorkloadSpec
+from autotune.core.best import Best
+from autotune.core.results import Latency, TrialResult
+from autotune.core.rules import MeasureRules
+from autotune.core.types import Config, InputSpec, TrialSpec, WorkloadSpec
+from autotune.hardware import probe
+from autotune.launch.local_executor import Machine
+from autotune.models import artifacts
+from autotune.space import configs
 
 WORKLOAD = WorkloadSpec(model="torchvision:resnet50", inputs=(InputSpec(shape=("batch", 3, 224, 224)),))
 SPACE = """\
@@ -49,11 +51,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=6.0)
     chosen = parser.parse_args()
-    hw = hardware.probe()
+    hw = probe.probe()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         plain = {
-            batch: space.configure(hw, batch_size=batch, backend="openvino", options={"precision": "int8"})
+            batch: configs.configure(hw, batch_size=batch, backend="openvino", options={"precision": "int8"})
             for batch in (8, 16)
         }
         with Machine(hw, folder, artifacts.default_folder(), Quiet()) as machine:

@@ -23,11 +23,11 @@ from pathlib import Path
 import msgspec
 import psutil
 
-from autotune.best import Best
-from autotune.problem import Goal
-from autotune.results import TrialResult
-from autotune.study import store
+from autotune.core.best import Best
+from autotune.core.results import TrialResult
+from autotune.core.space_types import Goal
 from autotune.study.ranking import Ranking
+from autotune.study.storage import store
 
 LIMITS_MIN = {"cold": 12.0, "warm": 8.0}
 """With an empty cache of prepared models, and with a warm one; the confirmation included."""

@@ -31,16 +31,19 @@ import msgspec
 import optuna
 from common import Quiet, together
 
-from autotune import environment, hardware
-from autotune import space as spaces
-from autotune.launch.machine import Machine
-from autotune.problem import Space
-from autotune.report import words
-from autotune.results import TrialResult
-from autotune.rules import MeasureRules
-from autotune.study import contest, driver, opening, store, suggest
+from autotune.core.results import TrialResult
+from autotune.core.rules import MeasureRules
+from autotune.core.space_types import Space
+from autotune.core.types import Config, Hardware, SittingSpec, Struct, TrialSpec
+from autotune.hardware import probe
+from autotune.launch import environment
+from autotune.launch.local_executor import Machine
+from autotune.report.text import formatting
+from autotune.space import load as spaces
+from autotune.study.confirm import comparison
 from autotune.study.ranking import Ranking
-from autotune.types import Config, Hardware, SittingSpec, Struct, TrialSpec
+from autotune.study.search import driver, suggest
+from autotune.study.storage import opening, store
 
 SPACE = "resnet50.yaml"
 TRIAL = Path(__file__).parent / "plain" / "trial.py"
@@ -76,7 +79,7 @@ def main() -> int:
     parser.add_argument("--keep", type=Path, help="where the study, the cache and the raw figures stay afterwards")
     chosen = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    hw = hardware.probe()
+    hw = probe.probe()
     resolved = spaces.load(spaces.find(SPACE), hw)
     workload = msgspec.structs.replace(resolved.workload, seed=chosen.seed)
     budget = msgspec.structs.replace(resolved.budget, trials=chosen.trials or resolved.budget.trials)
@@ -95,7 +98,7 @@ def main() -> int:
             raw = {"ours": ours.tried, "plain": plain.tried, "rates": rates}
             (folder / "raw.json").write_bytes(msgspec.json.encode(raw))
             best = max(rates, key=lambda key: rates[key])
-            print(f"the best known: {words.configuration(configs[best])}, {rates[best]:.1f}/s")
+            print(f"the best known: {formatting.configuration(configs[best])}, {rates[best]:.1f}/s")
             return judge(near("ours", ours, rates), near("plain", plain, rates), plain.seconds)
 
 
@@ -247,9 +250,9 @@ def again(machine: Machine, resolved: Space, configs: dict[str, Config]) -> dict
         sittings.append(sitting)
     errors = {name: seat.error for sitting in sittings for name, seat in sitting.seats.items() if seat.error}
     for name, error in errors.items():
-        print(f"not measured again: {words.configuration(configs[name])}: {error}")
+        print(f"not measured again: {formatting.configuration(configs[name])}: {error}")
     names = [name for name in configs if name not in errors]
-    rounds = contest.table(sittings, names, RULES.confidence).rounds(names)
+    rounds = comparison.table(sittings, names, RULES.confidence).rounds(names)
     return {name: math.exp(statistics.fmean(logs)) for name, logs in rounds.items()}
 
 
@@ -257,7 +260,7 @@ def near(name: str, side: Ours | Plain, rates: dict[str, float]) -> float | None
     """When a side's incumbent first had 95 % of the best rate, in seconds of its clock, printed; None if never."""
     least = NEAR * max(rates.values())
     found = next((one for one in side.incumbents() if rates.get(one.config.key, 0.0) >= least), None)
-    when = "never" if found is None else f"after {found.at_s:.0f} s, by {words.configuration(found.config)}"
+    when = "never" if found is None else f"after {found.at_s:.0f} s, by {formatting.configuration(found.config)}"
     print(f"{name}: at {NEAR:.0%} of it {when}; {len(side.tried)} trials in {side.tried[-1].at_s:.0f} s")
     return None if found is None else found.at_s
 
@@ -277,7 +280,7 @@ def judge(ours_s: float | None, plain_s: float | None, plain_all_s: float) -> in
 def say_tried(side: str, tried: Tried) -> None:
     """One line a trial."""
     rate = "failed" if tried.rate is None else f"{tried.rate:.1f}/s"
-    print(f"{side:<6}{tried.at_s:6.0f} s  {words.configuration(tried.config)}  {rate}", flush=True)
+    print(f"{side:<6}{tried.at_s:6.0f} s  {formatting.configuration(tried.config)}  {rate}", flush=True)
 
 
 if __name__ == "__main__":

@@ -21,14 +21,16 @@ from typing import Any
 import msgspec
 from common import Quiet, within
 
-from autotune import artifacts, hardware, space
-from autotune.launch import plan, process
-from autotune.launch.bench import Bench
-from autotune.launch.machine import Machine
-from autotune.launch.surroundings import Watch
-from autotune.protocol import Finish, Measure
-from autotune.rules import MeasureRules
-from autotune.types import InputSpec, TrialSpec, WorkloadSpec
+from autotune.core.protocol import Finish, Measure
+from autotune.core.rules import MeasureRules
+from autotune.core.types import InputSpec, TrialSpec, WorkloadSpec
+from autotune.hardware import probe
+from autotune.launch import launch_plan, process
+from autotune.launch.blocks import Bench
+from autotune.launch.interference import Watch
+from autotune.launch.local_executor import Machine
+from autotune.models import artifacts
+from autotune.space import configs
 
 LIMIT = 0.02
 
@@ -64,18 +66,18 @@ def main() -> int:
     parser.add_argument("--block-s", type=float, default=0.2, help="short blocks keep a pair close in time")
     chosen = parser.parse_args()
 
-    hw, cache = hardware.probe(), artifacts.default_folder()
+    hw, cache = probe.probe(), artifacts.default_folder()
     rules = MeasureRules(block_s=chosen.block_s, gate_repeats=0)
     workload = WorkloadSpec(model=chosen.model, inputs=(InputSpec(shape=("batch", 3, 224, 224)),))
-    config = space.configure(hw, batch_size=1, backend=chosen.backend)
+    config = configs.configure(hw, batch_size=1, backend=chosen.backend)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         with Machine(hw, folder, cache, Quiet()) as machine:
             machine.execute(TrialSpec(id=0, workload=workload, config=config, folder="prepared"), rules, None)
-            launched = plan.measuring(config, hw, os.environ, cache)
+            launched = launch_plan.measuring(config, hw, os.environ, cache)
             own = [msgspec.structs.replace(w, argv=(sys.executable, __file__, "--worker")) for w in launched.workers]
             job = folder / "prepared" / "job.json"
-            with process.start(plan.LaunchPlan(workers=tuple(own)), job, folder, 2**40) as workers:
+            with process.start(launch_plan.LaunchPlan(workers=tuple(own)), job, folder, 2**40) as workers:
                 workers.gather(rules.setup_timeout_s, "loading")
                 watch = Watch(launched.workers[0].placement.cpus, machine.canary, rules)
                 bench = Bench(workers, 1, watch, rules)

@@ -22,10 +22,12 @@ from pathlib import Path
 import msgspec
 from common import say, together
 
-from autotune import artifacts, environment, plugins, workload
-from autotune.best import Best
-from autotune.study import store
-from autotune.types import Config
+from autotune.core import plugins
+from autotune.core.best import Best
+from autotune.core.types import Config
+from autotune.launch import environment
+from autotune.models import artifacts, workload
+from autotune.study.storage import store
 
 SLACK = 1.03
 

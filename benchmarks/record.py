@@ -22,14 +22,16 @@ import msgspec
 from common import Quiet
 from recorded import FOLDER, Row, Table, write
 
-from autotune import hardware, space
-from autotune.launch.machine import Machine
-from autotune.problem import Space
-from autotune.results import TrialResult
-from autotune.rules import MeasureRules
-from autotune.study import store, suggest
+from autotune.core.results import TrialResult
+from autotune.core.rules import MeasureRules
+from autotune.core.space_types import Space
+from autotune.core.types import Config, Hardware, TrialSpec
+from autotune.hardware import probe
+from autotune.launch.local_executor import Machine
+from autotune.space import configs, load
 from autotune.study.ranking import Ranking
-from autotune.types import Config, Hardware, TrialSpec
+from autotune.study.search import suggest
+from autotune.study.storage import store
 
 BLOCKS, LAUNCHES, BEST = 8, 3, 30
 RULES = MeasureRules(min_blocks=BLOCKS, measure_s=1e9, half_width=1e9)
@@ -43,10 +45,10 @@ def main() -> int:
     parser.add_argument("--most", type=int, default=10**6, help="so many configurations now")
     parser.add_argument("--memory-gib", type=float)
     chosen = parser.parse_args()
-    hw = hardware.probe()
+    hw = probe.probe()
     if chosen.memory_gib is not None:
         hw = msgspec.structs.replace(hw, memory_limit_bytes=int(chosen.memory_gib * 2**30))
-    whole = space.load(FOLDER / f"{chosen.space}.yaml", hw)
+    whole = load.load(FOLDER / f"{chosen.space}.yaml", hw)
     configs = every(whole, hw)
     chosen.folder.mkdir(parents=True, exist_ok=True)
     with Machine(hw, chosen.folder, chosen.folder / "cache", Quiet()) as machine:
@@ -93,7 +95,7 @@ def every(whole: Space, hw: Hardware) -> list[Config]:
     found = [
         config
         for config in suggest.unseen(whole.domains, hw, (), random.Random(0))
-        if space.unavailable(config, hw) is None
+        if configs.unavailable(config, hw) is None
     ]
     distinct = sorted({config.key: config for config in found}.values(), key=lambda config: config.key)
     random.Random(0).shuffle(distinct)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import msgspec
 
-from autotune.problem import Space
-from autotune.results import Block, Status
-from autotune.types import FORMAT, Hardware, Struct, Value
+from autotune.core.results import Block, Status
+from autotune.core.space_types import Space
+from autotune.core.types import FORMAT, Hardware, Struct, Value
 
 FOLDER = Path(__file__).parent / "spaces"
 

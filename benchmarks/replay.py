@@ -19,15 +19,15 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from recorded import FOLDER, Row, Table, read
 
-from autotune import correction, stats
+from autotune.analysis import drift, stats
+from autotune.core.results import Block
+from autotune.core.rules import MeasureRules
+from autotune.core.types import Struct, Value
 from autotune.launch import measure
-from autotune.launch.bench import Bench
-from autotune.results import Block
-from autotune.rules import MeasureRules
-from autotune.study import recipes, suggest
-from autotune.study.points import OfDomains, Parameters, Points
-from autotune.study.sampler import FEW_BLOCKS, noise
-from autotune.types import Struct, Value
+from autotune.launch.blocks import Bench
+from autotune.study.search import recipes, suggest
+from autotune.study.search.points import OfDomains, Parameters, Points
+from autotune.study.search.sampler import FEW_BLOCKS, noise
 
 if TYPE_CHECKING:
     from optuna.trial import BaseTrial
@@ -114,11 +114,11 @@ class Own:
         self.name = name
         self.space, self.hardware = table.space, table.hardware
         self.rows = {key(row.parameters): row for row in table.rows}
-        fitted = correction.fit([blocks for row in table.rows for blocks in launches(row)])
+        fitted = drift.fit([blocks for row in table.rows for blocks in launches(row)])
         self.rules = MeasureRules(correction=fitted)
         self.truths = {
             place: statistics.fmean(
-                statistics.fmean(map(math.log, correction.rates(blocks, fitted))) for blocks in launches(row)
+                statistics.fmean(map(math.log, drift.rates(blocks, fitted))) for blocks in launches(row)
             )
             for place, row in self.rows.items()
             if row.status.measured
@@ -151,7 +151,7 @@ class Own:
         if row.artifact is not None and row.artifact not in made:
             made.add(row.artifact)
             seconds += self.prepare_s[row.artifact]
-        rates = stats.interval(correction.rates(found.blocks, self.rules.correction), self.rules.confidence)
+        rates = stats.interval(drift.rates(found.blocks, self.rules.correction), self.rules.confidence)
         return Outcome(
             seconds=seconds,
             rate=rates.estimate,

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from large_study import SPACE, make
 
-from autotune.report import plan
+from autotune.report.text import plan
 
 MACHINES = ("c7i.xlarge", "c8g.xlarge")
 PRICES = "currency: USD\nper_hour: {c7i.xlarge: 0.1785, c8g.xlarge: 0.15952}\n"

@@ -23,16 +23,19 @@ from pathlib import Path
 
 from common import Quiet, within
 
-from autotune import artifacts, environment, hardware, space
-from autotune.best import Best, Claim, Measurements
-from autotune.launch.bench import Bench
+from autotune.core.best import Best, Claim, Measurements
+from autotune.core.results import Estimate
+from autotune.core.rules import MeasureRules
+from autotune.core.types import Config, Hardware, InputSpec, TrialSpec, WorkloadSpec
+from autotune.hardware import probe
+from autotune.launch import environment
+from autotune.launch.blocks import Bench
+from autotune.launch.interference import Watch
 from autotune.launch.loading import loading
-from autotune.launch.machine import Machine
-from autotune.launch.surroundings import Watch
-from autotune.report import export
-from autotune.results import Estimate
-from autotune.rules import MeasureRules
-from autotune.types import Config, Hardware, InputSpec, TrialSpec, WorkloadSpec
+from autotune.launch.local_executor import Machine
+from autotune.models import artifacts
+from autotune.report.export import export
+from autotune.space import configs
 
 LIMIT = 0.03
 BATCH = 1
@@ -124,12 +127,12 @@ def main() -> int:
     parser.add_argument("--model", default="torchvision:resnet18")
     parser.add_argument("--pairs", type=int, default=200)
     chosen = parser.parse_args()
-    hw, cache = hardware.probe(), artifacts.default_folder()
+    hw, cache = probe.probe(), artifacts.default_folder()
     rules = MeasureRules(gate_repeats=0)
     workload = WorkloadSpec(model=chosen.model, inputs=(InputSpec(shape=("batch", *SHAPE[1:])),))
     allocator = chosen.allocator or ("tcmalloc" if "tcmalloc" in hw.libraries else "system")
     knobs = {"layout": chosen.layout or f"{len(hw.cores)}x1", "allocator": allocator}
-    config = space.configure(hw, batch_size=BATCH, backend="onnxruntime", knobs=knobs)
+    config = configs.configure(hw, batch_size=BATCH, backend="onnxruntime", knobs=knobs)
     spec = TrialSpec(id=0, workload=workload, config=config, folder="ours")
     logs = []
     with tempfile.TemporaryDirectory() as name, Machine(hw, Path(name), cache, Quiet()) as machine:

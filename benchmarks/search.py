@@ -32,9 +32,9 @@ from curves import drawn
 from regret import SEEDS, TRIALS, Run, Runs, judged, page
 from replay import Replay, digest, key, load, names
 
-from autotune.files import write_atomically
-from autotune.study import blame, gaussian, points, surrogate
-from autotune.types import Struct
+from autotune.core.files import write_atomically
+from autotune.core.types import Struct
+from autotune.study.search import failure_model, gaussian_process, points, surrogate
 
 FIRST_SEED = 1000
 """Smaller ones were used while autotune's search was made."""
@@ -145,7 +145,7 @@ def kept(tasks: Sequence[Task], folder: Path) -> Runs:
 @functools.cache
 def ours() -> str:
     """Which state of autotune's own search it is, in eight digits."""
-    files = (Path(module.__file__ or "") for module in (blame, gaussian, points, surrogate))
+    files = (Path(module.__file__ or "") for module in (failure_model, gaussian_process, points, surrogate))
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:8]
 
 

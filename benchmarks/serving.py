@@ -17,11 +17,12 @@ from pathlib import Path
 import msgspec
 from common import Quiet
 
-from autotune import artifacts, hardware
-from autotune.best import Best
-from autotune.launch.machine import Machine
-from autotune.rules import MeasureRules
-from autotune.types import TrialSpec
+from autotune.core.best import Best
+from autotune.core.rules import MeasureRules
+from autotune.core.types import TrialSpec
+from autotune.hardware import probe as hardware
+from autotune.launch.local_executor import Machine
+from autotune.models import artifacts
 
 SPACE = """\
 name: served

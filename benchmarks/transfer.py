@@ -23,10 +23,11 @@ from regret import Run, near_s, ratio, regret_at, worse
 from replay import Outcome, Own, key, load, names, recorded
 from search import FIRST_SEED, play
 
-from autotune.results import Status, TrialResult
-from autotune.study import opening, store, suggest, transfer
-from autotune.study.points import Parameters
-from autotune.types import TrialSpec
+from autotune.core.results import Status, TrialResult
+from autotune.core.types import TrialSpec
+from autotune.study.search import suggest, transfer
+from autotune.study.search.points import Parameters
+from autotune.study.storage import opening, store
 
 LENGTH = 40
 SHOWN = (2, 5, 10)

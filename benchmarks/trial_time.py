@@ -20,11 +20,13 @@ from pathlib import Path
 
 from common import Quiet
 
-from autotune import artifacts, hardware, space
-from autotune.launch.machine import Machine
-from autotune.results import TrialResult
-from autotune.rules import MeasureRules
-from autotune.types import InputSpec, TrialSpec, WorkloadSpec
+from autotune.core.results import TrialResult
+from autotune.core.rules import MeasureRules
+from autotune.core.types import InputSpec, TrialSpec, WorkloadSpec
+from autotune.hardware import probe
+from autotune.launch.local_executor import Machine
+from autotune.models import artifacts
+from autotune.space import configs
 
 LIMITS_S = {"onnxruntime": 1.5, "openvino": 1.5, "torch_eager": 5.0}
 ALONE = {
@@ -46,12 +48,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=5)
     repeats = parser.parse_args().repeats
-    hw, rules, cache = hardware.probe(), MeasureRules(), artifacts.default_folder()
+    hw, rules, cache = probe.probe(), MeasureRules(), artifacts.default_folder()
     workload = WorkloadSpec(model="torchvision:resnet50", inputs=(InputSpec(shape=("batch", 3, 224, 224)),))
     passed = True
     with tempfile.TemporaryDirectory() as name, Machine(hw, Path(name), cache, Quiet()) as machine:
         for backend, limit_s in LIMITS_S.items():
-            config = space.configure(hw, batch_size=8, backend=backend)
+            config = configs.configure(hw, batch_size=8, backend=backend)
             spec = TrialSpec(id=0, workload=workload, config=config, folder=backend)
             result = machine.execute(spec, rules, None)
             beside, between, alone = [], [], []
@@ -68,7 +70,7 @@ def main() -> int:
             loading = f" beyond the runtime's own {own_s:.2f} s" if alone else ""
             edges = f"{statistics.median(between):.0%} of measuring is between blocks"
             print(f"{backend}: {cost_s:.2f} s{loading}; limit {limit_s} s; ratio {ratio:.2f}; {edges}")
-        config = space.configure(hw, batch_size=8, backend="torch_compile", options={"freezing": True})
+        config = configs.configure(hw, batch_size=8, backend="torch_compile", options={"freezing": True})
         result = machine.execute(TrialSpec(id=0, workload=workload, config=config, folder="compile"), rules, None)
     print(f"torch_compile, apart: set-up {result.setup_s or 0:.1f} s, its first call {result.first_call_s or 0:.1f} s")
     return 0 if passed else 1

@@ -28,20 +28,24 @@ from typing import Any, cast
 import msgspec
 from common import Quiet
 
-from autotune import artifacts, correction, hardware, selection, space, stats
-from autotune.best import Best
-from autotune.launch.bench import LEAD_S, Bench
+from autotune.analysis import drift, selection, stats
+from autotune.core.best import Best
+from autotune.core.protocol import Measure, Measured
+from autotune.core.results import Block, Estimate
+from autotune.core.rules import ConfirmRules, MeasureRules
+from autotune.core.space_types import Goal
+from autotune.core.types import Config, Hardware, InputSpec, TrialSpec, Value, WorkloadSpec
+from autotune.hardware import probe
+from autotune.launch.blocks import LEAD_S, Bench
+from autotune.launch.interference import Watch
 from autotune.launch.loading import loading
-from autotune.launch.machine import Machine
-from autotune.launch.surroundings import Watch
-from autotune.problem import Goal
-from autotune.protocol import Measure, Measured
-from autotune.results import Block, Estimate
-from autotune.rules import ConfirmRules, MeasureRules
-from autotune.study import contest, store
-from autotune.study.contest import Contest
+from autotune.launch.local_executor import Machine
+from autotune.models import artifacts
+from autotune.space import configs
+from autotune.study.confirm import comparison
+from autotune.study.confirm.comparison import Contest
 from autotune.study.ranking import Ranking
-from autotune.types import Config, Hardware, InputSpec, TrialSpec, Value, WorkloadSpec
+from autotune.study.storage import store
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -93,7 +97,7 @@ def main() -> int:
 
 def repeatability(model: str, repetitions: int, folder: Path) -> bool:
     """All configurations are alive; in turn each is measured by the articles' protocol, then by ours."""
-    hw = hardware.probe()
+    hw = probe.probe()
     articles: dict[str, list[float]] = {}
     ours: dict[str, list[list[Block]]] = {}
     with contextlib.ExitStack() as stack:
@@ -105,13 +109,13 @@ def repeatability(model: str, repetitions: int, folder: Path) -> bool:
                 articles.setdefault(name, []).append(plain)
                 ours.setdefault(name, []).append(as_a_trial(bench, seconds))
     (folder / "raw.json").write_bytes(msgspec.json.encode({"articles": articles, "ours": ours}))
-    fitted = correction.fit([blocks for trials in ours.values() for blocks in trials])
+    fitted = drift.fit([blocks for trials in ours.values() for blocks in trials])
     print(f"correction {fitted.slopes or 'not applied'}")
     ratios = []
     for name, trials in ours.items():
         raw = [math.log(statistics.geometric_mean([block.rate for block in blocks])) for blocks in trials]
         corrected = [
-            math.log(stats.interval(correction.rates(blocks, fitted), RULES.confidence).estimate) for blocks in trials
+            math.log(stats.interval(drift.rates(blocks, fitted), RULES.confidence).estimate) for blocks in trials
         ]
         plain_logs = [math.log(rate) for rate in articles[name]]
         plain, spread = statistics.stdev(plain_logs), statistics.stdev(corrected)
@@ -174,15 +178,15 @@ def live(machine: Machine, model: str, backend: str, options: dict[str, Value], 
 
 def aa(model: str, repetitions: int, folder: Path) -> bool:
     """Confirmations of one configuration against itself, in the manner of a study's."""
-    hw, rules = hardware.probe(), ConfirmRules()
+    hw, rules = probe.probe(), ConfirmRules()
     one = config(hw, *CONFIGURATIONS[1])
     claims = 0
     idle: list[float] = []
     with Machine(hw, folder, artifacts.default_folder(), Quiet()) as machine:
         for number in range(repetitions):
             wanted = Contest(f"aa{number}", folder, workload(model), {"a": one, "b": one}, RULES, rules)
-            sittings = contest.run(wanted, machine.sit, six(rules), AA_S, AA_S, True)
-            difference = contest.table(sittings, ["a", "b"], rules.confidence).difference("a", "b")
+            sittings = comparison.run(wanted, machine.sit, six(rules), AA_S, AA_S, True)
+            difference = comparison.table(sittings, ["a", "b"], rules.confidence).difference("a", "b")
             shares = [seat.idle_share for sitting in sittings for seat in sitting.seats.values()]
             idle += [share for share in shares if share is not None]
             found = selection.verdict(difference, rules.delta)
@@ -195,7 +199,7 @@ def aa(model: str, repetitions: int, folder: Path) -> bool:
     return claims <= 3 * repetitions / 20 and max(idle) <= rules.idle_share
 
 
-def six(rules: ConfirmRules) -> contest.Keep:
+def six(rules: ConfirmRules) -> comparison.Keep:
     """Both sit until there are sittings enough for a claim."""
 
     def keep(sittings: Any) -> set[str]:
@@ -247,12 +251,12 @@ def power(repetitions: int) -> bool:
     rules, truth = ConfirmRules(), math.log(1.05)
     draw = random.Random(0)
     trials = [noise.in_turn(noise.Machine(10**6 + i), [draw.gauss(3, 1)], 1, 8)[0][0] for i in range(40)]
-    fitted = correction.fit(trials)
+    fitted = drift.fit(trials)
     pair = [3.0 + truth, 3.0]
     block_s = noise.BLOCK_S + noise.CANARY_S
 
     def judged(runs: Any) -> Estimate:
-        logs = [[[math.log(rate) for rate in correction.rates(one, fitted)] for one in sittings] for sittings in runs]
+        logs = [[[math.log(rate) for rate in drift.rates(one, fitted)] for one in sittings] for sittings in runs]
         return selection.paired(*logs, rules.confidence)
 
     def live(seed: int, seconds: float) -> Estimate:
@@ -282,7 +286,7 @@ def workload(model: str) -> WorkloadSpec:
 
 def config(hw: Hardware, backend: str, options: dict[str, Value], batch_size: int) -> Config:
     """On all cores."""
-    return space.configure(hw, batch_size=batch_size, backend=backend, options=options)
+    return configs.configure(hw, batch_size=batch_size, backend=backend, options=options)
 
 
 if __name__ == "__main__":

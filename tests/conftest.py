@@ -18,13 +18,9 @@ import psutil
 import pytest
 
 import autotune
-from autotune import hardware
-from autotune.launch import process
-from autotune.launch.plan import LaunchPlan, WorkerPlan
-from autotune.launch.process import Workers
-from autotune.protocol import Job
-from autotune.rules import MeasureRules
-from autotune.types import (
+from autotune.core.protocol import Job
+from autotune.core.rules import MeasureRules
+from autotune.core.types import (
     Config,
     Hardware,
     InputSpec,
@@ -35,6 +31,10 @@ from autotune.types import (
     WorkloadSettings,
     WorkloadSpec,
 )
+from autotune.hardware import probe as hardware
+from autotune.launch import process
+from autotune.launch.launch_plan import LaunchPlan, WorkerPlan
+from autotune.launch.process import Workers
 from tests.extra.execute import Ask, Listener, Told
 
 EXTRA = Path(__file__).parent / "extra"

@@ -12,13 +12,13 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from autotune import tuning
-from autotune.best import Best
-from autotune.errors import ModelError
-from autotune.results import Sitting, Status, TrialResult
-from autotune.rules import MeasureRules
-from autotune.study import store
-from autotune.types import Config, SittingSpec, TrialSpec, WorkloadSpec
+from autotune.cli import tune as tuning
+from autotune.core.best import Best
+from autotune.core.errors import ModelError
+from autotune.core.results import Sitting, Status, TrialResult
+from autotune.core.rules import MeasureRules
+from autotune.core.types import Config, SittingSpec, TrialSpec, WorkloadSpec
+from autotune.study.storage import store
 from tests.study import fakes
 
 HW = msgspec.structs.replace(fakes.machine(), instance_type="toy.large")
@@ -126,6 +126,6 @@ def made_up(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
     """A lab in a folder, which becomes the working directory."""
     found = Lab(folder)
     monkeypatch.setattr(tuning, "Machine", found.machine)
-    monkeypatch.setattr(tuning.hardware, "probe", lambda instance_type=None: HW)
+    monkeypatch.setattr(tuning.probe, "probe", lambda instance_type=None: HW)
     monkeypatch.chdir(folder)
     return found

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from autotune.results import Block, Canary
+from autotune.core.results import Block, Canary
 
 STEP_S = 0.05
 BLOCK_S, CANARY_S = 0.6, 0.1

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import msgspec
 
-from autotune import hardware, plugins
-from autotune.report import plan
-from autotune.types import Hardware
+from autotune.core import plugins
+from autotune.core.types import Hardware
+from autotune.hardware import probe
+from autotune.report.text import plan
 from tests import machines
 
 Tree = Callable[[Path], Path]
@@ -36,12 +37,12 @@ def record(tree: Tree, root: Path) -> Hardware:
 
     Only containers lack numactl: by default they may not bind memory.
     """
-    bare = hardware.probe(tree(root), prefix="/nowhere", path=[])
+    bare = probe.probe(tree(root), prefix="/nowhere", path=[])
     machines.write(root, _libraries(bare.architecture) | _packages())
     for program in ("g++",) if bare.cpu_quota else ("g++", "numactl"):
         machines.write(root, {f"/usr/bin/{program}": b""})
         (root / "usr/bin" / program).chmod(0o755)
-    return hardware.probe(root, glibc=GLIBC, prefix=PREFIX, path=[SITE])
+    return probe.probe(root, glibc=GLIBC, prefix=PREFIX, path=[SITE])
 
 
 def rendered(hw: Hardware) -> str:

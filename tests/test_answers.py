@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from autotune import data, space
-from autotune.results import Accuracy, Fidelity, Status, TrialResult
-from autotune.rules import MeasureRules
+from autotune.core.results import Accuracy, Fidelity, Status, TrialResult
+from autotune.core.rules import MeasureRules
+from autotune.core.types import DataSpec, SittingSpec, Value, WorkloadSpec
+from autotune.models import data
+from autotune.space import load
 from autotune.study.ranking import Ranking
-from autotune.types import DataSpec, SittingSpec, Value, WorkloadSpec
 from tests.backends import child
 from tests.conftest import Lab
 from tests.extra.execute import Told
@@ -180,7 +181,7 @@ def test_a_space_files_goal_accepts_int8_and_refuses_what_answers_wrongly(
     path.write_text(
         f"name: digits\nworkload: {{model: 'python:net.py:build', data: digits.npz}}\nsearch: {{}}\n{constraints}"
     )
-    ranking = Ranking(judged.told.results, space.load(path, lab.hardware).goal)
+    ranking = Ranking(judged.told.results, load.load(path, lab.hardware).goal)
     settled = {name: ranking.settled(judged.result(name)) for name in ("float32", "int8", "doubled", "blind")}
     assert [name for name, result in settled.items() if result.feasible] == ["float32", "int8"]
     assert not [one.limit.figure for one in ranking.judged(settled["blind"]) if one.value is None]

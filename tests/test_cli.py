@@ -19,11 +19,13 @@ from typing import NoReturn
 import pytest
 
 import autotune
-from autotune import __version__, cli, schema, space, tuning
-from autotune.launch import canary, process
-from autotune.report import export as exporting
-from autotune.rules import MeasureRules
-from autotune.types import WorkloadSpec
+from autotune import __version__, cli
+from autotune.cli import tune
+from autotune.core.rules import MeasureRules
+from autotune.core.types import WorkloadSpec
+from autotune.launch import canary_process, process
+from autotune.report.export import export as exporting
+from autotune.space import json_schema, load
 from tests.apply import made as apply_made
 from tests.study import fakes
 
@@ -79,7 +81,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFi
 
     monkeypatch.setattr(process, "_spawn", refuse)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    monkeypatch.setattr(canary, "running", unheard)
+    monkeypatch.setattr(canary_process, "running", unheard)
     monkeypatch.setenv("AUTOTUNE_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("AUTOTUNE_INSTANCE_TYPE", "toy.large")
     monkeypatch.delenv("FORCE_COLOR", raising=False)
@@ -112,7 +114,7 @@ class Machine(fakes.Machine):
 @pytest.fixture
 def quick(run: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
     """The same, where trials take no time."""
-    monkeypatch.setattr(tuning, "Machine", Machine)
+    monkeypatch.setattr(tune, "Machine", Machine)
     return run
 
 
@@ -177,12 +179,12 @@ def test_wrong_usage_is_exit_2(run: Run, tmp_path: Path, argv: list[str], says: 
 
 def test_spaces_lists_what_is_shipped(run: Run) -> None:
     lines = run("spaces").out.splitlines()
-    assert [line.split()[0] for line in lines] == [path.name for path in space.shipped()]
+    assert [line.split()[0] for line in lines] == [path.name for path in load.shipped()]
     assert all(Path(line.split()[1]).is_file() for line in lines)
 
 
 def test_schema_is_json(run: Run) -> None:
-    assert json.loads(run("schema").out) == schema.schema()
+    assert json.loads(run("schema").out) == json_schema.schema()
 
 
 def test_doctor_has_a_line_for_each_setting(run: Run) -> None:
@@ -242,7 +244,7 @@ def test_a_coloured_log_is_not_redrawn(quick: Run, tmp_path: Path, monkeypatch: 
 
 
 def test_a_study_that_measured_nothing_is_exit_4(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tuning, "tune", lambda *_, **__: False)
+    monkeypatch.setattr(tune, "tune", lambda *_, **__: False)
     assert run("--space", "toy.yaml") == Done(4, "", "")
 
 
@@ -561,7 +563,7 @@ def test_a_bug_is_exit_3_with_its_log(run: Run, monkeypatch: pytest.MonkeyPatch)
     def broken() -> NoReturn:
         raise RuntimeError("two\nlines")
 
-    monkeypatch.setattr(space, "shipped", broken)
+    monkeypatch.setattr(load, "shipped", broken)
     done = run("spaces")
     assert (done.status, done.out) == (3, "")
     found = re.fullmatch(r"autotune: a bug in autotune; please report it with the log (\S+)\n", done.err)
@@ -572,7 +574,7 @@ def test_a_bug_is_exit_3_with_its_log(run: Run, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_missing_file_that_nobody_expected_is_a_bug(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(space, "shipped", lambda: Path("nowhere").read_text())
+    monkeypatch.setattr(load, "shipped", lambda: Path("nowhere").read_text())
     assert run("spaces").status == 3
 
 
@@ -584,7 +586,7 @@ def test_a_signal_ends_any_command_with_its_status(
         os.kill(os.getpid(), number)
         return ()
 
-    monkeypatch.setattr(space, "shipped", interrupted)
+    monkeypatch.setattr(load, "shipped", interrupted)
     assert run("spaces") == Done(status, "", "")
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from autotune.results import Status
-from autotune.types import WorkloadSpec
+from autotune.core.results import Status
+from autotune.core.types import WorkloadSpec
 from tests.conftest import Lab
 
 PAGE = Path(__file__).parents[1] / "docs" / "plugins.md"

@@ -19,9 +19,9 @@ import msgspec
 import psutil
 import pytest
 
-from autotune.best import Best
-from autotune.results import Status, TrialResult
-from autotune.study import store
+from autotune.core.best import Best
+from autotune.core.results import Status, TrialResult
+from autotune.study.storage import store
 from tests.conftest import ended
 
 ROOT = Path(__file__).parents[1]

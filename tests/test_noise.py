@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from autotune import correction
-from autotune.results import Block
+from autotune.analysis import drift
+from autotune.core.results import Block
 from tests.noise import Machine, in_turn
 
 
@@ -22,8 +22,8 @@ def spread(rates: np.ndarray, blocks: int) -> float:
 
 def corrected(found: list[list[Block]]) -> np.ndarray:
     trials = [window[i : i + 10] for window in found for i in range(0, 200, 10)]
-    fitted = correction.fit(trials)
-    return np.array([correction.rates(window, fitted) for window in found])
+    fitted = drift.fit(trials)
+    return np.array([drift.rates(window, fitted) for window in found])
 
 
 @pytest.fixture(scope="module")

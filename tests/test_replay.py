@@ -11,10 +11,10 @@ import msgspec
 import pytest
 from optuna.trial import FixedTrial
 
-from autotune.results import Block, Status
-from autotune.study import suggest
-from autotune.study.sampler import FEW_BLOCKS
-from autotune.types import Config, Value
+from autotune.core.results import Block, Status
+from autotune.core.types import Config, Value
+from autotune.study.search import suggest
+from autotune.study.search.sampler import FEW_BLOCKS
 from tests.study.fakes import SMALL, machine, resolved, speed
 
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))

@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 
-from autotune import correction, selection
-from autotune.results import Block, Estimate
-from autotune.rules import ConfirmRules, Correction
+from autotune.analysis import drift, selection
+from autotune.core.results import Block, Estimate
+from autotune.core.rules import ConfirmRules, Correction
 from tests.noise import BLOCK_S, CANARY_S, Machine, Runs, in_turn, live
 
 RULES = ConfirmRules()
@@ -25,13 +25,13 @@ def fitted() -> Correction:
     """The correction of a search of 40 trials that the confirmations follow."""
     draw = np.random.default_rng(0)
     trials = [in_turn(Machine(10**6 + i), [draw.normal(3, 1)], 1, 8)[0][0] for i in range(40)]
-    found = correction.fit(trials)
+    found = drift.fit(trials)
     assert found.slopes
     return found
 
 
 def logs(sittings: Sequence[Sequence[Block]], fitted: Correction) -> list[list[float]]:
-    return [[math.log(rate) for rate in correction.rates(sitting, fitted)] for sitting in sittings]
+    return [[math.log(rate) for rate in drift.rates(sitting, fitted)] for sitting in sittings]
 
 
 def judged(runs: Runs, fitted: Correction) -> Estimate:

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import msgspec
 
-from autotune import plugins, setting
-from autotune import space as spaces
-from autotune.best import Best
-from autotune.errors import AutotuneError, StudyError
+from autotune.core import plugins
+from autotune.core.best import Best
+from autotune.core.errors import AutotuneError, StudyError
+from autotune.core.types import OWN, Config, Hardware, Layout
 from autotune.knobs import layout
-from autotune.study import store
-from autotune.types import OWN, Config, Hardware, Layout
+from autotune.space import configs, values
+from autotune.study.storage import store
 
 PREFIX = "numactl"
 """The only program that a setting puts before the user's."""
@@ -83,15 +83,15 @@ def _completed(config: Config, key: str) -> Config:
         raise StudyError(f"{key}.workload.batch_size is {config.workload.batch_size}; allowed: a whole number from 1")
     if "layout" not in config.knobs:
         raise StudyError(f"{key}.knobs has no 'layout'")
-    whole = spaces.configure(
-        spaces.NOWHERE,
+    whole = configs.configure(
+        configs.NOWHERE,
         batch_size=config.workload.batch_size,
         backend=config.backend,
         options=config.options,
         knobs=config.knobs,
     )
     for name, value in whole.knobs.items():
-        if allowed := setting.illegal(name, value):
+        if allowed := values.illegal(name, value):
             raise StudyError(f"{key}.knobs.{name} is {value!r}; allowed: {allowed}")
     return whole
 

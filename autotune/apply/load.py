@@ -13,19 +13,21 @@ from pathlib import Path
 
 import msgspec
 
-from autotune import artifacts, digests, hardware, plugins
 from autotune.apply import best_file
-from autotune.apply.loaded import LoadedModel, one_line
-from autotune.apply.watching import Watching
-from autotune.artifacts import PreparationFailed
-from autotune.best import Best
-from autotune.errors import AutotuneError, ModelError
-from autotune.interfaces import Session
+from autotune.apply.loaded_model import LoadedModel, one_line
+from autotune.apply.plain_progress import Watching
+from autotune.core import plugins
+from autotune.core.best import Best
+from autotune.core.errors import AutotuneError, ModelError
+from autotune.core.interfaces import Session
+from autotune.core.results import ArtifactRef
+from autotune.core.rules import MeasureRules
+from autotune.core.types import OWN, Config, Hardware, digest
+from autotune.hardware import probe
 from autotune.launch.loading import Place
-from autotune.results import ArtifactRef
-from autotune.rules import MeasureRules
-from autotune.types import OWN, Config, Hardware, digest
-from autotune.workload import BuiltWorkload
+from autotune.models import artifacts, digests
+from autotune.models.artifacts import PreparationFailed
+from autotune.models.workload import BuiltWorkload
 
 log = logging.getLogger("autotune")
 STARTED_BY_RUN = "AUTOTUNE_RANK"
@@ -42,7 +44,7 @@ def load(
     AutotuneError. `input_names` are the keys of a batch that is given as a dict, by default the model's own. ModelError
     if the model cannot be had, AutotuneError if the file is none or this machine cannot honour it.
     """
-    best, hw = best_file.read(Path(path)), hardware.probe()
+    best, hw = best_file.read(Path(path)), probe.probe()
     # Which environment this process runs in was decided when it began.
     config = msgspec.structs.replace(best.config, knobs=best.config.knobs | {"interpreter": OWN})
     if reason := _impossible(config, hw):

@@ -16,16 +16,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from autotune import hardware
-from autotune.apply import exporting
-from autotune.apply.exporting import Exported
+from autotune.apply import export_module
+from autotune.apply.export_module import Exported
 from autotune.apply.load import load
-from autotune.apply.loaded import LoadedModel
-from autotune.errors import StudyError
+from autotune.apply.loaded_model import LoadedModel
+from autotune.core.errors import StudyError
+from autotune.core.rules import MeasureRules
+from autotune.core.types import digest
+from autotune.hardware import probe
 from autotune.launch import process
-from autotune.launch.plan import IMPORT_ROOT
-from autotune.rules import MeasureRules
-from autotune.types import digest
+from autotune.launch.launch_plan import IMPORT_ROOT
 
 BATCH_SIZES = (1, 2, 4, 8, 16)
 PR_SET_PDEATHSIG = 1
@@ -54,7 +54,7 @@ def optimize(
     """
     if not 0.1 <= minutes <= 1_000_000:
         raise StudyError(f"minutes is {minutes!r}; allowed: 0.1 to 1,000,000")
-    exported = exporting.export(model, example_inputs)
+    exported = export_module.export(model, example_inputs)
     wanted = {
         "objective": objective if isinstance(objective, str) else list(objective),
         "constraints": {name: dict(limit) for name, limit in (constraints or {}).items()},
@@ -63,7 +63,7 @@ def optimize(
     name = f"{_word(type(model).__name__)}-{digest((exported.digest, wanted))[:8]}"
     folder = Path(studies).absolute()
     file = _written(folder / "models" / name, name, exported, wanted)
-    study = folder / f"{name}@{hardware.probe().instance_type}"
+    study = folder / f"{name}@{probe.probe().instance_type}"
     _search(["--space", str(file), "--name", study.name, "--studies", str(folder), "--minutes", f"{minutes:g}"], study)
     return load(study / "best.json", input_names=exported.names)
 

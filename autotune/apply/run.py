@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from autotune import environment
 from autotune.apply import best_file, supervise
-from autotune.best import Best
-from autotune.errors import MachineError, NotStarted
+from autotune.core.best import Best
+from autotune.core.errors import MachineError, NotStarted
+from autotune.core.types import Hardware, LaunchPatch, Placement
 from autotune.knobs import layout
-from autotune.launch.plan import LaunchPlan, WorkerPlan
-from autotune.types import Hardware, LaunchPatch, Placement
+from autotune.launch import environment
+from autotune.launch.launch_plan import LaunchPlan, WorkerPlan
 
 READ_BY_RUNTIMES = (
     *("OMP_", "GOMP_", "KMP_", "MKL_", "OPENBLAS_", "ONEDNN_", "DNNL_", "ATEN_", "TORCHINDUCTOR_"),

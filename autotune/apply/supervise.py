@@ -11,8 +11,8 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 
-from autotune.launch import leftover, process
-from autotune.launch.plan import LaunchPlan
+from autotune.launch import orphans, process
+from autotune.launch.launch_plan import LaunchPlan
 from autotune.launch.process import Program
 
 STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
@@ -71,7 +71,7 @@ def _watch(workers: list[Program], hear: Hear, grace_s: float) -> int:
                 os.kill(worker.pid, signal.SIGTERM)
         if limit is not None and time.monotonic() >= limit:
             for worker in alive:
-                leftover.signal_group(worker.pid, signal.SIGKILL)
+                orphans.signal_group(worker.pid, signal.SIGKILL)
             limit = time.monotonic() + grace_s
     return status
 
@@ -82,7 +82,7 @@ def _ended(worker: Program) -> bool:
 
 def _reap(worker: Program) -> int:
     """The worker's status, all of its group ended."""
-    leftover.signal_group(worker.pid, signal.SIGKILL)
+    orphans.signal_group(worker.pid, signal.SIGKILL)
     return worker.wait()
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from typing import Literal
 
-from autotune.best import Claim
-from autotune.report import words
-from autotune.results import Estimate, Probe
-from autotune.types import FORMAT, Struct
+from autotune.core.best import Claim
+from autotune.core.results import Estimate, Probe
+from autotune.core.types import FORMAT, Struct
+from autotune.report.text import formatting
 
 Verdict = Literal["holds", "fails", "unresolved"]
 
@@ -81,7 +81,7 @@ def text(found: Verification) -> list[str]:
     lines = [f"{HEADS[found.verdict]}: {_figures(found)}."]
     lines += [f"because   {reason}" for reason in found.reasons]
     if found.throughput is not None and found.baseline_throughput is not None:
-        both = f"{words.rate(found.throughput)}, the baseline {words.rate(found.baseline_throughput)}"
+        both = f"{formatting.rate(found.throughput)}, the baseline {formatting.rate(found.baseline_throughput)}"
         lines.append(f"rates     {both}, in {found.sittings} sittings and {found.rounds} rounds")
     if not found.baseline_known:
         lines.append("baseline  the plain model: the file does not say what its speed-up is over")
@@ -93,13 +93,14 @@ def text(found: Verification) -> list[str]:
 
 def _figures(found: Verification) -> str:
     if found.objective == "served_rate":
-        now = "no rate was served" if found.served is None else words.sustained(found.served)
+        now = "no rate was served" if found.served is None else formatting.sustained(found.served)
         return f"{now}; asked for were {100 * LEAST_SERVED:.0f} % of what was claimed"
-    _, over = words.gain(found.objective)
+    _, over = formatting.gain(found.objective)
     was = "nothing was claimed"
     if found.claimed is not None:
         claimed = Estimate(estimate=found.claimed.estimate, low=found.claimed.low, high=found.claimed.high)
-        was = f"{words.times(claimed.estimate)}{words.between(claimed)} was claimed"
+        was = f"{formatting.times(claimed.estimate)}{formatting.between(claimed)} was claimed"
     if found.ratio is None:
         return f"nothing could be compared; {was}"
-    return f"it is {words.times(found.ratio.estimate)}{words.between(found.ratio)} {over} the baseline now; {was}"
+    ratio = f"{formatting.times(found.ratio.estimate)}{formatting.between(found.ratio)}"
+    return f"it is {ratio} {over} the baseline now; {was}"

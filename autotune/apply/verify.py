@@ -11,26 +11,29 @@ from pathlib import Path
 
 import msgspec
 
-from autotune import artifacts, figures, hardware, plugins, serving, workload
-from autotune import space as spaces
+from autotune.analysis import metrics, rate_search
 from autotune.apply import best_file, verdict
+from autotune.apply.plain_progress import Watching
 from autotune.apply.verdict import Verification
-from autotune.apply.watching import Watching
-from autotune.artifacts import PreparationFailed
-from autotune.best import Best
-from autotune.errors import MachineError, StudyError
-from autotune.interfaces import Sit
+from autotune.core import plugins
+from autotune.core.best import Best
+from autotune.core.errors import MachineError, StudyError
+from autotune.core.interfaces import Sit
+from autotune.core.results import Estimate, Sitting, Sustained
+from autotune.core.rules import ConfirmRules, MeasureRules
+from autotune.core.space_types import Goal, Price
+from autotune.core.types import Config, Hardware, TrialSpec
+from autotune.hardware import probe
 from autotune.knobs import layout
-from autotune.launch.machine import Machine
-from autotune.problem import Goal, Price
-from autotune.results import Estimate, Sitting, Sustained
-from autotune.rules import ConfirmRules, MeasureRules
-from autotune.study import contest
-from autotune.study.choosing import BASELINE
-from autotune.study.contest import Contest
-from autotune.study.explain import WINNER
-from autotune.study.pooled import Limits, pooled
-from autotune.types import Config, Hardware, TrialSpec
+from autotune.launch.local_executor import Machine
+from autotune.models import artifacts, workload
+from autotune.models.artifacts import PreparationFailed
+from autotune.space import configs
+from autotune.study.confirm import comparison
+from autotune.study.confirm.ablation import WINNER
+from autotune.study.confirm.aggregate import Limits, pooled
+from autotune.study.confirm.comparison import Contest
+from autotune.study.confirm.decision import BASELINE
 
 RULES, CONFIRM = MeasureRules(), ConfirmRules()
 
@@ -49,7 +52,7 @@ def verify(
     AutotuneError where the file is none or claims nothing, the model cannot be built or this machine cannot honour a
     configuration.
     """
-    best, hw = claimed(path), hardware.probe()
+    best, hw = claimed(path), probe.probe()
     configs = compared(best, hw, path)
     root = Path(tempfile.mkdtemp(prefix="autotune-verify-"))
     found = None
@@ -93,11 +96,11 @@ def compared(best: Best, hw: Hardware, path: Path) -> dict[str, Config]:
     baseline = best.baseline or _plain(best, hw, path)
     if baseline.knobs["layout"] == layout.default(best.hardware):
         baseline = msgspec.structs.replace(baseline, knobs=baseline.knobs | {"layout": layout.default(hw)})
-    configs = {WINNER: best.config, BASELINE: baseline}
-    for name, config in configs.items():
-        if reason := spaces.unavailable(config, hw):
+    wanted = {WINNER: best.config, BASELINE: baseline}
+    for name, config in wanted.items():
+        if reason := configs.unavailable(config, hw):
             raise MachineError(f"the {name} of {path} cannot be measured here: {reason}; or tune on this machine")
-    return configs
+    return wanted
 
 
 def _plain(best: Best, hw: Hardware, path: Path) -> Config:
@@ -106,7 +109,7 @@ def _plain(best: Best, hw: Hardware, path: Path) -> Config:
     if getattr(plugins.load("backends", provider.plain), "free", False):
         raise MachineError(f"{path} names no baseline; write it again with `python -m autotune export {best.study}`")
     fixed = provider.fixed_batch(best.workload.name) if hasattr(provider, "fixed_batch") else None
-    return spaces.configure(hw, batch_size=fixed or 1, backend=provider.plain)
+    return configs.configure(hw, batch_size=fixed or 1, backend=provider.plain)
 
 
 def _unprepared(machine: Machine, checking: Checking) -> tuple[verdict.Verdict, list[str]] | None:
@@ -143,7 +146,7 @@ class Checking:
         """Sit until the question is answered or the seconds are used up."""
         begin, objective = self.clock(), self.best.objective[0]
         wanted = Contest("verify", self.root, self.best.workload, self.configs, self.rules, self.confirm, objective)
-        sittings = contest.run(wanted, sit, self._unanswered, seconds, seconds, self._fits, self.clock)
+        sittings = comparison.run(wanted, sit, self._unanswered, seconds, seconds, self._fits, self.clock)
         found = self._concluded(sittings)
         return msgspec.structs.replace(found, seconds=self.clock() - begin)
 
@@ -154,11 +157,11 @@ class Checking:
             return self.found("unresolved", ["the file has no rate of requests that was served"])
         rate = claimed * verdict.LEAST_SERVED
         spec = TrialSpec(id=0, workload=self.best.workload, config=self.best.config, folder="served")
-        served = machine.sustain(spec, self.rules, rate, serving.claim_seconds(rate, wanted))
+        served = machine.sustain(spec, self.rules, rate, rate_search.claim_seconds(rate, wanted))
         if served.probe is None:
             found = self.found("fails", [f"the {WINNER} failed: {served.error}"])
             return msgspec.structs.replace(found, logs=str(self.root))
-        judged = figures.judged(self.best.constraints, _figures(served))
+        judged = metrics.judged(self.best.constraints, _figures(served))
         reasons = [] if served.probe.kept else ["the latency was not kept"]
         reasons += [one.words for one in judged if not one.kept]
         found = self.found("fails" if reasons else "holds", reasons)
@@ -192,16 +195,16 @@ class Checking:
 
     def _unanswered(self, sittings: Sequence[Sitting]) -> set[str]:
         """Both, until a claim's sittings are made and the question is answered; none once one of them keeps failing."""
-        if any(contest.failure(sittings, name) for name in self.configs):
+        if any(comparison.failure(sittings, name) for name in self.configs):
             return set()
-        enough = contest.complete(sittings, list(self.configs)) >= self.confirm.sittings
+        enough = comparison.complete(sittings, list(self.configs)) >= self.confirm.sittings
         return set() if enough and self._judged(sittings)[0] != "unresolved" else set(self.configs)
 
     def _judged(self, sittings: Sequence[Sitting]) -> tuple[verdict.Verdict, str | None]:
         return verdict.judged(self._ratio(sittings), self.best.measured.speedup, self.confirm.delta)
 
     def _ratio(self, sittings: Sequence[Sitting]) -> Estimate | None:
-        rates = contest.table(sittings, [WINNER, BASELINE], self.confirm.confidence, self.best.objective[0])
+        rates = comparison.table(sittings, [WINNER, BASELINE], self.confirm.confidence, self.best.objective[0])
         return rates.ratio(WINNER, BASELINE)
 
     def _concluded(self, sittings: Sequence[Sitting]) -> Verification:
@@ -216,7 +219,7 @@ class Checking:
             said, reasons = "fails", [broken.words, *(reasons if said == "fails" else [])]
         confidence = self.confirm.confidence
         winner, baseline = (pooled(self.root, sittings, name, confidence) for name in (WINNER, BASELINE))
-        rates = contest.table(sittings, [WINNER, BASELINE], confidence)
+        rates = comparison.table(sittings, [WINNER, BASELINE], confidence)
         count, rounds = rates.counts(WINNER, BASELINE)
         return msgspec.structs.replace(
             self.found(said, reasons, self._ratio(sittings)),
@@ -230,8 +233,8 @@ class Checking:
 
 def _failure(sittings: Sequence[Sitting], name: str) -> str | None:
     """Why a configuration was given up, or never ran in the time that there was; None if it ran."""
-    if contest.complete(sittings, [name]):
-        return contest.failure(sittings, name)
+    if comparison.complete(sittings, [name]):
+        return comparison.failure(sittings, name)
     errors = [sitting.seats[name].error for sitting in sittings if name in sitting.seats]
     return next(filter(None, reversed(errors)), None)
 
@@ -241,7 +244,7 @@ def _figures(served: Sustained) -> dict[str, float]:
     answers, accuracy = served.fidelity, served.accuracy
     known: dict[str, float | None] = {"setup_s": served.setup_s, "peak_rss_bytes": served.peak_rss_bytes}
     if answers is not None and answers.judged:
-        known |= {name: getattr(answers, name) for name in figures.OF_ANSWERS}
+        known |= {name: getattr(answers, name) for name in metrics.OF_ANSWERS}
     if accuracy is not None:
         known |= {"accuracy": accuracy.value, "accuracy_drop": accuracy.drop.estimate}
     return {name: value for name, value in known.items() if value is not None}

@@ -7,7 +7,7 @@ from typing import Any
 
 from autotune.backends import torch_eager
 from autotune.backends._onnx import reason
-from autotune.errors import ModelError
+from autotune.core.errors import ModelError
 
 EXAMPLE_ROWS = 2
 """torch.export takes a batch of one for a model that knows no other."""

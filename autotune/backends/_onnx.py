@@ -11,10 +11,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from autotune.errors import ModelError
-from autotune.interfaces import Workload
-from autotune.shapes import fixed_batch
-from autotune.types import Hardware
+from autotune.core.errors import ModelError
+from autotune.core.interfaces import Workload
+from autotune.core.shapes import fixed_batch
+from autotune.core.types import Hardware
 
 if TYPE_CHECKING:
     import numpy as np

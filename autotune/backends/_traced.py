@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from autotune.backends import _export, _onnx
-from autotune.errors import ModelError
-from autotune.interfaces import Workload
+from autotune.core.errors import ModelError
+from autotune.core.interfaces import Workload
 
 
 def model(workload: Workload) -> Any:

@@ -18,9 +18,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from autotune import placeholders
-from autotune.interfaces import Call, Form, Workload
-from autotune.types import Config, Hardware, LaunchPatch, Struct, Value
+from autotune.core import command_template
+from autotune.core.interfaces import Call, Form, Workload
+from autotune.core.types import Config, Hardware, LaunchPatch, Struct, Value
 
 if TYPE_CHECKING:
     import numpy as np
@@ -73,7 +73,7 @@ def prepare(workload: Workload, options: Any, config: Config, hw: Hardware, fold
 def load(workload: Workload, options: Any, config: Config, folder: Path | None) -> CommandSession:
     """The command line with the configuration's values."""
     spec = workload.spec
-    return CommandSession(placeholders.filled(spec.name, config), spec.options, config.workload.batch_size)
+    return CommandSession(command_template.filled(spec.name, config), spec.options, config.workload.batch_size)
 
 
 def applied(session: Any, options: Any, config: Config) -> str | None:

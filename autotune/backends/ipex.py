@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from autotune.backends import _export, torch_compile, torch_eager
-from autotune.interfaces import Workload
-from autotune.types import Config, Hardware, LaunchPatch, Struct
+from autotune.core.interfaces import Workload
+from autotune.core.types import Config, Hardware, LaunchPatch, Struct
 
 IPEX = "intel-extension-for-pytorch"
 packages: tuple[str, ...] = ("torch", IPEX)

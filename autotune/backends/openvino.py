@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import msgspec
 
 from autotune.backends import _onnx, _traced
-from autotune.environments import missing
-from autotune.interfaces import Call, Form, Workload
-from autotune.shapes import fixed_batch
-from autotune.types import Config, Hardware, LaunchPatch, Struct, Value
+from autotune.core.interfaces import Call, Form, Workload
+from autotune.core.shapes import fixed_batch
+from autotune.core.types import Config, Hardware, LaunchPatch, Struct, Value
+from autotune.hardware.interpreters import missing
 
 if TYPE_CHECKING:
     import numpy as np

@@ -16,8 +16,8 @@ from typing import Any, Literal
 import msgspec
 
 from autotune.backends import _export, torch_compile, torch_eager
-from autotune.interfaces import Workload
-from autotune.types import Config, Hardware, LaunchPatch, Struct
+from autotune.core.interfaces import Workload
+from autotune.core.types import Config, Hardware, LaunchPatch, Struct
 
 packages = torch_eager.packages
 runs = torch_eager.runs

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from autotune.backends import torch_eager
-from autotune.interfaces import Workload
-from autotune.types import Config, Hardware, LaunchPatch, Struct
+from autotune.core.interfaces import Workload
+from autotune.core.types import Config, Hardware, LaunchPatch, Struct
 
 if TYPE_CHECKING:
     import numpy as np

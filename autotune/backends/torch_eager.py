@@ -6,10 +6,10 @@ import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from autotune.environments import missing
-from autotune.errors import ModelError
-from autotune.interfaces import Form, Workload
-from autotune.types import Config, Hardware, LaunchPatch, Struct, Value
+from autotune.core.errors import ModelError
+from autotune.core.interfaces import Form, Workload
+from autotune.core.types import Config, Hardware, LaunchPatch, Struct, Value
+from autotune.hardware.interpreters import missing
 
 if TYPE_CHECKING:
     import numpy as np

@@ -11,9 +11,9 @@ from typing import Any, Literal
 
 from autotune.backends import _export, torch_compile, torch_eager
 from autotune.backends._onnx import CALIBRATION_SAMPLES
-from autotune.environments import missing
-from autotune.interfaces import Workload
-from autotune.types import Config, Hardware, LaunchPatch, Struct
+from autotune.core.interfaces import Workload
+from autotune.core.types import Config, Hardware, LaunchPatch, Struct
+from autotune.hardware.interpreters import missing
 
 packages: tuple[str, ...] = ("torch", "torchao")
 runs = torch_eager.runs

@@ -16,10 +16,10 @@ import typer
 from typer.core import TyperGroup
 
 from autotune import __version__
-from autotune.cli import machine, review, serve
+from autotune.cli import apply_commands, machine_commands, study_commands
 from autotune.cli.console import open_console
-from autotune.cli.review import STUDIES, Studies
-from autotune.errors import AutotuneError, UnsupportedSystem
+from autotune.cli.study_commands import STUDIES, Studies
+from autotune.core.errors import AutotuneError, UnsupportedSystem
 
 NOT_A_BUG = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG)
 """What the system may refuse at any place."""
@@ -119,7 +119,7 @@ def tune(
         raise typer.Exit(2)
     if storage == "":
         raise typer.BadParameter("is empty; give an Optuna storage URL, or leave it out", param_hint="--storage")
-    from autotune import tuning
+    from autotune.cli import tune as tuning
 
     measured = tuning.tune(
         open_console(),
@@ -141,7 +141,7 @@ def tune(
         raise typer.Exit(4)
 
 
-for group in (review, serve, machine):
+for group in (study_commands, apply_commands, machine_commands):
     app.add_typer(group.app)
 
 

@@ -12,8 +12,8 @@ import sys
 from collections.abc import Sequence
 from typing import Literal
 
+from autotune.core.types import Config, Hardware, LaunchPatch
 from autotune.knobs import _variables, openmp
-from autotune.types import Config, Hardware, LaunchPatch
 
 Value = Literal["none", "close", "spread", "compact"]
 

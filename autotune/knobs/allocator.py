@@ -14,8 +14,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, get_args
 
-from autotune.libraries import TBBMALLOC_CORE, allocator_of
-from autotune.types import Config, Hardware, LaunchPatch
+from autotune.core.types import Config, Hardware, LaunchPatch
+from autotune.hardware.libraries import TBBMALLOC_CORE, allocator_of
 
 Value = Literal["system", "tcmalloc", "jemalloc", "mimalloc", "tbbmalloc"]
 

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import msgspec
 
+from autotune.core.types import Config, Hardware, LaunchPatch
 from autotune.knobs import _variables, openmp
-from autotune.types import Config, Hardware, LaunchPatch
 
 Value = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
 

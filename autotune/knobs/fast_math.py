@@ -9,8 +9,8 @@ from __future__ import annotations
 import sys
 from typing import Literal
 
+from autotune.core.types import Config, Hardware, LaunchPatch
 from autotune.knobs import _variables
-from autotune.types import Config, Hardware, LaunchPatch
 
 Value = Literal["strict", "bf16"]
 

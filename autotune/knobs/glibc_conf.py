@@ -11,9 +11,9 @@ import re
 from pathlib import Path
 from typing import Literal
 
+from autotune.core.types import Config, Hardware, LaunchPatch
 from autotune.knobs import _variables
 from autotune.knobs.huge_pages import TUNABLES
-from autotune.types import Config, Hardware, LaunchPatch
 
 Value = Literal["default", "keep", "keep_one_arena"]
 

@@ -14,9 +14,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from autotune.hardware import huge_page_mode
+from autotune.core.types import Config, Hardware, LaunchPatch
+from autotune.hardware.probe import huge_page_mode
 from autotune.knobs import _variables
-from autotune.types import Config, Hardware, LaunchPatch
 
 Value = bool
 

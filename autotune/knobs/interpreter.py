@@ -11,8 +11,8 @@ from typing import Annotated
 
 import msgspec
 
-from autotune import plugins
-from autotune.types import OWN, Config, Hardware, LaunchPatch
+from autotune.core import plugins
+from autotune.core.types import OWN, Config, Hardware, LaunchPatch
 
 Value = Annotated[
     str, msgspec.Meta(pattern="^[A-Za-z0-9][A-Za-z0-9._-]*$", description="own, or the name of an environment")

@@ -9,8 +9,8 @@ from __future__ import annotations
 import ctypes
 from typing import Any, Literal
 
+from autotune.core.types import Config, Hardware, LaunchPatch
 from autotune.knobs import allocator, openmp
-from autotune.types import Config, Hardware, LaunchPatch
 
 Value = Literal["default", "run_cpu", "keep"]
 

@@ -12,8 +12,8 @@ from typing import Annotated
 
 import msgspec
 
+from autotune.core.types import Config, Cpu, Hardware, LaunchPatch, Layout, Placement
 from autotune.knobs import openmp
-from autotune.types import Config, Cpu, Hardware, LaunchPatch, Layout, Placement
 
 Value = Annotated[str, msgspec.Meta(pattern="^[1-9][0-9]*x[1-9][0-9]*$", description="WORKERSxTHREADS, such as 2x1")]
 

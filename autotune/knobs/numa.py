@@ -10,9 +10,9 @@ import os
 from collections.abc import Collection
 from typing import Literal
 
-from autotune.hardware import MEMPOLICY
+from autotune.core.types import Config, Hardware, LaunchPatch
+from autotune.hardware.probe import MEMPOLICY
 from autotune.knobs import layout
-from autotune.types import Config, Hardware, LaunchPatch
 
 Value = Literal["default", "bind", "interleave"]
 

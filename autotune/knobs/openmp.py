@@ -13,8 +13,8 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+from autotune.core.types import Config, Hardware, LaunchPatch
 from autotune.knobs import _variables, allocator
-from autotune.types import Config, Hardware, LaunchPatch
 
 Value = Literal["gnu", "intel"]
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from autotune.core.types import Config, Hardware, LaunchPatch
 from autotune.knobs import _variables, openmp
-from autotune.types import Config, Hardware, LaunchPatch
 
 Value = Literal["default", "active", "passive"]
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from autotune.figures import FIGURES, OF_ANSWERS
-from autotune.results import Fidelity, OutputFidelity
+from autotune.analysis.metrics import FIGURES, OF_ANSWERS
+from autotune.core.results import Fidelity, OutputFidelity
 
 
 def worst(found: Sequence[Fidelity | None]) -> Fidelity | None:

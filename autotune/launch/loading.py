@@ -15,17 +15,18 @@ import msgspec
 import numpy as np
 
 import autotune
-from autotune import artifacts, environment, environments
-from autotune.artifacts import PreparationFailed
-from autotune.errors import CacheError
-from autotune.files import write_array
-from autotune.interfaces import Observer
-from autotune.launch import plan, process
+from autotune.core.errors import CacheError
+from autotune.core.files import write_array
+from autotune.core.interfaces import Observer
+from autotune.core.protocol import Finish, Finished, MeasureJob, PrepareJob, Ready
+from autotune.core.results import Accuracy, ArtifactRef, Status
+from autotune.core.rules import MeasureRules
+from autotune.core.types import OWN, Hardware, TrialSpec
+from autotune.hardware import interpreters
+from autotune.launch import environment, launch_plan, process
 from autotune.launch.process import WorkerFailed, Workers
-from autotune.protocol import Finish, Finished, MeasureJob, PrepareJob, Ready
-from autotune.results import Accuracy, ArtifactRef, Status
-from autotune.rules import MeasureRules
-from autotune.types import OWN, Hardware, TrialSpec
+from autotune.models import artifacts
+from autotune.models.artifacts import PreparationFailed
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Place:
             self.observer.preparing(what)
             interpreter = job.config.interpreter if job.config else OWN
             asked = environment.patch(job.config, self.hardware) if job.config and job.reference else None
-            launched = plan.preparing(self.hardware, os.environ, self.cache, interpreter, asked)
+            launched = launch_plan.preparing(self.hardware, os.environ, self.cache, interpreter, asked)
             with tempfile.TemporaryDirectory(prefix="autotune-prepare-") as name:
                 folder = Path(name)
                 path = folder / "job.json"
@@ -126,12 +127,12 @@ def loading(
     reference = artifacts.reference(spec.workload, place.hardware, rules, prepare, place.cache)
     if spec.config.interpreter != OWN:
         try:
-            environments.link(Path(autotune.__file__).parent, place.cache / plan.ALONE)
+            interpreters.link(Path(autotune.__file__).parent, place.cache / launch_plan.ALONE)
         except OSError as error:
             raise CacheError(f"the cache {place.cache} cannot be used: {error.strerror}") from error
     artifact = artifacts.ensure(spec.workload, spec.config, place.hardware, rules, prepare, place.cache)
     accuracy = artifacts.accuracy(spec.workload, spec.config, place.hardware, rules, prepare, place.cache)
-    launched = plan.measuring(spec.config, place.hardware, os.environ, place.cache)
+    launched = launch_plan.measuring(spec.config, place.hardware, os.environ, place.cache)
     job = MeasureJob(
         spec=spec,
         hardware=place.hardware.seen_by(spec.config.interpreter),

@@ -10,8 +10,8 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from autotune import cgroups
-from autotune.errors import MachineError
+from autotune.core.errors import MachineError
+from autotune.hardware import cgroups
 
 DEFAULT = "/tmp/autotune-measuring.lock"
 POLL_S = 1.0

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from autotune import correction, stats
-from autotune.launch.bench import Bench
-from autotune.results import Block
-from autotune.rules import MeasureRules
-from autotune.types import Struct
+from autotune.analysis import drift, stats
+from autotune.core.results import Block
+from autotune.core.rules import MeasureRules
+from autotune.core.types import Struct
+from autotune.launch.blocks import Bench
 
 
 class Measurement(Struct):
@@ -32,7 +32,7 @@ def measure(
     """
 
     def rates(blocks: Sequence[Block]) -> list[float]:
-        return correction.rates(blocks, rules.correction)
+        return drift.rates(blocks, rules.correction)
 
     warmup = [bench.block()]
     if stats.hopeless(rates(warmup)[0], incumbent, rules):

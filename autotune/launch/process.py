@@ -15,10 +15,10 @@ from pathlib import Path
 
 import msgspec
 
-from autotune.launch import leftover, tree
-from autotune.launch.plan import LaunchPlan
-from autotune.protocol import Command, Failed, Reply
-from autotune.results import Status
+from autotune.core.protocol import Command, Failed, Reply
+from autotune.core.results import Status
+from autotune.launch import orphans, process_tree
+from autotune.launch.launch_plan import LaunchPlan
 
 POLL_S = 0.25
 """How often a waiting coordinator looks at clocks and pipes; it never spins beside a measurement."""
@@ -77,7 +77,7 @@ class Workers:
         """
         self.paused = True
         for worker in self.workers:
-            leftover.signal_group(worker.process.pid, signal.SIGSTOP)
+            orphans.signal_group(worker.process.pid, signal.SIGSTOP)
         limit = time.monotonic() + PAUSE_S
         for worker in self.workers:
             while not _stopped(worker.process.pid) and time.monotonic() < limit:
@@ -88,7 +88,7 @@ class Workers:
         if self.paused:
             self.paused = False
             for worker in self.workers:
-                leftover.signal_group(worker.process.pid, signal.SIGCONT)
+                orphans.signal_group(worker.process.pid, signal.SIGCONT)
         line = msgspec.json.encode(command) + b"\n"
         for worker in self.workers:
             with contextlib.suppress(BrokenPipeError):
@@ -100,7 +100,7 @@ class Workers:
         With `idle_s`, workers that neither answer nor use CPU time for so long hang. A full disk raises OSError.
         """
         limit = time.monotonic() + timeout_s
-        activity = None if idle_s is None else tree.Activity(idle_s)
+        activity = None if idle_s is None else process_tree.Activity(idle_s)
         replies: dict[int, Reply] = {}
         self._take(replies)
         while len(replies) < len(self.workers):
@@ -153,21 +153,21 @@ class Workers:
         how = f"was killed by {_signal_name(-code)}" if code < 0 else f"ended with exit status {code}"
         return WorkerFailed(Status.CRASHED, f"a worker {how}" + (f": {last}" if last else ""))
 
-    def _look(self, replies: dict[int, Reply], activity: tree.Activity | None, doing: str) -> None:
+    def _look(self, replies: dict[int, Reply], activity: process_tree.Activity | None, doing: str) -> None:
         now = time.monotonic()
         if now - self.looked < LOOK_S:
             return
         self.looked = now
-        trees = tree.trees(self.pids)
-        used = sum(tree.memory_bytes(one) for one in trees)
+        trees = process_tree.trees(self.pids)
+        used = sum(process_tree.memory_bytes(one) for one in trees)
         if used > self.memory_limit_bytes:
-            used = sum(tree.proportional_bytes(one) for one in trees)
+            used = sum(process_tree.proportional_bytes(one) for one in trees)
         if used > self.memory_limit_bytes:
             raise WorkerFailed(
                 Status.OUT_OF_MEMORY,
                 f"the workers use {used / 2**30:.1f} GiB; allowed are {self.memory_limit_bytes / 2**30:.1f} GiB",
             )
-        waiting = {rank: tree.cpu_s(one) for rank, one in enumerate(trees) if rank not in replies}
+        waiting = {rank: process_tree.cpu_s(one) for rank, one in enumerate(trees) if rank not in replies}
         if activity is not None and waiting and activity.idle(now, waiting):
             raise WorkerFailed(Status.TIMEOUT, f"no answer and no work for {activity.idle_s:.0f} s while {doing}")
 
@@ -197,13 +197,13 @@ def start(
     try:
         for rank, entry in enumerate(plan.workers):
             running.workers.append(_spawn(entry.argv, entry.env, job, rank, folder, inherited))
-            leftover.note(record, running.pids)
+            orphans.note(record, running.pids)
         yield running
     finally:
         for worker in running.workers:
             if worker.process.returncode is None:  # until it is waited for, its number is nobody else's
-                tree.kill(worker.process.pid)
-            leftover.signal_group(worker.process.pid, signal.SIGKILL)
+                process_tree.kill(worker.process.pid)
+            orphans.signal_group(worker.process.pid, signal.SIGKILL)
             worker.process.wait()
             os.close(worker.commands)
             os.close(worker.replies)

@@ -8,17 +8,17 @@ from pathlib import Path
 
 import msgspec
 
-from autotune import latencies
-from autotune.artifacts import PreparationFailed
-from autotune.files import write_atomically
-from autotune.launch import fidelity, measure, serving
-from autotune.launch.bench import Bench
+from autotune.analysis import latency
+from autotune.core.files import write_atomically
+from autotune.core.results import Status, TrialResult
+from autotune.core.rules import MeasureRules
+from autotune.core.types import TrialSpec
+from autotune.launch import fidelity, load_test, measure
+from autotune.launch.blocks import Bench
+from autotune.launch.interference import Senses, Watch
 from autotune.launch.loading import Place, loading
 from autotune.launch.process import WorkerFailed
-from autotune.launch.surroundings import Senses, Watch
-from autotune.results import Status, TrialResult
-from autotune.rules import MeasureRules
-from autotune.types import TrialSpec
+from autotune.models.artifacts import PreparationFailed
 
 
 def run(
@@ -54,9 +54,9 @@ def _measured(
         found = measure.measure(bench, rules, incumbent, lambda blocks: place.observer.measured(spec, blocks))
         served = None
         if spec.workload.serving is not None and not found.rejected:
-            served = serving.largest(bench, found.blocks, spec.workload.serving, spec.workload.seed)
+            served = load_test.largest(bench, found.blocks, spec.workload.serving, spec.workload.seed)
         peak_rss_bytes = loaded.finish()
-    calls = latencies.joined([latencies.rows(folder, {block.number for block in found.blocks})])
+    calls = latency.joined([latency.rows(folder, {block.number for block in found.blocks})])
     return TrialResult(
         spec=spec,
         status=Status.REJECTED if found.rejected else Status.OK,

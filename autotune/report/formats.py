@@ -7,10 +7,12 @@ from pathlib import Path
 
 import msgspec
 
-from autotune.report import causes, export, frame, html, sections, summary, words
-from autotune.report.markdown import literal, table
-from autotune.report.reading import Study
-from autotune.types import FORMAT
+from autotune.core.types import FORMAT
+from autotune.report.export import export
+from autotune.report.page import causes, html, sections
+from autotune.report.text import dataframe, formatting, summary
+from autotune.report.text.markdown import literal, table
+from autotune.report.text.study_reader import Study
 
 
 def markdown(study: Study) -> str:
@@ -22,7 +24,12 @@ def markdown(study: Study) -> str:
         blocks += [f"## {literal(part.title)}", table(("ratio", "of"), rows)]
     blocks += ["## All trials", _trials(study)]
     failed = [
-        (str(len(one.trials)), one.status.replace("_", " "), one.error, words.configuration(one.example.spec.config))
+        (
+            str(len(one.trials)),
+            one.status.replace("_", " "),
+            one.error,
+            formatting.configuration(one.example.spec.config),
+        )
         for one in causes.grouped(study.results)
     ]
     if failed:
@@ -32,7 +39,7 @@ def markdown(study: Study) -> str:
 
 def csv(study: Study) -> str:
     """Every trial in a row; `frame.frame` says what the columns are."""
-    return frame.frame(study).to_csv(index=False)
+    return dataframe.frame(study).to_csv(index=False)
 
 
 def json(study: Study) -> str:
@@ -48,7 +55,7 @@ def json(study: Study) -> str:
         "excluded": study.space.excluded,
         "summary": _summary(study),
         "confirmation": study.confirmation,
-        "trials": frame.rows(study),
+        "trials": dataframe.rows(study),
     }
     return msgspec.json.format(msgspec.json.encode(found)).decode() + "\n"
 
@@ -75,10 +82,10 @@ def _trials(study: Study) -> str:
     rows = [
         (
             str(one.spec.id),
-            words.outcome(ranking, one),
-            words.speedup(ranking, one, base),
-            "" if one.peak_rss_bytes is None else words.size(one.peak_rss_bytes),
-            words.configuration(one.spec.config) + (" (baseline)" if one is base else ""),
+            formatting.outcome(ranking, one),
+            formatting.speedup(ranking, one, base),
+            "" if one.peak_rss_bytes is None else formatting.size(one.peak_rss_bytes),
+            formatting.configuration(one.spec.config) + (" (baseline)" if one is base else ""),
         )
         for one in measured
     ]

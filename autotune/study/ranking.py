@@ -10,12 +10,13 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from autotune import correction, figures, stats
-from autotune.figures import Judgement
-from autotune.problem import Goal
-from autotune.results import Estimate, Status, TrialResult
-from autotune.rules import Correction, MeasureRules
-from autotune.types import Config
+from autotune.analysis import drift as correction
+from autotune.analysis import metrics, stats
+from autotune.analysis.metrics import Judgement
+from autotune.core.results import Estimate, Status, TrialResult
+from autotune.core.rules import Correction, MeasureRules
+from autotune.core.space_types import Goal
+from autotune.core.types import Config
 
 CONFIDENCE = MeasureRules().confidence
 Found = TypeVar("Found")
@@ -71,11 +72,11 @@ class Ranking:
     @_once
     def known(self, result: TrialResult) -> dict[str, float]:
         """The figures of a measured trial by name."""
-        return figures.of(result, self.rate(result), self.goal.price, result.latency)
+        return metrics.of(result, self.rate(result), self.goal.price, result.latency)
 
     def judged(self, result: TrialResult) -> tuple[Judgement, ...]:
         """How a measured trial stands to each limit."""
-        return figures.judged(self.goal.limits, self.known(result))
+        return metrics.judged(self.goal.limits, self.known(result))
 
     def settled(self, result: TrialResult) -> TrialResult:
         """The result with its word on whether it keeps the limits; one without blocks as it is."""
@@ -91,7 +92,7 @@ class Ranking:
     def values(self, result: TrialResult) -> tuple[float, ...] | None:
         """What a measured trial has of each objective; None where one is not to be had of it."""
         known = self.known(result)
-        found = [figures.objective(name, result, known) for name in self.goal.objectives]
+        found = [metrics.objective(name, result, known) for name in self.goal.objectives]
         values = tuple(value for value in found if value is not None)
         return values if len(values) == len(found) else None
 
@@ -101,7 +102,7 @@ class Ranking:
         values = self.values(result)
         if values is None:
             return None
-        return tuple(map(figures.score, self.goal.objectives, values))
+        return tuple(map(metrics.score, self.goal.objectives, values))
 
     def order(self) -> list[TrialResult]:
         """The trials that were measured fully and keep the limits, the best first, the earlier one of equals.
@@ -123,7 +124,7 @@ class Ranking:
     @property
     def incumbent(self) -> float | None:
         """The best rate so far, which a new trial is held against; None where not the rate decides."""
-        return None if self.best is None or not figures.by_rate(self.goal) else self.rate(self.best)
+        return None if self.best is None or not metrics.by_rate(self.goal) else self.rate(self.best)
 
     @property
     def nearest(self) -> TrialResult | None:

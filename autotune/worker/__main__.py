@@ -16,8 +16,8 @@ from pathlib import Path
 
 import msgspec
 
-from autotune.protocol import CanaryJob, Failed, Job, MeasureJob, Prepared, PrepareJob
-from autotune.results import Status
+from autotune.core.protocol import CanaryJob, Failed, Job, MeasureJob, Prepared, PrepareJob
+from autotune.core.results import Status
 from autotune.worker.channel import Channel
 from autotune.worker.failure import CheckFailed
 

@@ -8,13 +8,13 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from autotune import data
-from autotune.errors import ModelError
-from autotune.interfaces import Session
-from autotune.protocol import ACCURACY
-from autotune.results import Accuracy
-from autotune.worker import metrics
-from autotune.workload import BuiltWorkload
+from autotune.core.errors import ModelError
+from autotune.core.interfaces import Session
+from autotune.core.protocol import ACCURACY
+from autotune.core.results import Accuracy
+from autotune.models import data
+from autotune.models.workload import BuiltWorkload
+from autotune.worker import scoring
 from autotune.workloads import python
 
 ANSWERS = "answers.npz"
@@ -38,9 +38,9 @@ def save(session: Session, workload: BuiltWorkload, size: int, reference: Path, 
     found = Accuracy(
         metric=metric if metric in data.METRICS else Path(metric).name,
         samples=len(labels),
-        reference=metrics.value(metric, wanted, labels),
-        value=metrics.value(metric, got, labels),
-        drop=metrics.drop(metric, wanted, got, labels),
+        reference=scoring.value(metric, wanted, labels),
+        value=scoring.value(metric, got, labels),
+        drop=scoring.drop(metric, wanted, got, labels),
     )
     (folder / ACCURACY).write_bytes(msgspec.json.encode(found))
 
@@ -62,5 +62,5 @@ def answers(session: Session, workload: BuiltWorkload, size: int) -> np.ndarray[
             raise ModelError(f"an output has shape {wrong[0]} for a batch of {size}")
         own = labels[begin : begin + size]
         kept = tuple(array[: len(own)] for array in outputs)
-        found.append(metrics.scored(function, metric, kept, own) if function else metrics.predicted(kept, own))
+        found.append(scoring.scored(function, metric, kept, own) if function else scoring.predicted(kept, own))
     return np.concatenate(found)

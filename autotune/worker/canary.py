@@ -16,8 +16,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from autotune.protocol import Finish, Sense, Sensed
-from autotune.results import Canary
+from autotune.core.protocol import Finish, Sense, Sensed
+from autotune.core.results import Canary
 from autotune.worker.channel import Channel
 
 MATRIX = 384

@@ -6,7 +6,7 @@ import os
 
 import msgspec
 
-from autotune.protocol import Command, Reply
+from autotune.core.protocol import Command, Reply
 
 
 class Channel:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from autotune.results import Status
+from autotune.core.results import Status
 
 
 class CheckFailed(Exception):

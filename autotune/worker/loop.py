@@ -12,11 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from autotune import plugins, workload
-from autotune.files import write_array
-from autotune.interfaces import Call, Session
-from autotune.protocol import Finish, Finished, Measure, Measured, MeasureJob, Ready, Serve
-from autotune.worker import meters, serving, verify
+from autotune.core import plugins
+from autotune.core.files import write_array
+from autotune.core.interfaces import Call, Session
+from autotune.core.protocol import Finish, Finished, Measure, Measured, MeasureJob, Ready, Serve
+from autotune.models import workload
+from autotune.worker import meters, request_queue
+from autotune.worker import outputs as verify
 from autotune.worker.channel import Channel
 from autotune.worker.prepare import EXAMPLES, load_reference, split
 
@@ -98,7 +100,7 @@ def serve(
             channel.send(Finished(peak_rss_bytes=meters.peak_rss_bytes() + programs, flags=flags))
             return
         if isinstance(command, Serve):
-            channel.send(serving.answer(session, batch, size, command, rank, workers))
+            channel.send(request_queue.answer(session, batch, size, command, rank, workers))
             continue
         assert isinstance(command, Measure)
         share, latencies_ns = measure(session, batch, size, command)

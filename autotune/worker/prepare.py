@@ -10,16 +10,16 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from autotune import plugins
-from autotune.data import METRICS
-from autotune.errors import ModelError
-from autotune.interfaces import Session
-from autotune.protocol import PrepareJob
-from autotune.rules import MeasureRules
-from autotune.types import Config, Hardware, Struct, WorkloadSettings, WorkloadSpec
-from autotune.worker import accuracy, verify
-from autotune.worker.verify import Arrays, Reference
-from autotune.workload import BuiltWorkload, load_arrays, options, provider, save_arrays
+from autotune.core import plugins
+from autotune.core.errors import ModelError
+from autotune.core.interfaces import Session
+from autotune.core.protocol import PrepareJob
+from autotune.core.rules import MeasureRules
+from autotune.core.types import Config, Hardware, Struct, WorkloadSettings, WorkloadSpec
+from autotune.models.data import METRICS
+from autotune.models.workload import BuiltWorkload, load_arrays, options, provider, save_arrays
+from autotune.worker import accuracy, outputs
+from autotune.worker.outputs import Arrays, Reference
 
 REFERENCE = "reference.npz"
 NOTES = "reference.json"
@@ -80,7 +80,7 @@ def save_reference(workload: BuiltWorkload, hw: Hardware, rules: MeasureRules, f
         check_numbers(again)
         if workload.spec.data is not None:
             accuracy.save_answers(session, workload, size, folder)
-    noise = verify.compare(again.outputs, first, trained=True).centred_error
+    noise = outputs.compare(again.outputs, first, trained=True).centred_error
     write_reference(first._replace(noise=noise, classes=classifies(workload.spec)), folder)
     if not workload.spec.inputs:
         save_arrays(folder / EXAMPLES, joined(batches))
@@ -96,9 +96,9 @@ def classifies(spec: WorkloadSpec) -> bool:
 def check_numbers(found: Reference) -> None:
     """ModelError, with output and place, where an output of the plain model is NaN."""
     for name, array in zip(found.names, found.outputs, strict=True):
-        if reason := verify.not_a_number(array):
+        if reason := outputs.not_a_number(array):
             raise ModelError(
-                f"{verify.said(name)} of the float32 model {reason}; nothing can be compared with it: "
+                f"{outputs.said(name)} of the float32 model {reason}; nothing can be compared with it: "
                 "mend the model or its inputs"
             )
 
@@ -134,7 +134,7 @@ def called(session: Session, batches: Sequence[Arrays]) -> Reference:
     for name, array in zip(names, parts[0], strict=True):
         if array.shape[:1] != (size,):
             raise ModelError(
-                f"{verify.said(name)} has shape {array.shape} for a batch of {size}; "
+                f"{outputs.said(name)} has shape {array.shape} for a batch of {size}; "
                 "the first dimension of every output must be the batch"
             )
     return Reference(joined(parts), names)
@@ -148,9 +148,9 @@ def places(result: Any, prefix: str = "") -> list[str]:
     if result is None:
         return []
     if hasattr(result, "shape"):
-        return [prefix or verify.LONE]
+        return [prefix or outputs.LONE]
     if isinstance(result, (str, bytes)) or not hasattr(result, "__iter__"):
-        raise ModelError(f"{verify.said(prefix or verify.LONE)} is a {type(result).__name__}, not a tensor")
+        raise ModelError(f"{outputs.said(prefix or outputs.LONE)} is a {type(result).__name__}, not a tensor")
     if hasattr(result, "items"):
         parts = result.items()
     elif hasattr(result, "_fields"):

@@ -6,7 +6,7 @@ import functools
 import hashlib
 from pathlib import Path
 
-from autotune.errors import ModelError
+from autotune.core.errors import ModelError
 
 
 def found(name: str, folder: Path) -> str:

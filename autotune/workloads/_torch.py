@@ -7,7 +7,7 @@ import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from autotune.errors import ModelError
+from autotune.core.errors import ModelError
 
 if TYPE_CHECKING:
     import numpy as np

@@ -12,11 +12,11 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from autotune import placeholders
-from autotune.errors import ModelError
-from autotune.interfaces import Form
-from autotune.problem import Domains
-from autotune.types import Hardware, Struct
+from autotune.core import command_template
+from autotune.core.errors import ModelError
+from autotune.core.interfaces import Form
+from autotune.core.space_types import Domains
+from autotune.core.types import Hardware, Struct
 
 packages: tuple[str, ...] = ()
 form: Form = "command"
@@ -59,11 +59,11 @@ def build(name: str, options: Options, seed: int) -> Any:
 def mismatch(name: str, domains: Domains) -> str | None:
     """Why the command line and the settings of a space do not fit each other, or None."""
     try:
-        named = placeholders.names(name) - set(placeholders.GIVEN)
+        named = command_template.names(name) - set(command_template.GIVEN)
     except ValueError as error:
         return f"the command line {name!r} cannot be split into words: {error}"
     searched = set(domains.backends.get("command", {}))
-    if taken := sorted(searched & set(placeholders.GIVEN)):
+    if taken := sorted(searched & set(command_template.GIVEN)):
         return f"search.backend.command may not have {taken[0]!r}, which has its own place under search"
     if unknown := sorted(named - searched):
         has = f"the command line has {{{unknown[0]}}}; give its values under search.backend.command"

@@ -8,10 +8,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from autotune.environments import missing
-from autotune.errors import ModelError
-from autotune.interfaces import Form
-from autotune.types import Hardware, Struct
+from autotune.core.errors import ModelError
+from autotune.core.interfaces import Form
+from autotune.core.types import Hardware, Struct
+from autotune.hardware.interpreters import missing
 from autotune.workloads._files import digest, found
 from autotune.workloads._torch import arrays, one_line
 

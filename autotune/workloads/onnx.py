@@ -8,11 +8,11 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from autotune import shapes
-from autotune.environments import missing
-from autotune.errors import ModelError
-from autotune.interfaces import Form
-from autotune.types import Hardware, Struct
+from autotune.core import shapes
+from autotune.core.errors import ModelError
+from autotune.core.interfaces import Form
+from autotune.core.types import Hardware, Struct
+from autotune.hardware.interpreters import missing
 from autotune.workloads._files import digest, found
 
 if TYPE_CHECKING:

@@ -15,10 +15,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from autotune.environments import missing
-from autotune.errors import ModelError, did_you_mean
-from autotune.interfaces import Form
-from autotune.types import Hardware, Struct
+from autotune.core.errors import ModelError, did_you_mean
+from autotune.core.interfaces import Form
+from autotune.core.types import Hardware, Struct
+from autotune.hardware.interpreters import missing
 from autotune.workloads._files import digest, found
 from autotune.workloads._torch import arrays
 

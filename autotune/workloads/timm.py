@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from autotune.environments import missing
-from autotune.errors import ModelError, did_you_mean
-from autotune.interfaces import Form
-from autotune.types import Hardware
+from autotune.core.errors import ModelError, did_you_mean
+from autotune.core.interfaces import Form
+from autotune.core.types import Hardware
+from autotune.hardware.interpreters import missing
 from autotune.workloads import torchvision
 from autotune.workloads._torch import import_torchvision, load_weights
 

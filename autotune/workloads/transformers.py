@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 
-from autotune.environments import missing
-from autotune.errors import ModelError, did_you_mean
-from autotune.interfaces import Form
-from autotune.types import Hardware, Struct
+from autotune.core.errors import ModelError, did_you_mean
+from autotune.core.interfaces import Form
+from autotune.core.types import Hardware, Struct
+from autotune.hardware.interpreters import missing
 from autotune.workloads._files import digest
 from autotune.workloads._torch import import_torchvision, one_line
 

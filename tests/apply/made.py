@@ -7,10 +7,10 @@ from typing import Any
 
 import msgspec
 
-from autotune import environment
-from autotune.best import Best, Claim, Measurements
-from autotune.results import Estimate
-from autotune.types import Config, Hardware
+from autotune.core.best import Best, Claim, Measurements
+from autotune.core.results import Estimate
+from autotune.core.types import Config, Hardware
+from autotune.launch import environment
 from tests.report.made import HW, PLAIN, config
 from tests.study.fakes import WORKLOAD
 

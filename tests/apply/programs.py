@@ -5,15 +5,15 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from autotune.best import Best
-from autotune.report import export
+from autotune.core.best import Best
+from autotune.report.export import export
 
 DRIVER = """
 import os, sys
 from pathlib import Path
 from autotune import hardware
 from autotune.apply import run
-from autotune.errors import NotStarted
+from autotune.core.errors import NotStarted
 path, grace_s, *command = sys.argv[1:]
 path, hw = Path(path), hardware.probe()
 try:

@@ -9,10 +9,10 @@ import msgspec
 import pytest
 
 from autotune.apply import best_file
-from autotune.best import Best
-from autotune.errors import StudyError
-from autotune.report import export
-from autotune.types import Cpu
+from autotune.core.best import Best
+from autotune.core.errors import StudyError
+from autotune.core.types import Cpu
+from autotune.report.export import export
 from tests.apply.made import FAST, best, library
 
 Change = Callable[[dict[str, Any]], object]

@@ -9,10 +9,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from autotune import environment, hardware
 from autotune.apply.load import load
-from autotune.best import Best
-from autotune.errors import AutotuneError
+from autotune.core.best import Best
+from autotune.core.errors import AutotuneError
+from autotune.hardware import probe
+from autotune.launch import environment
 from tests.apply import tiny
 from tests.test_main import Place
 
@@ -39,7 +40,7 @@ GOOD = {"names": ["logits", "pooled"], "close": True, "arrays": True, "same": Tr
 REF = """
 from autotune import artifacts, hardware
 from autotune.apply import best_file
-from autotune.rules import MeasureRules
+from autotune.core.rules import MeasureRules
 best = best_file.read(Path("best.json"))
 def refuse(*_): raise AssertionError("it is prepared already")
 cache = artifacts.default_folder()
@@ -75,7 +76,7 @@ def test_strict_makes_it_an_error(place: Place) -> None:
 
 def test_started_as_it_was_measured_there_is_nothing_to_say(place: Place) -> None:
     path = tiny.best(place.folder)
-    best, hw = msgspec.json.decode(path.read_bytes(), type=Best), hardware.probe()
+    best, hw = msgspec.json.decode(path.read_bytes(), type=Best), probe.probe()
     asked = environment.changed(environment.patch(best.config, hw), {}, str(place.cache))
     cpu = str(best.layout[0].cpus[0])
     script = USE + 'model, again = said(load, "best.json", strict=True)\ntold["again"] = again\n'
@@ -85,7 +86,7 @@ def test_started_as_it_was_measured_there_is_nothing_to_say(place: Place) -> Non
 
 
 def test_another_workers_rank_holds_its_own_cpus(place: Place) -> None:
-    hw = hardware.probe()
+    hw = probe.probe()
     if len(hw.cores) < 2:
         pytest.skip("needs two cores")
     path = tiny.best(place.folder, layout="2x1")
@@ -167,7 +168,7 @@ def test_a_program_is_not_loaded(tmp_path: Path) -> None:
 def test_what_this_cpu_cannot_honour_is_an_error(tmp_path: Path) -> None:
     path = tiny.best(tmp_path)
     best = json.loads(path.read_text())
-    cores = len(hardware.probe().cores)
+    cores = len(probe.probe().cores)
     best["config"]["knobs"]["layout"] = f"1x{cores + 1}"
     best["layout"] = [{"cpus": list(range(cores + 1)), "threads": cores + 1, "node": None}]
     path.write_text(json.dumps(best))

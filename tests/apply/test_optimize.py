@@ -13,9 +13,9 @@ import psutil
 import pytest
 
 from autotune.apply import optimize
-from autotune.apply.exporting import Exported
-from autotune.errors import StudyError
-from autotune.study import store
+from autotune.apply.export_module import Exported
+from autotune.core.errors import StudyError
+from autotune.study.storage import store
 from tests.apply import tiny
 from tests.conftest import ended
 from tests.test_main import PATIENCE_S, ROOT, Place

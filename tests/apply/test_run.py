@@ -13,13 +13,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from autotune import plugins, space
 from autotune.apply import run
-from autotune.best import Best
-from autotune.errors import MachineError, NotStarted, StudyError
-from autotune.launch.plan import LaunchPlan
-from autotune.report import export
-from autotune.types import Cpu, Hardware, Placement
+from autotune.core import plugins
+from autotune.core.best import Best
+from autotune.core.errors import MachineError, NotStarted, StudyError
+from autotune.core.types import Cpu, Hardware, Placement
+from autotune.launch.launch_plan import LaunchPlan
+from autotune.report.export import export
+from autotune.space import configs
 from tests.apply import programs
 from tests.apply.made import FAST, HW, best, library
 from tests.report.made import config
@@ -246,7 +247,7 @@ def test_the_made_winner_has_two_workers() -> None:
 def test_a_real_allocator_serves_the_program(tmp_path: Path, this_machine: Hardware, allocator: str) -> None:
     if reason := plugins.load("knobs", "allocator").unavailable(allocator, this_machine):
         pytest.skip(reason)
-    chosen = space.configure(
+    chosen = configs.configure(
         this_machine, batch_size=1, backend="onnxruntime", knobs={"allocator": allocator, "layout": "1x1"}
     )
     proves = (

@@ -7,9 +7,9 @@ import pytest
 
 from autotune.apply import verdict
 from autotune.apply.verdict import Verification, judged
-from autotune.best import Claim
-from autotune.results import Estimate, Probe
-from autotune.rules import ConfirmRules
+from autotune.core.best import Claim
+from autotune.core.results import Estimate, Probe
+from autotune.core.rules import ConfirmRules
 
 CLAIM = Claim(estimate=4.0, low=3.9, high=4.1, sittings=6, rounds=42)
 DELTA = ConfirmRules().delta

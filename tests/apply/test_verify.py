@@ -6,19 +6,20 @@ from typing import Any
 import msgspec
 import pytest
 
-from autotune import hardware, space
 from autotune.apply import verify
 from autotune.apply.verdict import HEADS
 from autotune.apply.verify import Checking
-from autotune.best import Best, Claim
-from autotune.errors import MachineError, StudyError
-from autotune.problem import Limit
-from autotune.report import export
-from autotune.results import Probe, Sustained
-from autotune.rules import ConfirmRules, MeasureRules
-from autotune.study.choosing import BASELINE
-from autotune.study.explain import WINNER
-from autotune.types import ServingSpec, WorkloadSpec
+from autotune.core.best import Best, Claim
+from autotune.core.errors import MachineError, StudyError
+from autotune.core.results import Probe, Sustained
+from autotune.core.rules import ConfirmRules, MeasureRules
+from autotune.core.space_types import Limit
+from autotune.core.types import ServingSpec, WorkloadSpec
+from autotune.hardware import probe as hardware
+from autotune.report.export import export
+from autotune.space import configs
+from autotune.study.confirm.ablation import WINNER
+from autotune.study.confirm.decision import BASELINE
 from tests.apply import made, tiny
 from tests.apply.made import FAST
 from tests.report.made import HW, PLAIN
@@ -150,7 +151,7 @@ def test_a_claim_is_read(tmp_path: Path) -> None:
 
 
 def test_the_files_own_baseline_is_compared() -> None:
-    other = space.configure(HW, batch_size=4, backend="torch_eager")
+    other = configs.configure(HW, batch_size=4, backend="torch_eager")
     assert verify.compared(made.best(baseline=other), HW, PATH) == {WINNER: FAST, BASELINE: other}
 
 
@@ -164,7 +165,7 @@ def test_an_older_file_is_compared_with_the_plain_model(tmp_path: Path) -> None:
 def test_a_baseline_on_all_cores_is_one_on_all_cores_of_this_machine() -> None:
     wide = machine(cores=4)
     assert str(verify.compared(made.best(), wide, PATH)[BASELINE].layout) == "1x4"
-    narrow = space.configure(HW, batch_size=1, backend="torch_eager", knobs={"layout": "1x1"})
+    narrow = configs.configure(HW, batch_size=1, backend="torch_eager", knobs={"layout": "1x1"})
     assert verify.compared(made.best(baseline=narrow), wide, PATH)[BASELINE] == narrow
 
 
@@ -230,7 +231,7 @@ def test_who_serves_must_keep_the_limits_too(tmp_path: Path) -> None:
 
 def test_a_real_file_is_verified_here(tmp_path: Path, place: Place) -> None:
     """Eight rows a call against one: faster on any machine; how much faster is not asserted."""
-    slow = space.configure(hardware.probe(), batch_size=1, backend="torch_eager", knobs={"layout": "1x1"})
+    slow = configs.configure(hardware.probe(), batch_size=1, backend="torch_eager", knobs={"layout": "1x1"})
     claim = msgspec.structs.replace(made.best().measured, speedup=Claim(estimate=1.5, low=1.4, high=1.6))
     tiny.best(tmp_path, batch_size=8, baseline=slow, measured=claim)
     script = """

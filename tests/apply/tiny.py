@@ -9,10 +9,11 @@ from typing import Any
 
 import msgspec
 
-from autotune import hardware, space
-from autotune.report import export
-from autotune.results import Fidelity, OutputFidelity
-from autotune.types import InputSpec, Value, WorkloadSpec
+from autotune.core.results import Fidelity, OutputFidelity
+from autotune.core.types import InputSpec, Value, WorkloadSpec
+from autotune.hardware import probe
+from autotune.report.export import export
+from autotune.space import configs
 from tests.apply import made
 from tests.test_main import PATIENCE_S, ROOT, Place
 
@@ -50,7 +51,7 @@ import json, sys, warnings
 import autotune
 from pathlib import Path
 from autotune.apply.load import load
-from autotune.errors import AutotuneError
+from autotune.core.errors import AutotuneError
 told = {}
 
 def said(use, *given, **named):
@@ -82,8 +83,8 @@ def best(
 ) -> Path:
     """`best.json` of a configuration of the model, one worker of one thread; `fields` are others of the file."""
     (folder / "net.py").write_text(MODEL)
-    hw = hardware.probe()
-    config = space.configure(
+    hw = probe.probe()
+    config = configs.configure(
         hw, batch_size=batch_size, backend=backend, options=options or {}, knobs={"layout": layout}
     )
     close = [OutputFidelity(name=name, cosine_similarity=1.0, centred_error=0.0, max_abs_error=0.0) for name in outputs]

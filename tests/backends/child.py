@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from autotune.types import Config, Value, WorkloadSettings
+from autotune.core.types import Config, Value, WorkloadSettings
 
 ROOT = Path(__file__).parents[2]
 START = """
@@ -20,7 +20,7 @@ import json, os, sys
 from pathlib import Path
 import numpy as np
 from autotune import plugins
-from autotune.errors import ModelError
+from autotune.core.errors import ModelError
 from tests.backends.child import configured
 
 folder, told = Path(sys.argv[1]), {}

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from autotune.backends import _onnx
-from autotune.errors import ModelError
+from autotune.core.errors import ModelError
 from tests import machines
 
 

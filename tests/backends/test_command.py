@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from autotune.backends import command
-from autotune.results import Status
-from autotune.rules import MeasureRules
-from autotune.types import TrialSpec, WorkloadSpec
+from autotune.core.results import Status
+from autotune.core.rules import MeasureRules
+from autotune.core.types import TrialSpec, WorkloadSpec
 from tests.conftest import Lab, ended
 
 LINE = 'print(\'{"throughput": 200.0, "latencies_ms": [4.0, 6.0]}\')'

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 import autotune
-from autotune import environments
 from autotune.backends.ipex import IPEX, Options, launch, unavailable
+from autotune.hardware import interpreters
 from tests import machines
 from tests.backends import child
 
@@ -76,7 +76,7 @@ REAL = """
 import json, os, sys
 import numpy as np
 from autotune.backends import ipex as backend, torch_eager
-from autotune.types import Config, WorkloadSettings
+from autotune.core.types import Config, WorkloadSettings
 
 class Workload:
     def module(self):
@@ -169,11 +169,11 @@ def test_what_is_not_in_effect_is_found_out(told: dict[str, Any]) -> None:
 @pytest.mark.parametrize("graph", ["trace", "compile", "eager"])
 def test_ipex_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, graph: str) -> None:
     monkeypatch.delenv("AUTOTUNE_ENVIRONMENTS")  # the one test that looks for an environment of the user's
-    found = environments.find(environments.default_folder()).values()
+    found = interpreters.find(interpreters.default_folder()).values()
     having = [one.prefix for one in found if unavailable(Options(), hardware(packages=one.packages)) is None]
     if not having:
         pytest.skip("needs an environment with IPEX")
-    environments.link(Path(autotune.__file__).parent, tmp_path / "package")
+    interpreters.link(Path(autotune.__file__).parent, tmp_path / "package")
     done = subprocess.run(
         [f"{having[0]}/bin/python", "-c", REAL, graph],
         capture_output=True,

@@ -17,8 +17,8 @@ from autotune.backends.onnxruntime import (
     source,
     unavailable,
 )
-from autotune.errors import ModelError
-from autotune.types import Hardware
+from autotune.core.errors import ModelError
+from autotune.core.types import Hardware
 from tests import machines
 from tests.backends import child
 
@@ -90,7 +90,7 @@ import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 from autotune.backends import _onnx
 from autotune.backends import onnxruntime as backend
-from autotune.errors import ModelError
+from autotune.core.errors import ModelError
 from tests import machines
 
 rng = np.random.default_rng(0)
@@ -178,7 +178,7 @@ EXPORTS = """
 from types import SimpleNamespace
 import torch
 from autotune.backends import onnxruntime as backend
-from autotune.errors import ModelError
+from autotune.core.errors import ModelError
 
 class Fixed(torch.nn.Module):
     def forward(self, x):

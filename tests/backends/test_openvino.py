@@ -7,7 +7,6 @@ from typing import Any
 import msgspec
 import pytest
 
-from autotune import environment, hardware, plugins, setting, space
 from autotune.backends.openvino import (
     OpenvinoSession,
     Options,
@@ -18,7 +17,12 @@ from autotune.backends.openvino import (
     source,
     unavailable,
 )
-from autotune.types import Hardware
+from autotune.core import plugins
+from autotune.core.types import Hardware
+from autotune.hardware import probe
+from autotune.launch import environment
+from autotune.space import configs
+from autotune.space import values as setting
 from tests import machines
 from tests.backends import child
 
@@ -327,7 +331,7 @@ def test_a_model_is_made_again_for_another_version_of_its_maker() -> None:
 
 
 def test_precisions_are_close_and_proven(tmp_path_factory: Any) -> None:
-    can = unavailable(BFLOAT16, msgspec.structs.replace(hardware.probe(), packages=PACKAGES)) is None
+    can = unavailable(BFLOAT16, msgspec.structs.replace(probe.probe(), packages=PACKAGES)) is None
     script = CONVERT.replace("BFLOAT16", str(can))
     told = child.told(script, tmp_path_factory.mktemp("convert"), "openvino", "onnx", "nncf")
     assert set(told) == {"free", "fixed", *(("free bfloat16", "fixed bfloat16") if can else ())}
@@ -355,7 +359,7 @@ def test_a_traced_module_answers_as_it_does(tmp_path_factory: Any) -> None:
 def test_onetbb_does_not_bind_deeply_beside_a_preloaded_allocator(allocator: str) -> None:
     packages = PACKAGES | {"onnxruntime": "1.0"}
     hw = machines.hardware(2, packages=packages, libraries={allocator: f"/usr/lib/lib{allocator}.so"}, glibc="2.36")
-    config = space.configure(hw, batch_size=1, backend="openvino", knobs={"allocator": allocator})
+    config = configs.configure(hw, batch_size=1, backend="openvino", knobs={"allocator": allocator})
     asked = environment.patch(config, hw)
     assert asked.preload == (f"/usr/lib/lib{allocator}.so",)
     assert asked.env["TBB_ENABLE_SANITIZERS"] == "1"

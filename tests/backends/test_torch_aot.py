@@ -5,7 +5,7 @@ import pytest
 
 from autotune.backends import torch_compile
 from autotune.backends.torch_aot import Options, cache_key, launch, unavailable
-from autotune.types import Hardware
+from autotune.core.types import Hardware
 from tests import machines
 from tests.backends import child
 
@@ -15,7 +15,7 @@ CHILD = """
 import tempfile
 import torch
 from autotune.backends import torch_aot as backend
-from autotune.errors import ModelError
+from autotune.core.errors import ModelError
 from tests.backends.tiny_torch import Workload
 
 os.environ["TMPDIR"] = str(folder / "temporary")

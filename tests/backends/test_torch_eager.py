@@ -7,7 +7,7 @@ import pytest
 
 from autotune.backends import torch_eager
 from autotune.backends.torch_eager import Options, flatten, unavailable
-from autotune.errors import ModelError
+from autotune.core.errors import ModelError
 from tests import machines
 from tests.backends import child
 

@@ -4,7 +4,7 @@ import pytest
 
 from autotune.backends import torch_compile
 from autotune.backends.torch_int8 import Options, cache_key, launch, reduced, unavailable
-from autotune.types import Hardware
+from autotune.core.types import Hardware
 from tests import machines
 from tests.backends import child
 
@@ -23,7 +23,7 @@ import torch.ao.quantization.fx._decomposed
 from torch._dynamo.utils import counters
 from autotune.backends import torch_compile
 from autotune.backends import torch_int8 as backend
-from autotune.errors import ModelError
+from autotune.core.errors import ModelError
 from tests.backends.test_torch_int8 import hardware
 from tests.backends.tiny_torch import Workload
 

@@ -10,10 +10,10 @@ from typing import Literal
 
 import msgspec
 
-from autotune.launch.machine import Machine
-from autotune.results import Block, Sitting, Sustained, TrialResult
-from autotune.rules import MeasureRules
-from autotune.types import Hardware, SittingSpec, Struct, TrialSpec
+from autotune.core.results import Block, Sitting, Sustained, TrialResult
+from autotune.core.rules import MeasureRules
+from autotune.core.types import Hardware, SittingSpec, Struct, TrialSpec
+from autotune.launch.local_executor import Machine
 
 NO_SUCH_CPU = 4000
 

@@ -5,10 +5,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from autotune.hardware import probe
+from autotune.core.results import Status
+from autotune.core.types import Config
+from autotune.hardware.probe import probe
 from autotune.knobs import affinity, openmp
-from autotune.results import Status
-from autotune.types import Config
 from tests.backends.child import configured, told
 from tests.conftest import Lab
 from tests.machines import hardware

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from autotune.hardware import probe
+from autotune.hardware.probe import probe
 from autotune.knobs import allocator
 from tests.machines import hardware
 
@@ -112,7 +112,7 @@ CHILD = """
 import sys
 import msgspec
 from autotune.knobs import allocator
-from autotune.types import Hardware
+from autotune.core.types import Hardware
 hw = msgspec.json.decode(sys.argv[1], type=Hardware)
 for name in sys.argv[3:]:
     __import__(name)

@@ -3,9 +3,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from autotune.hardware import probe
+from autotune.core.types import Config
+from autotune.hardware.probe import probe
 from autotune.knobs import block_time, openmp
-from autotune.types import Config
 from tests.backends.child import configured, told
 from tests.machines import hardware
 

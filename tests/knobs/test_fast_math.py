@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from autotune.hardware import probe
+from autotune.hardware.probe import probe
 from autotune.knobs import fast_math
 from tests.backends.child import configured, told
 from tests.machines import hardware
@@ -79,7 +79,7 @@ def test_a_processor_that_does_not_listen_is_noticed(tmp_path: Path) -> None:
 
 
 def test_a_process_without_torch_hands_the_variable_on(tmp_path: Path) -> None:
-    script = "from autotune.hardware import probe; from autotune.knobs import fast_math\n"
+    script = "from autotune.hardware.probe import probe; from autotune.knobs import fast_math\n"
     script += "told.update({value: fast_math.applied(value, probe()) for value in ('strict', 'bf16')})"
     found = told(script, tmp_path, env=fast_math.launch("bf16", HERE).env)
     assert [value for value, reason in found.items() if reason is None] == ["bf16"]

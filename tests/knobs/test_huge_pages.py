@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from autotune.hardware import probe
+from autotune.hardware.probe import probe
 from autotune.knobs import huge_pages
 from tests.machines import hardware, write
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from autotune.core.types import Config, Environment, WorkloadSettings
 from autotune.knobs import interpreter
-from autotune.types import Config, Environment, WorkloadSettings
 from tests import machines
 
 HW = machines.hardware(2, environments={"ipex": Environment(prefix="/opt/ipex", python="3.11")})

@@ -3,7 +3,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from autotune.hardware import probe
+from autotune.hardware.probe import probe
 from autotune.knobs import jemalloc_conf
 from tests.backends.child import configured, told
 from tests.machines import hardware

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from autotune.core.types import Hardware, Layout
 from autotune.knobs import layout
-from autotune.types import Hardware, Layout
 from tests.machines import hardware
 
 machines = st.builds(

@@ -6,9 +6,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from autotune.hardware import probe
+from autotune.core.types import Hardware
+from autotune.hardware.probe import probe
 from autotune.knobs import numa
-from autotune.types import Hardware
 from tests.backends.child import configured
 from tests.machines import hardware
 
@@ -55,7 +55,7 @@ CHILD = """
 import sys
 import msgspec
 from autotune.knobs import numa
-from autotune.types import Hardware
+from autotune.core.types import Hardware
 hw = msgspec.json.decode(sys.argv[1], type=Hardware)
 print(numa.applied("default", hw), numa.applied("bind", hw), numa.applied("interleave", hw), sep="|")
 """

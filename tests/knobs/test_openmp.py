@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from autotune.hardware import probe
+from autotune.hardware.probe import probe
 from autotune.knobs import openmp
 from tests.backends.child import configured, told
 from tests.machines import hardware

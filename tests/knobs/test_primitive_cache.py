@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from autotune.hardware import probe
+from autotune.hardware.probe import probe
 from autotune.knobs import primitive_cache
 from tests.backends.child import configured, told
 from tests.machines import hardware

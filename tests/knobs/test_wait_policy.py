@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from autotune.hardware import probe
+from autotune.hardware.probe import probe
 from autotune.knobs import openmp, wait_policy
 from tests.backends.child import configured, told
 from tests.machines import hardware

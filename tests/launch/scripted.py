@@ -6,11 +6,11 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from autotune.launch.bench import Bench
-from autotune.launch.surroundings import Watch
-from autotune.protocol import Command, Measure, Measured, Reply
-from autotune.results import Canary
-from autotune.rules import MeasureRules
+from autotune.core.protocol import Command, Measure, Measured, Reply
+from autotune.core.results import Canary
+from autotune.core.rules import MeasureRules
+from autotune.launch.blocks import Bench
+from autotune.launch.interference import Watch
 
 BATCH = 4
 

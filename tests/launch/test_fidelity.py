@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import msgspec
 
+from autotune.core.results import Fidelity, OutputFidelity
 from autotune.launch import fidelity
-from autotune.results import Fidelity, OutputFidelity
 
 
 def closeness(cosine: float, error: float | None, agreed: float | None = None) -> Fidelity:

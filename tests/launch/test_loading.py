@@ -6,9 +6,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from autotune import cache as prepared
-from autotune.results import Status
-from autotune.rules import MeasureRules
+from autotune.core.results import Status
+from autotune.core.rules import MeasureRules
+from autotune.models import cache as prepared
 from tests.conftest import TINY, Lab
 
 pytestmark = pytest.mark.skipif(find_spec("torch") is None, reason="reference outputs are torch's")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from autotune.errors import MachineError
+from autotune.core.errors import MachineError
 from autotune.launch import lock
 from tests.conftest import ended
 
@@ -202,7 +202,9 @@ def test_a_lock_that_may_not_be_read(common: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", HOLDER, str(path), "as nobody"], cwd=ROOT, capture_output=True, text=True, check=False
     )
-    assert done.stderr.splitlines()[-1].startswith(f"autotune.errors.MachineError: the machine's lock {path} cannot be")
+    assert done.stderr.splitlines()[-1].startswith(
+        f"autotune.core.errors.MachineError: the machine's lock {path} cannot be"
+    )
 
 
 def test_the_environment_names_another(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

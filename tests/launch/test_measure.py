@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import itertools
 
+from autotune.core.results import Block
+from autotune.core.rules import Correction, MeasureRules
 from autotune.launch import measure
 from autotune.launch.measure import Measurement
-from autotune.results import Block
-from autotune.rules import Correction, MeasureRules
 from tests.launch.scripted import Scripted, Senses, bench
 
 RULES = MeasureRules(block_s=1.0, warmup_s=5.0, measure_s=6.0, min_blocks=3)

@@ -14,13 +14,13 @@ import msgspec
 import psutil
 import pytest
 
-from autotune.launch import process, tree
-from autotune.launch.leftover import Started
-from autotune.launch.plan import LaunchPlan, WorkerPlan
+from autotune.core.protocol import Finish, Finished, Measure, Measured, Prepared
+from autotune.core.results import Status
+from autotune.core.types import Placement
+from autotune.launch import process, process_tree
+from autotune.launch.launch_plan import LaunchPlan, WorkerPlan
+from autotune.launch.orphans import Started
 from autotune.launch.process import WorkerFailed, Workers
-from autotune.protocol import Finish, Finished, Measure, Measured, Prepared
-from autotune.results import Status
-from autotune.types import Placement
 from tests.conftest import ended
 
 ENOUGH = 2**40
@@ -351,12 +351,12 @@ def test_paused_workers_stand_still_until_something_is_sent(tmp_path: Path, work
             workers.pause()
             assert all(stopped(pid) for pid in workers.pids)
             time.sleep(0.02)  # what a worker forked is stopped, too, but nobody waits for it
-            before = tree.run_ns(workers.pids)
+            before = process_tree.run_ns(workers.pids)
             time.sleep(0.05)
-            assert tree.run_ns(workers.pids) == before
+            assert process_tree.run_ns(workers.pids) == before
             workers.send(Measure(block=number, start_ns=0, stop_ns=7))
             assert [reply.items for reply in workers.gather(20, "measuring")] == [7, 7]
-            assert tree.run_ns(workers.pids) > before
+            assert process_tree.run_ns(workers.pids) > before
 
 
 def test_pausing_twice_is_pausing_once(tmp_path: Path) -> None:
@@ -507,7 +507,7 @@ import sys, time
 from pathlib import Path
 import msgspec
 from autotune.launch import process
-from autotune.launch.plan import LaunchPlan
+from autotune.launch.launch_plan import LaunchPlan
 plan = msgspec.json.decode(sys.argv[1], type=LaunchPlan)
 folder = Path(sys.argv[2])
 with process.start(plan, folder / "job.json", folder, 2**40) as workers:

@@ -9,13 +9,13 @@ import msgspec
 import numpy as np
 import pytest
 
-from autotune import cache as prepared
-from autotune import space
-from autotune.launch.machine import Machine
-from autotune.protocol import MeasureJob
-from autotune.results import Status, TrialResult
-from autotune.rules import MeasureRules
-from autotune.types import Hardware, InputSpec, ServingSpec, TrialSpec, WorkloadSpec
+from autotune.core.protocol import MeasureJob
+from autotune.core.results import Status, TrialResult
+from autotune.core.rules import MeasureRules
+from autotune.core.types import Hardware, InputSpec, ServingSpec, TrialSpec, WorkloadSpec
+from autotune.launch.local_executor import Machine
+from autotune.models import cache as prepared
+from autotune.space import configs
 from tests.conftest import TINY, Lab, ended
 from tests.extra.execute import Listener, Told
 
@@ -48,7 +48,7 @@ class Squeezenet:
     def __init__(self, root: Path, cache: Path, hw: Hardware) -> None:
         self.listener = Listener()
         self.cache = cache
-        self.config = space.configure(hw, batch_size=2, backend="torch_eager")
+        self.config = configs.configure(hw, batch_size=2, backend="torch_eager")
         self.spec = TrialSpec(id=3, workload=SQUEEZENET, config=self.config, folder="trials/00003")
         self.root = root
         with Machine(hw, root, cache, self.listener) as machine:

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import msgspec
 
-from autotune.claims import Confirmation, Finalist, Step, Worth
-from autotune.problem import Exclusion, Space
-from autotune.report import reading
-from autotune.report.reading import Study
-from autotune.results import Canary, Seat, Status, TrialResult
-from autotune.study import store
+from autotune.core.confirmation import Confirmation, Finalist, Step, Worth
+from autotune.core.results import Canary, Seat, Status, TrialResult
+from autotune.core.space_types import Exclusion, Space
+from autotune.report.text import study_reader
+from autotune.report.text.study_reader import Study
+from autotune.study.storage import store
 from tests.report.made import (
     CLOSE,
     HW,
@@ -46,7 +46,7 @@ def keep(
         (folder / one.spec.folder).mkdir(parents=True, exist_ok=True)
         store.write_result(folder, one)
     store.write_confirmation(folder, found)
-    return reading.read(folder)
+    return study_reader.read(folder)
 
 
 def sensed(one: TrialResult, speed: float = 1.0) -> TrialResult:

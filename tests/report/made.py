@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from autotune import space
-from autotune.claims import Confirmation, Finalist, Winner
-from autotune.results import ArtifactRef, Block, Estimate, Fidelity, Seat, Sitting, Status, TrialResult
-from autotune.study import store
-from autotune.types import Config, SittingSpec, TrialSpec, Value
+from autotune.core.confirmation import Confirmation, Finalist, Winner
+from autotune.core.results import ArtifactRef, Block, Estimate, Fidelity, Seat, Sitting, Status, TrialResult
+from autotune.core.types import Config, SittingSpec, TrialSpec, Value
+from autotune.space import configs
+from autotune.study.storage import store
 from tests.study.fakes import WORKLOAD, machine
 
 HW = machine()
@@ -25,7 +25,7 @@ def config(
     **knobs: Value,
 ) -> Config:
     """A configuration of the made-up machine; the baseline if nothing is given."""
-    return space.configure(HW, batch_size=batch_size, backend=backend, options=options, knobs=knobs)
+    return configs.configure(HW, batch_size=batch_size, backend=backend, options=options, knobs=knobs)
 
 
 PLAIN = config()

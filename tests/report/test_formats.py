@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from markdown_it import MarkdownIt
 
-from autotune.errors import StudyError
+from autotune.core.errors import StudyError
 from autotune.report import formats
 from tests.report.folders import HOSTILE, full, keep
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import msgspec
 
-from autotune.claims import Confirmation
-from autotune.problem import Space
-from autotune.report import reading
-from autotune.report.reading import Study
-from autotune.results import Latency, TrialResult
-from autotune.study import store
+from autotune.core.confirmation import Confirmation
+from autotune.core.results import Latency, TrialResult
+from autotune.core.space_types import Space
+from autotune.report.text import study_reader
+from autotune.report.text.study_reader import Study
+from autotune.study.storage import store
 from tests.report.folders import SPACE, keep
 from tests.report.made import HW
 
@@ -31,7 +31,7 @@ def study(
     keep(folder, results, found, space)
     hw = msgspec.structs.replace(HW, instance_type=kind)
     (folder / "hardware.json").write_bytes(store.encode(hw))
-    return reading.read(folder)
+    return study_reader.read(folder)
 
 
 def timed(result: TrialResult, p50_ms: float, calls: int = 500) -> TrialResult:

@@ -13,12 +13,12 @@ from pathlib import Path
 import msgspec
 import psutil
 
-from autotune.launch.leftover import Started
-from autotune.results import TrialResult
-from autotune.rules import MeasureRules
-from autotune.study import store
-from autotune.study.driver import search
-from autotune.types import TrialSpec
+from autotune.core.results import TrialResult
+from autotune.core.rules import MeasureRules
+from autotune.core.types import TrialSpec
+from autotune.launch.orphans import Started
+from autotune.study.search.driver import search
+from autotune.study.storage import store
 from tests.study import fakes
 
 HANGS_AT = 3

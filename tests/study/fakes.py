@@ -14,14 +14,15 @@ import msgspec
 import numpy as np
 import optuna
 
-from autotune import latencies, space
-from autotune.files import write_atomically
-from autotune.problem import Budget, Domains, Limit, Space
-from autotune.results import Block, Seat, Sitting, Status, TrialResult
-from autotune.rules import MeasureRules
-from autotune.study import store
-from autotune.study.opening import OpenStudy, opened
-from autotune.types import Config, Cpu, Hardware, InputSpec, SittingSpec, TrialSpec, WorkloadSpec
+from autotune.analysis import latency
+from autotune.core.files import write_atomically
+from autotune.core.results import Block, Seat, Sitting, Status, TrialResult
+from autotune.core.rules import MeasureRules
+from autotune.core.space_types import Budget, Domains, Limit, Space
+from autotune.core.types import Config, Cpu, Hardware, InputSpec, SittingSpec, TrialSpec, WorkloadSpec
+from autotune.space import configs
+from autotune.study.storage import store
+from autotune.study.storage.opening import OpenStudy, opened
 
 TEXT = "name: toy\n"
 WORKLOAD = WorkloadSpec(model="torchvision:resnet18", inputs=(InputSpec(shape=("batch", 3, 32, 32)),))
@@ -64,7 +65,7 @@ SMALL = Domains(
 
 def plain(hw: Hardware, batch_size: int = 1) -> Config:
     """The baseline."""
-    return space.configure(hw, batch_size=batch_size, backend="torch_eager", options={}, knobs={})
+    return configs.configure(hw, batch_size=batch_size, backend="torch_eager", options={}, knobs={})
 
 
 def resolved(
@@ -189,7 +190,7 @@ class Sitter:
         if self.latency_ms is not None:
             calls = [self.latency_ms(spec.configs[name], call) for call in range(10)]
             rows = [(0, block, int(ms * 1e6), 1) for block in range(len(rates)) for ms in calls]
-            np.save(self.root / spec.folder / name / latencies.FILE, np.array(rows, dtype=np.int64))
+            np.save(self.root / spec.folder / name / latency.FILE, np.array(rows, dtype=np.int64))
         return Seat(
             config=spec.configs[name],
             blocks=tuple(

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import msgspec
 import pytest
 
-from autotune.problem import Goal, Limit, Price
-from autotune.results import Canary, Served, Status, TrialResult
+from autotune.core.results import Canary, Served, Status, TrialResult
+from autotune.core.space_types import Goal, Limit, Price
+from autotune.core.types import TrialSpec
 from autotune.study.ranking import Ranking, undominated
-from autotune.types import TrialSpec
 from tests.study.fakes import WORKLOAD, machine, measured, plain
 
 HW = machine()

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from autotune.problem import Goal
-from autotune.results import Seat, Sitting, TrialResult
-from autotune.rules import ConfirmRules, MeasureRules
-from autotune.study import choosing, contest
-from autotune.study.choosing import BASELINE, Chosen, Running
-from autotune.study.contest import Contest
-from autotune.study.pooled import Limits
-from autotune.types import SittingSpec
+from autotune.core.results import Seat, Sitting, TrialResult
+from autotune.core.rules import ConfirmRules, MeasureRules
+from autotune.core.space_types import Goal
+from autotune.core.types import SittingSpec
+from autotune.study.confirm import comparison, decision
+from autotune.study.confirm.aggregate import Limits
+from autotune.study.confirm.comparison import Contest
+from autotune.study.confirm.decision import BASELINE, Chosen, Running
 from tests.noise import LAUNCH_SD, Machine
 from tests.report.made import PLAIN, config, result
 from tests.study.fakes import WORKLOAD
@@ -57,10 +57,12 @@ def confirmed(folder: Path, seed: int, **gains: float) -> Chosen:
     """What is chosen on a machine of its own; `gains` are log ratios over the baseline."""
     logs = {BASELINE: 3.0} | {name.replace("_", "-"): 3.0 + gain for name, gain in gains.items()}
     machine = Machine(seed, seconds=2 * SECONDS)
-    wanted = Contest(str(seed), folder, WORKLOAD, choosing.seats(FINALISTS), MeasureRules(), RULES)
+    wanted = Contest(str(seed), folder, WORKLOAD, decision.seats(FINALISTS), MeasureRules(), RULES)
     run = partial(sit, folder, machine, logs)
-    sittings = contest.run(wanted, run, Running(FINALISTS, RULES, ANY), SECONDS, SECONDS, True, lambda: machine.now_s)
-    return choosing.choose(sittings, FINALISTS, PLAIN, RULES, ANY)
+    sittings = comparison.run(
+        wanted, run, Running(FINALISTS, RULES, ANY), SECONDS, SECONDS, True, lambda: machine.now_s
+    )
+    return decision.choose(sittings, FINALISTS, PLAIN, RULES, ANY)
 
 
 @pytest.fixture

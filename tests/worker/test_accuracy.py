@@ -9,12 +9,12 @@ import msgspec
 import numpy as np
 import pytest
 
-from autotune.errors import ModelError
-from autotune.protocol import ACCURACY
-from autotune.results import Accuracy
-from autotune.types import DataSpec, WorkloadSpec
+from autotune.core.errors import ModelError
+from autotune.core.protocol import ACCURACY
+from autotune.core.results import Accuracy
+from autotune.core.types import DataSpec, WorkloadSpec
+from autotune.models.workload import BuiltWorkload
 from autotune.worker import accuracy
-from autotune.workload import BuiltWorkload
 
 CLASSES = 7
 METRIC = "def near(outputs, labels):\n    return 1.0 * (abs(outputs[0].argmax(1) - labels) <= 1)\n"

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator
 import msgspec
 import pytest
 
-from autotune.protocol import Finish, Reply, Sense, Sensed
-from autotune.results import Canary
+from autotune.core.protocol import Finish, Reply, Sense, Sensed
+from autotune.core.results import Canary
 from autotune.worker import canary
 from autotune.worker.channel import Channel
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 
-from autotune.protocol import Finish, Finished, Measure, Measured
+from autotune.core.protocol import Finish, Finished, Measure, Measured
 from autotune.worker.channel import Channel
 
 

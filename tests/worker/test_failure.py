@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from autotune.results import Status
+from autotune.core.results import Status
 from autotune.worker.failure import CheckFailed
 
 

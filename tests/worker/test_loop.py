@@ -13,9 +13,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from autotune.interfaces import Call
-from autotune.protocol import Answered, Command, Finish, Finished, Measure, Measured, Reply, Serve
-from autotune.worker import loop, serving
+from autotune.core.interfaces import Call
+from autotune.core.protocol import Answered, Command, Finish, Finished, Measure, Measured, Reply, Serve
+from autotune.worker import loop, request_queue
 from autotune.worker.channel import Channel
 
 MS = 1_000_000
@@ -243,7 +243,7 @@ def test_serve_answers_requests_between_blocks_and_saves_none_of_them(coordinato
     loop.serve(Sleeper(), None, 4, coordinator.channel, tmp_path / "latencies-1.npy", 1, 2)
     answered, measured, last = coordinator.replies()
     assert isinstance(answered, Answered) and isinstance(measured, Measured) and isinstance(last, Finished)
-    assert len(answered.latencies_ns) == len(serving.arrivals(requests)) // 2
+    assert len(answered.latencies_ns) == len(request_queue.arrivals(requests)) // 2
     assert set(np.load(tmp_path / "latencies-1.npy", allow_pickle=False)[:, 0]) == {1}
 
 

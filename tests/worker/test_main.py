@@ -13,12 +13,12 @@ import numpy as np
 import psutil
 import pytest
 
+from autotune.core.protocol import Finish, Finished, MeasureJob, Ready
+from autotune.core.results import Status
+from autotune.core.types import Placement
 from autotune.launch.process import WorkerFailed, Workers
-from autotune.protocol import Finish, Finished, MeasureJob, Ready
-from autotune.results import Status
-from autotune.types import Placement
+from autotune.worker.outputs import Reference
 from autotune.worker.prepare import write_reference
-from autotune.worker.verify import Reference
 from tests.conftest import Lab, ended
 
 

@@ -9,13 +9,13 @@ import msgspec
 import numpy as np
 import pytest
 
-from autotune.errors import ModelError
+from autotune.core.errors import ModelError
+from autotune.core.protocol import Prepared, PrepareJob
+from autotune.core.results import Status
+from autotune.core.types import Config, DataSpec, Value, WorkloadSpec
 from autotune.launch.process import WorkerFailed
-from autotune.protocol import Prepared, PrepareJob
-from autotune.results import Status
-from autotune.types import Config, DataSpec, Value, WorkloadSpec
 from autotune.worker import prepare as making
-from autotune.worker.verify import Reference
+from autotune.worker.outputs import Reference
 from tests.conftest import TINY, Lab
 
 

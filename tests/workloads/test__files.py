@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from autotune.errors import ModelError
+from autotune.core.errors import ModelError
 from autotune.workloads import _files
 
 

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from autotune import plugins
-from autotune.errors import ModelError
-from autotune.problem import Domains
-from autotune.types import Value
+from autotune.core import plugins
+from autotune.core.errors import ModelError
+from autotune.core.space_types import Domains
+from autotune.core.types import Value
 
 command = plugins.load("workloads", "command")
 

@@ -6,9 +6,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from autotune.errors import ModelError
-from autotune.results import Status
-from autotune.types import WorkloadSpec
+from autotune.core.errors import ModelError
+from autotune.core.results import Status
+from autotune.core.types import WorkloadSpec
 from autotune.workloads import exported
 from tests.backends import child
 from tests.conftest import Lab
@@ -17,8 +17,8 @@ from tests.study import fakes
 CHILD = """
 import torch
 from torch import nn
-from autotune.types import WorkloadSpec
-from autotune.workload import BuiltWorkload
+from autotune.core.types import WorkloadSpec
+from autotune.models.workload import BuiltWorkload
 
 class Two(nn.Module):
     def __init__(self):

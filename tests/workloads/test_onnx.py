@@ -6,9 +6,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from autotune.errors import ModelError
-from autotune.results import Status
-from autotune.types import WorkloadSpec
+from autotune.core.errors import ModelError
+from autotune.core.results import Status
+from autotune.core.types import WorkloadSpec
 from autotune.workloads import onnx
 from tests.backends import child
 from tests.conftest import Lab
@@ -18,8 +18,8 @@ CHILD = """
 import onnx
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
-from autotune.types import WorkloadSpec
-from autotune.workload import BuiltWorkload
+from autotune.core.types import WorkloadSpec
+from autotune.models.workload import BuiltWorkload
 
 def save(name, shapes, kind=TensorProto.FLOAT, **how):
     inputs = [helper.make_tensor_value_info(f"in_{i}", kind, shape) for i, shape in enumerate(shapes)]

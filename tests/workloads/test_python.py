@@ -6,9 +6,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from autotune.errors import ModelError
-from autotune.results import Status
-from autotune.types import InputSpec, WorkloadSpec
+from autotune.core.errors import ModelError
+from autotune.core.results import Status
+from autotune.core.types import InputSpec, WorkloadSpec
 from autotune.workloads import python
 from tests.backends import child
 from tests.conftest import Lab
@@ -62,8 +62,8 @@ def needs_more(width):
 
 CHILD = """
 import torch
-from autotune.types import InputSpec, WorkloadSpec
-from autotune.workload import BuiltWorkload
+from autotune.core.types import InputSpec, WorkloadSpec
+from autotune.models.workload import BuiltWorkload
 from autotune.workloads import python
 
 def workload(name, seed=0):

@@ -6,8 +6,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from autotune.results import Status
-from autotune.types import WorkloadSpec
+from autotune.core.results import Status
+from autotune.core.types import WorkloadSpec
 from autotune.workloads import timm
 from tests.backends import child
 from tests.conftest import Lab
@@ -16,7 +16,7 @@ from tests.study import fakes
 CHILD = """
 import torch
 from safetensors.torch import save_file
-from autotune.errors import ModelError
+from autotune.core.errors import ModelError
 from autotune.workloads import timm
 
 def build(name="test_vit", seed=0, weights=None):

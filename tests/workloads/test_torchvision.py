@@ -11,8 +11,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from autotune.errors import ModelError
-from autotune.types import Hardware
+from autotune.core.errors import ModelError
+from autotune.core.types import Hardware
 from autotune.workloads import torchvision
 from tests.study import fakes
 
@@ -23,7 +23,7 @@ CHILD = """
 import json, sys
 from pathlib import Path
 import torch
-from autotune.errors import ModelError
+from autotune.core.errors import ModelError
 from autotune.workloads import torchvision
 
 folder, told = Path(sys.argv[1]), {}

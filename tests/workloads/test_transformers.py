@@ -6,9 +6,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from autotune.errors import ModelError
-from autotune.results import Status
-from autotune.types import WorkloadSpec
+from autotune.core.errors import ModelError
+from autotune.core.results import Status
+from autotune.core.types import WorkloadSpec
 from autotune.workloads import transformers
 from tests.backends import child
 from tests.conftest import Lab
@@ -17,7 +17,7 @@ from tests.study import fakes
 CHILD = """
 import copy
 import torch
-from autotune.errors import ModelError
+from autotune.core.errors import ModelError
 from autotune.workloads import transformers as provider
 
 TINY = json.dumps({"num_hidden_layers": 2, "hidden_size": 32, "num_attention_heads": 2, "vocab_size": 100})

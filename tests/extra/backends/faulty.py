@@ -17,8 +17,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from autotune.interfaces import Workload
-from autotune.types import Config, Hardware, LaunchPatch, Struct, Value
+from autotune.core.interfaces import Workload
+from autotune.core.types import Config, Hardware, LaunchPatch, Struct, Value
 
 packages: tuple[str, ...] = ("numpy",)
 runs = ("module",)

@@ -8,8 +8,8 @@ from typing import Any, Literal
 import numpy as np
 
 from autotune.backends import _onnx, onnxruntime
-from autotune.interfaces import Workload
-from autotune.types import Config, Hardware, LaunchPatch, Struct, Value
+from autotune.core.interfaces import Workload
+from autotune.core.types import Config, Hardware, LaunchPatch, Struct, Value
 
 packages: tuple[str, ...] = ("onnxruntime",)
 runs = ("module",)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import sys
 
-from autotune.types import Config, Hardware, LaunchPatch
+from autotune.core.types import Config, Hardware, LaunchPatch
 
 Value = bool
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from autotune.errors import ModelError
-from autotune.types import Hardware, Struct
+from autotune.core.errors import ModelError
+from autotune.core.types import Hardware, Struct
 
 packages = ("torch",)
 form = "module"

@@ -1,0 +1,1 @@
+"""Pure statistics: estimates, drift correction, selection, latency percentiles, metrics."""

@@ -1,0 +1,76 @@
+"""Which of several configurations is the fastest: Kim and Nelson's selection on rounds, and verdicts on pairs."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+
+from autotune.analysis import stats
+from autotune.core.confirmation import Verdict
+from autotune.core.results import Estimate
+from autotune.core.rules import ConfirmRules
+
+
+def constant(systems: int, first_stage: int, alpha: float) -> float:
+    """h² = 2·eta·(n0 − 1) with eta = ½[(2·alpha/(k − 1))^(−2/(n0 − 1)) − 1]: Kim and Nelson 2001, c = 1."""
+    eta = (math.pow(2 * alpha / (systems - 1), -2 / (first_stage - 1)) - 1) / 2
+    return 2 * eta * (first_stage - 1)
+
+
+def surviving(rounds: Mapping[str, Sequence[float]], rules: ConfirmRules, systems: int | None = None) -> set[str]:
+    """Which systems are still in the running after these rounds (log rates, of equal number and in order).
+
+    `systems` is how many there were at first, where some were dropped already.
+
+    A system is dropped at the first round r >= n0 at which its sum is behind another's by more than
+    max(0, (delta/2)(h²S²/delta² − r)), S² being the variance of their paired differences over the first n0 rounds. One
+    system always survives.
+    """
+    alive = set(rounds)
+    count = min(map(len, rounds.values()), default=0)
+    n0 = rules.first_stage
+    if len(alive) < 2 or count < n0:
+        return alive
+    h2 = constant(systems or len(rounds), n0, rules.alpha)
+    spread = {
+        (i, j): stats.variance([a - b for a, b in zip(rounds[i][:n0], rounds[j][:n0], strict=True)])
+        for i, j in itertools.permutations(rounds, 2)
+    }
+    sums = {name: list(itertools.accumulate(values)) for name, values in rounds.items()}
+    for r in range(n0, count + 1):
+        behind = {
+            i
+            for i, j in itertools.permutations(sorted(alive), 2)
+            if sums[i][r - 1] - sums[j][r - 1] < -_bound(spread[i, j], h2, r, rules.delta)
+        }
+        alive -= behind
+        if len(alive) == 1:
+            break
+    return alive
+
+
+def _bound(spread: float, h2: float, r: int, delta: float) -> float:
+    return max(0.0, delta / 2 * (h2 * spread / delta**2 - r))
+
+
+def paired(a: Sequence[Sequence[float]], b: Sequence[Sequence[float]], confidence: float) -> Estimate:
+    """The mean difference of log rates a − b with its t interval over sittings, given the rounds of each sitting."""
+    means = [
+        math.fsum(x - y for x, y in zip(one, other, strict=True)) / len(one)
+        for one, other in zip(a, b, strict=True)
+        if one
+    ]
+    return stats.mean(means, confidence)
+
+
+def verdict(difference: Estimate, delta: float) -> Verdict:
+    """A tie if the interval lies within ±delta, undecided if it contains 0 and reaches beyond (or does not exist)."""
+    low, high = difference.low, difference.high
+    if low is None or high is None:
+        return "undecided"
+    if -delta <= low and high <= delta:
+        return "tie"
+    if low <= 0 <= high:
+        return "undecided"
+    return "faster" if low > 0 else "slower"

@@ -1,0 +1,41 @@
+"""Watching what takes long where no study's display is drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from autotune.core.results import Block, TrialResult
+from autotune.core.types import SittingSpec, TrialSpec
+
+
+class Watching:
+    """An Observer that says in a line what it waits for, prepares and begins to measure."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self.say = say
+
+    def waiting(self, holder: str) -> None:
+        """Say for whom we wait."""
+        self.say(f"waiting for {holder}, which measures on this machine")
+
+    def preparing(self, what: str) -> None:
+        """Say what is being made."""
+        self.say(f"preparing {what}")
+
+    def confirming(self, what: str) -> None:
+        """Say what begins."""
+        self.say(what)
+
+    def sitting(self, spec: SittingSpec, number: int) -> None:
+        """Say it once for all rounds."""
+        if number == 0:
+            self.say(f"sitting {spec.number}: {spec.rounds} rounds of {' and '.join(spec.configs)} in turn")
+
+    def started(self, spec: TrialSpec) -> None:
+        """There are no trials."""
+
+    def measured(self, spec: TrialSpec, blocks: tuple[Block, ...]) -> None:
+        """There are no trials."""
+
+    def ended(self, result: TrialResult) -> None:
+        """There are no trials."""

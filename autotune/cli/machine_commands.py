@@ -1,0 +1,141 @@
+"""Commands about this machine and what can be searched on it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from autotune.cli.console import open_console
+
+app = typer.Typer()
+
+
+@app.command()
+def doctor() -> None:
+    """Say what this machine offers.
+
+    Each knob and backend, or why not and what to install.
+    """
+    from autotune.hardware import probe as hardware
+    from autotune.report.text import doctor as report
+
+    report.print_to(open_console(), hardware.probe())
+
+
+@app.command()
+def plan(
+    space: Annotated[str, typer.Option(help="A space file, or the name of a shipped one.")],
+    hardware: Annotated[str | None, typer.Option(help="A hardware.json, or a recorded machine's name.")] = None,
+    pick: Annotated[int | None, typer.Option(min=1, help="Show how recipe number N is started.")] = None,
+    config: Annotated[Path | None, typer.Option(help="Show how a best.json or spec.json is started.")] = None,
+) -> None:
+    """Say what would be searched; run nothing.
+
+    Here or on another machine, and how a configuration is started.
+    """
+    if pick is not None and config is not None:
+        raise typer.BadParameter("goes without --config", param_hint="--pick")
+    from autotune.hardware import probe as machines
+    from autotune.report.text import plan as report
+    from autotune.space import load as spaces
+
+    hw = machines.probe() if hardware is None else report.machine(hardware)
+    found = spaces.load(spaces.find(space), hw)
+    chosen = report.chosen(found, hw, pick, config)
+    report.print_to(open_console(), found, hw, chosen, os.environ if hardware is None else None)
+
+
+@app.command()
+def spaces() -> None:
+    """List the shipped search spaces."""
+    from autotune.space import load as space
+
+    console = open_console()
+    for path in space.shipped():
+        console.print(f"{path.name:24} {path}", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of a space file.
+
+    Editors complete from it.
+    """
+    import json
+
+    from autotune.space import json_schema as generator
+
+    print(json.dumps(generator.schema(), indent=2))
+
+
+python_environments = typer.Typer(help="Make and list other Python environments.")
+app.add_typer(python_environments, name="environments")
+
+
+@python_environments.callback(invoke_without_command=True)
+def list_environments(context: typer.Context) -> None:
+    """List the Python environments in which trials can run, each checked by starting it."""
+    if context.invoked_subcommand is None:
+        from autotune.hardware import interpreters
+        from autotune.launch import create_env
+        from autotune.report.text import doctor as report
+
+        folder = interpreters.default_folder()
+        report.print_environments(open_console(), folder, create_env.problem)
+
+
+@python_environments.command("create", context_settings={"ignore_unknown_options": True})
+def create_environment(
+    name: str,
+    wanted: Annotated[list[str] | None, typer.Argument(help="What pip installs: torch==2.8.0, or -r FILE.")] = None,
+    python: Annotated[str, typer.Option(help="The Python to make it with, 3.10 or newer.")] = sys.executable,
+) -> None:
+    """Make a Python environment of its own: another framework version is then a value in the search."""
+    from autotune.hardware import interpreters
+    from autotune.launch import create_env
+
+    made = create_env.create(interpreters.default_folder(), name, python, wanted or [])
+    open_console().print(f"{name}: Python {made.python} in {made.prefix}", soft_wrap=True)
+
+
+@python_environments.command("add")
+def add_environment(name: str, prefix: Path) -> None:
+    """Give a Python environment that is already there (its folder, which holds bin/python) a name."""
+    from autotune.hardware import interpreters
+    from autotune.launch import create_env
+
+    made = create_env.add(interpreters.default_folder(), name, prefix)
+    open_console().print(f"{name}: Python {made.python} in {made.prefix}", soft_wrap=True)
+
+
+@python_environments.command("remove")
+def remove_environment(name: str) -> None:
+    """Forget an environment, and delete it if it was made by `create`."""
+    from autotune.hardware import interpreters
+    from autotune.launch import create_env
+
+    create_env.remove(interpreters.default_folder(), name)
+
+
+@app.command()
+def cache(clear: Annotated[bool, typer.Option("--clear", help="Remove everything.")] = False) -> None:
+    """Show or clear the prepared models."""
+    from autotune.models import artifacts
+    from autotune.models import cache as prepared
+    from autotune.report.text import formatting
+
+    console, folder = open_console(), artifacts.default_folder()
+    if clear:
+        prepared.clear(folder)
+        console.print(f"cleared {folder}", highlight=False, soft_wrap=True)
+        return
+    kept = prepared.kept(folder)
+    for entry in kept:
+        made = f"made in {formatting.duration(entry.prepare_s)}" if entry.prepare_s else ""
+        console.print(f"{formatting.size(entry.bytes):>9}  {entry.what}  {made}", highlight=False, soft_wrap=True)
+    total = formatting.size(sum(entry.bytes for entry in kept))
+    console.print(f"{total:>9}  in {folder}", highlight=False, soft_wrap=True)

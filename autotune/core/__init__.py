@@ -1,0 +1,1 @@
+"""Data types, plugin contracts, the wire protocol, errors and files: imports nothing else of autotune."""

@@ -1,0 +1,69 @@
+"""What is exported: the frozen nouns of `best.json`."""
+
+from __future__ import annotations
+
+from autotune.core.results import Accuracy, ArtifactRef, Estimate, Fidelity
+from autotune.core.space_types import Limit
+from autotune.core.types import FORMAT, Config, Hardware, Placement, Struct, WorkloadSpec
+
+
+class Claim(Struct):
+    """A ratio with its interval over the sittings and rounds of the confirmation; None without one."""
+
+    estimate: float
+    low: float | None
+    high: float | None
+    sittings: int | None = None
+    rounds: int | None = None
+
+
+class Measurements(Struct):
+    """The exported configuration's figures; those of an unconfirmed study describe the search's window only.
+
+    `speedup` is None where the baseline's figure is not known, a latency percentile where too few calls back it.
+    `noise_floor` is the log ratio that a configuration shows against itself.
+    """
+
+    throughput: Estimate
+    speedup: Claim | None
+    noise_floor: float | None = None
+    latency_calls: int | None = None
+    latency_p50_ms: float | None = None
+    latency_p90_ms: float | None = None
+    latency_p95_ms: float | None = None
+    latency_p99_ms: float | None = None
+    cpu_s_per_sample: float | None = None
+    peak_rss_bytes: int | None = None
+    setup_s: float | None = None
+    cost_per_million: float | None = None
+    served_rate: float | None = None
+
+
+class Best(Struct):
+    """`best.json`: data only, everything that starts production with the winner.
+
+    `argv_prefix` goes before the program; `{node}` in it stands for the NUMA nodes of a worker's CPUs.
+
+    `trial` is None for a configuration that only the confirmation measured: a winner without needless settings.
+    `baseline` is what the speed-up is over; None in files of versions that did not write it.
+    """
+
+    study: str
+    trial: int | None
+    confirmed: bool
+    workload: WorkloadSpec
+    config: Config
+    environment: dict[str, str | None]
+    preload: tuple[str, ...]
+    layout: tuple[Placement, ...]
+    measured: Measurements
+    fidelity: Fidelity | None
+    hardware: Hardware
+    versions: dict[str, str]
+    artifact: ArtifactRef | None
+    argv_prefix: tuple[str, ...] = ()
+    accuracy: Accuracy | None = None
+    objective: tuple[str, ...] = ("throughput",)
+    constraints: tuple[Limit, ...] = ()
+    baseline: Config | None = None
+    format: int = FORMAT

@@ -1,0 +1,107 @@
+"""What a confirmation says: the frozen nouns of `confirmation.json`, computed from the sittings kept beside it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from autotune.core.results import Accuracy, ArtifactRef, Estimate, Fidelity, Probe
+from autotune.core.types import FORMAT, Config, Struct, Value
+
+Verdict = Literal["faster", "slower", "tie", "undecided"]
+"""A pair of configurations; an undecided pair may differ by more than matters, a tie does not."""
+
+
+class Finalist(Struct):
+    """A configuration in the confirmation; `verdict` is the leader's over it (None: the leader itself, or never seen).
+
+    `ratio` is how many times better than the baseline it was by the objective (faster, or less of what is paid), over
+    the sittings; `ratios` by each objective where there are several; `behind` how many times better the leader was
+    than it. `broken` is the limit that it did not keep, in words; `served` what became of its rate of requests, where
+    that is the objective.
+    """
+
+    trial: int
+    config: Config
+    ratio: Estimate | None
+    verdict: Verdict | None = None
+    behind: Estimate | None = None
+    error: str | None = None
+    ratios: dict[str, Estimate] = {}
+    broken: str | None = None
+    served: str | None = None
+
+
+class Worth(Struct):
+    """What one setting of the winner is worth: the winner against itself with the setting put back.
+
+    `value` is the winner's, `instead` the baseline's. `resolved` is false where the interval allows both; such a
+    setting stays. A setting that is worth less than matters is `removed`.
+    """
+
+    setting: str
+    value: Value
+    instead: Value
+    ratio: Estimate | None
+    resolved: bool = False
+    removed: bool = False
+    error: str | None = None
+
+
+class Step(Struct):
+    """A step on the way from the baseline to the winner; `ratio` is against the step before, `total` the baseline.
+
+    Several settings where one alone cannot be honoured.
+    """
+
+    settings: dict[str, Value]
+    ratio: Estimate | None
+    total: Estimate | None
+
+
+class Winner(Struct):
+    """The configuration that is exported, and what the sittings say of it; `trial` is None if no trial measured it.
+
+    `ratio` is by the first objective, None where the baseline's figure is not known; `figures` are those of all its
+    sittings by name. `sustained` is the rate of requests that it kept, where asked for.
+    """
+
+    trial: int | None
+    config: Config
+    throughput: Estimate
+    ratio: Estimate | None
+    sittings: int
+    rounds: int
+    folders: tuple[str, ...]
+    peak_rss_bytes: int | None
+    setup_s: float | None
+    cpu_s_per_sample: float
+    fidelity: Fidelity | None
+    artifact: ArtifactRef | None
+    versions: dict[str, str]
+    flags: tuple[str, ...] = ()
+    accuracy: Accuracy | None = None
+    figures: dict[str, float] = {}
+    sustained: Probe | None = None
+
+
+class Confirmation(Struct):
+    """The end of a study: the winner with its claim, how the finalists compare, what each setting is worth.
+
+    `gain` is false where nothing is shown to beat the baseline, which then is the winner. Where nothing is confirmed
+    there is no winner, and `reason` says why. `noise_floor` is the log ratio that the leading finalist shows against
+    itself: no gain below it is claimed. `disturbed` is the share of the winner's and its rivals' blocks during which
+    the machine was disturbed. One that is not `finished` has its claim, but was ended before all was explained.
+    """
+
+    confirmed: bool
+    gain: bool
+    winner: Winner | None
+    noise_floor: float | None
+    finalists: tuple[Finalist, ...]
+    worths: tuple[Worth, ...] = ()
+    path: tuple[Step, ...] = ()
+    reason: str | None = None
+    disturbed: float = 0.0
+    finished: bool = True
+    seconds: float = 0.0
+    format: int = FORMAT

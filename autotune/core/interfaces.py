@@ -1,0 +1,183 @@
+"""What a plugin module offers, and what it is handed: the contracts between plugins and the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
+
+from autotune.core.results import Block, Sitting, Sustained, TrialResult
+from autotune.core.rules import MeasureRules
+from autotune.core.types import Config, Hardware, LaunchPatch, SittingSpec, TrialSpec, Value, WorkloadSpec
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+Form = Literal["module", "onnx", "command"]
+"""What a workload is made of: a torch module, an ONNX file, or any program."""
+
+
+class Workload(Protocol):
+    """A workload in a child process, as backends see it."""
+
+    spec: WorkloadSpec
+
+    @property
+    def form(self) -> Form:
+        """What the provider gives."""
+
+    def module(self) -> Any:
+        """The model as a torch module in eval mode; only where the provider's form is `module`."""
+
+    def file(self) -> Path:
+        """The model's own file; only where the provider's form is `onnx`."""
+
+    def arrays(self, batch_size: int) -> tuple[np.ndarray[Any, Any], ...]:
+        """The inputs: row i is the same for every batch size."""
+
+    def calibration(self, least: int) -> tuple[np.ndarray[Any, Any], ...]:
+        """The inputs to calibrate quantisation on, at least so many rows: the user's own where there is data."""
+
+
+class Call(NamedTuple):
+    """A call that ran between two instants (ns of CLOCK_MONOTONIC) and did so many batches in that time.
+
+    `latencies_ns` are those of the requests in it, where they are not its own length.
+    """
+
+    begin: int
+    end: int
+    batches: float = 1.0
+    latencies_ns: tuple[int, ...] | None = None
+
+
+class Session(Protocol):
+    """A loaded model in the measured process, exactly as production would run it.
+
+    It may offer `stream(batch, stop_ns) -> (calls, cpu_ns)`: call until the instant with as many calls at once as it
+    has in flight, and say which calls that were and what CPU time (ns) child processes took for them. Without it, one
+    call follows the other. And it may offer `flags() -> tuple[str, ...]`: asked after the last block, what a reader of
+    the figures should know, such as a recompilation in a block; `programs_rss_bytes() -> int`: the peak memory of
+    programs that it runs; and `compiles`: true where the first call compiles, so that it takes longer than the others.
+    """
+
+    def convert(self, arrays: tuple[np.ndarray[Any, Any], ...]) -> Any:
+        """Inputs in the runtime's own form, made once outside the measured calls."""
+
+    def __call__(self, batch: Any) -> Any:
+        """Run the model."""
+
+    def outputs(self, result: Any) -> tuple[np.ndarray[Any, Any], ...]:
+        """What a call returned, as arrays."""
+
+    def close(self) -> None:
+        """Release the runtime."""
+
+
+class Knob(Protocol):
+    """A module in `knobs/`: a setting of the process.
+
+    `without_effect` is the reason why a value changes nothing in a configuration whose backend uses these packages.
+    Where `changes_answers` is true, accuracy is found for each value by itself; it is false where it is not given.
+    `domain` is what `auto` stands for here. A knob of which `Value` does not list the values may list in `candidates`
+    those that `auto` chooses from, so that the reasons against the others can be told.
+    """
+
+    Value: Any
+
+    def default(self, hw: Hardware) -> Value: ...
+    def domain(self, hw: Hardware) -> tuple[Value, ...]: ...
+    def unavailable(self, value: Any, hw: Hardware) -> str | None: ...
+    def without_effect(self, value: Any, config: Config, packages: tuple[str, ...]) -> str | None: ...
+    def launch(self, value: Any, hw: Hardware) -> LaunchPatch: ...
+    def applied(self, value: Any, hw: Hardware) -> str | None: ...
+
+
+class Backend(Protocol):
+    """A module in `backends/`: what runs the model. `source` names the backend and options it is made from.
+
+    `packages` are what it runs with; `optional`, where it is given, others that it may need, such as to make a model.
+    `runs` are the forms of model that it takes. Of the options only what `cache_key` returns decides whether an
+    artifact can be shared; None is nothing to prepare. It may offer `domains(hw)`: what `auto` stands for, by option,
+    where that is not every available value. Where `free` is true, the space file invents the options' names.
+    `without_effect(options, config)` may say why an option changes nothing in a configuration, which is then not run.
+    """
+
+    Options: Any
+    packages: tuple[str, ...]
+    runs: tuple[Form, ...]
+
+    def unavailable(self, options: Any, hw: Hardware) -> str | None: ...
+    def launch(self, options: Any, config: Config, hw: Hardware) -> LaunchPatch: ...
+    def source(self, options: Any) -> tuple[str, dict[str, Value]] | None: ...
+    def cache_key(self, options: Any, config: Config, hw: Hardware) -> tuple[Any, ...] | None: ...
+    def prepare(
+        self, workload: Workload, options: Any, config: Config, hw: Hardware, folder: Path, source: Path | None
+    ) -> None: ...
+    def load(self, workload: Workload, options: Any, config: Config, folder: Path | None) -> Session: ...
+    def applied(self, session: Any, options: Any, config: Config) -> str | None: ...
+
+
+class Provider(Protocol):
+    """A module in `workloads/`: where models come from.
+
+    `form` is what it gives, `plain` the backend of the untuned model. It may offer
+
+    - `optional`: packages that it may need beside `packages`;
+    - `paths`: the options that name files or folders, relative to the space file;
+    - `resolve(name, folder) -> str`: the model's name made independent of the space file's folder;
+    - `examples(name, options, seed, samples) -> arrays`: inputs that only a framework can make, asked for in a
+      preparing child where the space file names none;
+    - `file(name)`: the model's own file, for the form `onnx`;
+    - `fixed_batch(name)`: the only batch size that the model takes, None where it takes any;
+    - `classifies(name, options)`: whether rows of numbers that the model returns are scores of classes; asked for in a
+      preparing child.
+    """
+
+    Options: Any
+    packages: tuple[str, ...]
+    form: Form
+    plain: str
+
+    def unavailable(self, options: Any, hw: Hardware) -> str | None: ...
+    def cache_key(self, name: str, options: Any) -> tuple[Any, ...]: ...
+    def judged(self, name: str, options: Any) -> bool: ...
+    def build(self, name: str, options: Any, seed: int) -> Any: ...
+
+
+Execute = Callable[[TrialSpec, MeasureRules, float | None], TrialResult]
+"""Runs one trial wholly on one machine, given the rules and the best rate so far (samples/s) or None."""
+
+
+Sit = Callable[[SittingSpec, MeasureRules], Sitting | None]
+"""Measures several configurations in turn, block by block, wholly on one machine; None if the time was too short."""
+
+
+Sustain = Callable[[TrialSpec, MeasureRules, float, float], Sustained]
+"""Serves requests at a rate (a second) for so many seconds with one configuration."""
+
+
+class Observer(Protocol):
+    """Who watches a study; called only while nothing is measured, so it may draw."""
+
+    def waiting(self, holder: str) -> None:
+        """Another process measures on this machine; it is waited for."""
+
+    def started(self, spec: TrialSpec) -> None:
+        """A trial begins."""
+
+    def preparing(self, what: str) -> None:
+        """An artifact is being made, which may take a minute."""
+
+    def measured(self, spec: TrialSpec, blocks: tuple[Block, ...]) -> None:
+        """A block was measured; all blocks of the trial so far."""
+
+    def ended(self, result: TrialResult) -> None:
+        """A trial has its result, already on disk."""
+
+    def confirming(self, what: str) -> None:
+        """A part of the confirmation begins."""
+
+    def sitting(self, spec: SittingSpec, number: int) -> None:
+        """Round `number` of a sitting begins."""

@@ -1,0 +1,138 @@
+"""What a coordinator and its child processes say to each other: one JSON object a line, over two pipes."""
+
+from __future__ import annotations
+
+from autotune.core.results import Canary, Fidelity, Status
+from autotune.core.rules import MeasureRules
+from autotune.core.types import Config, Hardware, Placement, Struct, TrialSpec, WorkloadSpec
+
+ACCURACY = "accuracy.json"
+"""The file that a preparing child writes where it was asked for an accuracy."""
+
+
+class PrepareJob(Struct, tag="prepare"):
+    """Make an artifact in `folder`: the reference outputs (backend None) or a backend's model from `source`.
+
+    Where `reference` names the reference's folder, it is the accuracy of the configuration, whose model is `source`.
+    """
+
+    workload: WorkloadSpec
+    hardware: Hardware
+    rules: MeasureRules
+    folder: str
+    backend: str | None = None
+    config: Config | None = None
+    source: str | None = None
+    reference: str | None = None
+
+
+class MeasureJob(Struct, tag="measure"):
+    """Load a configuration in each worker, prove that it took effect, then answer blocks."""
+
+    spec: TrialSpec
+    hardware: Hardware
+    rules: MeasureRules
+    placements: tuple[Placement, ...]
+    folder: str
+    reference: str | None
+    artifact: str | None = None
+
+
+class CanaryJob(Struct, tag="canary"):
+    """Answer `Sense` with how fast the machine is right now."""
+
+
+Job = PrepareJob | MeasureJob | CanaryJob
+
+
+class Measure(Struct, tag="measure"):
+    """Run the model from now on; count what falls between two instants of CLOCK_MONOTONIC, as block number `block`."""
+
+    block: int
+    start_ns: int
+    stop_ns: int
+
+
+class Serve(Struct, tag="serve"):
+    """Answer the requests that arrive between two instants of CLOCK_MONOTONIC, `rate` a second over all workers.
+
+    Their arrivals are those of `seed` and `probe`, the same in every worker, which answers its share of them. A batch
+    waits at most `queue_delay_ns` for more requests.
+    """
+
+    probe: int
+    start_ns: int
+    stop_ns: int
+    rate: float
+    queue_delay_ns: int
+    seed: int
+
+
+class Finish(Struct, tag="finish"):
+    """Write the latencies and end."""
+
+
+class Sense(Struct, tag="sense"):
+    """Run the canary's parts on these CPUs, one thread pinned to each, within so many seconds in all."""
+
+    cpus: tuple[int, ...]
+    seconds: float
+
+
+Command = Measure | Serve | Finish | Sense
+
+
+class Prepared(Struct, tag="prepared"):
+    """The artifact is complete in its folder."""
+
+
+class Ready(Struct, tag="ready"):
+    """The model is loaded, verified and proven; `checked_s` is what the last two took beyond the first call."""
+
+    load_s: float
+    first_call_s: float
+    checked_s: float
+    fidelity: Fidelity | None
+    versions: dict[str, str]
+
+
+class Measured(Struct, tag="measured"):
+    """One worker's share of a block."""
+
+    items: float
+    calls: int
+    cpu_ns: int
+
+
+class Answered(Struct, tag="answered"):
+    """One worker's share of the requests: latencies (ns) from arrival, in the order of arrival.
+
+    The last `unanswered` of them still waited when the worker gave up; theirs is what they had waited by then.
+    """
+
+    latencies_ns: tuple[int, ...]
+    unanswered: int
+
+
+class Finished(Struct, tag="finished"):
+    """The last word of a worker; `flags` are what its session has to say of the blocks."""
+
+    peak_rss_bytes: int
+    flags: tuple[str, ...] = ()
+
+
+class Sensed(Struct, tag="sensed"):
+    """What the canary found."""
+
+    canary: Canary
+
+
+class Failed(Struct, tag="failed"):
+    """The worker cannot go on; the traceback is in stderr.log."""
+
+    status: Status
+    message: str
+    errno: int | None = None
+
+
+Reply = Prepared | Ready | Measured | Answered | Finished | Sensed | Failed

@@ -1,0 +1,86 @@
+"""The rules of measuring and of claiming: when to stop, to reject, to repeat and to claim."""
+
+from __future__ import annotations
+
+import math
+
+from autotune.core.types import Struct
+
+
+class Correction(Struct):
+    """How rates follow the canary: log rate − Σ slope · (log part − centre).
+
+    `centres` are by the number of cores that the canary ran on, then by part; no slopes correct nothing.
+    """
+
+    slopes: dict[str, float] = {}
+    centres: dict[int, dict[str, float]] = {}
+
+
+class MeasureRules(Struct):
+    """How a trial is measured and when it is given up; seconds, ratios, and a count of samples.
+
+    A trial that `trial_timeout_s` (the end of the budget) cuts short is `interrupted`, which says nothing of its
+    configuration. The gates close on a block during which the machine was not ours alone: others used the trial's
+    cores, CPU or memory pressure outside our control group, steal, a fall of the clock frequency, a canary off its
+    usual place. Outputs of `verify_samples` are compared, fewer where calls after the first take over `verify_s`.
+
+    Where requests are served, a probe lasts `probe_s` or as long as `probe_requests` take to arrive, at most
+    `probe_most_s`; all probes of a trial about `serve_s`, between rates that differ by `serve_width` at most. The least
+    rate probed is `serve_least` of the closed loop's.
+    """
+
+    block_s: float = 0.5
+    warmup_s: float = 10.0
+    warmup_rise: float = 0.05
+    min_blocks: int = 3
+    confidence: float = 0.90
+    half_width: float = 0.05
+    measure_s: float = 6.0
+    reject_first_block: float = 1 / 3
+    reject_blocks: float = 1 / 2
+    canary_s: float = 0.12
+    correction: Correction = Correction()
+    gate_others: float = 0.05
+    gate_pressure: float = 0.1
+    gate_steal: float = 0.02
+    gate_frequency: float = 0.9
+    gate_canary: float = 3.0
+    gate_repeats: int = 2
+    prepare_timeout_s: float = 600.0
+    setup_timeout_s: float = 240.0
+    idle_timeout_s: float = 30.0
+    block_timeout_s: float = 60.0
+    trial_timeout_s: float | None = None
+    memory_fraction: float = 0.9
+    verify_samples: int = 8
+    verify_s: float = 0.8
+    probe_s: float = 2.0
+    probe_most_s: float = 6.0
+    probe_requests: int = 100
+    serve_s: float = 25.0
+    serve_width: float = 0.05
+    serve_least: float = 1 / 20
+
+
+class ConfirmRules(Struct):
+    """How finalists are confirmed and the winner explained.
+
+    `delta` is the smallest difference of log rates that matters; `share` is the part of the budget's minutes that is
+    kept for the confirmation, of which `finalists_share` goes to the finalists and the rest to explaining. A sitting
+    has few rounds, so that the first stage of the selection is spread over several launches.
+    """
+
+    finalists: int = 3
+    sittings: int = 6
+    most_sittings: int = 40
+    first_rounds: int = 3
+    least_rounds: int = 2
+    most_rounds: int = 8
+    delta: float = math.log(1.03)
+    alpha: float = 0.05
+    first_stage: int = 20
+    confidence: float = 0.95
+    share: float = 1 / 3
+    finalists_share: float = 0.5
+    idle_share: float = 0.005

@@ -1,0 +1,1 @@
+"""This machine: CPUs, memory, limits, libraries, other Python environments."""

@@ -1,0 +1,245 @@
+"""What the machine did besides our work: counters read before and after a block, and the gates that they close."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import re
+import statistics
+import time
+from collections import deque
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from autotune.core.results import Canary, Surroundings
+from autotune.core.rules import MeasureRules
+from autotune.core.types import Struct
+from autotune.hardware import cgroups, energy
+from autotune.hardware.energy import Counters
+from autotune.launch import process_tree
+
+HISTORY = 5
+"""So many canaries tell what is usual before one can be out of place."""
+
+RECENT = 10
+"""What is usual is what the last canaries found: a machine that stays slower is soon as usual."""
+
+LEAST_SHIFT = 0.1
+"""A canary that moved by less than this is where it was."""
+
+RESOLUTION_S = 2 * process_tree.TICK_S
+"""The kernel counts what is busy in ticks: one more may be seen at each end."""
+
+MAD_TO_SD = 1.4826
+
+
+class Senses(Protocol):
+    """Something that senses how fast the machine is on some CPUs: the canary's process."""
+
+    failure: str | None
+    """Why it senses nothing any more."""
+
+    def sense(self, cpus: Sequence[int], seconds: float) -> Canary | None: ...
+
+
+class Look(Struct):
+    """One look at the machine: the canary, and counters that only grow (None where they cannot be read)."""
+
+    at_s: float
+    canary: Canary | None
+    cpu_pressure_s: float | None
+    memory_pressure_s: float | None
+    steal_ticks: int | None
+    all_ticks: int | None
+    frequency_mhz: float | None
+
+
+class Usage(Struct):
+    """Seconds of CPU time so far, of all cores of a trial and of our own processes on them, and the energy counters."""
+
+    at_s: float
+    busy_s: float | None
+    own_s: float
+    energy: Counters = {}
+
+    def others(self, later: Usage, cores: int) -> float | None:
+        """The share of the cores that other processes surely used from here on; None where the kernel does not tell."""
+        if self.busy_s is None or later.busy_s is None or later.at_s <= self.at_s:
+            return None
+        foreign_s = (later.busy_s - self.busy_s) - (later.own_s - self.own_s) - RESOLUTION_S
+        return max(0.0, foreign_s / ((later.at_s - self.at_s) * cores))
+
+    def joules(self, later: Usage, seconds: float) -> float | None:
+        """The energy of so many seconds of the time from here on; None where the machine does not tell."""
+        used = energy.joules(self.energy, later.energy)
+        return None if used is None else used * seconds / (later.at_s - self.at_s)
+
+
+@dataclass
+class Watch:
+    """Looks at the machine between blocks; one look serves as the end of a block and the beginning of the next."""
+
+    cpus: tuple[int, ...]
+    senses: Senses
+    rules: MeasureRules
+    root: Path = Path("/")
+    last: Look | None = None
+    canaries: deque[Canary] = field(default_factory=lambda: deque(maxlen=RECENT))
+    frequencies: deque[float] = field(default_factory=lambda: deque(maxlen=RECENT))
+
+    def before(self) -> Look:
+        """The look before a block: the one after the last block, unless that failed or there was none."""
+        look, self.last = self.last or self._look(), None
+        return look
+
+    def after(self) -> Look:
+        """The look after a block."""
+        self.last = self._look()
+        return self.last
+
+    def _look(self) -> Look:
+        canary = self.senses.sense(self.cpus, self.rules.canary_s)
+        steal, ticks = _ticks(self.root, self.cpus)
+        return Look(
+            at_s=time.monotonic(),
+            canary=canary,
+            cpu_pressure_s=_pressure(self.root, "cpu"),
+            memory_pressure_s=_pressure(self.root, "memory"),
+            steal_ticks=steal,
+            all_ticks=ticks,
+            frequency_mhz=_frequency(self.root, self.cpus),
+        )
+
+    def usage(self, pids: Sequence[int]) -> Usage:
+        """How long the trial's cores were busy so far, and how long of that with these processes or with ourselves."""
+        own_s = process_tree.run_ns(pids) / 1e9 + time.process_time()
+        counters = energy.counters(self.root)
+        return Usage(at_s=time.monotonic(), busy_s=_busy_s(self.root, self.cpus), own_s=own_s, energy=counters)
+
+    def between(
+        self, before: Look, after: Look, others: float | None
+    ) -> tuple[Canary | None, Surroundings, tuple[str, ...]]:
+        """A block's canary (the geometric mean of both looks), its surroundings, and the gates that were closed."""
+        found = msgspec.structs.replace(_surroundings(before, after), others=others)
+        canary = _middle(before.canary, after.canary)
+        usual_mhz = statistics.median(self.frequencies) if self.frequencies else None
+        closed = gates(found, canary, self.canaries, usual_mhz, self.rules)
+        if canary is not None:
+            self.canaries.append(canary)
+        if found.frequency_mhz is not None:
+            self.frequencies.append(found.frequency_mhz)
+        return canary, found, closed
+
+
+def gates(
+    found: Surroundings,
+    canary: Canary | None,
+    earlier: Collection[Canary],
+    usual_mhz: float | None,
+    rules: MeasureRules,
+) -> tuple[str, ...]:
+    """The gates that a block's surroundings close; they look at the machine, never at the block's own rate."""
+    closed = []
+    if (found.others or 0.0) > rules.gate_others:
+        closed.append("others")
+    if (found.cpu_pressure or 0.0) > rules.gate_pressure:
+        closed.append("cpu_pressure")
+    if (found.memory_pressure or 0.0) > rules.gate_pressure:
+        closed.append("memory_pressure")
+    if (found.steal or 0.0) > rules.gate_steal:
+        closed.append("steal")
+    if found.frequency_mhz is not None and usual_mhz and found.frequency_mhz < rules.gate_frequency * usual_mhz:
+        closed.append("frequency")
+    if canary is not None and len(earlier) >= HISTORY and _shifted(canary, earlier, rules.gate_canary):
+        closed.append("canary")
+    return tuple(closed)
+
+
+def _shifted(canary: Canary, earlier: Collection[Canary], deviations: float) -> bool:
+    """Whether a part is off its median by so many robust deviations (MAD), and by a tenth."""
+    for name, value in canary.parts.items():
+        logs = [math.log(before.parts[name]) for before in earlier]
+        middle = statistics.median(logs)
+        spread = MAD_TO_SD * statistics.median(abs(log - middle) for log in logs)
+        if abs(math.log(value) - middle) > max(deviations * spread, LEAST_SHIFT):
+            return True
+    return False
+
+
+def _middle(a: Canary | None, b: Canary | None) -> Canary | None:
+    if a is None or b is None:
+        return None
+    parts = {name: math.sqrt(value * b.parts[name]) for name, value in a.parts.items()}
+    return Canary(cores=a.cores, **parts)
+
+
+def _surroundings(before: Look, after: Look) -> Surroundings:
+    seconds = max(after.at_s - before.at_s, 1e-9)
+    steal = None
+    if before.steal_ticks is not None and after.steal_ticks is not None:
+        ticks = (after.all_ticks or 0) - (before.all_ticks or 0)
+        steal = (after.steal_ticks - before.steal_ticks) / ticks if ticks > 0 else 0.0
+    return Surroundings(
+        cpu_pressure=_share(before.cpu_pressure_s, after.cpu_pressure_s, seconds),
+        memory_pressure=_share(before.memory_pressure_s, after.memory_pressure_s, seconds),
+        steal=steal,
+        frequency_mhz=after.frequency_mhz,
+    )
+
+
+def _share(before: float | None, after: float | None, seconds: float) -> float | None:
+    return None if before is None or after is None else max(0.0, (after - before) / seconds)
+
+
+def _pressure(root: Path, resource: str) -> float | None:
+    """Seconds that some task of the machine waited, less those of our own group; None where either is hidden."""
+    everybody = _waited_s(root / "proc/pressure" / resource)
+    # The root of all groups, which alone has no type, contains everybody: nothing can be told apart there.
+    groups = (group for group in cgroups.groups(root) if (group / "cgroup.type").exists())
+    waits = (_waited_s(group / f"{resource}.pressure") for group in groups)
+    own = next((seconds for seconds in waits if seconds is not None), None)
+    return None if everybody is None or own is None else everybody - own
+
+
+def _waited_s(path: Path) -> float | None:
+    found = re.search(r"^some .*total=(\d+)", cgroups.read(path), re.MULTILINE)
+    return int(found[1]) / 1e6 if found else None
+
+
+def _ticks(root: Path, cpus: Sequence[int]) -> tuple[int | None, int | None]:
+    """The stolen and all clock ticks of these CPUs since the machine was started."""
+    wanted = {f"cpu{cpu}" for cpu in cpus}
+    steal = ticks = 0
+    found = False
+    for line in cgroups.read(root / "proc/stat").splitlines():
+        name, *figures = line.split()
+        if name in wanted and len(figures) >= 8:
+            found = True
+            steal += int(figures[7])
+            ticks += sum(map(int, figures[:8]))
+    return (steal, ticks) if found else (None, None)
+
+
+def _busy_s(root: Path, cpus: Sequence[int]) -> float | None:
+    """The seconds that these CPUs did anything at all since the machine was started."""
+    wanted = {f"cpu{cpu}" for cpu in cpus}
+    lines = [line.split() for line in cgroups.read(root / "proc/stat").splitlines()]
+    found = [figures for name, *figures in filter(None, lines) if name in wanted and len(figures) >= 7]
+    if not found:
+        return None
+    user, nice, system, interrupts, soft_interrupts = (sum(int(one[i]) for one in found) for i in (0, 1, 2, 5, 6))
+    return (user + nice + system + interrupts + soft_interrupts) * process_tree.TICK_S
+
+
+def _frequency(root: Path, cpus: Sequence[int]) -> float | None:
+    """The mean clock of these CPUs; None where the kernel does not tell (most virtual machines)."""
+    found = []
+    for cpu in cpus:
+        with contextlib.suppress(ValueError):
+            text = cgroups.read(root / f"sys/devices/system/cpu/cpu{cpu}/cpufreq/scaling_cur_freq")
+            found.append(int(text) / 1000)
+    return math.fsum(found) / len(found) if found else None

@@ -1,0 +1,197 @@
+"""One sitting: several configurations started together, then measured in turn, a block of each in every round.
+
+While one is measured the others are stopped (SIGSTOP), so that even a runtime that spins leaves the cores alone. Two
+neighbouring blocks see nearly the same machine: their ratio is free of all drift that lasts longer than a round.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import math
+import random
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from autotune.analysis import latency
+from autotune.core.results import Block, Seat, Sitting, Status
+from autotune.core.rules import MeasureRules
+from autotune.core.types import Config, SittingSpec, TrialSpec
+from autotune.launch import fidelity, process_tree
+from autotune.launch.blocks import Bench
+from autotune.launch.interference import Senses, Watch
+from autotune.launch.loading import Loaded, Place, loading
+from autotune.launch.process import WorkerFailed
+from autotune.models.artifacts import PreparationFailed
+
+
+def run(place: Place, senses: Senses, spec: SittingSpec, rules: MeasureRules, folder: Path) -> Sitting | None:
+    """Measure the configurations of `spec` in `folder`; whatever fails is the error of its seat.
+
+    None if the time was over before there was a first round.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        found = _Run(place, senses, spec, rules, folder).run()
+    except WorkerFailed as failed:
+        if failed.status is Status.INTERRUPTED:
+            return None
+        raise
+    return found if any(seat.blocks or seat.error for seat in found.seats.values()) else None
+
+
+@dataclass
+class _Player:
+    """One configuration while it sits: its workers, its blocks, and the CPU time that it used while stopped."""
+
+    loaded: Loaded
+    bench: Bench
+    blocks: list[Block] = field(default_factory=list)
+    idle_ns: int = 0
+    paused_at: tuple[float, int] | None = None
+    paused_s: float = 0.0
+
+    def block(self) -> None:
+        """The next block; the time since the last one was idle."""
+        if self.paused_at is not None:
+            since, used = self.paused_at
+            self.paused_s += time.monotonic() - since
+            self.idle_ns += process_tree.run_ns(self.loaded.workers.pids) - used
+        self.blocks.append(self.bench.block())
+        self.paused_at = time.monotonic(), process_tree.run_ns(self.loaded.workers.pids)
+
+    @property
+    def idle_share(self) -> float | None:
+        """The part of a core that it used while others were measured; None where it never waited."""
+        return self.idle_ns / 1e9 / self.paused_s if self.paused_s else None
+
+
+@dataclass
+class _Run:
+    place: Place
+    senses: Senses
+    spec: SittingSpec
+    rules: MeasureRules
+    folder: Path
+    seats: dict[str, Seat] = field(default_factory=dict)
+    players: dict[str, _Player] = field(default_factory=dict)
+    start_s: float = 0.0
+    begin: float = field(default_factory=time.monotonic)
+
+    def run(self) -> Sitting:
+        started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        names = list(self.spec.configs)
+        random.Random(f"{self.spec.order}/{self.spec.number}").shuffle(names)
+        if self.spec.together:
+            self._sit(names)
+        else:
+            for position, name in enumerate(names, start=1):
+                self._sit([name], position / len(names))
+        return Sitting(
+            spec=self.spec,
+            seats={name: self.seats[name] for name in self.spec.configs},
+            start_s=self.start_s,
+            wall_s=time.monotonic() - self.begin,
+            started=started,
+            fingerprint=self.place.hardware.fingerprint,
+        )
+
+    def _sit(self, names: list[str], share: float = 1.0) -> None:
+        """Start these, warm each up with a block that does not count, go through the rounds, end them.
+
+        No further round begins after that share of the time.
+        """
+        begin = time.monotonic()
+        with contextlib.ExitStack() as stack:
+            self._start(names, stack)
+            warmup = {}
+            for name, player in list(self.players.items()):
+                with self._unless_it_fails(name):
+                    warmup[name] = (player.bench.warm(),)
+            self.start_s += time.monotonic() - begin
+            self._rounds(share)
+            for name, player in list(self.players.items()):
+                with self._unless_it_fails(name):
+                    self.seats[name] = _seat(self.spec.configs[name], player, warmup[name], self.folder / name)
+            self.players.clear()
+
+    def _start(self, names: list[str], stack: contextlib.ExitStack) -> None:
+        """All load side by side; those that come up are stopped and play."""
+        loading_: dict[str, Loaded] = {}
+        for name in names:
+            with self._unless_it_fails(name):
+                loading_[name] = stack.enter_context(self._load(name))
+        cpus = tuple(sorted({cpu for loaded in loading_.values() for cpu in loaded.cpus}))
+        watch = Watch(cpus, self.senses, self.rules)
+        for name, loaded in loading_.items():
+            with self._unless_it_fails(name):
+                size = self.spec.configs[name].workload.batch_size
+                self.players[name] = _Player(loaded, Bench(loaded.workers, size, watch, self.rules))
+                loaded.wait()
+                self.players[name].bench.call_s = loaded.call_s
+                loaded.workers.deadline = None  # a round that has begun is ended
+                loaded.workers.pause()
+
+    def _load(self, name: str) -> contextlib.AbstractContextManager[Loaded]:
+        folder = self.folder / name
+        folder.mkdir(exist_ok=True)
+        spec = TrialSpec(
+            id=self.spec.number,
+            workload=self.spec.workload,
+            config=self.spec.configs[name],
+            folder=f"{self.spec.folder}/{name}",
+        )
+        deadline = None if self.spec.limit_s is None else self.begin + self.spec.limit_s
+        return loading(self.place, spec, self.rules, folder, deadline)
+
+    def _rounds(self, share: float) -> None:
+        limit_s = math.inf if self.spec.limit_s is None else self.spec.limit_s * share
+        for number in range(self.spec.rounds):
+            if time.monotonic() - self.begin > limit_s:
+                return
+            self.place.observer.sitting(self.spec, number)
+            order = list(self.players)
+            random.Random(f"{self.spec.order}/{self.spec.number}/{number}").shuffle(order)
+            for name in order:
+                with self._unless_it_fails(name):
+                    self.players[name].block()
+
+    @contextlib.contextmanager
+    def _unless_it_fails(self, name: str) -> Iterator[None]:
+        """A failure takes one configuration out, with its reason, and stops what is left of its processes."""
+        try:
+            yield
+        except (WorkerFailed, PreparationFailed) as error:
+            if isinstance(error, WorkerFailed) and error.status is Status.INTERRUPTED:
+                raise
+            if isinstance(error, PreparationFailed):
+                (self.folder / name / "stderr.log").write_text(error.log)
+            player = self.players.pop(name, None)
+            if player is not None:
+                player.loaded.workers.pause()
+            blocks = tuple(player.blocks) if player is not None else ()
+            self.seats[name] = Seat(config=self.spec.configs[name], blocks=blocks, error=str(error))
+
+
+def _seat(config: Config, player: _Player, warmup: tuple[Block, ...], folder: Path) -> Seat:
+    """What a configuration leaves behind in its folder; its workers are ended."""
+    loaded = player.loaded
+    peak_rss_bytes = loaded.finish()
+    calls = [latency.joined([latency.rows(folder, {block.number})]) for block in player.blocks]
+    return Seat(
+        config=config,
+        blocks=tuple(player.blocks),
+        warmup=warmup,
+        repeated=tuple(player.bench.repeated),
+        setup_s=loaded.setup_s,
+        peak_rss_bytes=peak_rss_bytes,
+        latencies=tuple(None if one is None else one.summary() for one in calls),
+        idle_share=player.idle_share,
+        flags=loaded.flags,
+        fidelity=fidelity.worst([answer.fidelity for answer in loaded.ready]),
+        accuracy=loaded.accuracy,
+        artifact=loaded.artifact,
+        versions=loaded.ready[0].versions,
+    )

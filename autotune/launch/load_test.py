@@ -1,0 +1,101 @@
+"""Serving: requests that arrive by themselves at loaded workers, probe by probe, until the largest rate is known."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import cast
+
+from autotune.analysis import rate_search, stats
+from autotune.analysis.rate_search import Ask, Task
+from autotune.core.protocol import Answered, Serve
+from autotune.core.results import Block, Probe, Served, Sustained
+from autotune.core.rules import MeasureRules
+from autotune.core.types import ServingSpec, TrialSpec
+from autotune.launch import fidelity
+from autotune.launch.blocks import LEAD_S, Bench
+from autotune.launch.interference import Senses, Watch
+from autotune.launch.loading import Place, loading
+from autotune.launch.process import WorkerFailed
+from autotune.models.artifacts import PreparationFailed
+
+WARM_CALLS = 2
+"""The time of so many calls lies before the first arrival: each worker makes one then."""
+
+
+def largest(bench: Bench, blocks: Sequence[Block], wanted: ServingSpec, seed: int) -> Served:
+    """The largest rate of requests that these workers answer within the limit; 0 where none is kept.
+
+    `blocks` are those of the closed loop. WorkerFailed as for a block.
+    """
+    capacity = max(block.rate for block in blocks)
+    task = Task(serving=wanted, capacity=capacity, batch_size=bench.batch_size, workers=len(bench.workers))
+    probes: list[Probe] = []
+    while (ask := rate_search.following(task, probes, bench.rules)) is not None:
+        answers = requested(bench, ask, wanted, seed, len(probes))
+        probes.append(_judged(ask, answers, wanted, claim=False))
+    return Served(rate=rate_search.rate(probes, bench.rules), probes=tuple(probes))
+
+
+def sustained(place: Place, senses: Senses, spec: TrialSpec, rules: MeasureRules, ask: Ask, folder: Path) -> Sustained:
+    """One probe of fresh, warm workers, judged by the rule for claims; the error if they failed to run.
+
+    `spec.workload.serving` must be given; `spec.id` chooses the arrivals.
+    """
+    wanted = spec.workload.serving
+    assert wanted is not None, "nothing says which latency is to be kept"
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with loading(place, spec, rules, folder) as loaded:
+            loaded.wait()
+            watch = Watch(loaded.cpus, senses, rules)
+            bench = Bench(loaded.workers, spec.config.workload.batch_size, watch, rules, call_s=loaded.call_s)
+            _warm(bench)
+            answers = requested(bench, ask, wanted, spec.workload.seed, spec.id)
+            peak_rss_bytes = loaded.finish()
+    except PreparationFailed as failed:
+        (folder / "stderr.log").write_text(failed.log)
+        return Sustained(error=str(failed))
+    except WorkerFailed as failed:
+        return Sustained(error=str(failed))
+    return Sustained(
+        probe=_judged(ask, answers, wanted, claim=True),
+        setup_s=loaded.setup_s,
+        peak_rss_bytes=peak_rss_bytes,
+        fidelity=fidelity.worst([answer.fidelity for answer in loaded.ready]),
+        accuracy=loaded.accuracy,
+    )
+
+
+def requested(bench: Bench, ask: Ask, wanted: ServingSpec, seed: int, number: int) -> list[Answered]:
+    """What each worker made of the requests that `seed` and `number` draw; then the workers are stopped."""
+    call_s = bench.call_s or 0.0
+    start_ns = time.monotonic_ns() + int((LEAD_S + WARM_CALLS * call_s) * 1e9)
+    command = Serve(
+        probe=number,
+        start_ns=start_ns,
+        stop_ns=start_ns + int(ask.seconds * 1e9),
+        rate=ask.rate,
+        queue_delay_ns=int(wanted.queue_delay_ms * 1e6),
+        seed=seed,
+    )
+    bench.workers.send(command)
+    limit_s = 2 * ask.seconds + bench.rules.block_timeout_s + 10 * call_s
+    answers = cast(list[Answered], bench.workers.gather(limit_s, "serving requests"))
+    bench.workers.pause()
+    return answers
+
+
+def _judged(ask: Ask, answers: Sequence[Answered], wanted: ServingSpec, *, claim: bool) -> Probe:
+    latencies_ns = [answer.latencies_ns for answer in answers]
+    return rate_search.judged(ask, latencies_ns, sum(answer.unanswered for answer in answers), wanted, claim=claim)
+
+
+def _warm(bench: Bench) -> None:
+    """Blocks that do not count, until the rate rises no more."""
+    blocks: list[Block] = []
+    while stats.still_rising([block.rate for block in blocks], bench.rules):
+        if sum(block.elapsed_ns for block in blocks) >= bench.rules.warmup_s * 1e9:
+            break
+        blocks.append(bench.warm())

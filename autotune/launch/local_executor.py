@@ -1,0 +1,84 @@
+"""This machine as a place where trials and sittings run: the seam on which other machines come later."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from pathlib import Path
+
+from autotune.analysis.rate_search import Ask
+from autotune.core.errors import ModelError
+from autotune.core.interfaces import Observer
+from autotune.core.results import Sitting, Sustained, TrialResult
+from autotune.core.rules import MeasureRules
+from autotune.core.types import Hardware, SittingSpec, TrialSpec, WorkloadSpec
+from autotune.launch import canary_process as canary
+from autotune.launch import interleaved, load_test, lock, trial
+from autotune.launch.canary_process import CanaryProcess
+from autotune.launch.loading import Place
+from autotune.models import artifacts
+from autotune.models.artifacts import PreparationFailed
+
+
+class Machine:
+    """Within its context, the only one that measures here, with a canary running; no study and no storage."""
+
+    def __init__(self, hardware: Hardware, root: Path, cache: Path, observer: Observer) -> None:
+        self.hardware = hardware
+        self.root = root.absolute()
+        self.cache = cache.absolute()
+        self.observer = observer
+        self._context = contextlib.ExitStack()
+        self.place = Place(hardware, self.cache, observer)
+        self._canary: CanaryProcess | None = None
+
+    def __enter__(self) -> Machine:
+        with contextlib.ExitStack() as stack:
+            descriptor = stack.enter_context(lock.held(lock.default_path(), self.observer.waiting))
+            self.place = Place(self.hardware, self.cache, self.observer, inherited=(descriptor,))
+            self._canary = stack.enter_context(canary.running(self.hardware, self.cache, (descriptor,)))
+            self._context = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._canary = None
+        self._context.close()
+
+    def check(self, workload: WorkloadSpec, rules: MeasureRules) -> None:
+        """Build the workload once and keep its reference outputs; ModelError with the child's last line and its log."""
+        try:
+            artifacts.reference(workload, self.hardware, rules, self.place.prepare(rules, None), self.cache)
+        except PreparationFailed as error:
+            with tempfile.NamedTemporaryFile("w", prefix="autotune-", suffix=".log", delete=False) as file:
+                file.write(error.log)
+            raise ModelError(
+                f"the workload {workload.model} cannot be built: {error} (the whole story: {file.name})"
+            ) from error
+
+    def execute(self, spec: TrialSpec, rules: MeasureRules, incumbent: float | None) -> TrialResult:
+        """Measure one configuration; a failure is the result's status. `result.json` is on disk before this returns.
+
+        `incumbent` is the best rate so far (items/s), against which a clearly slower trial is given up.
+        """
+        return trial.run(self.place, self.canary, spec, rules, incumbent, self.root / spec.folder)
+
+    def sit(self, spec: SittingSpec, rules: MeasureRules) -> Sitting | None:
+        """Measure several configurations in turn, block by block; one that fails is its seat's error.
+
+        None if the time was over before there was a first round.
+        """
+        return interleaved.run(self.place, self.canary, spec, rules, self.root / spec.folder)
+
+    def sustain(self, spec: TrialSpec, rules: MeasureRules, rate: float, seconds: float) -> Sustained:
+        """Requests at a rate (a second) for so long, answered by fresh workers; if these fail to run, why.
+
+        Judged by MLPerf's early-stopping rule: too few requests keep nothing.
+        """
+        ask = Ask(rate=rate, seconds=seconds)
+        return load_test.sustained(self.place, self.canary, spec, rules, ask, self.root / spec.folder)
+
+    @property
+    def canary(self) -> CanaryProcess:
+        """The running canary; only within the context."""
+        assert self._canary is not None, "trials run within `with Machine(...)`"
+        return self._canary

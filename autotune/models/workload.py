@@ -1,0 +1,128 @@
+"""A workload in a child process: its module, and inputs that are the same for every batch size and process.
+
+The inputs are drawn as the space file describes them, the user's labelled samples, or what the provider makes.
+"""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from autotune.core import plugins
+from autotune.core.types import InputSpec, WorkloadSpec
+from autotune.models import data
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from autotune.core.interfaces import Form, Provider
+
+
+class BuiltWorkload:
+    """The workload of a spec; builds its module on demand (ModelError if the provider cannot).
+
+    Where the spec has no inputs, they are those of `examples` (rows that are repeated as often as needed), which a
+    preparing child stored; without it they are the labelled samples to judge, or the provider is asked for them.
+    """
+
+    def __init__(self, spec: WorkloadSpec, examples: Path | None = None) -> None:
+        self.spec = spec
+        self._examples = examples
+
+    @property
+    def form(self) -> Form:
+        """What the provider gives."""
+        return provider(self.spec).form
+
+    def module(self) -> Any:
+        """The model as a torch module in eval mode, its random weights drawn from the spec's seed."""
+        return provider(self.spec).build(self.spec.name, options(self.spec), self.spec.seed)
+
+    def file(self) -> Path:
+        """The model's own file."""
+        module: Any = provider(self.spec)
+        return Path(module.file(self.spec.name))
+
+    def arrays(self, batch_size: int) -> tuple[np.ndarray[Any, Any], ...]:
+        """One array an input; the first n rows of a larger batch are the batch of size n."""
+        if self.spec.inputs:
+            return tuple(array(spec, batch_size, self.spec.seed, index) for index, spec in enumerate(self.spec.inputs))
+        if self._examples is not None:
+            return repeated(load_arrays(self._examples), batch_size)
+        if self.spec.data is not None:
+            return repeated(self.labelled.inputs, batch_size)
+        module: Any = provider(self.spec)
+        return repeated(module.examples(self.spec.name, options(self.spec), self.spec.seed, batch_size), batch_size)
+
+    def calibration(self, least: int) -> tuple[np.ndarray[Any, Any], ...]:
+        """The inputs to calibrate quantisation on: at least so many rows, those that the data keeps apart for it."""
+        if self.spec.data is None:
+            return self.arrays(least)
+        rows = self.labelled.calibration
+        return repeated(rows, max(least, len(rows[0])))
+
+    @functools.cached_property
+    def labelled(self) -> data.Split:
+        """The labelled samples of a spec that has some; ModelError if they cannot be had."""
+        assert self.spec.data is not None
+        return data.load(self.spec.data, self.spec.seed)
+
+
+def save_arrays(path: Path, arrays: tuple[np.ndarray[Any, Any], ...]) -> None:
+    """The arrays in their order, as a .npz file."""
+    import numpy as np
+
+    np.savez(path, allow_pickle=False, **{f"array_{index}": found for index, found in enumerate(arrays)})
+
+
+def load_arrays(path: Path) -> tuple[np.ndarray[Any, Any], ...]:
+    """What `save_arrays` wrote."""
+    import numpy as np
+
+    with np.load(path, allow_pickle=False) as stored:
+        return tuple(stored[f"array_{index}"] for index in range(len(stored.files)))
+
+
+def repeated(arrays: tuple[np.ndarray[Any, Any], ...], rows: int) -> tuple[np.ndarray[Any, Any], ...]:
+    """Exactly so many rows of each array: row i is that of i modulo how many there are."""
+    import numpy as np
+
+    return tuple(found[np.arange(rows) % len(found)] for found in arrays)
+
+
+def array(spec: InputSpec, batch_size: int, seed: int, index: int) -> np.ndarray[Any, Any]:
+    """Input number `index`: standard normal floats, or integers in [low, high)."""
+    import numpy as np
+
+    shape = tuple(batch_size if size == "batch" else size for size in spec.shape)
+    rng = np.random.default_rng([seed, index])
+    if spec.dtype.startswith("float"):
+        return rng.standard_normal(shape, dtype=np.float64 if spec.dtype == "float64" else np.float32)
+    if spec.dtype == "bool":
+        return rng.random(shape) < 0.5
+    return rng.integers(spec.low, spec.high, shape, dtype=np.int64).astype(spec.dtype)
+
+
+def provider(spec: WorkloadSpec) -> Provider:
+    """The plugin that the part of `model` before the colon names."""
+    return plugins.load("workloads", spec.provider)
+
+
+def options(spec: WorkloadSpec) -> Any:
+    """The provider's options as its own struct."""
+    return msgspec.convert(spec.options, provider(spec).Options)
+
+
+def cache_key(spec: WorkloadSpec) -> tuple[Any, ...]:
+    """What a built model and its inputs depend on, the content of files included; not how it is judged or served."""
+    made = msgspec.structs.replace(spec, data=None, serving=None)
+    rows = data.cache_key(spec.data) if spec.data else None
+    return (made, rows, provider(spec).cache_key(spec.name, options(spec)))
+
+
+def judged(spec: WorkloadSpec) -> bool:
+    """Whether comparing outputs says something: false with random weights."""
+    return provider(spec).judged(spec.name, options(spec))

@@ -1,0 +1,100 @@
+"""What a configuration that was tuned on one machine is worth on another, where both were measured there."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import msgspec
+
+from autotune.analysis import metrics
+from autotune.core.results import Estimate, Seat, Sitting, TrialResult
+from autotune.core.rules import ConfirmRules
+from autotune.core.types import Config
+from autotune.report.compare.comparison import Crossing
+from autotune.report.text.study_reader import Study
+from autotune.space import configs
+from autotune.study.confirm import comparison
+from autotune.study.ranking import Ranking
+from autotune.study.storage import store
+
+NOT_MEASURED = "not measured there"
+THEIRS, OURS = "theirs", "ours"
+
+
+def crossings(studies: Mapping[str, Study], best: Mapping[str, Config]) -> tuple[Crossing, ...]:
+    """Every study's best configuration on every other one's machine; `best` is by the study's name."""
+    return tuple(
+        _crossing(tuned_on, config, measured_on, studies[measured_on], there)
+        for tuned_on, config in best.items()
+        for measured_on, there in best.items()
+        if tuned_on != measured_on
+    )
+
+
+def ratio(ranking: Ranking, result: TrialResult, base: TrialResult) -> Estimate | None:
+    """How many times better a trial is than another of its study by the first objective; None if it is not known.
+
+    Only a rate has an interval.
+    """
+    if ranking.goal.objectives[0] in metrics.OF_RATE:
+        return ranking.ratio(result, base)
+    found, other = ranking.scores(result), ranking.scores(base)
+    if found is None or other is None:
+        return None
+    return Estimate(estimate=math.exp(found[0] - other[0]), low=None, high=None)
+
+
+def _crossing(tuned_on: str, config: Config, measured_on: str, study: Study, best: Config) -> Crossing:
+    found = Crossing(tuned_on=tuned_on, measured_on=measured_on)
+    if config == best:
+        confirmed = study.confirmation is not None and study.confirmation.confirmed
+        same = Estimate(estimate=1.0, low=None, high=None)
+        return msgspec.structs.replace(found, ratio=same, confirmed=confirmed, remark="the best there, too")
+    trial = _trial(study, config)
+    remark = "breaks a limit there" if trial is not None and trial.blocks and not trial.feasible else None
+    confirmed_ratio = _in_turn(study, config, best)
+    if confirmed_ratio is not None:
+        return msgspec.structs.replace(found, ratio=confirmed_ratio, confirmed=True, remark=remark)
+    reference = _reference(study, best)
+    if trial is None or reference is None:
+        return msgspec.structs.replace(found, remark=NOT_MEASURED)
+    if not trial.blocks:
+        return msgspec.structs.replace(found, remark=f"failed there: {trial.status.replace('_', ' ')}")
+    return msgspec.structs.replace(found, ratio=ratio(study.ranking, trial, reference), remark=remark)
+
+
+def _trial(study: Study, config: Config) -> TrialResult | None:
+    """The trial of a configuration, one that was measured before one that failed."""
+    found = [result for result in study.results if result.spec.config == config]
+    return next((result for result in found if result.blocks), found[0] if found else None)
+
+
+def _reference(study: Study, best: Config) -> TrialResult | None:
+    """The trial of the best configuration or, where none measured just that, of the finalist it was made from."""
+    trial = _trial(study, best)
+    if trial is not None:
+        return trial if trial.blocks else None
+    finalists = () if study.confirmation is None else study.confirmation.finalists
+    leading = next((one.trial for one in finalists if one.verdict is None and one.ratio is not None), None)
+    return next((result for result in study.results if result.spec.id == leading and result.blocks), None)
+
+
+def _in_turn(study: Study, config: Config, best: Config) -> Estimate | None:
+    """What the sittings say in which both sat; None where there is none."""
+    paths = sorted((study.folder / comparison.FOLDER).glob("*/*/sitting.json"))
+    sittings = [_of_two(store.decode(path, Sitting), config, best) for path in paths]
+    both = [one for one in sittings if {THEIRS, OURS} <= one.seats.keys()]
+    if not both:
+        return None
+    confidence, objective = ConfirmRules().confidence, study.space.goal.objectives[0]
+    return comparison.table(both, [THEIRS, OURS], confidence, objective).ratio(THEIRS, OURS)
+
+
+def _of_two(sitting: Sitting, config: Config, best: Config) -> Sitting:
+    """The sitting with these two under the same names in every contest."""
+    names: dict[str, Seat] = {}
+    for name, seat in sitting.seats.items():
+        held = configs.completed(seat.config)
+        names.setdefault(THEIRS if held == config else OURS if held == best else name, seat)
+    return msgspec.structs.replace(sitting, seats=names)

@@ -1,0 +1,97 @@
+"""Cost against latency over all configurations of several studies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from autotune.analysis import metrics
+from autotune.analysis.metrics import LATENCIES
+from autotune.core.confirmation import Winner
+from autotune.core.results import Latency, Status
+from autotune.core.types import Config
+from autotune.report.compare.comparison import Front, Point, Row
+from autotune.report.text.study_reader import Study
+from autotune.study.ranking import undominated
+from autotune.study.storage import latency_files
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    """A configuration with its cost and its latencies (ms) that are backed, by name."""
+
+    study: str
+    trial: int | None
+    config: Config
+    cost: float
+    latencies: Mapping[str, float]
+    confirmed: bool
+
+
+def front(studies: Mapping[str, Study], rows: Sequence[Row]) -> Front | None:
+    """The front over every trial that keeps the limits, and the best of each study with its confirmed figures.
+
+    By the highest percentile that half of them back; None without prices in one currency, or without latencies.
+    """
+    if len(currencies(rows)) != 1:
+        return None
+    found = [one for row in rows for one in _candidates(row, studies[row.study])]
+    backed = {name: [one for one in found if name in one.latencies] for name in LATENCIES}
+    name = next((name for name in reversed(LATENCIES) if 2 * len(backed[name]) >= len(found)), next(iter(LATENCIES)))
+    if not backed[name]:
+        return None
+    places = undominated([(-one.cost, -one.latencies[name]) for one in backed[name]])
+    points = [
+        Point(
+            study=one.study,
+            trial=one.trial,
+            config=one.config,
+            cost_per_million=one.cost,
+            latency_ms=one.latencies[name],
+            confirmed=one.confirmed,
+        )
+        for one in (backed[name][place] for place in places)
+    ]
+    return Front(
+        latency=name,
+        points=tuple(sorted(points, key=lambda point: point.cost_per_million)),
+        candidates=len(found),
+        left_out=len(found) - len(backed[name]),
+    )
+
+
+def calls(study: Study, winner: Winner) -> Latency | None:
+    """What is known of a winner's calls: those of the confirmation, or of its trial where that served requests."""
+    if winner.sustained is None:
+        pooled = latency_files.read([study.folder / one for one in winner.folders])
+        return None if pooled is None else pooled.summary()
+    trial = next((result for result in study.results if result.spec.id == winner.trial), None)
+    return None if trial is None else latency_files.summary(study.folder, trial)
+
+
+def currencies(rows: Sequence[Row]) -> set[str]:
+    """Those of the prices."""
+    return {row.price.currency for row in rows if row.price is not None}
+
+
+def _candidates(row: Row, study: Study) -> list[_Candidate]:
+    if row.price is None:
+        return []
+    found = []
+    for result in study.results:
+        if result.status is not Status.OK or not result.feasible:
+            continue
+        if row.confirmed and result.spec.config == row.config:
+            continue
+        known = metrics.of(result, study.ranking.rate(result), row.price, latency_files.summary(study.folder, result))
+        cost = known["cost_per_million"]
+        backed = {name: known[name] for name in LATENCIES if name in known}
+        found.append(_Candidate(row.study, result.spec.id, result.spec.config, cost, backed, confirmed=False))
+    winner = None if study.confirmation is None else study.confirmation.winner
+    if winner is not None and row.config is not None and row.cost_per_million is not None:
+        seen = calls(study, winner)
+        known = {} if seen is None else metrics.of_calls(seen)
+        backed = {name: known[name] for name in LATENCIES if name in known}
+        cost = row.cost_per_million.estimate
+        found.append(_Candidate(row.study, winner.trial, row.config, cost, backed, confirmed=True))
+    return found

@@ -1,0 +1,1 @@
+"""A live view of a study's folder in Optuna's dashboard."""

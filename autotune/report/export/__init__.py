@@ -1,0 +1,1 @@
+"""`best.json` and the forms in which a configuration is carried elsewhere."""

@@ -1,0 +1,88 @@
+"""What the dashboard says of a study and of its trials, as Markdown in which what others wrote stays text."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Mapping, Sequence
+
+from autotune.analysis.metrics import FIGURES
+from autotune.core.results import Status, TrialResult
+from autotune.launch import environment
+from autotune.report.text import doctor, formatting, summary
+from autotune.report.text.markdown import fenced, literal, table
+from autotune.report.text.plan import quoted
+from autotune.report.text.study_reader import Study
+
+NOT_RUN = "Not run: it was proposed before, promised too little, or this machine cannot honour it. It has no folder."
+RUNNING = "Running."
+READ_ONLY = "What is shown here is read from the study's folder. This page changes and deletes nothing there."
+WIDTH, LABEL, FIGURE = 110, " " * 10, " " * 29
+"""How wide the summary is, and where a line of its head and one of its tables go on."""
+
+PIECE = re.compile(r".{1,90}(?:$|(?<=[:,/ ]))|.{1,90}")
+"""What the page of a trial has room for in a line, to a place where a path or a list may be broken."""
+
+
+def trial(study: Study, result: TrialResult, links: Mapping[str, str]) -> str:
+    """A trial that has ended: how, its figures, how it was started, its files (`links` are by name)."""
+    config = result.spec.config
+    baseline = " (the plain model)" if config == study.space.baseline else ""
+    parts = [f"**{literal(formatting.configuration(config))}**{baseline}", literal(_ended(study, result))]
+    if result.blocks:
+        parts.append(_figures(study, result))
+        parts += [literal(one.words) for one in study.ranking.judged(result)]
+        broken = study.broken_again(result)
+        parts += [] if broken is None else [f"**{literal(broken)}**"]
+    parts += [literal(flag) for flag in result.flags]
+    files = [f"[{literal(name)}]({link})" for name, link in links.items()]
+    files.append(f"its folder is {literal(str(study.folder / result.spec.folder))}")
+    return "\n\n".join([*parts, _started(study, result), ", ".join(files)])
+
+
+def overview(study: Study, problems: Sequence[str]) -> str:
+    """The study: what the end of a run prints, and what could not be read."""
+    told = summary.summary(study.folder, study.results, study.space, study.confirmation)
+    lines = [part for line in told for part in _wrapped(line) or [""]]
+    return "\n\n".join([literal(READ_ONLY), *(f"**{literal(one)}**" for one in problems), fenced("\n".join(lines))])
+
+
+def _wrapped(line: str) -> list[str]:
+    return textwrap.wrap(line, WIDTH, subsequent_indent=FIGURE if line.startswith("  ") else LABEL)
+
+
+def _ended(study: Study, result: TrialResult) -> str:
+    if not result.status.measured or not result.blocks:
+        said = f"{result.status.replace('_', ' ')}: {result.error or 'no reason is known'}"
+        return f"{said} (measured again as a trial of its own)" if result.status is Status.INTERRUPTED else said
+    given_up = "given up as clearly slower than the best so far: " if result.status is Status.REJECTED else ""
+    base = study.baseline
+    over = ""
+    if base is not None:
+        ratio = study.ranking.ratio(result, base)
+        over = f", {formatting.times(ratio.estimate)}{formatting.between(ratio)} the plain model"
+    rate = formatting.rate(study.ranking.interval(result))
+    return f"{given_up}{rate}{over}; 90 % intervals over {len(result.blocks)} blocks"
+
+
+def _figures(study: Study, result: TrialResult) -> str:
+    """A table; percentiles only where enough calls back them."""
+    found = study.ranking.known(result)
+    rows = [
+        (name, formatting.figure(name, found[name], study.space.price), what.says)
+        for name, what in FIGURES.items()
+        if name in found
+    ]
+    return table(("figure", "value", ""), rows)
+
+
+def _started(study: Study, result: TrialResult) -> str:
+    """The CPUs of its processes and what is set in their environment."""
+    config, hw = result.spec.config, study.hardware
+    asked = environment.patch(config, hw)
+    cpus = " / ".join(doctor.ranges(placement.cpus) for placement in environment.placements(config, hw))
+    lines = [quoted(f"{name}={value}") for name, value in environment.apply(asked, {}, "{cache}").items()]
+    lines += [" ".join(map(quoted, asked.argv_prefix))] if asked.argv_prefix else []
+    head = f"Started as {config.layout.workers} x {config.layout.threads} (processes x threads) on CPUs {cpus}"
+    shown = ("\n    ".join(PIECE.findall(line)) for line in lines)
+    return f"{literal(head)}:\n\n{fenced(chr(10).join(shown))}" if lines else literal(head)

@@ -1,0 +1,1 @@
+"""A study as text: table, summary, data frame."""

@@ -1,0 +1,83 @@
+"""Lines on what a configuration answers and what it keeps: fidelity, accuracy, limits, cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from autotune.analysis.metrics import OF_ANSWERS, Judgement
+from autotune.core.results import Accuracy, Fidelity
+from autotune.core.space_types import Goal
+from autotune.report.text import formatting
+from autotune.space import goal_section
+
+
+def lines(
+    fidelity: Fidelity | None,
+    accuracy: Accuracy | None,
+    judged: Sequence[Judgement],
+    figures: Mapping[str, float],
+    goal: Goal,
+) -> list[str]:
+    """All that is known of a configuration beside its speed."""
+    found = [answers(fidelity)]
+    if accuracy is not None:
+        found.append(_accuracy(accuracy))
+    # The line on the answers says the same of the limit that nobody wrote.
+    found += [_limit(one, fidelity) for one in judged if one.value is not None or one.limit != goal_section.ANSWERS]
+    if goal.price is not None:
+        cost = formatting.figure("cost_per_million", figures["cost_per_million"], goal.price)
+        dated = f", prices of {goal.price.date}" if goal.price.date else ""
+        found.append(f"price     {cost} per million samples at {goal.price.per_hour:g} an hour{dated}")
+    return found
+
+
+def doubt(found: Fidelity | None) -> str:
+    """What the headline says where the answers could not be judged."""
+    return " (its answers are unjudged)" if found is not None and not found.judged else ""
+
+
+def answers(found: Fidelity | None) -> str:
+    """One line on the answers of a configuration."""
+    if found is None:
+        return "answers   not compared"
+    if not found.judged:
+        return f"answers   unjudged: {_unjudged(found)}"
+    error = "" if found.centred_error is None else f", error {found.centred_error:.2g} of the variation between inputs"
+    same = "" if found.top1_agreement is None else f", the same class in {100 * found.top1_agreement:.0f} %"
+    return (
+        f"answers   cosine similarity {found.cosine_similarity:.5f} to the float32 model{error}{same} "
+        f"({found.samples} samples)"
+    )
+
+
+def _accuracy(found: Accuracy) -> str:
+    drop = formatting.signed(found.drop)
+    return (
+        f"{found.metric[:9]:9} {found.value:.4f}, the float32 model {found.reference:.4f}: "
+        f"drop {drop} over {found.samples} samples"
+    )
+
+
+def _limit(one: Judgement, fidelity: Fidelity | None) -> str:
+    if one.value is None:
+        return f"limit     {formatting.bounds(one.limit)}: not judged ({_unknown(one.limit.figure, fidelity)})"
+    share = f"{100 * abs(one.excess):.0f} %"
+    return f"limit     {one.words}: {f'kept, {share} inside' if one.kept else f'BROKEN, {share} beyond'}"
+
+
+def _unknown(figure: str, fidelity: Fidelity | None) -> str:
+    """Why a configuration has no such figure."""
+    if figure in OF_ANSWERS:
+        if fidelity is None:
+            return "its answers were not compared"
+        unknown = "no output has classes" if figure == "top1_agreement" else "these outputs have no such figure"
+        return unknown if fidelity.judged else _unjudged(fidelity)
+    if figure == "setup_s":
+        return "no trial started just this configuration"
+    if figure == "energy_j_per_sample":
+        return "the counters could not be read during every block"
+    return "it was not measured"
+
+
+def _unjudged(fidelity: Fidelity) -> str:
+    return fidelity.reason or "with random weights outputs hardly depend on the input"

@@ -1,0 +1,100 @@
+"""All trials of a study as a table: one row a trial, columns named as settings and figures are everywhere."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from autotune.analysis import metrics
+from autotune.analysis.metrics import FIGURES
+from autotune.core.results import Estimate, Status, TrialResult
+from autotune.core.types import Config, Value
+from autotune.report.text.study_reader import Study
+from autotune.study.storage import latency_files
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Row = dict[str, Value | None]
+HEAD = ("trial", "status", "feasible", "baseline", "rank", "front")
+RATES = ("throughput", "throughput_low", "throughput_high", "speedup", "speedup_low", "speedup_high")
+FIRST = ("batch_size", "layout", "backend")
+TAIL = ("latency_calls", "error", "started", "wall_s", "folder")
+
+
+def frame(study: Study) -> pd.DataFrame:
+    """One row a trial.
+
+    `throughput` (samples a second) has the 90 % interval of the trial's own window; `speedup` is over the baseline.
+    `feasible` trials were measured fully and keep the limits; `rank` is their place by the goal, 1 the best; with
+    several objectives only the trials of the front have one. Other columns are the settings and the figures by their
+    names; what a trial does not have is empty.
+    """
+    import pandas as pd
+
+    found = rows(study)
+    return pd.DataFrame(found, columns=columns(found))
+
+
+def columns(found: Sequence[Row]) -> list[str]:
+    """The columns in their order: the settings and figures that any row has between those that all have."""
+    held = {name for row in found for name in row}
+    shown = [name for name in FIGURES if name in held and name not in RATES]
+    fixed = {*HEAD, *RATES, *TAIL, *FIGURES}
+    known = sorted(
+        held - fixed, key=lambda name: (FIRST.index(name) if name in FIRST else len(FIRST), "." in name, name)
+    )
+    return [*HEAD, *known, *RATES, *shown, *TAIL]
+
+
+def settings(config: Config) -> dict[str, Value]:
+    """A configuration's settings by the names that they have everywhere: `batch_size`, knobs, `openvino.precision`."""
+    options = {f"{config.backend}.{name}": value for name, value in config.options.items()}
+    return {"batch_size": config.workload.batch_size, "backend": config.backend, **config.knobs, **options}
+
+
+def rows(study: Study) -> list[Row]:
+    """The trials in their order; what a trial does not have is not in its row."""
+    ranks = {result.spec.id: place for place, result in enumerate(study.ranking.order(), 1)}
+    front = set(ranks) if len(study.space.goal.objectives) > 1 else {key for key, rank in ranks.items() if rank == 1}
+    base = study.baseline
+    found = []
+    for result in study.results:
+        number = result.spec.id
+        row: Row = {
+            "trial": number,
+            "status": str(result.status),
+            "feasible": result.status is Status.OK and result.feasible,
+            "baseline": result is base,
+            "front": number in front,
+            **settings(result.spec.config),
+            "started": result.started,
+            "wall_s": result.wall_s,
+            "folder": result.spec.folder,
+        }
+        if number in ranks:
+            row["rank"] = ranks[number]
+        if result.error is not None:
+            row["error"] = result.error
+        if result.blocks:
+            row |= _measured(study, result, base)
+        found.append(row)
+    return found
+
+
+def _measured(study: Study, result: TrialResult, base: TrialResult | None) -> Row:
+    rate, calls = study.ranking.interval(result), latency_files.summary(study.folder, result)
+    known = metrics.of(result, rate.estimate, study.space.goal.price, calls)
+    row: Row = {name: value for name, value in known.items() if name in FIGURES and math.isfinite(value)}
+    row |= _estimate("throughput", rate)
+    if base is not None:
+        row |= _estimate("speedup", study.ranking.ratio(result, base))
+    if calls is not None:
+        row["latency_calls"] = calls.calls
+    return row
+
+
+def _estimate(name: str, found: Estimate) -> Row:
+    parts = {name: found.estimate, f"{name}_low": found.low, f"{name}_high": found.high}
+    return {key: value for key, value in parts.items() if value is not None}

@@ -1,0 +1,272 @@
+"""What a person wants at the end: the winner, what is claimed for it, and what each of its settings is worth."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+from autotune.analysis import metrics as figures
+from autotune.analysis.latency import PERCENTILES, Latencies
+from autotune.core.confirmation import Confirmation, Finalist, Step, Winner, Worth
+from autotune.core.results import Estimate, Status, TrialResult
+from autotune.core.space_types import Space
+from autotune.core.types import Config
+from autotune.report.text import answers, formatting
+from autotune.study.ranking import Ranking
+from autotune.study.storage import latency_files
+
+DISTURBED = 0.1
+"""From this share of disturbed blocks on the summary says so."""
+
+VERDICTS = {
+    None: "the {best}",
+    "faster": "behind the {best}",
+    "slower": "not selected",
+    "tie": "a tie",
+    "undecided": "undecided",
+}
+"""What the leader's verdict over a finalist says of the finalist."""
+
+
+def summary(folder: Path, results: Sequence[TrialResult], space: Space, confirmation: Confirmation | None) -> list[str]:
+    """The winner, how much better, what that figure is worth, and the answers; then the confirmation's tables."""
+    ranking = Ranking(results, space.goal)
+    if confirmation is not None and confirmation.winner is not None:
+        lines = _confirmed(folder, confirmation, confirmation.winner, space)
+    else:
+        lines = _unconfirmed(folder, ranking, space.baseline, confirmation)
+    blind = [flag for result in results for flag in result.flags if flag.startswith("no_canary")]
+    if blind:
+        lines.append(f"warning   the rates of {len(blind)} trials are not corrected for drift: {blind[-1]}")
+    failures = sum(not result.blocks for result in results)
+    slow = sum(result.status is Status.REJECTED for result in results)
+    beyond = sum(result.status is Status.OK and not result.feasible for result in results)
+    limited = f", {beyond} beyond a limit" if beyond else ""
+    lines.append(f"trials    {len(results)}: {slow} given up as clearly slower, {failures} failed{limited}")
+    if len(space.goal.objectives) > 1:
+        lines += _front(ranking)
+    if confirmation is not None and confirmation.finalists:
+        finalists = _finalists(confirmation.finalists, space)
+        lines += [*finalists, *_worths(confirmation.worths), *_path(confirmation.path)]
+    return lines
+
+
+def _confirmed(folder: Path, confirmation: Confirmation, winner: Winner, space: Space) -> list[str]:
+    nothing = (
+        f"no gain   nothing is shown to {formatting.ahead(space.goal.objectives, 'be', 'have')} than the plain model"
+    )
+    if not confirmation.gain and winner.config != space.baseline:
+        unknown = "no gain   none is claimed: the plain model's figure was not confirmed"
+        head = [
+            f"best      {formatting.configuration(winner.config)}{answers.doubt(winner.fidelity)}",
+            unknown if winner.ratio is None else f"{nothing}, which breaks a limit that this keeps",
+        ]
+    elif not confirmation.gain:
+        best = max(
+            (f for f in confirmation.finalists if f.ratio is not None and f.config != winner.config),
+            key=lambda f: f.ratio.estimate if f.ratio else 0.0,
+            default=None,
+        )
+        shown = "" if best is None or best.ratio is None else f": the best of the others is {_ratio(best)} the baseline"
+        head = [f"{nothing}{shown}"]
+    else:
+        head = [f"best      {formatting.configuration(winner.config)}{answers.doubt(winner.fidelity)}"]
+    lines = [*head, f"rate      {formatting.rate(winner.throughput)}"]
+    if confirmation.gain:
+        lines += _gain(confirmation, winner, space)
+    if winner.sustained is not None:
+        lines.append(f"served    {formatting.sustained(winner.sustained)}")
+    if confirmation.noise_floor is not None:
+        floor = 100 * math.expm1(confirmation.noise_floor)
+        lines.append(f"noise     {floor:.1f} %: by so much one configuration may seem to differ from itself here")
+    if confirmation.disturbed > DISTURBED:
+        share = f"{100 * confirmation.disturbed:.0f} %"
+        lines.append(f"warning   the machine was disturbed during {share} of the blocks; a quiet one would tell more")
+    calls = latency_files.read([folder / one for one in winner.folders])
+    cost = _cost(winner.cpu_s_per_sample, winner.peak_rss_bytes)
+    noted = [f"note      {flag}" for flag in winner.flags]
+    judged = figures.judged(space.goal.limits, winner.figures)
+    told = answers.lines(winner.fidelity, winner.accuracy, judged, winner.figures, space.goal)
+    return [*lines, *_latency(calls), cost, *told, *noted]
+
+
+def _gain(confirmation: Confirmation, winner: Winner, space: Space) -> list[str]:
+    """How much better the winner is: a line, or one an objective where it is the front's knee."""
+    objectives = space.goal.objectives
+    how = f", confirmed in {winner.sittings} sittings, {winner.rounds} rounds" if winner.sittings else ""
+    if len(objectives) > 1:
+        ratios = next((one.ratios for one in confirmation.finalists if one.config == winner.config), {})
+        each = [
+            f"{'':9} {_times(ratio)} {formatting.more(name)} than the plain model" for name, ratio in ratios.items()
+        ]
+        return [f"knee      of the front, against the plain model in each objective{how}", *each]
+    what = formatting.gain(objectives[0])
+    if winner.ratio is None:
+        return [f"{what[0]:9} the plain model serves no request within the limit"]
+    return [f"{what[0]:9} {_times(winner.ratio)} {what[1]} the plain model{how}"]
+
+
+def _unconfirmed(folder: Path, ranking: Ranking, baseline: Config, confirmation: Confirmation | None) -> list[str]:
+    winner, base = ranking.best, ranking.baseline(baseline)
+    if winner is None:
+        return _nothing(ranking)
+    others = [result for result in ranking.order() if result is not base]
+    slower = [result for result in ranking.results if result.status is Status.REJECTED]
+    why = "" if confirmation is None else f": {confirmation.reason}"
+    doubt = f"          from the search's own windows, not confirmed by a second measurement{why}"
+    if base is winner and (others or slower):
+        ahead = formatting.ahead(ranking.goal.objectives, "was", "had")
+        return [f"no gain   nothing {ahead} than the plain model{_plain(ranking, winner)}", doubt]
+    lines = [
+        f"best      {formatting.configuration(winner.spec.config)}{answers.doubt(winner.fidelity)}",
+        f"rate      {formatting.rate(ranking.interval(winner))}",
+    ]
+    if base is not None:
+        gain = ranking.ratio(winner, base)
+        base_rate = formatting.rate(ranking.interval(base))
+        lines.append(
+            f"seems     {formatting.times(gain.estimate)}{formatting.between(gain)} over the plain model's {base_rate}"
+        )
+        lines += _objectives(ranking, winner, base)
+    lines.append(doubt)
+    items = sum(block.items for block in winner.blocks)
+    cost = _cost(sum(block.cpu_ns for block in winner.blocks) / 1e9 / items, winner.peak_rss_bytes)
+    known, judged = ranking.known(winner), ranking.judged(winner)
+    told = answers.lines(winner.fidelity, winner.accuracy, judged, known, ranking.goal)
+    return [*lines, *_latency(latency_files.of_trial(folder, winner)), cost, *told]
+
+
+def _plain(ranking: Ranking, base: TrialResult) -> str:
+    """The plain model's own figure, where one is wanted: `'s 10.0/s ±1.0 %`."""
+    if figures.by_rate(ranking.goal):
+        return f"'s {formatting.rate(ranking.interval(base))}"
+    values, goal = ranking.values(base), ranking.goal
+    alone = values is not None and len(values) == 1
+    return f"'s {formatting.figure(goal.objectives[0], values[0], goal.price)}" if values and alone else ""
+
+
+def _nothing(ranking: Ranking) -> list[str]:
+    """Nothing measured; or nothing that keeps the limits, with what comes nearest and which limit is in the way."""
+    nearest = ranking.nearest
+    if nearest is None:
+        return ["No configuration has been measured."]
+    count = sum(result.status is Status.OK for result in ranking.results)
+    broken = [one for one in ranking.judged(nearest) if not one.kept]
+    if nearest.served is not None and nearest.served.rate == 0:
+        probes = [probe for result in ranking.results if result.served for probe in result.served.probes]
+        least = min(probes, key=lambda probe: probe.latency_ms, default=None)
+        seen = "" if least is None else f": the least seen is {formatting.figure('_ms', least.latency_ms)}"
+        return [f"none      no configuration of {count} serves requests within the latency of workload.serving{seen}"]
+    return [
+        f"none      no configuration of {count} keeps the limits",
+        f"nearest   {formatting.configuration(nearest.spec.config)} (trial {nearest.spec.id})",
+        *(f"limit     {one.words}: {100 * one.excess:.0f} % beyond" for one in broken),
+    ]
+
+
+def _objectives(ranking: Ranking, winner: TrialResult, base: TrialResult) -> list[str]:
+    """What is wanted beside the rate, of the winner and of the plain model."""
+    goal, found, plain = ranking.goal, ranking.values(winner), ranking.values(base)
+    if found is None or plain is None:
+        return []
+    lines = []
+    for name, one, other in zip(goal.objectives, found, plain, strict=True):
+        shown = [formatting.figure(name, value, goal.price) for value in (one, other)]
+        lines.append(f"{'':9} {name} {shown[0]}, the plain model's {shown[1]}")
+    return lines if goal.objectives != ("throughput",) else []
+
+
+def _front(ranking: Ranking) -> list[str]:
+    """The trials of which none is better in every objective, by the first one; the knee is what is exported."""
+    front = ranking.order()
+    values = {result.spec.id: ranking.values(result) or () for result in front}
+    lines = ["", "the front: none is better than another in every objective (export --pick TRIAL takes another)"]
+    for result in sorted(front, key=lambda one: values[one.spec.id]):
+        known = zip(ranking.goal.objectives, values[result.spec.id], strict=True)
+        shown = "  ".join(f"{formatting.figure(name, value, ranking.goal.price):>12}" for name, value in known)
+        knee = " (the knee)" if result is front[0] else ""
+        lines.append(f"  {result.spec.id:>5}  {shown}  {formatting.configuration(result.spec.config)}{knee}")
+    return lines
+
+
+def _cost(cpu_s: float, memory_bytes: int | None) -> str:
+    memory = "" if memory_bytes is None else f", {formatting.size(memory_bytes)} of memory at most"
+    return f"cost      {cpu_s:.3g} CPU seconds a sample{memory}"
+
+
+def _latency(calls: Latencies | None) -> list[str]:
+    """The percentiles that are backed, with the number of calls behind them."""
+    if calls is None:
+        return []
+    figures = [formatting.latency((name, ms)) for name in PERCENTILES if (ms := calls.percentile_ms(name)) is not None]
+    return [f"latency   {', '.join(figures)} over {calls.calls} calls"] if figures else []
+
+
+def _finalists(finalists: Sequence[Finalist], space: Space) -> list[str]:
+    lines = ["", f"finalists, against the baseline{_by(space.goal.objectives)}"]
+    best = "fastest" if figures.by_rate(space.goal) else "best"
+    for one in (one for one in finalists if one.config != space.baseline or one.served is not None):
+        lines.append(f"  {_ratio(one):24} {formatting.configuration(one.config)}: {_standing(one, best)}")
+    return lines
+
+
+def _by(objectives: Sequence[str]) -> str:
+    return f", by {objectives[0]}" if len(objectives) > 1 else ""
+
+
+def _standing(one: Finalist, best: str) -> str:
+    if one.error is not None:
+        return f"failed: {one.error}"
+    if one.broken is not None:
+        return f"out: {one.broken}"
+    if one.served is not None:
+        return one.served
+    verdict = VERDICTS[one.verdict].format(best=best)
+    if one.behind is None:
+        return verdict
+    lead = f"{_times(one.behind)} as fast" if best == "fastest" else f"ahead by {_times(one.behind)}"
+    return f"{verdict}; the {best} is {lead}"
+
+
+def _ratio(one: Finalist) -> str:
+    return "not measured" if one.ratio is None else _times(one.ratio)
+
+
+def _times(ratio: Estimate) -> str:
+    return f"{formatting.times(ratio.estimate)}{formatting.between(ratio)}"
+
+
+def _worths(worths: Sequence[Worth]) -> list[str]:
+    if not worths:
+        return []
+    lines = ["", "what each setting is worth: the winner with it over the winner without it"]
+    for one in worths:
+        figure = "" if one.ratio is None else _times(one.ratio)
+        lines.append(f"  {figure:24} {formatting.change(one.setting, one.value, one.instead)}{_remark(one)}")
+    return lines
+
+
+def _remark(one: Worth) -> str:
+    if one.error is not None:
+        return f", which could not be measured: {one.error}"
+    if one.removed:
+        return ": worth nothing that matters, removed"
+    if one.resolved:
+        return ""
+    if one.ratio is None:
+        return ": not measured, the time was used up; kept"
+    if one.ratio.low is None:
+        return ": from one sitting, which gives no interval; kept"
+    return ": not resolved, kept"
+
+
+def _path(path: Sequence[Step]) -> list[str]:
+    if not any(step.total for step in path):
+        return []
+    lines = ["", "the way from the plain model to the winner"]
+    for step in path:
+        total = "" if step.total is None else _times(step.total)
+        settings = ", ".join(f"{name} {formatting.literal(value)}" for name, value in step.settings.items())
+        lines.append(f"  {total:24} + {settings}")
+    return lines

@@ -1,0 +1,1 @@
+"""From a YAML space file to the search space on this machine."""

@@ -1,0 +1,168 @@
+"""The JSON Schema of a space file, made from the plugins, so that an editor completes and checks what they declare."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from autotune.analysis.metrics import FIGURES
+from autotune.core import plugins
+from autotune.core.interfaces import Backend, Provider
+from autotune.core.types import Dtype, Value
+from autotune.models.data import METRICS
+from autotune.space.values import Count, Name, Seed, choices, kinds, knob
+from autotune.space.workload_section import LIMITS, Delay
+
+Schema = dict[str, Any]
+
+
+def schema() -> Schema:
+    """The schema (draft 2020-12) as plain data, the same on every machine."""
+    count = msgspec.json.schema(Count)
+    knobs = {name: _knob(name) for name in plugins.names("knobs")}
+    searched = {"batch_size": _searched(count, auto=False), "workers": _searched(count), "threads": _searched(count)}
+    searched |= {name: _searched(value) for name, value in knobs.items()}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "A search space of autotune",
+        **_object(
+            {
+                "name": msgspec.json.schema(Name),
+                "workload": {"anyOf": [_workload(name) for name in plugins.names("workloads")]},
+                "objective": _objective(),
+                "constraints": _section({name: _limit(about.says) for name, about in FIGURES.items()}),
+                "prices": {
+                    "type": "string",
+                    "description": "a YAML file: currency, date, and per_hour by instance type",
+                },
+                "search": _section({**searched, "backend": _backends(searched=True)}),
+                "baseline": _section({"batch_size": count, **knobs, "backend": _backends(searched=False)}),
+                "budget": _section({"trials": count, "minutes": {"type": "number", "exclusiveMinimum": 0}}),
+            },
+            required=("name", "workload", "search"),
+        ),
+        "$defs": {"range": _range()},
+    }
+
+
+def _objective() -> Schema:
+    """One figure, or several as a Pareto front."""
+    name = {"enum": [name for name, about in FIGURES.items() if about.objective]}
+    return {"anyOf": [name, {"type": "array", "items": name, "minItems": 1, "uniqueItems": True}]}
+
+
+def _limit(says: str) -> Schema:
+    bound: Schema = {"type": "number"}
+    return _object({"min": bound, "max": bound}) | {"minProperties": 1, "description": says}
+
+
+def _range() -> Schema:
+    number: Schema = {"type": "number"}
+    step: Schema = {"type": "number", "exclusiveMinimum": 0}
+    return _object({"low": number, "high": number, "step": step, "log": {"type": "boolean"}}, required=("low", "high"))
+
+
+def _searched(value: Schema, *, auto: bool = True) -> Schema:
+    """One value, a list of them, a range of numbers, or the word `auto`."""
+    forms = [value, {"type": "array", "items": value, "minItems": 1, "uniqueItems": True}]
+    if value.get("type") in ("integer", "number"):
+        forms.append({"$ref": "#/$defs/range"})
+    if auto:
+        forms.append({"const": "auto"})
+    return {"anyOf": forms}
+
+
+def _backends(*, searched: bool) -> Schema:
+    """Backends with their options; a baseline has one backend and one value for each option."""
+    found = _object({name: _backend(name, searched=searched) for name in plugins.names("backends")})
+    return found | {"minProperties": 1} | ({} if searched else {"maxProperties": 1})
+
+
+def _backend(name: str, *, searched: bool) -> Schema:
+    backend = plugins.load("backends", name)
+    described = {"description": inspect.cleandoc(backend.Options.__doc__ or "")}
+    if getattr(backend, "free", False):
+        value = msgspec.json.schema(Value)
+        invented = {"additionalProperties": _searched(value, auto=False) if searched else value}
+        return _section({}) | invented | described
+    options = _options(backend)
+    if searched:
+        known = {option for option, kind in kinds(backend.Options).items() if choices(kind) is not None}
+        auto = set(options) if hasattr(backend, "domains") else known
+        options = {option: _searched(value, auto=option in auto) for option, value in options.items()}
+    return _section(options) | described
+
+
+def _workload(name: str) -> Schema:
+    provider = plugins.load("workloads", name)
+    size = msgspec.json.schema(Count)
+    bound = {"type": "integer"}
+    tensor: dict[str, Schema] = {
+        "shape": {"type": "array", "prefixItems": [{"const": "batch"}], "items": size, "minItems": 1},
+        "dtype": msgspec.json.schema(Dtype),
+        "low": bound,
+        "high": bound,
+    }
+    properties: dict[str, Schema] = {
+        "model": {"type": "string", "pattern": f"^{name}:.+"},
+        "inputs": {"type": "array", "items": _object(tensor, required=("shape",)), "minItems": 1},
+        "seed": msgspec.json.schema(Seed),
+        **_options(provider),
+    }
+    if provider.form != "command":
+        properties["data"] = _data()
+        properties["serving"] = _serving()
+    own = provider.form == "command" or hasattr(provider, "examples")
+    described = {"description": inspect.cleandoc(provider.Options.__doc__ or "")}
+    return _object(properties, required=("model",)) | _inputs(own) | described
+
+
+def _inputs(own: bool) -> Schema:
+    """Inputs or data, but not both; neither where the provider knows its own."""
+    if own:
+        return {"not": {"required": ["inputs", "data"]}}
+    return {"oneOf": [{"required": ["inputs"]}, {"required": ["data"]}]}
+
+
+def _data() -> Schema:
+    """Labelled samples: their source alone, or with the metric and how many are used."""
+    count = msgspec.json.schema(Count)
+    source: Schema = {"type": "string", "pattern": "\\.npz$|:", "description": "a .npz file, or file.py:function"}
+    metric: Schema = {"type": "string", "pattern": f"^({'|'.join(METRICS)})$|:", "description": "or file.py:function"}
+    several = _object({"source": source, "metric": metric, "samples": count, "calibration": count}, ("source",))
+    return {"anyOf": [source, several], "description": "labelled samples to judge the answers by"}
+
+
+def _serving() -> Schema:
+    """One latency, and how long a batch may wait for more requests."""
+    limit: Schema = {"type": "number", "exclusiveMinimum": 0}
+    found = _object({**dict.fromkeys(LIMITS, limit), "queue_delay_ms": msgspec.json.schema(Delay)})
+    described = {"description": "requests arrive by themselves: the latency that a percentile of them may have"}
+    return found | {"oneOf": [{"required": [name]} for name in LIMITS]} | described
+
+
+def _knob(name: str) -> Schema:
+    """The knob's values, with the first line of its module's documentation."""
+    documentation = inspect.cleandoc(plugins.load("knobs", name).__doc__ or "")
+    return {"description": documentation.partition("\n")[0], **msgspec.json.schema(knob(name))}
+
+
+def _options(plugin: Backend | Provider) -> dict[str, Schema]:
+    return {option: msgspec.json.schema(kind) for option, kind in kinds(plugin.Options).items()}
+
+
+def _object(properties: Mapping[str, Schema], required: Iterable[str] = ()) -> Schema:
+    return {
+        "type": "object",
+        "properties": dict(properties),
+        "required": list(required),
+        "additionalProperties": False,
+    }
+
+
+def _section(properties: Mapping[str, Schema]) -> Schema:
+    """A mapping that may also be left empty."""
+    return _object(properties) | {"type": ["object", "null"]}

@@ -1,0 +1,155 @@
+"""The `workload` of a space file: the provider and its model, the provider's own options, inputs or data, and seed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, get_args
+
+import msgspec
+
+from autotune.core import plugins
+from autotune.core.errors import ModelError, did_you_mean
+from autotune.core.interfaces import Provider
+from autotune.core.results import Percentile
+from autotune.core.types import DataSpec, Dtype, Hardware, InputSpec, ServingSpec, WorkloadSpec
+from autotune.models import data
+from autotune.space.values import Count, Seed, kinds, one
+from autotune.space.yaml_nodes import Node
+
+Delay = Annotated[float, msgspec.Meta(ge=0)]
+LIMITS: dict[str, Percentile] = {f"latency_{name}_ms": name for name in get_args(Percentile)}
+"""The keys of `serving` that say which percentile is to be kept."""
+
+
+def load(node: Node, folder: Path, hw: Hardware) -> WorkloadSpec:
+    """The spec that the section describes; SpaceError names file, line, key and what is allowed."""
+    model = node.value.get("model") if isinstance(node.value, dict) else None
+    if model is None:
+        raise node.error("workload has no 'model'", "; write one such as model: torchvision:resnet50")
+    provider, _, name = str(one(model, str)).partition(":")
+    if provider not in plugins.names("workloads"):
+        hint = did_you_mean(provider, plugins.names("workloads"))
+        if not name:
+            hint = f"; write where it comes from, too, such as torchvision:{provider}"
+        raise model.error(f"unknown provider {provider!r} of workload.model", hint)
+    if not name:
+        raise model.error(f"workload.model is {model.written}", f"; write {provider}: and the model's name")
+    module = plugins.load("workloads", provider)
+    legal = kinds(module.Options)
+    parts = node.section(("model", "inputs", "data", "seed", "serving", *legal))
+    given = {option: one(parts[option], kind) for option, kind in legal.items() if option in parts}
+    for option in getattr(module, "paths", ()):
+        if given.get(option) is not None:
+            given[option] = _file(parts[option], folder)
+        elif (default := getattr(module.Options(), option)) is not None:
+            given[option] = str((folder / default).resolve())
+    try:
+        options = msgspec.convert(given, module.Options)
+    except msgspec.ValidationError as error:
+        raise node.error(f"workload does not fit {provider}: {error}") from None
+    if reason := module.unavailable(options, hw):
+        raise model.error(f"workload.model {model.written} cannot be used here", f"; {reason}")
+    try:
+        name = module.resolve(name, folder) if hasattr(module, "resolve") else name
+    except ModelError as error:
+        raise model.error(f"workload.model {model.written} cannot be used", f"; {error}") from error
+    labelled = _data(parts["data"], folder, module) if "data" in parts else None
+    if labelled and "inputs" in parts:
+        raise parts["inputs"].error("workload has both 'inputs' and 'data'", "; write one: the data holds the inputs")
+    inputs = () if labelled else _given_inputs(module, parts.get("inputs"), node, name)
+    seed = one(parts["seed"], Seed) if "seed" in parts else 0
+    return WorkloadSpec(
+        model=f"{provider}:{name}",
+        inputs=inputs,
+        options=msgspec.structs.asdict(options),
+        seed=seed,
+        data=labelled,
+        serving=_serving(parts["serving"], module) if "serving" in parts else None,
+    )
+
+
+def _given_inputs(provider: Any, inputs: Node | None, workload: Node, name: str) -> tuple[InputSpec, ...]:
+    """What the file says, else what the provider knows; none where it makes them itself in a child."""
+    if inputs is not None:
+        return _inputs(inputs)
+    if hasattr(provider, "examples") or provider.form == "command":
+        return ()
+    return _inputs(workload)
+
+
+def _file(node: Node, folder: Path) -> str:
+    path = folder / str(node.value)
+    if not path.exists():
+        raise node.error(f"{node.key} names the missing file {node.written}", f"; looked for in {folder.resolve()}")
+    return str(path.resolve())
+
+
+def _serving(node: Node, provider: Provider) -> ServingSpec:
+    """One latency that a percentile keeps, above the time that a batch may wait for more requests."""
+    if provider.form == "command":
+        raise node.error(f"{node.key} beside a command", "; only a model in autotune's own workers answers requests")
+    parts = node.section((*LIMITS, "queue_delay_ms"))
+    given = [name for name in LIMITS if name in parts]
+    if len(given) != 1:
+        got = " and ".join(given) or "no latency"
+        raise node.error(f"{node.key} has {got}", f"; write one of {', '.join(LIMITS)}")
+    limit = parts[given[0]]
+    latency_ms = one(limit, float)
+    if latency_ms <= 0:
+        raise limit.error(f"{limit.key} is {limit.written}", "; write milliseconds above 0")
+    delay = parts.get("queue_delay_ms")
+    delay_ms = one(delay, Delay) if delay is not None else 0.0
+    if delay is not None and delay_ms >= latency_ms:
+        raise delay.error(f"{delay.key} is {delay.written}", f"; write less than {given[0]}, {limit.written}")
+    return ServingSpec(latency_ms=latency_ms, percentile=LIMITS[given[0]], queue_delay_ms=delay_ms)
+
+
+def _data(node: Node, folder: Path, provider: Provider) -> DataSpec:
+    """Labelled samples: their source alone, or a mapping of it and how they are used."""
+    if provider.form == "command":
+        raise node.error(f"{node.key} beside a command", "; nobody sees what a program answers")
+    parts = node.section(("source", "metric", "samples", "calibration")) if isinstance(node.value, dict) else {}
+    source = parts.get("source") if isinstance(node.value, dict) else node
+    if source is None:
+        raise node.error(f"{node.key} has no 'source'", "; write such as source: digits.npz")
+    metric = parts.get("metric")
+    counts = {name: one(parts[name], Count) for name in ("samples", "calibration") if name in parts}
+    return DataSpec(
+        source=_found(source, data.resolve, folder),
+        metric=_found(metric, data.resolve_metric, folder) if metric else "accuracy",
+        **counts,
+    )
+
+
+def _found(node: Node, resolve: Callable[[str, Path], str], folder: Path) -> str:
+    try:
+        return resolve(one(node, str), folder)
+    except ModelError as error:
+        raise node.error(f"{node.key} {node.written} cannot be used", f"; {error}") from error
+
+
+def _inputs(node: Node) -> tuple[InputSpec, ...]:
+    if not isinstance(node.value, tuple) or not node.value:
+        hint = "; write such as inputs: [{shape: [batch, 3, 224, 224], dtype: float32}]"
+        raise node.error("workload has no list of 'inputs'", hint)
+    return tuple(_input(item) for item in node.value)
+
+
+def _input(node: Node) -> InputSpec:
+    parts = node.section(("shape", "dtype", "low", "high"))
+    shape = parts.get("shape")
+    sizes = shape.value if shape and isinstance(shape.value, tuple) else ()
+    if not sizes or sizes[0].value != "batch":
+        got = shape.written if shape and not sizes else "a shape that does not begin with batch" if shape else "missing"
+        raise (shape or node).error(f"{node.key}.shape is {got}", "; write such as [batch, 3, 224, 224]")
+    spec = InputSpec(
+        shape=("batch", *(one(size, Count) for size in sizes[1:])),
+        dtype=one(parts["dtype"], Dtype) if "dtype" in parts else "float32",
+        **{bound: one(parts[bound], int) for bound in ("low", "high") if bound in parts},
+    )
+    if not spec.dtype.startswith("int") and (bound := parts.get("low") or parts.get("high")):
+        raise bound.error(f"{bound.key} beside dtype {spec.dtype}", "; low and high bound int32 and int64")
+    if spec.low >= spec.high:
+        raise node.error(f"{node.key} has low {spec.low} and high {spec.high}", "; low must be below high")
+    return spec

@@ -1,0 +1,291 @@
+"""The confirmation: finalists and baseline measured against each other; the only source of claims.
+
+1. Finalists: the best trials and the baseline, the leader twice, sit until one is selected or the time is used up.
+2. Explaining (`explain.py`): what each setting of the winner is worth, and the winner without what is worth nothing.
+3. The configuration to export is measured as a whole, with the steps that lead to it from the baseline.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import ParamSpec, TypeVar
+
+import msgspec
+
+from autotune.core.confirmation import Confirmation, Finalist, Step, Winner, Worth
+from autotune.core.interfaces import Observer, Sit, Sustain
+from autotune.core.results import Sitting
+from autotune.core.rules import ConfirmRules, MeasureRules
+from autotune.core.space_types import Budget
+from autotune.core.types import Config, SittingSpec
+from autotune.study.confirm import ablation, comparison, decision, sample_size
+from autotune.study.confirm import winner as claim
+from autotune.study.confirm.aggregate import Limits, pooled
+from autotune.study.confirm.comparison import Contest, Table
+from autotune.study.confirm.decision import BASELINE, Chosen, Running
+from autotune.study.confirm.serving import Sustaining
+from autotune.study.ranking import Ranking
+from autotune.study.storage import database, store
+from autotune.study.storage.opening import OpenStudy
+from autotune.study.storage.stopwatch import stopwatch
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+LEAST_S = 180.0
+"""What a confirmation may take at least where no minutes are given."""
+
+
+def confirm(
+    study: OpenStudy,
+    sit: Sit,
+    observer: Observer,
+    rules: MeasureRules,
+    confirm_rules: ConfirmRules,
+    *,
+    sustain: Sustain | None = None,
+    clock: Callable[[], float] = time.monotonic,
+) -> Confirmation | None:
+    """Confirm the winner of the search within its part of the budget, going on where an earlier run was interrupted.
+
+    None if there is nothing to confirm (the baseline or any other trial is missing). The result is also written to the
+    study's `confirmation.json`. A rate of requests is confirmed by `sustain`, everything else by `sit`.
+    """
+    with store.disk(study.folder), database.explained(study.url):
+        ranking = Ranking(store.results(study.folder), study.space.goal)
+        if not any(result.spec.config != study.space.baseline for result in ranking.order()):
+            return None
+        if ranking.baseline(study.space.baseline) is None:
+            return None
+        earlier = store.confirmation(study.folder)
+        if earlier is not None and earlier.confirmed and earlier.finished:
+            return earlier
+        with stopwatch(study, clock) as elapsed:
+
+            def timed(work: Callable[P, R]) -> Callable[P, R]:
+                def run(*given: P.args, **named: P.kwargs) -> R:
+                    try:
+                        return work(*given, **named)
+                    finally:
+                        store.write_elapsed(study.folder, elapsed())
+
+                return run
+
+            minutes = study.space.budget.minutes
+            seconds = _seconds(study.space.budget, elapsed(), confirm_rules)
+            most = seconds if minutes is None else minutes * 60 - elapsed()
+            if study.space.goal.objectives == ("served_rate",):
+                assert sustain is not None, "a rate of requests is confirmed by serving it"
+                # Each rate takes a minute or longer: all that the search left is not too much.
+                rate = Sustaining(study, timed(sustain), observer, rules, confirm_rules, ranking, most, clock)
+                found = rate.run()
+            else:
+                rest = (observer, rules, confirm_rules, ranking, clock, clock(), seconds, most)
+                found = _Confirming(study, timed(sit), *rest).run()
+        store.write_confirmation(study.folder, found)
+        return found
+
+
+def _seconds(budget: Budget, elapsed_s: float, rules: ConfirmRules) -> float:
+    """What is left of the minutes, at most its share of them; without such a limit, in proportion to the search."""
+    if budget.minutes is None:
+        return max(LEAST_S, elapsed_s * rules.share / (1 - rules.share))
+    return min(budget.minutes * 60 - elapsed_s, budget.minutes * 60 * rules.share)
+
+
+@dataclass
+class _Confirming:
+    study: OpenStudy
+    sit: Sit
+    observer: Observer
+    rules: MeasureRules
+    confirm: ConfirmRules
+    ranking: Ranking
+    clock: Callable[[], float]
+    begin: float
+    seconds: float
+    most: float
+    timed: Sequence[Sitting] = ()
+    out: dict[str, Finalist] = field(default_factory=dict)
+    alone: tuple[Sitting, ...] = ()
+
+    @property
+    def _limits(self) -> Limits:
+        return Limits(self.study.folder, self.study.space.goal, self.confirm.confidence, self.alone)
+
+    def run(self) -> Confirmation:
+        chosen, sittings = self._chosen()
+        while not chosen.gain and self._dropped(chosen):
+            self.seconds = self.most  # those who take their place may have what the search left of the minutes
+            if self._left() <= 0:
+                break
+            chosen, sittings = self._chosen()
+        concluded = self._concluded(chosen, sittings)
+        if not chosen.gain or self._limits.several:
+            return concluded
+        # Kept at once: whatever ends the explaining early must not take the claim along.
+        store.write_confirmation(self.study.folder, msgspec.structs.replace(concluded, finished=False))
+        return self._explained(chosen, sittings)
+
+    def _chosen(self) -> tuple[Chosen, list[Sitting]]:
+        """Whom the finalists' sittings choose, judged by enough calls where a percentile is limited."""
+        baseline = self.study.space.baseline
+        finalists = decision.finalists(self.ranking, baseline, self.confirm, self.out)
+        what = f"confirming {len(finalists)} configurations against each other"
+        share = self._left() * self.confirm.finalists_share
+        running = Running(finalists, self.confirm, self._limits)
+        sittings = self._sittings("finalists", what, decision.seats(finalists), running, share)
+        while True:
+            chosen = decision.choose(sittings, finalists, baseline, self.confirm, self._limits)
+            if not chosen.gain or not self._backed(chosen.name, chosen.config, sittings):
+                return chosen, sittings
+
+    def _dropped(self, chosen: Chosen) -> bool:
+        """Put aside the finalists that broke a limit; whether there were any, and others can take their place."""
+        broken = {one.config.key: one for one in chosen.finalists if one.broken is not None}
+        broken.pop(self.study.space.baseline.key, None)
+        self.out |= broken
+        left = {result.spec.config.key for result in self.ranking.order()} - self.out.keys()
+        return bool(broken) and bool(left - {self.study.space.baseline.key})
+
+    def _backed(self, name: str, config: Config, sittings: Sequence[Sitting]) -> bool:
+        """Measure a configuration alone for the calls that a limited percentile still wants; False if none are."""
+        folder, space = self.study.folder, self.study.space
+        wanted = Contest(f"alone-{name}", folder, space.workload, {name: config}, self.rules, self.confirm)
+        earlier = [one for one in wanted.sittings() if one not in self.alone]
+        self.alone += tuple(earlier)
+        found = pooled(folder, [*sittings, *self.alone], name, self.confirm.confidence)
+        rounds = None if found is None else sample_size.rounds(space.goal, found, self._left() * ablation.SHARE)
+        if rounds is None:
+            return bool(earlier)
+        self.observer.confirming(f"measuring the latency of {name} by more calls")
+        sitting = comparison.another(wanted, self.sit, wanted.sittings(), [name], rounds, self._left())
+        self.alone += () if sitting is None else (sitting,)
+        # One that fails alone brings no calls, however often it is tried.
+        return sitting is not None and bool(sitting.seats[name].blocks)
+
+    def _left(self) -> float:
+        return self.seconds - (self.clock() - self.begin)
+
+    def _sittings(
+        self,
+        name: str,
+        what: str,
+        configs: dict[str, Config],
+        keep: comparison.Keep,
+        seconds: float,
+        limit_s: float | None = None,
+    ) -> list[Sitting]:
+        """A contest within so many seconds; for the sittings that it needs it may go on to the limit or the end.
+
+        The observer is told what it is once its first sitting begins.
+        """
+        untold = [what]
+
+        def sit(spec: SittingSpec, rules: MeasureRules) -> Sitting | None:
+            while untold:
+                self.observer.confirming(untold.pop())
+            return self.sit(spec, rules)
+
+        folder, space = self.study.folder, self.study.space
+        wanted = Contest(name, folder, space.workload, configs, self.rules, self.confirm, space.goal.objectives[0])
+        limit_s = self._left() if limit_s is None else limit_s
+        found = comparison.run(wanted, sit, keep, seconds, limit_s, self._fits(configs), self.clock, self.timed)
+        self.timed = found or self.timed
+        return found
+
+    def _fits(self, configs: dict[str, Config]) -> bool:
+        """Whether these may be started together; not where the time to set up is wanted.
+
+        They must fit into memory at once, as far as trials tell; an unknown one counts as the largest.
+        """
+        if "setup_s" in self.study.space.goal.objectives:
+            return False
+        known = {r.spec.config.key: r.peak_rss_bytes for r in self.ranking.results if r.peak_rss_bytes is not None}
+        largest = max(known.values(), default=0)
+        needed = sum(known.get(config.key, largest) for config in configs.values())
+        return needed <= self.rules.memory_fraction * self.study.hardware.usable_memory_bytes
+
+    def _explained(self, chosen: Chosen, sittings: list[Sitting]) -> Confirmation:
+        """What the winner's settings are worth; then the winner, less those worth nothing, measured as a whole."""
+        baseline, hw = self.study.space.baseline, self.study.hardware
+        variants = ablation.variants(chosen.config, baseline, hw)
+        impossible = ablation.impossible(chosen.config, baseline, hw)
+        left_out = {"winner": chosen.config} | {name: config for name, (_, config) in variants.items()}
+        unresolved = ablation.Unresolved(variants, self.confirm)
+        share = self._left() * ablation.SHARE
+        what = "measuring what each setting of the winner is worth"
+        one_out = self._sittings("one-out", what, left_out, unresolved, share, share)
+        worths = (*ablation.worths(one_out, variants, self.confirm), *impossible)
+        reduced = ablation.reduced(chosen.config, baseline, worths, hw)
+        whole: list[Sitting] = []
+        if reduced != chosen.config:
+            whole = self._whole(chosen.config, reduced)
+            if not self._upheld(whole, chosen.noise_floor):
+                worths, reduced, whole = ablation.kept(worths), chosen.config, []
+        path = self._path(reduced, worths)
+        return self._concluded(chosen, sittings, worths, path, whole)
+
+    def _whole(self, config: Config, reduced: Config) -> list[Sitting]:
+        """The winner with and without what is worth nothing, against the baseline."""
+        what = "measuring the winner without the settings that are worth nothing"
+        seats = {BASELINE: self.study.space.baseline, ablation.WINNER: reduced, ablation.UNREDUCED: config}
+        whole = self._sittings("whole", what, seats, ablation.Whole(seats, self.confirm), self._left() * ablation.SHARE)
+        self._backed(ablation.WINNER, reduced, whole)
+        return whole
+
+    def _path(self, winner: Config, worths: Sequence[Worth]) -> tuple[Step, ...]:
+        """The steps from the baseline to the winner, as far as the time allows."""
+        baseline = self.study.space.baseline
+        stages = ablation.stages(winner, baseline, worths, self.study.hardware)
+        if len(stages) < 2:  # then the finalists say it all
+            return ()
+        seats = {BASELINE: baseline} | {name: stage.config for name, stage in stages.items()}
+        what = f"measuring the way from the baseline to the winner in {len(stages)} steps"
+        sittings = self._sittings("path", what, seats, ablation.Whole(seats, self.confirm), self._left())
+        return ablation.path(comparison.table(sittings, list(seats), self.confirm.confidence), stages)
+
+    def _upheld(self, whole: list[Sitting], floor: float | None) -> bool:
+        """Whether the reduced winner, measured as a whole, keeps the limits, beats the baseline and loses nothing."""
+        rates = comparison.table(whole, [ablation.WINNER, ablation.UNREDUCED, BASELINE], self.confirm.confidence)
+        loss = rates.difference(ablation.UNREDUCED, ablation.WINNER)
+        gain = rates.difference(ablation.WINNER, BASELINE)
+        if rates.counts(ablation.WINNER, BASELINE)[0] < self.confirm.sittings or loss.low is None or gain.low is None:
+            return False
+        kept = self._limits.broken(whole, ablation.WINNER) is None
+        return kept and gain.low > 0 and gain.estimate > (floor or 0.0) and loss.estimate <= self.confirm.delta
+
+    def _concluded(
+        self,
+        chosen: Chosen,
+        sittings: Sequence[Sitting],
+        worths: tuple[Worth, ...] = (),
+        path: tuple[Step, ...] = (),
+        whole: Sequence[Sitting] = (),
+    ) -> Confirmation:
+        """With the claim from the sittings of the configuration that is exported: `whole` those of a reduced one."""
+        winner = None
+        if whole:
+            rates = comparison.table(whole, [ablation.WINNER, BASELINE], self.confirm.confidence)
+            winner = self._winner(ablation.WINNER, whole, rates)
+        elif chosen.reason is None:
+            winner = self._winner(chosen.name, sittings, chosen.rates)
+        return Confirmation(
+            confirmed=winner is not None,
+            gain=chosen.gain and winner is not None and (self._limits.several or claim.above_one(winner.ratio)),
+            winner=winner,
+            noise_floor=chosen.noise_floor,
+            finalists=(*chosen.finalists, *(one for one in self.out.values() if one not in chosen.finalists)),
+            worths=worths,
+            path=path,
+            reason=chosen.reason,
+            disturbed=claim.disturbed(whole or sittings),
+            seconds=self.clock() - self.begin,
+        )
+
+    def _winner(self, name: str, sittings: Sequence[Sitting], rates: Table) -> Winner:
+        found = pooled(self.study.folder, [*sittings, *self.alone], name, self.confirm.confidence)
+        assert found is not None
+        return claim.winner(found, rates, (name, BASELINE), self.ranking.results, self.study.space.price)

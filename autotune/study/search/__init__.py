@@ -1,0 +1,1 @@
+"""The search: propose a configuration, run the trial, record the result."""

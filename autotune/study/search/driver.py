@@ -1,0 +1,264 @@
+"""The search: ask the sampler, run the trial, tell the result, until the budget or the space is used up."""
+
+from __future__ import annotations
+
+import math
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import msgspec
+import optuna
+
+from autotune.core.errors import AutotuneError, StudyError
+from autotune.core.interfaces import Execute, Observer
+from autotune.core.results import Status, TrialResult
+from autotune.core.rules import Correction, MeasureRules
+from autotune.core.space_types import Budget
+from autotune.core.types import Config, Struct, TrialSpec
+from autotune.space import configs
+from autotune.study.ranking import Ranking
+from autotune.study.search import recipes, recovery, sampler, suggest
+from autotune.study.search.points import OfDomains, Points
+from autotune.study.storage import database, store
+from autotune.study.storage.opening import OpenStudy
+from autotune.study.storage.stopwatch import stopwatch
+
+REPEATS = 5
+"""So many proposals in a row that were seen before or cannot run, and another configuration is drawn instead."""
+
+SHORTEST_TRIAL_S = 5.0
+HOPELESS = 10
+"""So many trials, not counting the baseline, that all failed end the search: the fault is not in the settings."""
+
+SETTLED_GAIN = 0.01
+"""A sampler that expects less from its best proposal, as a part of the rate, expects nothing that could be claimed."""
+
+SETTLED = 5
+"""So many such proposals in a row end a search that has no budget."""
+
+STALE = 50
+"""So many trials in a row that found nothing better end it too: not every sampler says what it expects."""
+
+Reason = Literal["trials", "minutes", "exhausted", "settled", "stale"]
+
+
+class Outcome(Struct):
+    """Why a search ended, and what the study holds: distinct configurations over all its runs, and its wall time."""
+
+    reason: Reason
+    trials: int
+    failed: int
+    elapsed_s: float
+
+
+def search(
+    study: OpenStudy,
+    execute: Execute,
+    observer: Observer,
+    rules: MeasureRules,
+    *,
+    earlier: Sequence[Config] = (),
+    reserved: float = 0.0,
+    make_sampler: Callable[[int, Points], optuna.samplers.BaseSampler] = sampler.surrogate,
+    clock: Callable[[], float] = time.monotonic,
+) -> Outcome:
+    """Search until the study's budget is used up, going on from what it already holds.
+
+    `earlier` are configurations to try before the recipes (`transfer`). `reserved` is the part of the budget's minutes
+    that is kept for the confirmation. `observer.started` and `ended` are called here; `preparing` and `measured` are
+    the business of `execute`. StudyError if the baseline fails, if everything else does, or if the storage or disk
+    cannot be used. Whatever ends `execute` early, Ctrl-C above all, comes through after the trial was put in order for
+    the next run.
+    """
+    with store.disk(study.folder), database.explained(study.url):
+        recovery.recover(study)
+        begun = len(study.optuna.get_trials(deepcopy=False))
+        # Another seed for each run: a study that goes on must not draw again what it drew before.
+        rng = random.Random(f"{study.space.workload.seed}/{begun}")
+        points = OfDomains(study.space.domains, study.hardware)
+        study.optuna.sampler = make_sampler(rng.getrandbits(32), points)
+        with stopwatch(study, clock) as elapsed:
+            results = store.results(study.folder)
+            reason = _Search(study, execute, observer, rules, rng, elapsed, results, earlier, reserved).run()
+            return _outcome(reason, study, elapsed())
+
+
+@dataclass
+class _Search:
+    study: OpenStudy
+    execute: Execute
+    observer: Observer
+    rules: MeasureRules
+    rng: random.Random
+    elapsed: Callable[[], float]
+    results: list[TrialResult]
+    earlier: Sequence[Config] = ()
+    reserved: float = 0.0
+    unsupported: dict[str, int] = field(default_factory=dict)
+    repeats: int = 0
+
+    def __post_init__(self) -> None:
+        self.known = Ranking(self.results, self.study.space.goal)
+
+    def run(self) -> Reason:
+        plan = self._plan()
+        while True:
+            done = distinct(self.results, self.study.space.baseline)
+            if reason := self._used_up(len(done)):
+                return reason
+            seen = done | self.unsupported
+            planned = next((config for config in plan if config.key not in seen), None)
+            if planned is None and self.repeats >= REPEATS:
+                planned = self._unseen(seen)
+                if planned is None:
+                    return "exhausted"
+            trial, config = sampler.ask(self.study.optuna, self.study.space.domains, self.study.hardware, planned)
+            if self._settled():
+                sampler.tell_unneeded(self.study.optuna, trial)
+                return "settled"
+            plan = [one for one in plan if one is not planned]  # asked for once, whatever became of it
+            if config.key in seen:
+                self.repeats += 1
+                sampler.tell_repeat(self.study.optuna, trial, seen[config.key])
+                continue
+            if why := configs.unavailable(config, self.study.hardware):
+                self.repeats += 1
+                self._skip(trial, config, why)
+                continue
+            self.repeats = 0
+            result = self._measure(trial, config)
+            if result.status is Status.INTERRUPTED:
+                return "minutes"
+            self._check(result)
+
+    def _plan(self) -> list[Config]:
+        """What goes before the sampler: the baseline, by which all is judged, then what was cut short, then advice."""
+        interrupted = [result.spec.config for result in self.results if result.status is Status.INTERRUPTED]
+        baseline, *advised = recipes.first(self.study.space, self.study.hardware)
+        return [baseline, *interrupted, *self.earlier, *advised]
+
+    def _used_up(self, done: int) -> Reason | None:
+        trials = self.study.space.budget.trials
+        if trials is not None and done >= trials:
+            return "trials"
+        if self._unlimited and self._since_best() >= STALE:
+            return "stale"
+        return "minutes" if self._left_s() < SHORTEST_TRIAL_S else None
+
+    @property
+    def _unlimited(self) -> bool:
+        return self.study.space.budget == Budget()
+
+    def _since_best(self) -> int:
+        """How many trials ended after the best one; all while there is none."""
+        best = self.known.best
+        after = self.results if best is None else self.results[self.results.index(best) + 1 :]
+        return sum(not _cut_short(result) for result in after)
+
+    def _settled(self) -> bool:
+        """Whether a search without a budget may end: its sampler has expected next to nothing for some time."""
+        return self._unlimited and settled(sampler.gains(self.study.optuna))
+
+    def _left_s(self) -> float:
+        minutes = self.study.space.budget.minutes
+        return math.inf if minutes is None else minutes * 60 * (1 - self.reserved) - self.elapsed()
+
+    def _unseen(self, seen: dict[str, int]) -> Config | None:
+        hw = self.study.hardware
+        found = suggest.unseen(self.study.space.domains, hw, seen, self.rng)
+        return next((config for config in found if configs.unavailable(config, hw) is None), None)
+
+    def _skip(self, trial: optuna.Trial, config: Config, why: str) -> None:
+        """A combination that the machine cannot honour costs nothing: no trial of the budget, no folder."""
+        self.unsupported[config.key] = trial.number
+        sampler.tell_unsupported(self.study.optuna, trial, why)
+        if config == self.study.space.baseline:
+            raise StudyError(f"the baseline cannot run on this machine: {why}; change `baseline` in the space file")
+
+    def _measure(self, trial: optuna.Trial, config: Config) -> TrialResult:
+        """Run the trial, then tell its result, which is on disk by then."""
+        spec = TrialSpec(
+            id=trial.number,
+            workload=self.study.space.workload,
+            config=config,
+            folder=store.trial_folder(trial.number),
+        )
+        # The baseline is never given up as slow: a study that goes on may already know faster ones.
+        incumbent = None if config == self.study.space.baseline else self.known.incumbent
+        store.write_confirmation(self.study.folder, None)  # another trial may beat what was confirmed
+        self.observer.started(spec)
+        try:
+            result = self.execute(spec, self._limited(self.known.correction), incumbent)
+        except Exception as error:
+            # A full disk or a cache that cannot be used says nothing of the configuration; a bug would come again.
+            if not isinstance(error, (AutotuneError, OSError)):
+                crashed = TrialResult(spec=spec, status=Status.CRASHED, error=f"{type(error).__name__}: {error}")
+                store.write_result(self.study.folder, crashed)
+            recovery.recover(self.study, error=f"ended by {type(error).__name__}")
+            raise
+        except BaseException as error:
+            recovery.recover(self.study, error=f"ended by {type(error).__name__}")
+            raise
+        goal = self.study.space.goal
+        result = recovery.settle(self.study, result, Ranking([*self.results, result], goal))
+        self.results.append(result)
+        self.known = Ranking(self.results, goal)
+        sampler.tell(self.study.optuna, trial, result, self.known)
+        store.write_elapsed(self.study.folder, self.elapsed())
+        self.observer.ended(result)
+        return result
+
+    def _limited(self, correction: Correction) -> MeasureRules:
+        """The rules with what is known of the machine's drift, and what is left of the budget as the trial's limit."""
+        left_s = min(self._left_s(), self.rules.trial_timeout_s or math.inf)
+        limit_s = None if math.isinf(left_s) else left_s
+        return msgspec.structs.replace(self.rules, trial_timeout_s=limit_s, correction=correction)
+
+    def _check(self, result: TrialResult) -> None:
+        """StudyError where going on is pointless: nothing to compare with, or nothing that runs."""
+        baseline = self.study.space.baseline
+        if result.status.measured:
+            return
+        if result.spec.config == baseline:
+            raise StudyError(
+                f"the baseline failed ({_said(result)}), so nothing can be compared with it; its log is "
+                f"{self.study.folder / result.spec.folder / 'stderr.log'}; mend it and run the same command again"
+            )
+        others = [found for found in self.results if found.spec.config != baseline and not _cut_short(found)]
+        if len(others) >= HOPELESS and not any(found.status.measured for found in others):
+            (commonest, times), *_ = Counter(map(_said, others)).most_common(1)
+            raise StudyError(
+                f"all {len(others)} trials after the baseline failed, {times} of them so: {commonest}; "
+                f"the logs are in {self.study.folder / 'trials'}"
+            )
+
+
+def settled(gains: Sequence[float | None]) -> bool:
+    """Whether the latest of these expected gains, as differences of logarithms, are all next to nothing."""
+    latest = gains[-SETTLED:]
+    return len(latest) == SETTLED and all(gain is not None and gain < SETTLED_GAIN for gain in latest)
+
+
+def distinct(results: Iterable[TrialResult], baseline: Config) -> dict[str, int]:
+    """The configurations that need no further trial, with the trial's number; the baseline only if it was measured."""
+    settled = (found for found in results if found.status.measured or found.spec.config != baseline)
+    return {found.spec.config.key: found.spec.id for found in settled if not _cut_short(found)}
+
+
+def _cut_short(result: TrialResult) -> bool:
+    return result.status is Status.INTERRUPTED
+
+
+def _said(result: TrialResult) -> str:
+    return f"{result.status.replace('_', ' ')}: {result.error}" if result.error else str(result.status)
+
+
+def _outcome(reason: Reason, study: OpenStudy, elapsed_s: float) -> Outcome:
+    results = store.results(study.folder)
+    settled = set(distinct(results, study.space.baseline).values())
+    failed = sum(not found.status.measured for found in results if found.spec.id in settled)
+    return Outcome(reason=reason, trials=len(settled), failed=failed, elapsed_s=elapsed_s)

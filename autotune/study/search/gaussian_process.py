@@ -1,0 +1,105 @@
+"""A Gaussian process over encoded points: what is known of a figure at points that were not measured.
+
+Rasmussen and Williams, Gaussian Processes for Machine Learning (2006): equations 2.25 and 2.26 predict, 5.8 and 5.9
+are the likelihood and its gradient. The kernel falls exponentially with the weighted number of settings in which two
+points differ; each setting's weight is learned (automatic relevance), so one that does nothing comes to weigh nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from autotune.study.search.points import Encoded, Matrix
+
+LEAST = 1e-6
+ALIKE = 1e-9
+"""Values that differ by less, as a part of their mean, are equal but for rounding."""
+
+PRIOR_WEIGHT = (math.log(0.3), 1.0)
+"""Mean and deviation of the logarithm of a setting's weight."""
+
+PRIOR_VARIANCE = (0.0, 0.7)
+PRIOR_NOISE = (math.log(0.01), 1.5)
+"""The same for the variances of the figure and of its noise, where the figure is scaled to a variance of 1."""
+
+FAR = 4.0
+"""So many deviations of its prior from the mean is as far as a parameter goes."""
+
+STEPS = 40
+
+
+@dataclass(frozen=True)
+class Process:
+    """A process that was fitted; figures are in the units that it was given."""
+
+    theta: Matrix
+    points: Encoded
+    centre: float
+    scale: float
+    inverse: Matrix
+    alpha: Matrix
+
+    def predict(self, points: Encoded) -> tuple[Matrix, Matrix]:
+        """The mean and the deviation of the figure at points, noise left out."""
+        weights, variance = np.exp(self.theta[:-2]), math.exp(self.theta[-2])
+        kernel = variance * np.exp(-points.apart(self.points, weights))
+        means = kernel @ self.alpha
+        left = variance - np.einsum("ij,ij->i", kernel @ self.inverse, kernel)
+        return self.centre + self.scale * means, self.scale * np.sqrt(np.maximum(left, LEAST))
+
+
+def fit(points: Encoded, values: Matrix, noise: Matrix, start: Matrix | None = None, steps: int = STEPS) -> Process:
+    """The process behind values with a deviation of noise each (same units), and what they do not explain besides.
+
+    `start` is the `theta` of an earlier fit to go on from.
+    """
+    centre, spread = float(values.mean()), float(values.std())
+    scale = spread if spread > ALIKE * (1 + abs(centre)) else 1.0
+    scaled, known = (values - centre) / scale, (noise / scale) ** 2
+    theta = _prior(len(points.encoding.names))[0] if start is None else start
+    if steps:
+        from scipy.optimize import minimize
+
+        means, deviations = _prior(len(points.encoding.names))
+        reach = list(zip(means - FAR * deviations, means + FAR * deviations, strict=True))
+        data = points.each(), scaled, known
+        found = minimize(_loss, theta, data, "L-BFGS-B", jac=True, bounds=reach, options={"maxiter": steps})
+        theta = found.x
+    weights, variance, unexplained = np.exp(theta[:-2]), math.exp(theta[-2]), math.exp(theta[-1])
+    kernel = variance * np.exp(-points.apart(points, weights))
+    inverse = _inverse(kernel + np.diag(known + unexplained))
+    return Process(theta, points, centre, scale, inverse, inverse @ scaled)
+
+
+def _loss(theta: Matrix, each: Matrix, values: Matrix, known: Matrix) -> tuple[float, Matrix]:
+    """The negative logarithm of likelihood times prior, and its gradient."""
+    weights, variance, unexplained = np.exp(theta[:-2]), math.exp(theta[-2]), math.exp(theta[-1])
+    kernel = variance * np.exp(-np.tensordot(weights, each, axes=1))
+    whole = kernel + np.diag(known + unexplained)
+    inverse = _inverse(whole)
+    alpha = inverse @ values
+    slope = 0.5 * (inverse - np.outer(alpha, alpha))
+    by_kernel = slope * kernel
+    gradient = np.concatenate(
+        [
+            -weights * np.tensordot(each, by_kernel, axes=2),
+            [by_kernel.sum(), unexplained * np.trace(slope)],
+        ]
+    )
+    means, deviations = _prior(len(weights))
+    away = (theta - means) / deviations
+    loss = 0.5 * (values @ alpha + np.linalg.slogdet(whole)[1] + away @ away)
+    return float(loss), gradient + away / deviations
+
+
+def _prior(settings: int) -> tuple[Matrix, Matrix]:
+    pairs = [PRIOR_WEIGHT] * settings + [PRIOR_VARIANCE, PRIOR_NOISE]
+    means, deviations = np.array(pairs).T
+    return means, deviations
+
+
+def _inverse(matrix: Matrix) -> Matrix:
+    return np.asarray(np.linalg.inv(matrix + LEAST * np.eye(len(matrix))), dtype=np.float64)

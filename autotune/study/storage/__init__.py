@@ -1,0 +1,1 @@
+"""A study on disk: its folder, Optuna's storage, opening and locking."""

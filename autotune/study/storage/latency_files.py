@@ -1,0 +1,35 @@
+"""The latencies that a study keeps of a trial, and of a configuration in its confirmation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from autotune.analysis import latency
+from autotune.analysis.latency import Latencies
+from autotune.core.results import Latency, Sitting, TrialResult
+from autotune.study.storage import store
+
+
+def of_trial(folder: Path, result: TrialResult) -> Latencies | None:
+    """The calls of a trial's measured blocks; None where no latencies were kept."""
+    return latency.joined([latency.rows(folder / result.spec.folder, {block.number for block in result.blocks})])
+
+
+def summary(folder: Path, result: TrialResult) -> Latency | None:
+    """What is known of a trial's calls; the result says it, unless an early version wrote that."""
+    if result.latency is not None:
+        return result.latency
+    found = of_trial(folder, result)
+    return None if found is None else found.summary()
+
+
+def read(folders: Sequence[Path]) -> Latencies | None:
+    """The calls of a configuration over several sittings, given its folder in each."""
+    parts = []
+    for folder in folders:
+        path = folder.parent / "sitting.json"
+        if path.exists():
+            blocks = store.decode(path, Sitting).seats[folder.name].blocks
+            parts.append(latency.rows(folder, {block.number for block in blocks}))
+    return latency.joined(parts)

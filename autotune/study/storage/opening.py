@@ -1,0 +1,214 @@
+"""Opening a study: a new one, or one to go on with, after every check and with nothing half-written."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import optuna
+
+from autotune.core.errors import StudyError
+from autotune.core.files import write_atomically
+from autotune.core.space_types import PRICES, Space
+from autotune.core.types import Hardware, digest
+from autotune.study.ranking import Ranking
+from autotune.study.storage import database, store
+
+
+@dataclass(frozen=True)
+class OpenStudy:
+    """A study of which this process is the only writer."""
+
+    folder: Path
+    space: Space
+    hardware: Hardware
+    optuna: optuna.Study
+    url: str
+
+
+def check(folder: Path, space: Space, text: str, hw: Hardware) -> None:
+    """StudyError where `opened` would refuse the folder; nothing of the study is made or changed."""
+    if not store.exists(folder):
+        _check_free(folder)
+        return
+    _check_same(folder, space, text, hw)
+    with _locked(folder):
+        pass
+
+
+@contextlib.contextmanager
+def opened(folder: Path, space: Space, text: str, hw: Hardware, url: str | None = None) -> Iterator[OpenStudy]:
+    """The study in `folder`, begun if there is none, for as long as the context lasts.
+
+    `text` is the space file's content and `space` what it resolves to here; a study that goes on keeps the domains it
+    began with and takes only the budget, and the price where there is one. `url` names another storage than the
+    folder's own. StudyError if the folder belongs to another space, another type of machine or another process, or if
+    the storage cannot be used.
+    """
+    new = not store.exists(folder)
+    check(folder, space, text, hw)
+    if new and url is not None:
+        # Reached before anything is written, so that a mistyped URL leaves no folder behind.
+        with database.connected(url) as found, database.explained(url):
+            _check_unused(found, folder.name, url)
+    if new:
+        _create(folder, space, text, hw)
+    url = url or database.own(folder)
+    with store.disk(folder), _locked(folder), database.connected(url) as found:
+        if space.price is not None and space.price != store.space(folder).price:
+            _reprice(folder, space)
+        frozen = _today(store.space(folder), space)
+        with database.explained(url):
+            study = database.study(found, folder.name, frozen.goal)
+            _claim(study, frozen, hw, url)
+        yield OpenStudy(folder=folder, space=frozen, hardware=hw, optuna=study, url=url)
+
+
+# --------------------------------------------------------------------------------------------------------- checks
+
+
+def _check_free(folder: Path) -> None:
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise StudyError(f"{folder} exists and is not a study (it has no domains.json); choose another --name")
+
+
+def _check_same(folder: Path, space: Space, text: str, hw: Hardware) -> None:
+    machine = store.hardware(folder)
+    if machine.fingerprint != hw.fingerprint:
+        raise StudyError(
+            f"the study {folder} began on another type of machine ({_machine(machine)}; this one is {_machine(hw)}); "
+            "choose another --name"
+        )
+    before, now = _view(store.space(folder)), _view(store.completed(space))
+    if text == store.text(folder):
+        # The same file may resolve otherwise after something was installed: a study keeps what it began with.
+        del before["search"], now["search"], before["baseline"], now["baseline"]
+    if found := _difference(before, now):
+        key, old, new = found
+        advice = f"give --seed {old}" if key == "workload.seed" else "put it back"
+        raise StudyError(
+            f"the study {folder} began with {key} = {_short(old)}, which is now {_short(new)}; "
+            f"{advice}, or choose another --name"
+        )
+
+
+def _view(space: Space) -> dict[str, Any]:
+    """What must not change, by the names that a space file has for it."""
+    plain = msgspec.to_builtins(space)
+    domains = plain["domains"]
+    search = {"batch_size": domains["batch_size"], **domains["knobs"], "backend": domains["backends"]}
+    return {name: plain[name] for name in ("workload", "objective", "constraints", "baseline")} | {"search": search}
+
+
+def _difference(before: Any, now: Any, path: str = "") -> tuple[str, Any, Any] | None:
+    """The first key that differs, with both values."""
+    if not (isinstance(before, dict) and isinstance(now, dict)):
+        return None if before == now else (path, before, now)
+    for key in dict.fromkeys([*before, *now]):
+        found = _difference(before.get(key), now.get(key), f"{path}.{key}" if path else key)
+        if found:
+            return found
+    return None
+
+
+def _short(value: Any) -> str:
+    return "absent" if value is None else msgspec.json.encode(value).decode()
+
+
+def _machine(hw: Hardware) -> str:
+    return f"{hw.instance_type or hw.cpu_model}, {len(hw.allowed_cpus)} CPUs, {hw.fingerprint}"
+
+
+def _check_unused(found: optuna.storages.RDBStorage, name: str, url: str) -> None:
+    if name in optuna.get_all_study_names(found):
+        raise StudyError(
+            f"the storage {database.shown(url)} already has a study {name!r}, whose folder is not here; "
+            "choose another --name, or delete it there"
+        )
+
+
+def _claim(study: optuna.Study, space: Space, hw: Hardware, url: str) -> None:
+    """Marks the study in its storage: two folders of one name must not share one, and a dashboard's reader sees it."""
+    identity = f"{space.workload.model} on {_machine(hw)}, space {digest(_view(space))[:12]}"
+    held = study.user_attrs.get("study")
+    if held is None and not study.get_trials(deepcopy=False):
+        study.set_user_attr("study", identity)
+    elif held != identity:
+        raise StudyError(
+            f"the storage {database.shown(url)} has another study {study.study_name!r} ({held or 'not autotune'}); "
+            "choose another --name"
+        )
+
+
+# -------------------------------------------------------------------------------------------------- creating, locking
+
+
+def _create(folder: Path, space: Space, text: str, hw: Hardware) -> None:
+    """The whole folder at once: made under a temporary name beside it, then renamed."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        making = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+        try:
+            (making / "space.yaml").write_text(text, encoding="utf-8")
+            (making / "hardware.json").write_bytes(store.encode(hw))
+            (making / "domains.json").write_bytes(store.encode(space))
+            (making / "trials").mkdir()
+            making.chmod(0o755)
+            making.rename(folder)
+        finally:
+            shutil.rmtree(making, ignore_errors=True)
+    except OSError as error:
+        raise StudyError(
+            f"the study folder {folder} cannot be made: {error.strerror}; mend that, or choose another with --studies"
+        ) from error
+
+
+def _reprice(folder: Path, space: Space) -> None:
+    """Another price: limits on the cost are judged anew, and what was confirmed is concluded again."""
+    kept = msgspec.structs.replace(store.space(folder), price=space.price)
+    write_atomically(folder / "domains.json", store.encode(kept))
+    store.write_confirmation(folder, None)
+    results = store.results(folder)
+    ranking = Ranking(results, kept.goal)
+    for result in results:
+        if (settled := ranking.settled(result)) != result:
+            store.write_result(folder, settled)
+
+
+def _today(kept: Space, given: Space) -> Space:
+    """The study's space with the budget of this run, and what this run says of prices."""
+    excluded = [one for one in kept.excluded if one.setting != PRICES]
+    said = [one for one in given.excluded if one.setting == PRICES]
+    return msgspec.structs.replace(kept, budget=given.budget, excluded=(*said, *excluded))
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    try:
+        file = (folder / "lock").open("a+")
+    except OSError as error:
+        raise StudyError(
+            f"the study {folder} cannot be written: {error.strerror}; mend that, or choose another with --studies"
+        ) from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            raise StudyError(
+                f"the study {folder} is being written by process {file.read().strip() or 'unknown'}; "
+                "wait for it, or choose another --name"
+            ) from None
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+        file.truncate(0)

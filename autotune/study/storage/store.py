@@ -1,0 +1,218 @@
+"""A study's folder, which alone is enough to make every table again.
+
+space.yaml hardware.json domains.json      what the study is; written once, when it begins
+study.db                                   Optuna's storage, unless --storage names another
+earlier.json                               what it tried first, from earlier studies (transfer.py)
+elapsed.json                               how long the study has run, over all its runs
+options.json                               options of its last run that say how it is made again
+trials/00017/                              spec.json result.json stdout.log stderr.log latencies.npy
+confirmation.json confirmation/            what is claimed, and the sittings that it is claimed from
+lock                                       held, with its process id inside, while a coordinator writes
+
+Reading needs no lock: every file is written whole, and the coordinator is the only writer.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from autotune.core import plugins
+from autotune.core.confirmation import Confirmation
+from autotune.core.errors import StudyError
+from autotune.core.files import write_atomically
+from autotune.core.results import TrialResult
+from autotune.core.space_types import Space
+from autotune.core.types import FORMAT, Hardware, Struct, TrialSpec, Value
+from autotune.space import configs
+
+T = TypeVar("T")
+
+
+class Elapsed(Struct):
+    """The wall time of all runs of a study."""
+
+    elapsed_s: float = 0.0
+    format: int = FORMAT
+
+
+class Options(Struct):
+    """How a study was run where its space does not say it: `storage` is a URL without its password, None the own.
+
+    `begin_with` are the studies of `--from`, and `sampler` is None where none was named.
+    """
+
+    storage: str | None = None
+    skip_confirmation: bool = False
+    begin_with: tuple[str, ...] = ()
+    sampler: str | None = None
+    format: int = FORMAT
+
+
+class _Versioned(msgspec.Struct):
+    format: int = FORMAT
+
+
+def exists(folder: Path) -> bool:
+    """Whether the folder holds a study."""
+    return (folder / "domains.json").exists()
+
+
+def space(folder: Path) -> Space:
+    """The space as it was resolved when the study began; what that version did not know is at its default."""
+    return completed(decode(folder / "domains.json", Space))
+
+
+def completed(found: Space) -> Space:
+    """A space with every setting that there is today."""
+    knobs, backends = found.domains.knobs, found.domains.backends
+    plain = configs.completed(found.baseline).knobs
+    domains = msgspec.structs.replace(
+        found.domains,
+        knobs={name: knobs.get(name, (plain[name],)) for name in plain},
+        backends={name: _options(name, axes) for name, axes in backends.items()},
+    )
+    return msgspec.structs.replace(found, domains=domains, baseline=configs.completed(found.baseline))
+
+
+def hardware(folder: Path) -> Hardware:
+    """The machine on which the study began."""
+    return decode(folder / "hardware.json", Hardware)
+
+
+def text(folder: Path) -> str | None:
+    """The space file that the study began with; None if somebody removed it."""
+    path = folder / "space.yaml"
+    return path.read_text(encoding="utf-8") if path.exists() else None
+
+
+def elapsed_s(folder: Path) -> float:
+    """How long the study has run so far; 0 for one that never ended a trial."""
+    path = folder / "elapsed.json"
+    return decode(path, Elapsed).elapsed_s if path.exists() else 0.0
+
+
+def write_elapsed(folder: Path, seconds: float) -> None:
+    """Keep how long the study has run."""
+    write_atomically(folder / "elapsed.json", encode(Elapsed(elapsed_s=round(seconds, 3))))
+
+
+def options(folder: Path) -> Options:
+    """The options of the study's last run."""
+    path = folder / "options.json"
+    return decode(path, Options, "delete it") if path.exists() else Options()
+
+
+def write_options(folder: Path, options: Options) -> None:
+    """Keep the options of a run."""
+    write_atomically(folder / "options.json", encode(options))
+
+
+def trial_folder(number: int) -> str:
+    """Where a trial's files are, relative to the study."""
+    return f"trials/{number:05d}"
+
+
+def numbers(folder: Path) -> list[int]:
+    """The trials that were begun, in order."""
+    return sorted(int(path.name) for path in (folder / "trials").glob("[0-9]*") if path.name.isdecimal())
+
+
+def results(folder: Path) -> list[TrialResult]:
+    """All results in the order of their trials; StudyError names a file that cannot be read."""
+    return list(_results(folder))
+
+
+def result(folder: Path, number: int) -> TrialResult | None:
+    """A trial's result; None while it has none."""
+    path = folder / trial_folder(number) / "result.json"
+    if not path.exists():
+        return None
+    found = decode(path, TrialResult, "delete it, and the trial is measured again")
+    return msgspec.structs.replace(found, spec=_completed(found.spec))
+
+
+def write_result(folder: Path, result: TrialResult) -> None:
+    """Keep the result of a trial that could not write its own."""
+    write_atomically(folder / result.spec.folder / "result.json", encode(result))
+
+
+def confirmation(folder: Path) -> Confirmation | None:
+    """What the confirmation says; None while there is none."""
+    path = folder / "confirmation.json"
+    return decode(path, Confirmation, "delete it, and run the study again") if path.exists() else None
+
+
+def write_confirmation(folder: Path, found: Confirmation | None) -> None:
+    """Keep what the confirmation says; None removes what an earlier one said."""
+    path = folder / "confirmation.json"
+    if found is None:
+        path.unlink(missing_ok=True)
+    else:
+        write_atomically(path, encode(found))
+
+
+def spec(folder: Path, number: int) -> TrialSpec | None:
+    """What a begun trial was to measure; None where it was ended before that was written."""
+    path = folder / trial_folder(number) / "spec.json"
+    return _completed(decode(path, TrialSpec, "delete its folder")) if path.exists() else None
+
+
+@contextlib.contextmanager
+def disk(folder: Path) -> Iterator[None]:
+    """Turns a full disk into a StudyError that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise StudyError(no_space(str(error.filename or folder))) from error
+
+
+def no_space(where: str) -> str:
+    """What to say when a disk is full."""
+    return f"no space left for {where}; free some and run the same command again: finished trials are kept"
+
+
+def encode(value: Any) -> bytes:
+    """JSON that people can read, too."""
+    return msgspec.json.format(msgspec.json.encode(value)) + b"\n"
+
+
+def decode(path: Path, kind: type[T], advice: str = "choose another --name to begin a new study") -> T:
+    """A file of the study; StudyError names the file and what to do where it is missing, damaged or too new."""
+    try:
+        data = path.read_bytes()
+        version = msgspec.json.decode(data, type=_Versioned).format
+        if version > FORMAT:
+            raise StudyError(
+                f"{path} has format {version}; this version of autotune reads up to {FORMAT}; update autotune"
+            )
+        return msgspec.json.decode(data, type=kind)
+    except OSError as error:
+        raise StudyError(f"{path} cannot be read: {error.strerror}; {advice}") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise StudyError(f"{path} is damaged: {error}; {advice}") from error
+
+
+def _completed(found: TrialSpec) -> TrialSpec:
+    return msgspec.structs.replace(found, config=configs.completed(found.config))
+
+
+def _options(backend: str, axes: dict[str, tuple[Value, ...]]) -> dict[str, tuple[Value, ...]]:
+    """The options of a backend with what they may be, those that were not known then at their defaults."""
+    first = {name: values[0] for name, values in axes.items()}
+    defaults = msgspec.structs.asdict(plugins.backend_options(backend, dict(first)))
+    return {name: axes.get(name, (default,)) for name, default in defaults.items()}
+
+
+def _results(folder: Path) -> Iterator[TrialResult]:
+    for number in numbers(folder):
+        found = result(folder, number)
+        if found is not None:
+            yield found

@@ -1,0 +1,180 @@
+from __future__ import annotations
+
+import math
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from autotune.analysis import selection
+from autotune.core.results import Estimate
+from autotune.core.rules import ConfirmRules
+
+RULES = ConfirmRules(first_stage=10)
+DELTA = RULES.delta
+
+sums = st.lists(st.floats(-1, 1), min_size=1, max_size=30)
+
+
+def scipy_stats():
+    """scipy.stats, here only: it takes more than a second to import."""
+    import scipy.stats
+
+    return scipy.stats
+
+
+def drawn(means: dict[str, float], rounds: int, spread: float, seed: int = 1) -> dict[str, list[float]]:
+    draw = random.Random(seed)
+    return {name: [draw.gauss(mean, spread) for _ in range(rounds)] for name, mean in means.items()}
+
+
+# ----------------------------------------------------------------------------------------------------- selecting
+
+
+@pytest.mark.parametrize(
+    ("systems", "first_stage", "expected"),
+    [(2, 6, 7.56), (2, 10, 6.01), (4, 6, 14.49), (4, 10, 10.16), (5, 6, 16.87), (5, 10, 11.43)],
+)
+def test_constant_is_kim_and_nelsons(systems: int, first_stage: int, expected: float) -> None:
+    assert round(selection.constant(systems, first_stage, 0.05), 2) == expected
+
+
+def test_constant_falls_with_the_first_stage_and_rises_with_the_confidence() -> None:
+    assert selection.constant(4, 20, 0.05) < selection.constant(4, 10, 0.05) < selection.constant(4, 10, 0.01)
+
+
+def test_nothing_is_dropped_before_the_first_stage() -> None:
+    rounds = drawn({"fast": 1.0, "slow": 0.0}, RULES.first_stage - 1, 0.001)
+    assert selection.surviving(rounds, RULES) == {"fast", "slow"}
+
+
+def test_a_clear_loser_is_dropped_once_the_first_stage_is_over() -> None:
+    rounds = drawn({"fast": 0.1, "same": 0.1, "slow": 0.0}, RULES.first_stage, 0.04)
+    assert selection.surviving(rounds, RULES) == {"fast", "same"}
+
+
+def test_more_spread_takes_more_rounds() -> None:
+    rounds = drawn({"fast": 0.1, "slow": 0.0}, 200, 0.2)
+    first = {name: values[: RULES.first_stage] for name, values in rounds.items()}
+    assert selection.surviving(first, RULES) == {"fast", "slow"}
+    assert selection.surviving(rounds, RULES) == {"fast"}
+
+
+def test_a_system_is_dropped_exactly_beyond_the_bound() -> None:
+    n0 = RULES.first_stage
+    values = [0.1 * (-1) ** i for i in range(n0)]
+    variance = 0.01 * n0 / (n0 - 1)
+    bound = DELTA / 2 * (selection.constant(2, n0, RULES.alpha) * variance / DELTA**2 - n0)
+    for factor, left in [(0.999, {"a", "b"}), (1.001, {"a"})]:
+        rounds = {"a": [value + factor * bound / n0 for value in values], "b": [0.0] * n0}
+        assert selection.surviving(rounds, RULES) == left
+
+
+def test_what_was_dropped_stays_dropped_and_drops_nothing_more() -> None:
+    n0 = RULES.first_stage
+    rounds = {"steady": [0.1] * n0 + [0.0] * 10, "late": [0.0] * n0 + [9.0] * 10}
+    assert selection.surviving(rounds, RULES) == {"steady"}
+
+
+def test_equal_systems_all_survive() -> None:
+    same = drawn({"a": 3.0}, 100, 0.1)["a"]
+    assert selection.surviving({"a": same, "b": same, "c": same}, RULES) == {"a", "b", "c"}
+
+
+def test_systems_that_are_alone_or_have_no_rounds_survive() -> None:
+    assert selection.surviving({}, RULES) == set()
+    assert selection.surviving({"a": [1.0] * 50}, RULES) == {"a"}
+    assert selection.surviving({"a": [], "b": []}, RULES) == {"a", "b"}
+
+
+@given(st.integers(2, 5), st.integers(2, 40), st.integers(0, 10**6), st.floats(1e-6, 10))
+def test_one_always_survives(systems: int, count: int, seed: int, spread: float) -> None:
+    rounds = drawn({str(i): 0.0 for i in range(systems)}, count, spread, seed)
+    left = selection.surviving(rounds, RULES)
+    assert left and left <= set(rounds)
+    if count < RULES.first_stage:
+        assert left == set(rounds)
+
+
+@given(st.integers(0, 10**6), st.floats(-5, 5))
+def test_what_all_share_changes_nothing(seed: int, level: float) -> None:
+    draw = random.Random(seed)
+    drift = [draw.gauss(level, 1) for _ in range(30)]
+    rounds = drawn({"a": 0.02, "b": 0.0, "c": 0.05}, 30, 0.05, seed)
+    drifted = {name: [x + y for x, y in zip(values, drift, strict=True)] for name, values in rounds.items()}
+    assert selection.surviving(drifted, RULES) == selection.surviving(rounds, RULES)
+
+
+# ------------------------------------------------------------------------------------------------------- judging
+
+
+@pytest.mark.parametrize("confidence", [0.8, 0.95])
+def test_paired_is_the_t_test_on_sittings(confidence: float) -> None:
+    draw = random.Random(5)
+    a = [[draw.gauss(1.0, 0.1) for _ in range(rounds)] for rounds in (4, 2, 7, 3, 5, 4)]
+    b = [[draw.gauss(0.9, 0.2) for _ in one] for one in a]
+    means = [[sum(one) / len(one) for one in sittings] for sittings in (a, b)]
+    expected = scipy_stats().ttest_rel(*means).confidence_interval(confidence)
+    found = selection.paired(a, b, confidence)
+    assert found.estimate == pytest.approx(sum(x - y for x, y in zip(*means, strict=True)) / len(a))
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
+
+
+def test_paired_counts_sittings_and_not_rounds() -> None:
+    once = selection.paired([[1.0], [1.3], [1.1]], [[1.0], [1.0], [1.0]], 0.95)
+    often = selection.paired([[1.0] * 50, [1.3] * 50, [1.1] * 50], [[1.0] * 50] * 3, 0.95)
+    assert (once.low, once.high) == pytest.approx((often.low, often.high))
+
+
+def test_paired_leaves_out_sittings_without_rounds() -> None:
+    with_empty = selection.paired([[1.0, 1.1], [], [1.3]], [[0.9, 0.8], [], [1.0]], 0.95)
+    assert with_empty == selection.paired([[1.0, 1.1], [1.3]], [[0.9, 0.8], [1.0]], 0.95)
+
+
+def test_one_sitting_has_no_interval() -> None:
+    found = selection.paired([[1.0, 1.2]], [[1.0, 1.0]], 0.95)
+    assert (found.estimate, found.low, found.high) == (pytest.approx(0.1), None, None)
+
+
+def test_paired_wants_equal_sittings_and_rounds() -> None:
+    with pytest.raises(ValueError, match="shorter"):
+        selection.paired([[1.0, 1.0]], [[1.0]], 0.95)
+    with pytest.raises(ValueError, match="shorter"):
+        selection.paired([[1.0], [1.0]], [[1.0]], 0.95)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        (None, None, "undecided"),
+        (-0.5, 0.5, "tie"),
+        (-1.0, 1.0, "tie"),  # the ends belong to it
+        (0.2, 0.9, "tie"),  # there is a difference, and it does not matter
+        (-0.9, -0.2, "tie"),
+        (-0.5, 1.01, "undecided"),
+        (-1.01, 0.5, "undecided"),
+        (-3.0, 3.0, "undecided"),
+        (0.0, 2.0, "undecided"),
+        (-2.0, 0.0, "undecided"),
+        (0.01, 1.01, "faster"),
+        (2.0, 3.0, "faster"),
+        (-1.01, -0.01, "slower"),
+        (-3.0, -2.0, "slower"),
+    ],
+)
+def test_verdict(low: float | None, high: float | None, expected: str) -> None:
+    scaled = [end and end * DELTA for end in (low, high)]
+    assert selection.verdict(Estimate(estimate=0.0, low=scaled[0], high=scaled[1]), DELTA) == expected
+
+
+@given(sums, sums)
+def test_the_verdict_turned_round_is_the_opposite(a: list[float], b: list[float]) -> None:
+    one, other = [[x] for x in a[: len(b)]], [[x] for x in b[: len(a)]]
+    opposite = {"faster": "slower", "slower": "faster", "tie": "tie", "undecided": "undecided"}
+    there = selection.verdict(selection.paired(one, other, 0.95), DELTA)
+    assert selection.verdict(selection.paired(other, one, 0.95), DELTA) == opposite[there]
+
+
+def test_the_smallest_difference_that_matters_is_three_per_cent() -> None:
+    assert math.exp(ConfirmRules().delta) == pytest.approx(1.03)

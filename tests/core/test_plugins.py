@@ -1,0 +1,420 @@
+"""What every plugin must keep to; whoever adds a file need not touch this one."""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import msgspec
+import pytest
+
+from autotune.core import interfaces, plugins
+from autotune.core.errors import PluginError
+from autotune.core.plugins import Kind
+from autotune.core.results import Status
+from autotune.core.types import Config, Hardware, LaunchPatch, Value, WorkloadSettings
+from autotune.hardware import probe
+from autotune.launch import environment
+from autotune.space import configs
+from autotune.space import values as setting
+from tests import machines
+from tests.conftest import Lab
+
+KINDS: tuple[Kind, ...] = ("knobs", "backends", "workloads")
+ALL = [(kind, name) for kind in KINDS for name in plugins.names(kind)]
+KNOBS, BACKENDS, PROVIDERS = (plugins.names(kind) for kind in KINDS)
+FRAMEWORKS = ("torch", "torchvision", "torchao", "onnxruntime", "onnx", "openvino", "nncf", "timm", "transformers")
+ALLOCATORS = {
+    name: f"/usr/lib/lib{name}.so"
+    for name in ("tcmalloc", "jemalloc", "mimalloc", "tbbmalloc", "tbbmalloc_core", "iomp5")
+}
+PACKAGES = dict.fromkeys(plugins.packages(), "1.0")
+EQUIPPED: dict[str, Any] = {
+    "libraries": ALLOCATORS,
+    "packages": PACKAGES,
+    "compiler": "/usr/bin/g++",
+    "huge_page_mode": "madvise",
+    "glibc": "2.36",
+}
+
+MACHINES: dict[str, Hardware] = {
+    "AMX": machines.hardware(
+        4,
+        4,
+        isa=("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16"),
+        smt=2,
+        numactl="/usr/bin/numactl",
+        **EQUIPPED,
+    ),
+    "AVX2": machines.hardware(6, isa=("avx2",), **EQUIPPED),
+    "aarch64": machines.hardware(8, architecture="aarch64", isa=("asimd", "sve2", "bf16", "i8mm"), **EQUIPPED),
+    "one core": machines.hardware(1, isa=("avx2",), **EQUIPPED),
+    "no compiler": machines.hardware(2, isa=("avx2",), **{**EQUIPPED, "compiler": None}),
+    "no packages": machines.hardware(2, isa=("avx2",), **{**EQUIPPED, "packages": {}}),
+    "bare": machines.hardware(2, isa=(), huge_page_mode=None, glibc=None),
+    "this": probe.probe(),
+}
+
+every_plugin = pytest.mark.parametrize(("kind", "name"), ALL)
+every_knob = pytest.mark.parametrize("name", KNOBS)
+every_machine = pytest.mark.parametrize("hw", MACHINES.values(), ids=MACHINES)
+
+
+def contract(kind: Kind) -> type:
+    return {"knobs": interfaces.Knob, "backends": interfaces.Backend, "workloads": interfaces.Provider}[kind]
+
+
+def module(kind: Kind, name: str) -> ModuleType:
+    loaded: Any = plugins.load(kind, name)
+    return loaded
+
+
+def option_values(name: str, hw: Hardware) -> list[dict[str, Value]]:
+    """A backend's defaults, and these with one or two of its options at any other value."""
+    backend = plugins.load("backends", name)
+    offered = backend.domains(hw) if hasattr(backend, "domains") else {}
+    choices = {
+        option: offered.get(option) or setting.choices(kind) for option, kind in setting.kinds(backend.Options).items()
+    }
+    assert all(choices.values()), f"{name} has an option with neither a finite choice nor a domain"
+    defaults: dict[str, Value] = msgspec.structs.asdict(plugins.backend_options(name, {}))
+    singles = [{option: value} for option, values in choices.items() for value in values or ()]
+    pairs = [one | other for one, other in itertools.combinations(singles, 2) if one.keys() != other.keys()]
+    found = [defaults | changed for changed in [{}, *singles, *pairs]]
+    return [values for index, values in enumerate(found) if values not in found[:index]]
+
+
+def available_options(name: str, hw: Hardware) -> list[dict[str, Value]]:
+    backend = plugins.load("backends", name)
+    values = option_values(name, hw)
+    return [o for o in values if backend.unavailable(plugins.backend_options(name, dict(o)), hw) is None]
+
+
+def configured(backend: str, options: dict[str, Value], **knobs: Value) -> Config:
+    return Config(workload=WorkloadSettings(batch_size=2), backend=backend, options=options, knobs=knobs)
+
+
+# ---------------------------------------------------------------------------------------------------------- finding
+
+
+def test_a_plugin_is_a_file() -> None:
+    for kind in KINDS:
+        files = {path.stem for path in (Path(plugins.__file__).parents[1] / kind).glob("[!_]*.py")}
+        assert set(plugins.names(kind)) == files
+        assert files
+
+
+def test_an_unknown_name_is_named_with_its_neighbour() -> None:
+    with pytest.raises(PluginError, match="unknown knob 'alocator'; did you mean 'allocator'"):
+        plugins.load("knobs", "alocator")
+    with pytest.raises(PluginError, match="unknown backend 'zzz'; allowed: command, ipex, onnxruntime, openvino"):
+        plugins.load("backends", "zzz")
+
+
+def test_a_plugin_that_does_not_import_says_so_by_name(lab: Lab, tmp_path: Path) -> None:
+    broken = lab.package / "autotune" / "knobs" / "broken.py"
+    broken.write_text("import no_such_module\n")
+    script = "from autotune import plugins; plugins.load('knobs', 'broken')"
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", script], env=lab.environ, cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+    finally:
+        broken.unlink()
+    assert done.stderr.splitlines()[-1] == (
+        "autotune.core.errors.PluginError: the knob plugin 'broken' does not import: "
+        "ModuleNotFoundError: No module named 'no_such_module'"
+    )
+
+
+def test_options_are_the_backends_own() -> None:
+    options: Any = plugins.backend_options("torch_eager", {"precision": "bfloat16"})
+    assert (options.precision, options.memory_format) == ("bfloat16", "contiguous")
+    for wrong in ({"precision": "float33"}, {"presicion": "float32"}):
+        with pytest.raises(msgspec.ValidationError):
+            plugins.backend_options("torch_eager", dict(wrong))
+
+
+def test_no_plugin_imports_a_framework() -> None:
+    script = """
+import json, sys
+from autotune import plugins
+for kind in ("knobs", "backends", "workloads"):
+    for name in plugins.names(kind):
+        plugins.load(kind, name)
+print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, check=True, cwd=Path(__file__).parents[2]
+    )
+    assert set(json.loads(done.stdout)) & {*FRAMEWORKS, "optuna", "rich", "typer", "yaml", "scipy"} == set()
+
+
+# --------------------------------------------------------------------------------------------------------- contract
+
+
+def functions_of(protocol: type) -> Iterator[tuple[str, list[str]]]:
+    """The functions of a contract with the names of their arguments."""
+    for name, function in vars(protocol).items():
+        if inspect.isfunction(function) and not name.startswith("_"):
+            yield name, list(inspect.signature(function).parameters)[1:]
+
+
+def test_contracts_have_functions() -> None:
+    assert dict(functions_of(interfaces.Knob))["unavailable"] == ["value", "hw"]
+    assert dict(functions_of(interfaces.Backend))["load"] == ["workload", "options", "config", "folder"]
+
+
+@every_plugin
+def test_a_plugin_has_all_that_its_contract_names(kind: Kind, name: str) -> None:
+    plugin = module(kind, name)
+    for function, arguments in functions_of(contract(kind)):
+        own = list(inspect.signature(getattr(plugin, function)).parameters.values())
+        assert [parameter.name for parameter in own[: len(arguments)]] == arguments
+        assert all(parameter.default is not parameter.empty for parameter in own[len(arguments) :])
+    for attribute in inspect.get_annotations(contract(kind)):
+        assert hasattr(plugin, attribute)
+
+
+@every_plugin
+def test_a_plugin_says_what_it_is(kind: Kind, name: str) -> None:
+    plugin = module(kind, name)
+    assert plugin.__doc__ and plugin.__doc__.strip()
+    for function, _ in functions_of(contract(kind)):
+        found = getattr(plugin, function)
+        assert found.__doc__ and found.__doc__.strip(), f"{name}.{function} has no docstring"
+    if kind != "knobs":
+        assert plugin.Options.__doc__
+
+
+def test_packages_are_those_that_plugins_name() -> None:
+    named = {name for kind, one in ALL if kind != "knobs" for name in module(kind, one).packages}
+    assert named | {"nncf", "onnxscript"} <= set(plugins.packages())
+    assert len(set(plugins.packages())) == len(plugins.packages())
+
+
+# ------------------------------------------------------------------------------------------------------------ knobs
+
+
+def is_legal(name: str, value: Value) -> bool:
+    try:
+        return msgspec.convert(value, setting.knob(name)) == value
+    except msgspec.ValidationError:
+        return False
+
+
+@every_knob
+@every_machine
+def test_a_knobs_default_is_legal_and_available(name: str, hw: Hardware) -> None:
+    knob = plugins.load("knobs", name)
+    assert is_legal(name, knob.default(hw))
+    assert knob.unavailable(knob.default(hw), hw) is None
+
+
+@every_knob
+@every_machine
+def test_a_knobs_domain_is_legal_and_available(name: str, hw: Hardware) -> None:
+    knob = plugins.load("knobs", name)
+    domain = knob.domain(hw)
+    assert knob.default(hw) in domain
+    assert len(set(domain)) == len(domain)
+    for value in domain:
+        assert is_legal(name, value)
+        assert knob.unavailable(value, hw) is None
+
+
+@every_knob
+@every_machine
+def test_a_value_that_is_not_available_has_a_reason(name: str, hw: Hardware) -> None:
+    knob = plugins.load("knobs", name)
+    legal = setting.choices(setting.knob(name)) or {
+        value for other in MACHINES.values() for value in knob.domain(other)
+    }
+    for value in legal:
+        reason = knob.unavailable(value, hw)
+        assert (reason is None) == (value in knob.domain(hw))
+        assert reason is None or (reason.strip() and "\n" not in reason)
+
+
+# --------------------------------------------------------------------------------------------------------- backends
+
+
+@pytest.mark.parametrize("name", BACKENDS)
+def test_a_backends_defaults_are_legal(name: str) -> None:
+    defaults = msgspec.structs.asdict(plugins.backend_options(name, {}))
+    assert plugins.backend_options(name, dict(defaults)) == plugins.backend_options(name, {})
+    for values in option_values(name, MACHINES["AMX"]):
+        assert set(values) == set(defaults)
+
+
+@pytest.mark.parametrize("name", BACKENDS)
+@every_machine
+def test_options_that_are_not_available_have_a_reason(name: str, hw: Hardware) -> None:
+    backend = plugins.load("backends", name)
+    for values in option_values(name, hw):
+        reason = backend.unavailable(plugins.backend_options(name, dict(values)), hw)
+        assert reason is None or (reason.strip() and "\n" not in reason)
+
+
+@pytest.mark.parametrize("name", BACKENDS)
+def test_a_backend_needs_its_packages(name: str) -> None:
+    assert available_options(name, MACHINES["AMX"])
+    if plugins.load("backends", name).packages:
+        assert available_options(name, MACHINES["no packages"]) == []
+
+
+@pytest.mark.parametrize("name", BACKENDS)
+@every_machine
+def test_what_a_backend_is_made_from_is_available_too(name: str, hw: Hardware) -> None:
+    for values in available_options(name, hw):
+        source = plugins.load("backends", name).source(plugins.backend_options(name, dict(values)))
+        if source is not None:
+            other, options = source
+            made = plugins.backend_options(other, dict(options))
+            assert plugins.load("backends", other).unavailable(made, hw) is None
+            assert plugins.load("backends", other).cache_key(made, configured(other, options, layout="1x1"), hw)
+
+
+@pytest.mark.parametrize("name", BACKENDS)
+def test_a_cache_key_can_be_written_down(name: str) -> None:
+    hw = MACHINES["AMX"]
+    for values in available_options(name, hw):
+        options = plugins.backend_options(name, dict(values))
+        key = plugins.load("backends", name).cache_key(options, configured(name, values, layout="1x1"), hw)
+        assert key is None or msgspec.json.encode(key)
+
+
+@pytest.mark.parametrize("name", PROVIDERS)
+@every_machine
+def test_a_provider_has_a_reason_when_it_cannot_build(name: str, hw: Hardware) -> None:
+    provider = plugins.load("workloads", name)
+    reason = provider.unavailable(provider.Options(), hw)
+    assert (reason is None) == (set(provider.packages) <= set(hw.packages))
+    assert reason is None or (reason.strip() and "\n" not in reason)
+    assert isinstance(provider.judged("x", provider.Options()), bool)
+
+
+# --------------------------------------------------------------------------------------------------- launch patches
+
+
+@every_machine
+def test_launch_patches_are_pure_and_never_contradict_each_other(hw: Hardware) -> None:
+    """Every value of every knob with every value of each other, and with all options of all backends."""
+    asked: list[tuple[str, LaunchPatch]] = []
+    for name in KNOBS:
+        knob = plugins.load("knobs", name)
+        patches = [knob.launch(value, hw) for value in knob.domain(hw)]
+        assert patches == [knob.launch(value, hw) for value in knob.domain(hw)]
+        # equal patches need not be merged again
+        asked += [(name, patch) for i, patch in enumerate(patches) if patch not in patches[:i]]
+    for name in BACKENDS:
+        backend = plugins.load("backends", name)
+        patches = []
+        for values in available_options(name, hw):
+            options, config = plugins.backend_options(name, dict(values)), configured(name, values, layout="1x1")
+            patches.append(backend.launch(options, config, hw))
+            assert patches[-1] == backend.launch(options, config, hw)
+        asked += [(name, patch) for i, patch in enumerate(patches) if patch not in patches[:i]]
+    for pair in itertools.combinations(asked, 2):
+        if pair[0][0] == pair[1][0] or {pair[0][0], pair[1][0]} <= set(BACKENDS):
+            continue
+        merged = environment.merge(pair)
+        for _, patch in pair:
+            for variable, value in patch.env.items():
+                separator = environment.JOINED.get(variable)
+                found = merged.env[variable]
+                parts = {str(found)} if separator is None else set(str(found).split(separator))
+                assert ({str(value)} if separator is None else set(str(value).split(separator))) <= parts
+            assert set(patch.preload) <= set(merged.preload)
+
+
+@every_machine
+def test_variables_of_a_child_are_those_of_plugins(hw: Hardware) -> None:
+    """A knob at its default leaves as little trace as it can: at most it repeats what the layout says."""
+    for name in KNOBS:
+        knob = plugins.load("knobs", name)
+        patch = knob.launch(knob.default(hw), hw)
+        assert not patch.preload and not patch.argv_prefix
+        assert name == "layout" or not patch.env
+
+
+# ------------------------------------------------------------------------------- every setting, in a real child
+
+
+COMPILING = ("torch_compile", "torch_aot", "torch_int8")
+
+
+def runs() -> Iterator[Any]:
+    """Each option of each backend that can be had here; compiling takes long, so the defaults stand for all."""
+    for name in BACKENDS:
+        if "module" not in plugins.load("backends", name).runs:
+            continue
+        defaults = msgspec.structs.asdict(plugins.backend_options(name, {}))
+        for values in available_options(name, MACHINES["this"]):
+            changed = [f"{option}={value}" for option, value in values.items() if value != defaults[option]]
+            if len(changed) < 2:
+                slow = name in COMPILING and changed
+                text = changed[0] if changed else "defaults"
+                yield pytest.param(name, values, id=f"{name}-{text}", marks=[pytest.mark.slow] if slow else [])
+
+
+@pytest.mark.parametrize(("name", "options"), list(runs()))
+def test_a_backend_answers_as_the_reference_does(
+    lab: Lab, tmp_path: Path, name: str, options: dict[str, Value]
+) -> None:
+    (result,) = lab.execute(tmp_path, [lab.spec(name, options)]).results
+    assert (result.status, result.error) == (Status.OK, None)
+    assert result.fidelity is not None and result.fidelity.centred_error is not None
+    exact = name != "torch_int8" and options.get("precision", "float32") == "float32"
+    assert result.fidelity.centred_error < (1e-8 if exact else 0.1)
+    assert set(result.versions) == {"python", *plugins.load("backends", name).packages}
+
+
+PARTNERS: tuple[dict[str, Value], ...] = (
+    {},
+    {"allocator": "jemalloc"},
+    {"allocator": "tcmalloc"},
+    {"openmp": "intel"},
+)
+"""Some knobs do something only beside a value of another."""
+
+
+def with_effect(config: Config, hw: Hardware) -> Config | None:
+    """The configuration, with the first partner beside which all its knobs can be honoured and do something."""
+    found = (msgspec.structs.replace(config, knobs=config.knobs | partner) for partner in PARTNERS)
+    return next((one for one in found if configs.unavailable(one, hw) is None), None)
+
+
+def knob_runs() -> Iterator[Any]:
+    """Every value of every knob here; beside the backend that starts fastest, those that others crash under.
+
+    Those that only torch heeds run with it, on as many threads as there are.
+    """
+    hw = MACHINES["this"]
+    for backend in ("onnxruntime", "openvino", "torch_eager"):
+        for name in KNOBS if available_options(backend, hw) else ():
+            knob = plugins.load("knobs", name)
+            plain = configs.configure(hw, batch_size=2, backend=backend)
+            for value in knob.domain(hw)[:8]:
+                config = with_effect(msgspec.structs.replace(plain, knobs=plain.knobs | {name: value}), hw)
+                if config is None or (backend != "onnxruntime" and value == knob.default(hw)):
+                    continue
+                elsewhere = backend == "torch_eager" and with_effect(
+                    msgspec.structs.replace(config, backend="onnxruntime", options={}), hw
+                )
+                marks = [pytest.mark.slow] if elsewhere else []
+                yield pytest.param(config, id=f"{backend}-{name}-{value}", marks=marks)
+
+
+@pytest.mark.parametrize("config", list(knob_runs()))
+def test_a_knob_takes_effect(lab: Lab, tmp_path: Path, config: Config) -> None:
+    spec = lab.spec(config.backend, config.options)
+    (result,) = lab.execute(tmp_path, [msgspec.structs.replace(spec, config=config)]).results
+    assert (result.status, result.error) == (Status.OK, None)

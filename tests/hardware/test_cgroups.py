@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from autotune.hardware.cgroups import Limits, cpu_list, groups, limits, read
+from tests import machines
+
+V1 = "40 30 0:{number} {mounted} /sys/fs/cgroup/{folder} rw,relatime shared:9 - cgroup cgroup rw,{controllers}"
+V2 = machines.CGROUP2_MOUNT
+
+
+def found(root: Path, ours: str, mounts: str, files: Mapping[str, str]) -> Limits:
+    """The limits where /proc/self tells of these groups and mounts, and /sys/fs/cgroup holds these files."""
+    under = {f"/sys/fs/cgroup/{name}": content for name, content in files.items()}
+    return limits(machines.write(root, {"/proc/self/cgroup": ours, "/proc/self/mountinfo": mounts, **under}))
+
+
+def v1(folder: str, controllers: str, mounted: str = "/") -> str:
+    return V1.format(number=len(folder), mounted=mounted, folder=folder, controllers=controllers)
+
+
+# ------------------------------------------------------------------------------------------------------- cpu lists
+
+
+@given(st.lists(st.tuples(st.integers(0, 300), st.integers(0, 20)), min_size=1, max_size=8))
+def test_a_list_of_cpus_is_its_ranges_one_after_the_other(ranges: list[tuple[int, int]]) -> None:
+    text = ",".join(f"{first}-{first + more}" if more else str(first) for first, more in ranges)
+    assert cpu_list(text) == tuple(cpu for first, more in ranges for cpu in range(first, first + more + 1))
+
+
+@given(st.sets(st.integers(0, 5000), min_size=1))
+def test_every_set_of_cpus_can_be_written(cpus: set[int]) -> None:
+    assert cpu_list(machines.listed(sorted(cpus))) == tuple(sorted(cpus))
+
+
+@given(st.text("0123456789-, x\n", max_size=8))
+def test_any_text_is_a_list_of_cpus_or_empty(text: str) -> None:
+    assert all(cpu >= 0 for cpu in cpu_list(text[:6]))
+
+
+@pytest.mark.parametrize("text", ["", " ", ",", "0,", ",0", "-1", "-", "a", "0-a", "1-2-3", "0x1", "1.5", "0 1", "²"])
+def test_anything_else_is_no_list_of_cpus(text: str) -> None:
+    assert cpu_list(text) == ()
+
+
+@pytest.mark.parametrize("text", ["0-2,8", " 0-2 , 8\n", "0,1,2,8", "00-02,08"])
+def test_spaces_and_zeros_do_not_matter(text: str) -> None:
+    assert cpu_list(text) == (0, 1, 2, 8)
+
+
+# ------------------------------------------------------------------------------------------------------- version 2
+
+
+def test_nothing_known_is_nothing_limited(tmp_path: Path) -> None:
+    assert limits(tmp_path) == Limits(cpu_quota=None, cpus=None, memory_bytes=None)
+    assert list(groups(tmp_path)) == []
+
+
+def test_max_is_no_limit(tmp_path: Path) -> None:
+    files = {"app/cpu.max": "max 100000", "app/memory.max": "max", "app/cpuset.cpus.effective": ""}
+    assert found(tmp_path, "0::/app", V2.format(mounted="/"), files) == Limits()
+
+
+@pytest.mark.parametrize("tightest", ["a", "a/b", "a/b/c"])
+def test_the_tightest_limit_holds_wherever_it_is_set(tmp_path: Path, tightest: str) -> None:
+    files = {f"{group}/{name}": text for group in ("a", "a/b", "a/b/c") for name, text in LOOSE.items()}
+    files |= {f"{tightest}/{name}": text for name, text in TIGHT.items()}
+    limit = found(tmp_path, "0::/a/b/c", V2.format(mounted="/"), files)
+    assert limit == Limits(cpu_quota=0.5, cpus=frozenset({1, 2}), memory_bytes=2**28)
+
+
+LOOSE = {"cpu.max": "800000 100000", "memory.max": str(2**33), "cpuset.cpus.effective": "0-7"}
+TIGHT = {"cpu.max": "25000 50000", "memory.max": str(2**28), "cpuset.cpus.effective": "1-2"}
+
+
+def test_other_groups_do_not_limit_us(tmp_path: Path) -> None:
+    files = {"a/other/cpu.max": "1000 100000", "a/b/below/memory.max": "1", "a/b/cpu.max": "200000 100000"}
+    assert found(tmp_path, "0::/a/b", V2.format(mounted="/"), files) == Limits(cpu_quota=2.0)
+
+
+def test_a_container_sees_its_own_group_as_the_root(tmp_path: Path) -> None:
+    files = {"cpu.max": "150000 100000", "inner/cpu.max": "400000 100000"}
+    assert found(tmp_path, "0::/pod/inner", V2.format(mounted="/pod"), files).cpu_quota == 1.5
+    assert list(groups(tmp_path)) == [tmp_path / "sys/fs/cgroup/inner", tmp_path / "sys/fs/cgroup"]
+
+
+@pytest.mark.parametrize("text", ["", "100000", "0 100000", "50000 0", "-1 100000", "50000 100000 1", "a b"])
+def test_what_is_no_quota_does_not_limit(tmp_path: Path, text: str) -> None:
+    assert found(tmp_path, "0::/a", V2.format(mounted="/"), {"a/cpu.max": text}).cpu_quota is None
+
+
+# ------------------------------------------------------------------------------------------------------- version 1
+
+
+def test_each_hierarchy_has_a_group_of_its_own(tmp_path: Path) -> None:
+    files = {
+        "cpu,cpuacct/jobs/one/cpu.cfs_quota_us": "300000",
+        "cpu,cpuacct/jobs/one/cpu.cfs_period_us": "100000",
+        "cpu,cpuacct/jobs/cpu.cfs_quota_us": "50000",
+        "cpu,cpuacct/jobs/cpu.cfs_period_us": "20000",
+        "memory/big/memory.limit_in_bytes": str(2**31),
+        "memory/memory.limit_in_bytes": "9223372036854771712",
+        "cpuset/set/inner/cpuset.cpus": "0-3",
+        "cpuset/set/cpuset.effective_cpus": "2-5",
+        "cpuset/set/cpuset.cpus": "0-7",
+    }
+    ours = "9:cpuset:/set/inner\n4:memory:/big\n3:cpu,cpuacct:/jobs/one\n1:name=systemd:/user.slice"
+    mounts = "\n".join([v1("cpu,cpuacct", "cpu,cpuacct"), v1("memory", "memory"), v1("cpuset", "cpuset")])
+    limit = found(tmp_path, ours, mounts, files)
+    assert limit == Limits(cpu_quota=2.5, cpus=frozenset({2, 3}), memory_bytes=2**31)
+
+
+def test_minus_one_is_no_quota(tmp_path: Path) -> None:
+    files = {"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}
+    assert found(tmp_path, "3:cpu:/", v1("cpu", "cpu"), files).cpu_quota is None
+
+
+@pytest.mark.parametrize("page_size", [4096, 65536])
+def test_the_largest_number_of_pages_is_no_memory_limit(tmp_path: Path, page_size: int) -> None:
+    files = {"memory/memory.limit_in_bytes": str(2**63 - page_size)}
+    assert found(tmp_path, "4:memory:/", v1("memory", "memory"), files).memory_bytes is None
+
+
+# ----------------------------------------------------------------------------------------------------------- mixed
+
+
+def test_both_versions_beside_each_other(tmp_path: Path) -> None:
+    mounts = [v1("memory", "memory"), V2.format(mounted="/").replace("/sys/fs/cgroup", "/sys/fs/cgroup/unified")]
+    files = {
+        "memory/box/memory.limit_in_bytes": str(2**30),
+        "unified/slice/cpu.max": "120000 100000",
+        "unified/slice/memory.max": str(2**32),
+        "unified/box/cpu.max": "1000 100000",
+    }
+    limit = found(tmp_path, "4:memory:/box\n0::/slice", "\n".join(mounts), files)
+    assert limit == Limits(cpu_quota=1.2, memory_bytes=2**30)
+
+
+def test_cpusets_that_exclude_each_other_leave_none(tmp_path: Path) -> None:
+    files = {"cpuset.cpus.effective": "0-3", "part/cpuset.cpus.effective": "4-7"}
+    assert found(tmp_path, "0::/part", V2.format(mounted="/"), files).cpus == frozenset()
+
+
+def test_only_control_groups_are_looked_into(tmp_path: Path) -> None:
+    mounts = "22 1 0:20 / /sys/fs/cgroup rw - tmpfs tmpfs rw,mode=755\n23 1 0:21 /\n- - -"
+    assert found(tmp_path, "0::/", mounts, {"cpu.max": "100000 100000"}) == Limits()
+
+
+def test_a_file_that_is_not_there_reads_as_nothing(tmp_path: Path) -> None:
+    assert read(tmp_path / "missing") == read(tmp_path) == ""
+    (tmp_path / "bytes").write_bytes(b" \xff1\n")
+    assert read(tmp_path / "bytes") == "�1"

@@ -1,0 +1,340 @@
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from autotune.core.results import Canary, Surroundings
+from autotune.core.rules import MeasureRules
+from autotune.core.types import Hardware
+from autotune.launch.interference import HISTORY, RECENT, Watch, gates
+from tests import machines
+from tests.launch.scripted import Senses
+
+RULES = MeasureRules()
+OWN = "/sys/fs/cgroup/user.slice/session-1.scope"
+ABOVE = "/sys/fs/cgroup/user.slice"
+
+
+def psi(seconds: float) -> str:
+    """The kernel's words for so many seconds in which some task waited."""
+    full = "full avg10=0.00 avg60=0.00 avg300=0.00 total=77"
+    return f"some avg10=0.12 avg60=0.47 avg300=2.68 total={round(seconds * 1e6)}\n{full}"
+
+
+def pressed(root: Path, everybody_s: float, own_s: float, *, resource: str = "cpu", group: str = OWN) -> None:
+    own = {f"{group}/{resource}.pressure": psi(own_s), f"{group}/cgroup.type": "domain"}
+    machines.write(root, {f"/proc/pressure/{resource}": psi(everybody_s), **own})
+
+
+def ticked(root: Path, **cpus: tuple[int, int, int]) -> None:
+    """The user's, idle and stolen ticks of some CPUs; the time of guests, in the end, is part of the user's."""
+    lines = [f"{cpu} {user} 0 0 {idle} 0 0 0 {steal} {user} 0" for cpu, (user, idle, steal) in cpus.items()]
+    machines.write(root, {"/proc/stat": "\n".join(["cpu  9 9 9 9 9 9 9 9 9 9", *lines, "intr 1 2 3"])})
+
+
+def clocked(root: Path, **khz: int) -> None:
+    folder = "/sys/devices/system/cpu"
+    machines.write(root, {f"{folder}/{cpu}/cpufreq/scaling_cur_freq": str(clock) for cpu, clock in khz.items()})
+
+
+def nothing() -> None: ...
+
+
+def block(watch: Watch, happens: Callable[[], object] = nothing) -> tuple[Canary | None, Surroundings, tuple[str, ...]]:
+    """What a block of ten seconds looks like during which something happens."""
+    before = watch.before()
+    happens()
+    after = msgspec.structs.replace(watch.after(), at_s=before.at_s + 10)
+    return watch.between(before, after, None)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A c7i.xlarge with a control group of version 2, and nothing else to tell."""
+    return machines.c7i_xlarge(tmp_path)
+
+
+# -------------------------------------------------------------------------------------------------------- pressure
+
+
+@pytest.mark.parametrize("resource", ["cpu", "memory"])
+def test_pressure_is_that_of_others(root: Path, resource: str) -> None:
+    pressed(root, 100, 40, resource=resource)
+    watch = Watch((0,), Senses(), RULES, root)
+    _, found, closed = block(watch, lambda: pressed(root, 105, 42, resource=resource))
+    assert getattr(found, f"{resource}_pressure") == pytest.approx(0.3)
+    assert closed == (f"{resource}_pressure",)
+
+
+def test_our_own_pressure_closes_no_gate(root: Path) -> None:
+    pressed(root, 100, 40)
+    _, found, closed = block(Watch((0,), Senses(), RULES, root), lambda: pressed(root, 109, 49))
+    assert (found.cpu_pressure, closed) == (pytest.approx(0), ())
+
+
+def test_our_own_group_may_never_have_waited(root: Path) -> None:
+    def waited(others_s: float) -> None:
+        machines.write(root, {f"{ABOVE}/memory.pressure": psi(others_s), f"{ABOVE}/cgroup.type": "domain"})
+        pressed(root, others_s, 0, resource="memory")
+
+    waited(100)
+    _, found, closed = block(Watch((0,), Senses(), RULES, root), lambda: waited(104))
+    assert (found.memory_pressure, closed) == (pytest.approx(0.4), ("memory_pressure",))
+
+
+def test_the_nearest_group_that_tells_is_ours(root: Path) -> None:
+    pressed(root, 100, 40, group=ABOVE)
+    _, found, _ = block(Watch((0,), Senses(), RULES, root), lambda: pressed(root, 105, 44, group=ABOVE))
+    assert found.cpu_pressure == pytest.approx(0.1)
+
+
+def test_more_pressure_of_our_own_than_of_all_is_none_of_others(root: Path) -> None:
+    pressed(root, 100, 40)
+    _, found, _ = block(Watch((0,), Senses(), RULES, root), lambda: pressed(root, 101, 45))
+    assert found.cpu_pressure == 0.0
+
+
+def test_without_a_group_that_tells_pressure_is_not_known(root: Path) -> None:
+    machines.write(root, {"/proc/pressure/cpu": psi(100), "/proc/pressure/memory": psi(100)})
+    watch = Watch((0,), Senses(), RULES, root)
+    _, found, closed = block(watch, lambda: machines.write(root, {"/proc/pressure/cpu": psi(110)}))
+    assert (found.cpu_pressure, found.memory_pressure, closed) == (None, None, ())
+
+
+def test_a_group_of_version_1_tells_no_pressure(tmp_path: Path) -> None:
+    machines.container_v1(tmp_path)
+    machines.write(tmp_path, {"/proc/pressure/cpu": psi(100)})
+    _, found, closed = block(Watch((0,), Senses(), RULES, tmp_path))
+    assert (found.cpu_pressure, closed) == (None, ())
+
+
+@pytest.mark.parametrize("hidden", ["missing", "empty", "another format"])
+def test_a_kernel_that_hides_pressure(root: Path, hidden: str) -> None:
+    pressed(root, 100, 40)
+    path = root / "proc/pressure/cpu"
+    if hidden == "missing":
+        path.unlink()
+    else:
+        path.write_text({"empty": "", "another format": "some total=?\n"}[hidden])
+    _, found, closed = block(Watch((0,), Senses(), RULES, root))
+    assert (found.cpu_pressure, closed) == (None, ())
+
+
+def test_the_root_of_all_groups_holds_the_others_too(root: Path) -> None:
+    pressed(root, 100, 100)
+    (root / OWN[1:] / "cgroup.type").unlink()  # only the root has none
+    _, found, closed = block(Watch((0,), Senses(), RULES, root), lambda: pressed(root, 110, 110, group="/elsewhere"))
+    assert (found.cpu_pressure, closed) == (None, ())
+
+
+# ---------------------------------------------------------------------------------------------------------- others
+
+
+def test_others_use_what_is_busy_and_not_ours(root: Path) -> None:
+    ticked(root, cpu0=(100, 900, 0), cpu1=(100, 900, 0), cpu2=(0, 0, 0))
+    watch = Watch((0, 1), Senses(), RULES, root)
+    before = msgspec.structs.replace(watch.usage([]), at_s=10.0, own_s=3.0)
+    ticked(root, cpu0=(200, 900, 0), cpu1=(150, 950, 0), cpu2=(99, 0, 0))
+    after = msgspec.structs.replace(watch.usage([]), at_s=11.0, own_s=4.0)
+    assert before.others(after, 2) == pytest.approx((1.5 - 1.0 - 0.02) / 2)
+
+
+def test_nobody_uses_less_than_nothing(root: Path) -> None:
+    ticked(root, cpu0=(100, 900, 0))
+    watch = Watch((0,), Senses(), RULES, root)
+    before = msgspec.structs.replace(watch.usage([]), at_s=10.0)
+    assert before.others(msgspec.structs.replace(before, at_s=11.0, own_s=before.own_s + 1), 1) == 0.0
+
+
+def test_a_kernel_that_does_not_tell_what_is_busy() -> None:
+    watch = Watch((0,), Senses(), RULES, Path("/nowhere"))
+    before = watch.usage([])
+    assert before.others(msgspec.structs.replace(watch.usage([]), at_s=before.at_s + 1), 1) is None
+
+
+def test_a_process_beside_us_is_seen(this_machine: Hardware) -> None:
+    watch = Watch(this_machine.allowed_cpus, Senses(), RULES)
+    before = watch.usage([])
+    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as other:
+        time.sleep(1.0)
+        mine, theirs = watch.usage([other.pid]), watch.usage([])
+        other.kill()
+    beside = before.others(theirs, len(watch.cpus))
+    known = before.others(mine, len(watch.cpus))
+    assert beside is not None and known is not None
+    assert beside > known
+
+
+# ----------------------------------------------------------------------------------------------------------- steal
+
+
+def test_steal_is_a_share_of_our_cpus_ticks(root: Path) -> None:
+    ticked(root, cpu0=(100, 100, 5), cpu1=(100, 100, 5), cpu10=(0, 0, 0))
+    watch = Watch((0, 1), Senses(), RULES, root)
+    _, found, closed = block(watch, lambda: ticked(root, cpu0=(140, 106, 9), cpu1=(100, 150, 5), cpu10=(0, 0, 500)))
+    assert found.steal == pytest.approx(0.04)
+    assert closed == ("steal",)
+
+
+def test_what_is_stolen_of_other_cpus_closes_no_gate(root: Path) -> None:
+    ticked(root, cpu0=(100, 100, 5), cpu1=(100, 100, 5))
+    _, found, closed = block(
+        Watch((0,), Senses(), RULES, root), lambda: ticked(root, cpu0=(150, 100, 5), cpu1=(0, 0, 99))
+    )
+    assert (found.steal, closed) == (0.0, ())
+
+
+def test_no_tick_between_two_looks_is_no_steal(root: Path) -> None:
+    ticked(root, cpu0=(100, 100, 5))
+    assert block(Watch((0,), Senses(), RULES, root))[1].steal == 0.0
+
+
+@pytest.mark.parametrize("text", ["", "cpu 1 2 3 4 5 6 7 8 9 10", "cpu0 1 2 3 4"])
+def test_steal_that_cannot_be_read_is_not_known(root: Path, text: str) -> None:
+    machines.write(root, {"/proc/stat": text})
+    _, found, closed = block(Watch((0,), Senses(), RULES, root))
+    assert (found.steal, closed) == (None, ())
+
+
+# ------------------------------------------------------------------------------------------------------- frequency
+
+
+def test_frequency_is_the_mean_of_our_cpus_at_the_end(root: Path) -> None:
+    clocked(root, cpu0=1_000_000, cpu1=1_000_000, cpu2=9_000_000)
+    watch = Watch((0, 1, 3), Senses(), RULES, root)
+    _, found, closed = block(watch, lambda: clocked(root, cpu0=3_000_000, cpu1=3_100_000))
+    assert found.frequency_mhz == pytest.approx(3050)
+    assert closed == ()  # nothing is usual yet
+
+
+def test_a_fall_of_the_frequency(root: Path) -> None:
+    clocked(root, cpu0=3_000_000)
+    watch = Watch((0,), Senses(), RULES, root)
+    found = [block(watch, lambda khz=khz: clocked(root, cpu0=khz))[2] for khz in (3_000_000, 2_710_000, 2_500_000)]
+    assert found == [(), (), ("frequency",)]
+
+
+@pytest.mark.parametrize("text", ["", "<unknown>"])
+def test_a_frequency_that_cannot_be_read_is_not_known(root: Path, text: str) -> None:
+    machines.write(root, {"/sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq": text})
+    assert block(Watch((0,), Senses(), RULES, root))[1].frequency_mhz is None
+
+
+def test_a_machine_that_tells_nothing(tmp_path: Path) -> None:
+    assert block(Watch((0,), Senses(), RULES, tmp_path)) == (None, Surroundings(), ())
+
+
+def test_this_machine() -> None:
+    found = block(Watch((0,), Senses(), RULES))[1]
+    for share in (found.cpu_pressure, found.memory_pressure, found.steal):
+        assert share is None or 0 <= share <= 1
+    assert found.frequency_mhz is None or 100 < found.frequency_mhz < 10_000
+
+
+# ----------------------------------------------------------------------------------------------------------- gates
+
+
+def closed(found: Surroundings, usual_mhz: float | None = None, rules: MeasureRules = RULES) -> tuple[str, ...]:
+    return gates(found, None, [], usual_mhz, rules)
+
+
+@pytest.mark.parametrize(
+    ("figure", "most"),
+    [
+        ("others", RULES.gate_others),
+        ("cpu_pressure", RULES.gate_pressure),
+        ("memory_pressure", RULES.gate_pressure),
+        ("steal", RULES.gate_steal),
+    ],
+)
+def test_a_share_closes_its_gate_above_the_rule(figure: str, most: float) -> None:
+    assert closed(Surroundings(**{figure: most})) == ()
+    assert closed(Surroundings(**{figure: math.nextafter(most, 1)})) == (figure,)
+
+
+def test_a_frequency_closes_its_gate_below_the_rule() -> None:
+    assert closed(Surroundings(frequency_mhz=1800.0), 2000.0) == ()
+    assert closed(Surroundings(frequency_mhz=1799.9), 2000.0) == ("frequency",)
+    assert closed(Surroundings(frequency_mhz=1.0)) == ()
+
+
+def test_thresholds_are_rules() -> None:
+    found = Surroundings(cpu_pressure=0.3, memory_pressure=0.3, steal=0.1, frequency_mhz=1000.0)
+    assert closed(found, 2000.0) == ("cpu_pressure", "memory_pressure", "steal", "frequency")
+    loose = MeasureRules(gate_pressure=0.5, gate_steal=0.5, gate_frequency=0.4)
+    assert closed(found, 2000.0, loose) == ()
+
+
+def test_what_is_not_known_closes_nothing() -> None:
+    assert closed(Surroundings(), 2000.0) == ()
+
+
+# ---------------------------------------------------------------------------------------------------------- canary
+
+
+def canary(compute: float, memory: float = 1.0, scalar: float = 1.0) -> Canary:
+    return Canary(cores=2, compute=compute, memory=memory, scalar=scalar)
+
+
+def shifted(now: Canary, *before: float, rules: MeasureRules = RULES) -> bool:
+    """Whether a canary is off its place after others, of which only `compute` varied."""
+    found = gates(Surroundings(), now, [canary(speed) for speed in before], None, rules)
+    assert found in ((), ("canary",))
+    return bool(found)
+
+
+CALM = (1.0,) * HISTORY
+
+
+@pytest.mark.parametrize("direction", [1, -1])
+def test_a_canary_may_move_by_a_tenth(direction: int) -> None:
+    assert not shifted(canary(math.exp(direction * 0.0999)), *CALM)
+    assert shifted(canary(math.exp(direction * 0.1001)), *CALM)
+
+
+@pytest.mark.parametrize("part", ["compute", "memory", "scalar"])
+def test_every_part_counts(part: str) -> None:
+    assert shifted(msgspec.structs.replace(canary(1.0), **{part: 0.5}), *CALM)
+
+
+def test_a_canary_needs_a_history() -> None:
+    assert not shifted(canary(9.0), *CALM[1:])
+    assert shifted(canary(9.0), *CALM)
+
+
+def test_a_restless_canary_may_move_by_its_own_deviations() -> None:
+    # logs of −0.2 … 0.2: their median absolute deviation is 0.1, so three robust deviations are 0.445
+    before = [math.exp(log) for log in (-0.2, -0.1, 0.0, 0.1, 0.2)]
+    assert not shifted(canary(math.exp(0.444)), *before)
+    assert shifted(canary(math.exp(0.446)), *before)
+    assert shifted(canary(math.exp(0.3)), *before, rules=MeasureRules(gate_canary=2.0))
+
+
+def test_one_wild_canary_changes_neither_the_middle_nor_the_spread() -> None:
+    assert shifted(canary(1.2), *CALM, 1.0, 50.0)
+    assert not shifted(canary(1.05), *CALM, 1.0, 50.0)
+
+
+def test_a_watch_learns_what_is_usual(tmp_path: Path) -> None:
+    # a machine that stays twice as fast after a long calm: the gate opens again once that is usual
+    watch = Watch((0,), Senses(*[1.0] * 101, 2.0), RULES, tmp_path)
+    found = [block(watch)[2] for _ in range(100 + RECENT)]
+    assert found[:100] == [()] * 100
+    assert found[100:104] == [("canary",)] * 4
+    assert found[-1] == ()
+
+
+def test_a_look_serves_twice(tmp_path: Path) -> None:
+    senses = Senses(1.0, 4.0, 9.0)
+    watch = Watch((0, 1), senses, RULES, tmp_path)
+    first, second = block(watch)[0], block(watch)[0]
+    assert first is not None and second is not None
+    assert (first.compute, second.compute, first.cores) == (pytest.approx(2), pytest.approx(6), 2)
+    assert len(senses.asked) == 3

@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from autotune.core.errors import PluginError
+from autotune.core.types import DataSpec, Dtype, InputSpec, ServingSpec, WorkloadSpec
+from autotune.models import workload
+
+DTYPES: tuple[Dtype, ...] = ("float32", "float64", "int32", "int64", "bool")
+
+inputs = st.builds(
+    lambda rest, dtype, low, span: InputSpec(shape=("batch", *rest), dtype=dtype, low=low, high=low + span),
+    st.lists(st.integers(1, 5), max_size=3),
+    st.sampled_from(DTYPES),
+    st.integers(-1000, 1000),
+    st.integers(1, 50_000),
+)
+seeds = st.integers(0, 2**32 - 1)
+
+
+def spec(*given: InputSpec, seed: int = 0, **options: str) -> WorkloadSpec:
+    return WorkloadSpec(model="torchvision:resnet18", inputs=given, seed=seed, options=options)
+
+
+@given(inputs, seeds, st.integers(0, 3), st.integers(1, 9), st.integers(1, 9))
+def test_a_smaller_batch_is_the_start_of_a_larger(one: InputSpec, seed: int, index: int, small: int, more: int) -> None:
+    larger = workload.array(one, small + more, seed, index)
+    np.testing.assert_array_equal(workload.array(one, small, seed, index), larger[:small])
+
+
+@given(inputs, seeds, st.integers(1, 9))
+def test_arrays_are_what_the_input_says(one: InputSpec, seed: int, size: int) -> None:
+    array = workload.array(one, size, seed, 0)
+    assert array.dtype == np.dtype(one.dtype)
+    assert array.shape == (size, *one.shape[1:])
+    if one.dtype.startswith("int"):
+        assert one.low <= array.min() and array.max() < one.high
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_values_vary(dtype: Dtype) -> None:
+    array = workload.array(InputSpec(shape=("batch", 100), dtype=dtype, high=5), 2, 0, 0)
+    assert len(np.unique(array)) > 1
+    assert not np.array_equal(array[0], array[1])
+
+
+def test_floats_are_standard_normal() -> None:
+    array = workload.array(InputSpec(shape=("batch", 1000)), 100, 0, 0)
+    assert abs(array.mean()) < 0.02
+    assert abs(array.std() - 1) < 0.02
+
+
+def test_integers_take_every_value_below_high() -> None:
+    array = workload.array(InputSpec(shape=("batch", 1000), dtype="int64", low=3, high=6), 1, 0, 0)
+    assert sorted(np.unique(array)) == [3, 4, 5]
+
+
+def test_the_seed_decides() -> None:
+    one = InputSpec(shape=("batch", 8))
+    assert np.array_equal(workload.array(one, 2, 7, 0), workload.array(one, 2, 7, 0))
+    assert not np.array_equal(workload.array(one, 2, 7, 0), workload.array(one, 2, 8, 0))
+
+
+def test_two_inputs_of_one_kind_differ() -> None:
+    one = InputSpec(shape=("batch", 8))
+    first, second = workload.BuiltWorkload(spec(one, one)).arrays(4)
+    assert first.shape == second.shape == (4, 8)
+    assert not np.array_equal(first, second)
+
+
+def test_batch_may_stand_anywhere_in_the_shape() -> None:
+    assert workload.array(InputSpec(shape=(3, "batch", 2)), 5, 0, 0).shape == (3, 5, 2)
+
+
+def test_options_become_the_providers_own() -> None:
+    assert workload.options(spec(weights="w.pt")).weights == "w.pt"
+    assert workload.options(spec()).weights is None
+
+
+def test_an_option_that_is_not_known_is_refused() -> None:
+    with pytest.raises(msgspec.ValidationError, match="wieghts"):
+        workload.options(spec(wieghts="w.pt"))
+
+
+def test_a_provider_that_is_not_known_is_named() -> None:
+    with pytest.raises(PluginError, match="unknown workload 'torchvison'; did you mean 'torchvision'"):
+        workload.provider(WorkloadSpec(model="torchvison:resnet18", inputs=()))
+
+
+def test_random_weights_are_not_judged() -> None:
+    assert not workload.judged(spec())
+    assert workload.judged(spec(weights="w.pt"))
+
+
+def test_the_key_holds_all_that_the_outputs_depend_on() -> None:
+    one = InputSpec(shape=("batch", 8))
+    keys = [
+        workload.cache_key(spec(one)),
+        workload.cache_key(spec(one, seed=1)),
+        workload.cache_key(spec(one, one)),
+        workload.cache_key(WorkloadSpec(model="torchvision:resnet50", inputs=(one,))),
+    ]
+    assert len({msgspec.json.encode(key) for key in keys}) == len(keys)
+    assert workload.cache_key(spec(one)) == keys[0]
+
+
+# ----------------------------------------------------------------------------------------------------- labelled data
+
+
+def labelled(folder: Path, rows: int = 40, **changes: Any) -> WorkloadSpec:
+    """A workload of so many numbered rows, without inputs."""
+    path = folder / "rows.npz"
+    np.savez(path, images=np.arange(rows, dtype=np.float32)[:, None], labels=np.arange(rows))
+    settled: dict[str, Any] = {"samples": 20, "calibration": 4} | changes
+    return WorkloadSpec(model="torchvision:resnet18", inputs=(), data=DataSpec(source=str(path), **settled))
+
+
+def test_the_samples_to_judge_are_the_inputs(tmp_path: Path) -> None:
+    model = workload.BuiltWorkload(labelled(tmp_path))
+    (rows,) = model.arrays(25)
+    np.testing.assert_array_equal(rows[:20, 0], model.labelled.labels)
+    np.testing.assert_array_equal(rows[20:], rows[:5])
+    np.testing.assert_array_equal(model.arrays(3)[0], rows[:3])
+
+
+def test_the_measured_child_has_the_rows_that_were_stored(tmp_path: Path) -> None:
+    spec = labelled(tmp_path)
+    (stored,) = workload.BuiltWorkload(spec).arrays(8)
+    workload.save_arrays(tmp_path / "examples.npz", (stored,))
+    Path(spec.data.source).unlink()
+    (rows,) = workload.BuiltWorkload(spec, tmp_path / "examples.npz").arrays(10)
+    np.testing.assert_array_equal(rows, np.concatenate([stored, stored[:2]]))
+
+
+@pytest.mark.parametrize(("apart", "least", "count"), [(10, 4, 10), (4, 4, 4), (4, 10, 10), (30, 5, 10)])
+def test_calibration_has_the_rows_apart_for_it(tmp_path: Path, apart: int, least: int, count: int) -> None:
+    model = workload.BuiltWorkload(labelled(tmp_path, calibration=apart))
+    (rows,) = model.calibration(least)
+    assert len(rows) == count
+    assert len(np.unique(rows)) == min(apart, 10)  # a quarter of all
+    assert not set(rows[:, 0]) & set(model.labelled.labels)
+
+
+def test_without_data_calibration_is_on_the_inputs() -> None:
+    model = workload.BuiltWorkload(spec(InputSpec(shape=("batch", 8))))
+    np.testing.assert_array_equal(model.calibration(5)[0], model.arrays(5)[0])
+
+
+def test_the_key_holds_what_changes_the_rows_and_nothing_else(tmp_path: Path) -> None:
+    def key(**changes: Any) -> bytes:
+        return msgspec.json.encode(workload.cache_key(msgspec.structs.replace(labelled(tmp_path), **changes)))
+
+    one = labelled(tmp_path)
+    plain = key()
+    assert key(data=msgspec.structs.replace(one.data, metric="f1")) == plain
+    assert key(serving=ServingSpec(latency_ms=5)) == plain
+    others = [key(data=msgspec.structs.replace(one.data, samples=5)), key(data=None), key(seed=1)]
+    others.append(key(data=msgspec.structs.replace(one.data, calibration=5)))
+    moved = tmp_path / "moved.npz"
+    moved.write_bytes((tmp_path / "rows.npz").read_bytes())
+    assert key(data=msgspec.structs.replace(one.data, source=str(moved))) == plain
+    np.savez(moved, images=np.ones((40, 1)), labels=np.arange(40))
+    others.append(key(data=msgspec.structs.replace(one.data, source=str(moved))))
+    assert len({plain, *others}) == 6

@@ -1,0 +1,225 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from autotune.core.errors import SpaceError, StudyError
+from autotune.core.results import Seat, Status
+from autotune.core.space_types import Limit, Price
+from autotune.report.compare.compare import compare
+from autotune.report.text import study_reader
+from autotune.space import goal_section
+from autotune.study.storage import store
+from tests.report.folders import SPACE
+from tests.report.made import (
+    PLAIN,
+    config,
+    confirmation,
+    estimate,
+    keep_latencies,
+    keep_sitting,
+    numbered,
+    result,
+    winner,
+)
+from tests.report.tuned import prices, study, timed
+
+FAST = config("onnxruntime", 8)
+RESULTS = (result(0, rates=(10, 10)), timed(result(1, FAST, rates=(40, 40), peak_rss_bytes=2**29), 20.0))
+
+
+# ----------------------------------------------------------------------------------------------------------- a row
+
+
+def test_an_unconfirmed_study_has_the_searchs_own_figures(tmp_path: Path) -> None:
+    one, two = study(tmp_path / "a", RESULTS), study(tmp_path / "b", RESULTS[:1], kind="toy.small")
+    (group,) = compare([one, two]).groups
+    fast, plain = group.rows
+    assert (fast.study, fast.instance_type, fast.cpu_model, fast.cores) == ("a", "toy.large", "toy", 2)
+    assert (fast.confirmed, fast.config, fast.trials) == (False, FAST, 2)
+    assert fast.throughput is not None and fast.throughput.estimate == pytest.approx(40)
+    assert fast.ratio is not None and fast.ratio.estimate == pytest.approx(4)
+    assert (fast.latency_percentile, fast.latency_ms, fast.latency_calls) == ("p99", 40.0, 500)
+    assert fast.peak_rss_bytes == 2**29
+    assert "not confirmed" in fast.notes
+    assert (plain.study, plain.config) == ("b", PLAIN)
+
+
+def test_a_confirmed_study_has_the_confirmations_figures(tmp_path: Path) -> None:
+    folder = "confirmation/f/0001/winner"
+    keep_sitting(tmp_path / "a", "confirmation/f/0001", {"winner": Seat(config=FAST, blocks=numbered((40,)))})
+    keep_latencies(tmp_path / "a" / folder, [(0, 0, 25_000_000, 90)])
+    one = study(tmp_path / "a", RESULTS, confirmation(winner(FAST, folders=(folder,))))
+    (group,) = compare([one, study(tmp_path / "b", RESULTS)]).groups
+    row = next(row for row in group.rows if row.study == "a")
+    assert (row.confirmed, row.throughput, row.ratio) == (True, estimate(40.0, 0.8), estimate(4.0, 0.1))
+    assert (row.latency_percentile, row.latency_ms, row.latency_calls) == ("p95", 25.0, 90)
+    assert row.peak_rss_bytes == 123
+    assert "not confirmed" not in row.notes
+
+
+def test_a_confirmed_plain_model_is_no_gain(tmp_path: Path) -> None:
+    found = confirmation(winner(PLAIN, trial=0, ratio=estimate(1.0)), gain=False)
+    (group,) = compare([study(tmp_path / "a", RESULTS, found), study(tmp_path / "b", RESULTS)]).groups
+    row = next(row for row in group.rows if row.study == "a")
+    assert (row.confirmed, row.config) == (True, PLAIN)
+    assert "no gain over the plain model is shown" in row.notes
+
+
+def test_why_nothing_could_be_confirmed_is_said(tmp_path: Path) -> None:
+    one = study(tmp_path / "a", RESULTS, confirmation(None, reason="the time was too short"))
+    (group,) = compare([one, study(tmp_path / "b", RESULTS)]).groups
+    assert "not confirmed: the time was too short" in group.rows[0].notes
+
+
+def test_a_study_that_has_nothing_yet_says_so(tmp_path: Path) -> None:
+    """One that is being written has trials without a result."""
+    (tmp_path / "empty" / "trials" / "00000").mkdir(parents=True)
+    empty = study(tmp_path / "empty", [])
+    failed = study(tmp_path / "failed", [result(0), result(1, FAST)])
+    beyond = [msgspec.structs.replace(one, feasible=False) for one in RESULTS]
+    limits = (Limit(figure="throughput", min=100.0),)
+    none = study(tmp_path / "none", beyond, space=msgspec.structs.replace(SPACE, constraints=limits))
+    found = compare([empty, failed, none])
+    notes = {row.study: row.notes for group in found.groups for row in group.rows}
+    assert [notes[name][-1] for name in ("empty", "failed", "none")] == [
+        "nothing is measured yet",
+        "nothing is measured yet",
+        "no configuration keeps the limits",
+    ]
+    assert all(row.config is None and row.throughput is None for group in found.groups for row in group.rows)
+    assert all(not group.crossings and group.front is None for group in found.groups)
+
+
+def test_without_a_baseline_there_is_no_ratio(tmp_path: Path) -> None:
+    one = study(tmp_path / "a", [result(0), RESULTS[1]])
+    (group,) = compare([one, study(tmp_path / "b", RESULTS)]).groups
+    row = next(row for row in group.rows if row.study == "a")
+    assert row.ratio is None and row.throughput is not None
+    assert "no baseline was measured" in row.notes
+
+
+def test_a_study_of_an_earlier_version_is_completed(tmp_path: Path) -> None:
+    """Its settings lack the knobs that there are today, and its results the percentiles."""
+    old = msgspec.structs.replace(FAST, knobs={"layout": "1x2", "allocator": "system"})
+    one = study(tmp_path / "a", RESULTS[:1], confirmation(winner(old)))
+    two = study(tmp_path / "b", [RESULTS[0], msgspec.structs.replace(RESULTS[1], latency=None)])
+    (group,) = compare([one, two]).groups
+    assert {row.config for row in group.rows} == {FAST}
+    assert {one.remark for one in group.crossings} == {"the best there, too"}
+
+
+# ------------------------------------------------------------------------------------------------------------ prices
+
+
+def test_the_cost_is_that_of_the_rate_with_its_interval(tmp_path: Path) -> None:
+    one = study(tmp_path / "a", RESULTS, confirmation(winner(FAST)))
+    two = study(tmp_path / "b", RESULTS, kind="toy.small")
+    (group,) = compare([two, one], prices(tmp_path, toy_large=0.36, toy_small=0.72)).groups
+    assert [row.study for row in group.rows] == ["a", "b"]
+    cost = group.rows[0].cost_per_million
+    assert cost is not None and cost.low is not None and cost.high is not None
+    assert (cost.estimate, cost.low, cost.high) == pytest.approx((2.5, 100 / 40.8, 100 / 39.2))
+    assert group.rows[0].figures["cost_per_million"] == pytest.approx(2.5)
+    assert group.rows[1].cost_per_million is not None and group.rows[1].cost_per_million.estimate == pytest.approx(5.0)
+
+
+def test_without_a_file_each_study_has_its_own_price(tmp_path: Path) -> None:
+    priced = msgspec.structs.replace(SPACE, price=Price(per_hour=0.36, currency="USD"))
+    one, two = study(tmp_path / "a", RESULTS, space=priced), study(tmp_path / "b", RESULTS, kind="toy.small")
+    (group,) = compare([two, one]).groups
+    assert [row.cost_per_million is not None for row in group.rows] == [True, False]
+    assert "no price for toy.small; --prices FILE gives one" in group.rows[1].notes
+
+
+def test_a_file_without_the_instance_type_gives_no_cost(tmp_path: Path) -> None:
+    """Not even the study's own price, which is of another list."""
+    priced = msgspec.structs.replace(SPACE, price=Price(per_hour=0.36, currency="USD"))
+    one, two = study(tmp_path / "a", RESULTS, space=priced), study(tmp_path / "b", RESULTS, kind="toy.small")
+    path = prices(tmp_path, toy_small=0.2)
+    (group,) = compare([one, two], path).groups
+    assert [(row.study, row.cost_per_million is None) for row in group.rows] == [("b", False), ("a", True)]
+    assert f"no price for toy.large in {path}" in group.rows[1].notes
+    assert "cost_per_million" not in group.rows[1].figures
+
+
+def test_prices_in_different_currencies_are_said(tmp_path: Path) -> None:
+    spaces = [msgspec.structs.replace(SPACE, price=Price(per_hour=1.0, currency=name)) for name in ("USD", "EUR")]
+    found = [study(tmp_path / space.price.currency, RESULTS, space=space) for space in spaces if space.price]
+    (group,) = compare(found).groups
+    assert "the prices are in different currencies (EUR and USD): give all in one with --prices FILE" in group.notes
+    assert group.front is None
+
+
+def test_a_file_that_is_not_one_of_prices_is_refused(tmp_path: Path) -> None:
+    studies = [study(tmp_path / name, RESULTS) for name in "ab"]
+    with pytest.raises(SpaceError, match="there is no file"):
+        compare(studies, tmp_path / "nothing.yaml")
+
+
+# ----------------------------------------------------------------------------------------------- which are compared
+
+
+def test_fewer_than_two_studies_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(StudyError, match="two studies or more; got a; name another, or use show"):
+        compare([study(tmp_path / "a", RESULTS)])
+
+
+def test_a_study_that_is_named_twice_is_refused(tmp_path: Path) -> None:
+    one = study(tmp_path / "a", RESULTS)
+    with pytest.raises(StudyError, match="named twice"):
+        compare([one, study_reader.read(tmp_path / "b" / ".." / "a") if (tmp_path / "b").mkdir() is None else one])
+
+
+def test_studies_of_other_work_or_goals_are_groups_of_their_own(tmp_path: Path) -> None:
+    other = msgspec.structs.replace(SPACE.workload, model="torchvision:resnet50")
+    spaces = {
+        "plain": SPACE,
+        "model": msgspec.structs.replace(SPACE, workload=other),
+        "objective": msgspec.structs.replace(SPACE, objective="peak_rss_bytes"),
+        "limits": msgspec.structs.replace(SPACE, constraints=(Limit(figure="setup_s", max=9.0),)),
+    }
+    found = compare([study(tmp_path / name, RESULTS, space=space) for name, space in spaces.items()])
+    assert [[row.study for row in group.rows] for group in found.groups] == [[name] for name in spaces]
+    assert not any(group.crossings for group in found.groups)
+
+
+def test_neither_seed_nor_price_nor_our_own_limit_is_part_of_the_question(tmp_path: Path) -> None:
+    seeded = msgspec.structs.replace(SPACE.workload, seed=7)
+    spaces = (
+        SPACE,
+        msgspec.structs.replace(SPACE, workload=seeded),
+        msgspec.structs.replace(SPACE, price=Price(per_hour=1.0)),
+        msgspec.structs.replace(SPACE, constraints=(goal_section.ANSWERS,)),
+    )
+    found = compare([study(tmp_path / str(place), RESULTS, space=space) for place, space in enumerate(spaces)])
+    assert len(found.groups) == 1
+
+
+def test_two_studies_of_one_machine_compare_and_it_is_said(tmp_path: Path) -> None:
+    (group,) = compare([study(tmp_path / name, RESULTS) for name in "ab"]).groups
+    assert group.notes == ("a and b ran on the same type of machine, at different times",)
+    assert [one.remark for one in group.crossings] == ["the best there, too"] * 2
+
+
+def test_studies_of_one_name_are_told_apart_by_their_paths(tmp_path: Path) -> None:
+    (group,) = compare([study(tmp_path / name / "s", RESULTS) for name in "ab"]).groups
+    assert {row.study for row in group.rows} == {str(tmp_path.resolve() / name / "s") for name in "ab"}
+
+
+def test_a_name_is_shown_without_what_cannot_be_printed(tmp_path: Path) -> None:
+    names = ["a \x1b[31m 'b' \"c\"", "d\udcff"]
+    (group,) = compare([study(tmp_path / name, RESULTS) for name in names]).groups
+    assert {row.study for row in group.rows} == {"a ?[31m 'b' \"c\"", "d?"}
+    store.encode(group)
+
+
+def test_a_trial_that_ends_while_it_is_read_changes_nothing_else(tmp_path: Path) -> None:
+    """A folder may lose its result (measured again) between two looks."""
+    one = study(tmp_path / "a", [*RESULTS, result(2, config(batch_size=2), rates=(1,), status=Status.REJECTED)])
+    shutil.rmtree(tmp_path / "a" / "trials")
+    (group,) = compare([one, study(tmp_path / "b", RESULTS)]).groups
+    assert {row.trials for row in group.rows} == {3, 2}

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from autotune.analysis.metrics import Judgement
+from autotune.core.results import Accuracy, Fidelity
+from autotune.core.space_types import Goal, Limit
+from autotune.report.text import answers
+from autotune.space.goal_section import ANSWERS
+from tests.report.made import CLOSE, estimate
+
+
+@pytest.mark.parametrize(
+    ("found", "line"),
+    [
+        (None, "answers   not compared"),
+        (
+            msgspec.structs.replace(CLOSE, judged=False),
+            "answers   unjudged: with random weights outputs hardly depend on the input",
+        ),
+        (
+            msgspec.structs.replace(CLOSE, judged=False, reason="outputs do not vary between inputs"),
+            "answers   unjudged: outputs do not vary between inputs",
+        ),
+        (
+            CLOSE,
+            "answers   cosine similarity 0.99988 to the float32 model, error 0.012 of the variation between inputs "
+            "(8 samples)",
+        ),
+        (
+            msgspec.structs.replace(CLOSE, centred_error=None, top1_agreement=0.875),
+            "answers   cosine similarity 0.99988 to the float32 model, the same class in 88 % (8 samples)",
+        ),
+    ],
+)
+def test_answers(found: Fidelity | None, line: str) -> None:
+    assert answers.answers(found) == line
+
+
+def test_the_headline_doubts_what_is_not_judged() -> None:
+    assert answers.doubt(CLOSE) == answers.doubt(None) == ""
+    assert answers.doubt(msgspec.structs.replace(CLOSE, judged=False)) == " (its answers are unjudged)"
+
+
+def test_accuracy_and_limits_have_a_line_each() -> None:
+    accuracy = Accuracy(metric="accuracy", samples=360, reference=0.97, value=0.965, drop=estimate(0.005, 0.01))
+    judged = [
+        Judgement(Limit(figure="accuracy_drop", max=0.01), "accuracy_drop", 0.005),
+        Judgement(Limit(figure="top1_agreement", min=0.9), None, None),
+        Judgement(Limit(figure="setup_s", max=9.0), None, None),
+    ]
+    assert answers.lines(CLOSE, accuracy, judged, {}, Goal())[1:] == [
+        "accuracy  0.9650, the float32 model 0.9700: drop +0.0050 (-0.0050 to +0.0150) over 360 samples",
+        "limit     accuracy_drop is 0.005, allowed at most 0.01: kept, 50 % inside",
+        "limit     top1_agreement at least 0.9: not judged (no output has classes)",
+        "limit     setup_s at most 9: not judged (no trial started just this configuration)",
+    ]
+    random = msgspec.structs.replace(CLOSE, judged=False, reason="random weights")
+    for fidelity, why in ((random, "random weights"), (None, "its answers were not compared")):
+        unknown = [Judgement(Limit(figure="centred_error", max=0.2), None, None), Judgement(ANSWERS, None, None)]
+        lines = answers.lines(fidelity, None, unknown, {}, Goal())
+        assert lines[1:] == [f"limit     centred_error at most 0.2: not judged ({why})"]

@@ -1,0 +1,378 @@
+from __future__ import annotations
+
+import math
+import re
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from autotune.core.confirmation import Confirmation, Finalist, Step, Winner, Worth
+from autotune.core.results import Probe, Seat, Served, Status, TrialResult
+from autotune.core.space_types import Limit, Price, Space
+from autotune.report.text import summary
+from tests.report.made import (
+    CLOSE,
+    HW,
+    PLAIN,
+    config,
+    confirmation,
+    estimate,
+    keep_latencies,
+    keep_sitting,
+    numbered,
+    result,
+    winner,
+)
+from tests.study.fakes import resolved
+
+SPACE = resolved(HW)
+FAST = config("onnxruntime", 8)
+OTHER = config("openvino", 4, {"precision": "int8"})
+RESULTS = (result(0, rates=(10, 10.1, 9.9)), result(1, FAST, rates=(40, 40.4, 39.6)))
+COST = "cost      0.025 CPU seconds a sample, 0 KiB of memory at most"
+ANSWERS = (
+    "answers   cosine similarity 0.99988 to the float32 model, error 0.012 of the variation between inputs (8 samples)"
+)
+
+
+def said(folder: Path, results: tuple[TrialResult, ...] = RESULTS, found: Confirmation | None = None) -> list[str]:
+    return summary.summary(folder, results, SPACE, found)
+
+
+# -------------------------------------------------------------------------------------------------------- confirmed
+
+
+def test_a_confirmed_winner_has_its_claim_with_what_it_is_worth(tmp_path: Path) -> None:
+    assert said(tmp_path, found=confirmation(winner(FAST))) == [
+        "best      onnxruntime float32, batch 8, 1x2",
+        "rate      40.0/s ±2.0 %",
+        "speed-up  4.00x (3.90 to 4.10) over the plain model, confirmed in 6 sittings, 42 rounds",
+        "noise     1.2 %: by so much one configuration may seem to differ from itself here",
+        COST,
+        ANSWERS,
+        "trials    2: 0 given up as clearly slower, 0 failed",
+        "",
+        "finalists, against the baseline",
+        "  4.00x (3.90 to 4.10)     onnxruntime float32, batch 8, 1x2: the fastest",
+    ]
+
+
+def test_every_finalist_has_its_figure_and_how_it_compares(tmp_path: Path) -> None:
+    finalists = (
+        Finalist(trial=1, config=FAST, ratio=estimate(4.0, 0.1)),
+        Finalist(trial=2, config=OTHER, ratio=estimate(3.95, 0.1), verdict="tie"),
+        Finalist(trial=3, config=OTHER, ratio=estimate(3.9), verdict="undecided", behind=estimate(1.03, 0.05)),
+        Finalist(trial=4, config=OTHER, ratio=None, error="it broke"),
+        Finalist(trial=5, config=OTHER, ratio=estimate(5.0, 0.1), verdict="slower"),
+        Finalist(trial=0, config=PLAIN, ratio=estimate(1.0, 0.0), verdict="faster"),
+    )
+    lines = said(tmp_path, found=confirmation(winner(FAST), finalists=finalists))
+    int8 = "openvino int8, batch 4, 1x2"
+    assert lines[lines.index("finalists, against the baseline") + 1 :] == [
+        "  4.00x (3.90 to 4.10)     onnxruntime float32, batch 8, 1x2: the fastest",
+        f"  3.95x (3.85 to 4.05)     {int8}: a tie",
+        f"  3.90x                    {int8}: undecided; the fastest is 1.03x (0.98 to 1.08) as fast",
+        f"  not measured             {int8}: failed: it broke",
+        f"  5.00x (4.90 to 5.10)     {int8}: not selected",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("floor", "text"), [(0.0, "0.0 %"), (0.0123, "1.2 %"), (math.log(1.5), "50.0 %"), (None, None)]
+)
+def test_the_noise_is_a_percentage(tmp_path: Path, floor: float | None, text: str | None) -> None:
+    lines = said(tmp_path, found=confirmation(winner(FAST), noise_floor=floor))
+    assert [line.split(":")[0].split(maxsplit=1)[1] for line in lines if line.startswith("noise")] == [text] * (
+        text is not None
+    )
+
+
+def test_what_each_setting_is_worth(tmp_path: Path) -> None:
+    worths = (
+        Worth(setting="backend", value="onnxruntime", instead="torch_eager", ratio=estimate(2.5, 0.1), resolved=True),
+        Worth(setting="batch_size", value=8, instead=1, ratio=estimate(1.01, 0.05)),
+        Worth(setting="huge_pages", value=True, instead=False, ratio=estimate(1.0), resolved=True, removed=True),
+        Worth(setting="allocator", value="tcmalloc", instead="system", ratio=None, error="it broke"),
+        Worth(setting="layout", value="2x1", instead="1x2", ratio=estimate(17.74)),
+    )
+    lines = said(tmp_path, found=confirmation(winner(FAST), worths=worths))
+    assert lines[lines.index("what each setting is worth: the winner with it over the winner without it") - 1 :] == [
+        "",
+        "what each setting is worth: the winner with it over the winner without it",
+        "  2.50x (2.40 to 2.60)     backend onnxruntime instead of torch_eager",
+        "  1.01x (0.96 to 1.06)     batch_size 8 instead of 1: not resolved, kept",
+        "  1.00x                    huge_pages true instead of false: worth nothing that matters, removed",
+        "                           allocator tcmalloc instead of system, which could not be measured: it broke",
+        "  17.74x                   layout 2x1 instead of 1x2: from one sitting, which gives no interval; kept",
+    ]
+
+
+def test_the_way_to_the_winner(tmp_path: Path) -> None:
+    path = (
+        Step(settings={"backend": "onnxruntime"}, ratio=estimate(2.5), total=estimate(2.5, 0.1)),
+        Step(settings={"huge_pages": True, "batch_size": 8}, ratio=estimate(1.6), total=estimate(4.0)),
+        Step(settings={"layout": "2x1"}, ratio=None, total=None),
+    )
+    lines = said(tmp_path, found=confirmation(winner(FAST), path=path))
+    assert lines[-5:] == [
+        "",
+        "the way from the plain model to the winner",
+        "  2.50x (2.40 to 2.60)     + backend onnxruntime",
+        "  4.00x                    + huge_pages true, batch_size 8",
+        "                           + layout 2x1",
+    ]
+
+
+def test_latencies_come_from_the_sittings(tmp_path: Path) -> None:
+    seat = Seat(config=FAST, blocks=numbered((10,), first=1))
+    keep_sitting(tmp_path, "confirmation/a/0001", {"winner": seat})
+    folder = "confirmation/a/0001/winner"
+    keep_latencies(tmp_path / folder, [(0, 1, 24_940_000, 60), (0, 1, 30_000_000, 35)])
+    keep_latencies(tmp_path / RESULTS[1].spec.folder, [(0, 0, 1_000_000, 100)])
+    lines = said(tmp_path, found=confirmation(winner(FAST, folders=(folder,))))
+    assert "latency   p50 24.9 ms, p90 30.0 ms, p95 30.0 ms over 95 calls" in lines
+
+
+def baseline_won(**fields: Any) -> Winner:
+    return winner(PLAIN, trial=0, throughput=estimate(10.0, 0.1), ratio=estimate(1.0, 0.0), **fields)
+
+
+def test_no_gain_is_said_with_the_best_of_the_others(tmp_path: Path) -> None:
+    finalists = (
+        Finalist(trial=1, config=FAST, ratio=estimate(1.01, 0.03), verdict="undecided"),
+        Finalist(trial=2, config=OTHER, ratio=estimate(0.9, 0.03), verdict="faster"),
+        Finalist(trial=3, config=OTHER, ratio=None, error="it broke"),
+        Finalist(trial=0, config=PLAIN, ratio=estimate(1.0, 0.0)),
+    )
+    lines = said(tmp_path, found=confirmation(baseline_won(), gain=False, finalists=finalists))
+    assert lines[:5] == [
+        "no gain   nothing is shown to be faster than the plain model: the best of the others is 1.01x (0.98 to 1.04) "
+        "the baseline",
+        "rate      10.0/s ±1.0 %",
+        "noise     1.2 %: by so much one configuration may seem to differ from itself here",
+        COST,
+        ANSWERS,
+    ]
+    assert not [line for line in lines if line.startswith(("best", "speed-up"))]
+    alone = confirmation(baseline_won(), gain=False, finalists=finalists[2:])
+    assert said(tmp_path, found=alone)[0] == "no gain   nothing is shown to be faster than the plain model"
+
+
+# -------------------------------------------------------------------------------------------------- not confirmed
+
+
+def test_a_skipped_confirmation_leaves_the_searchs_own_figures(tmp_path: Path) -> None:
+    slow, failed = result(2, config(batch_size=4), rates=(5,), status=Status.REJECTED), result(3, OTHER)
+    lines = said(tmp_path, (*RESULTS, slow, failed))
+    assert lines[0] == "best      onnxruntime float32, batch 8, 1x2"
+    assert re.fullmatch(r"rate      40\.0/s ±1\.7 %", lines[1])
+    gain = re.fullmatch(
+        r"seems     4\.00x \((\d\.\d\d) to (\d\.\d\d)\) over the plain model's 10\.0/s ±1\.7 %", lines[2]
+    )
+    assert gain and 3.8 < float(gain[1]) < 4 < float(gain[2]) < 4.2
+    assert lines[3:] == [
+        "          from the search's own windows, not confirmed by a second measurement",
+        "cost      0.025 CPU seconds a sample",
+        "answers   not compared",
+        "trials    4: 1 given up as clearly slower, 1 failed",
+    ]
+
+
+def test_what_could_not_be_confirmed_says_why(tmp_path: Path) -> None:
+    found = confirmation(None, reason="the time was enough for 2 of the 6 sittings that a claim needs")
+    lines = said(tmp_path, found=found)
+    without = said(tmp_path)
+    assert lines[3] == f"{without[3]}: {found.reason}"
+    assert [*lines[:3], *lines[4:]] == [*without[:3], *without[4:]]
+
+
+def test_one_block_has_no_interval(tmp_path: Path) -> None:
+    lines = said(tmp_path, (result(0, rates=(10,)), result(1, FAST, rates=(40,))))
+    assert lines[1:3] == ["rate      40.0/s", "seems     4.00x over the plain model's 10.0/s"]
+
+
+def test_without_a_baseline_no_speedup_is_claimed(tmp_path: Path) -> None:
+    lines = said(tmp_path, (result(0), result(1, FAST, rates=(40, 40))))
+    assert lines[0].startswith("best") and not any("speed-up" in line for line in lines)
+
+
+@pytest.mark.parametrize("results", [(), (result(0),), (result(0, rates=(9,), status=Status.REJECTED),)])
+def test_without_a_measurement_the_summary_says_so(tmp_path: Path, results: tuple[TrialResult, ...]) -> None:
+    assert said(tmp_path, results)[0] == "No configuration has been measured."
+
+
+def test_what_is_infeasible_does_not_win(tmp_path: Path) -> None:
+    fast = msgspec.structs.replace(RESULTS[1], feasible=False)
+    assert said(tmp_path, (RESULTS[0], fast))[0].startswith("best      torch_eager")
+
+
+def test_a_search_that_found_nothing_faster_says_so(tmp_path: Path) -> None:
+    slow = result(1, FAST, rates=(5, 5), status=Status.REJECTED)
+    first, second, *_ = said(tmp_path, (RESULTS[0], slow))
+    assert first.startswith("no gain   nothing was faster than the plain model's 10.0/s")
+    assert second.endswith("from the search's own windows, not confirmed by a second measurement")
+
+
+def test_uncorrected_rates_are_said_with_the_reason(tmp_path: Path) -> None:
+    blind = msgspec.structs.replace(RESULTS[1], flags=("no_canary: it broke",))
+    lines = said(tmp_path, (RESULTS[0], blind))
+    assert "warning   the rates of 1 trials are not corrected for drift: no_canary: it broke" in lines
+
+
+# ------------------------------------------------------------------------------------------------------ other goals
+
+
+def asked(**fields: Any) -> Space:
+    return msgspec.structs.replace(SPACE, **fields)
+
+
+def test_unjudged_answers_are_in_the_headline(tmp_path: Path) -> None:
+    unjudged = msgspec.structs.replace(CLOSE, judged=False)
+    fast = msgspec.structs.replace(RESULTS[1], fidelity=unjudged)
+    assert said(tmp_path, (RESULTS[0], fast))[0].endswith("(its answers are unjudged)")
+    assert said(tmp_path, found=confirmation(winner(FAST, fidelity=unjudged)))[0].endswith("(its answers are unjudged)")
+    assert "unjudged" not in said(tmp_path)[0]
+
+
+def test_limits_are_shown_with_their_margin(tmp_path: Path) -> None:
+    space = asked(constraints=(Limit(figure="setup_s", max=10.0), Limit(figure="cosine_similarity", min=0.9)))
+    fast = msgspec.structs.replace(RESULTS[1], setup_s=7.5)
+    lines = summary.summary(tmp_path, (RESULTS[0], fast), space, None)
+    assert "limit     setup_s is 7.5, allowed at most 10: kept, 25 % inside" in lines
+    assert "limit     cosine_similarity at least 0.9: not judged (its answers were not compared)" in lines
+    found = confirmation(winner(FAST, figures={"setup_s": 12.0}))
+    lines = summary.summary(tmp_path, (RESULTS[0], fast), space, found)
+    assert "limit     setup_s is 12, allowed at most 10: BROKEN, 20 % beyond" in lines
+
+
+def test_where_nothing_keeps_the_limits_the_nearest_is_named_with_the_limit_in_the_way(tmp_path: Path) -> None:
+    space = asked(constraints=(Limit(figure="throughput", min=100.0), Limit(figure="cpu_s_per_sample", max=1.0)))
+    results = tuple(msgspec.structs.replace(one, feasible=False) for one in RESULTS)
+    assert summary.summary(tmp_path, results, space, None)[:3] == [
+        "none      no configuration of 2 keeps the limits",
+        "nearest   onnxruntime float32, batch 8, 1x2 (trial 1)",
+        "limit     throughput is 40, allowed at least 100: 60 % beyond",
+    ]
+
+
+def test_a_winner_that_is_not_faster_keeps_a_limit_that_the_plain_model_breaks(tmp_path: Path) -> None:
+    lines = said(tmp_path, found=confirmation(winner(FAST), gain=False))
+    assert lines[:2] == [
+        "best      onnxruntime float32, batch 8, 1x2",
+        "no gain   nothing is shown to be faster than the plain model, which breaks a limit that this keeps",
+    ]
+
+
+def test_the_price_is_said_with_its_date(tmp_path: Path) -> None:
+    space = asked(price=Price(per_hour=0.36, currency="USD", date="2026-11-01"))
+    lines = summary.summary(tmp_path, RESULTS, space, None)
+    assert "price     2.50 USD per million samples at 0.36 an hour, prices of 2026-11-01" in lines
+
+
+def test_a_front_is_listed_with_its_knee(tmp_path: Path) -> None:
+    space = asked(objective=("throughput", "peak_rss_bytes"))
+    small, large = (
+        msgspec.structs.replace(one, peak_rss_bytes=size * 2**20) for one, size in zip(RESULTS, (100, 120), strict=True)
+    )
+    lines = summary.summary(tmp_path, (small, large), space, None)
+    at = lines.index("the front: none is better than another in every objective (export --pick TRIAL takes another)")
+    assert lines[at + 1 :] == [
+        "      0        10.0/s       100 MiB  torch_eager contiguous float32, batch 1, 1x2 (the knee)",
+        "      1        40.0/s       120 MiB  onnxruntime float32, batch 8, 1x2",
+    ]
+
+
+def test_a_rate_of_requests_is_said_as_it_was_served(tmp_path: Path) -> None:
+    space = asked(objective="served_rate")
+    probe = Probe(rate=84.0, seconds=60.0, requests=5040, over=4, latency_ms=91.2, kept=True)
+    found = confirmation(winner(FAST, sustained=probe, sittings=0, rounds=0, ratio=estimate(3.0)))
+    lines = summary.summary(tmp_path, RESULTS, space, found)
+    assert "gain      3.00x more served_rate than the plain model" in lines
+    assert "served    84.0 requests a second for 60 s, latency 91.2 ms from arrival, 4 of 5040 over the limit" in lines
+
+
+def lines_of(
+    folder: Path, space: Space, found: Confirmation | None, results: tuple[TrialResult, ...] = RESULTS
+) -> list[str]:
+    return summary.summary(folder, results, space, found)
+
+
+@pytest.mark.parametrize(
+    ("objective", "ahead"),
+    [
+        ("cost_per_million", "be faster"),
+        ("latency_p99_ms", "have less latency_p99_ms"),
+        (("throughput", "setup_s"), "be better in any objective"),
+    ],
+)
+def test_no_gain_is_said_of_what_was_wanted(tmp_path: Path, objective: str | tuple[str, ...], ahead: str) -> None:
+    found = confirmation(baseline_won(), gain=False, finalists=())
+    space = asked(objective=objective, price=Price(per_hour=1.0))
+    told = msgspec.structs.replace(found, winner=baseline_won(figures={"cost_per_million": 1.0}))
+    assert lines_of(tmp_path, space, told)[0] == f"no gain   nothing is shown to {ahead} than the plain model"
+
+
+def test_a_search_that_found_nothing_better_says_in_what(tmp_path: Path) -> None:
+    results = tuple(
+        msgspec.structs.replace(one, setup_s=seconds) for one, seconds in zip(RESULTS, (1.25, 3.0), strict=True)
+    )
+    lines = lines_of(tmp_path, asked(objective="setup_s"), None, results)
+    assert lines[0] == "no gain   nothing had less setup_s than the plain model's 1.25 s"
+
+
+def test_a_knee_has_a_line_an_objective(tmp_path: Path) -> None:
+    ratios = {"throughput": estimate(4.0, 0.1), "peak_rss_bytes": estimate(0.8, 0.01)}
+    finalists = (Finalist(trial=1, config=FAST, ratio=ratios["throughput"], ratios=ratios),)
+    results = tuple(msgspec.structs.replace(one, peak_rss_bytes=2**27) for one in RESULTS)
+    space = asked(objective=("throughput", "peak_rss_bytes"))
+    lines = lines_of(tmp_path, space, confirmation(winner(FAST), finalists=finalists), results)
+    assert lines[2:5] == [
+        "knee      of the front, against the plain model in each objective, confirmed in 6 sittings, 42 rounds",
+        "          4.00x (3.90 to 4.10) more throughput than the plain model",
+        "          0.80x (0.79 to 0.81) less peak_rss_bytes than the plain model",
+    ]
+    assert not any(line.startswith(("speed-up", "gain")) for line in lines)
+    assert "finalists, against the baseline, by throughput" in lines
+
+
+def test_finalists_by_another_objective_are_not_called_fast(tmp_path: Path) -> None:
+    finalists = (
+        Finalist(trial=1, config=FAST, ratio=estimate(4.0, 0.1)),
+        Finalist(trial=2, config=OTHER, ratio=estimate(3.0, 0.1), verdict="faster", behind=estimate(1.3)),
+    )
+    lines = lines_of(tmp_path, asked(objective="setup_s"), confirmation(winner(FAST), finalists=finalists))
+    assert lines[-2].endswith("1x2: the best")
+    assert lines[-1].endswith("1x2: behind the best; the best is ahead by 1.30x")
+
+
+def test_each_finalist_says_what_became_of_its_rate_of_requests(tmp_path: Path) -> None:
+    kept = "kept 84 requests a second for 60 s"
+    finalists = (
+        Finalist(trial=1, config=FAST, ratio=None, served=kept),
+        Finalist(trial=2, config=OTHER, ratio=None, served="not tried: 60 requests a second cannot win"),
+        Finalist(trial=3, config=OTHER, ratio=None, error="it broke", served="did not keep 80 requests a second"),
+        Finalist(trial=0, config=PLAIN, ratio=None, served="not tried: no time for 10 requests a second"),
+    )
+    found = confirmation(winner(FAST, ratio=None, sittings=0, rounds=0), gain=False, finalists=finalists)
+    lines = lines_of(tmp_path, asked(objective="served_rate"), found)
+    assert lines[:2] == [
+        "best      onnxruntime float32, batch 8, 1x2",
+        "no gain   none is claimed: the plain model's figure was not confirmed",
+    ]
+    said_of = [line.split(": ", 1)[1] for line in lines[-4:]]
+    assert said_of == [kept, finalists[1].served, "failed: it broke", finalists[3].served]
+    gained = lines_of(tmp_path, asked(objective="served_rate"), msgspec.structs.replace(found, gain=True))
+    assert "gain      the plain model serves no request within the limit" in gained
+
+
+def test_where_nobody_serves_any_request_that_is_said(tmp_path: Path) -> None:
+    probe = Probe(rate=1.0, seconds=6.0, requests=6, over=6, latency_ms=212.0, kept=False)
+    results = tuple(
+        msgspec.structs.replace(one, feasible=False, served=Served(rate=0.0, probes=(probe,))) for one in RESULTS
+    )
+    assert lines_of(tmp_path, asked(objective="served_rate"), None, results)[0] == (
+        "none      no configuration of 2 serves requests within the latency of workload.serving: "
+        "the least seen is 212.0 ms"
+    )

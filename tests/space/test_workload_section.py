@@ -1,0 +1,173 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.space.test_domains import node
+
+from autotune.core.errors import SpaceError
+from autotune.core.types import InputSpec, ServingSpec
+from autotune.space import workload_section
+from tests import machines
+
+HW = machines.hardware(2, packages=dict.fromkeys(("torch", "torchvision", "onnx", "onnxruntime"), "1.0"))
+IMAGES = [{"shape": ["batch", 3, 8, 8]}]
+
+
+def load(section: dict[str, Any], folder: Path = Path()) -> Any:
+    return workload_section.load(node(section, "workload"), folder, HW)
+
+
+def test_the_section_is_a_spec() -> None:
+    spec = load({"model": "torchvision:resnet18", "inputs": IMAGES, "seed": 3})
+    assert (spec.provider, spec.name, spec.seed) == ("torchvision", "resnet18", 3)
+    assert spec.inputs == (InputSpec(shape=("batch", 3, 8, 8)),)
+    assert spec.options == {"weights": None}
+
+
+def test_names_that_are_paths_are_those_beside_the_space_file(tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_bytes(b"x")
+    spec = load({"model": "onnx:model.onnx"}, tmp_path)
+    assert (spec.name, spec.inputs) == (str(tmp_path / "model.onnx"), ())
+    with pytest.raises(SpaceError, match=r"workload.model 'onnx:other.onnx' cannot be used in s.yaml, line 3; .*other"):
+        load({"model": "onnx:other.onnx"}, tmp_path)
+
+
+def test_a_command_runs_in_the_folder_of_the_space_file(tmp_path: Path) -> None:
+    spec = load({"model": "command:./bench {batch_size}"}, tmp_path)
+    assert spec.options["folder"] == str(tmp_path.resolve())
+    assert spec.inputs == ()
+
+
+def test_inputs_that_nobody_knows_must_be_written() -> None:
+    with pytest.raises(SpaceError, match=r"workload has no list of 'inputs' in s.yaml, line 3"):
+        load({"model": "torchvision:resnet18"})
+
+
+# --------------------------------------------------------------------------------------------------------- serving
+
+
+def serving(value: Any, model: str = "torchvision:resnet18") -> Any:
+    return load({"model": model, "inputs": IMAGES, "serving": value}).serving
+
+
+@pytest.mark.parametrize(
+    ("written", "spec"),
+    [
+        ({"latency_p99_ms": 100, "queue_delay_ms": 10}, ServingSpec(latency_ms=100.0, queue_delay_ms=10.0)),
+        ({"latency_p50_ms": 0.5}, ServingSpec(latency_ms=0.5, percentile="p50")),
+        ({"latency_p90_ms": 20, "queue_delay_ms": 0}, ServingSpec(latency_ms=20, percentile="p90")),
+        (
+            {"latency_p95_ms": 20, "queue_delay_ms": 19.9},
+            ServingSpec(latency_ms=20, percentile="p95", queue_delay_ms=19.9),
+        ),
+    ],
+)
+def test_serving_keeps_one_latency(written: dict[str, float], spec: ServingSpec) -> None:
+    assert serving(written) == spec
+
+
+def test_without_serving_nothing_is_served() -> None:
+    assert load({"model": "torchvision:resnet18", "inputs": IMAGES}).serving is None
+
+
+@pytest.mark.parametrize(
+    ("written", "error"),
+    [
+        (None, r"^workload.serving has no latency in s.yaml, line 3; write one of latency_p50_ms, .*, latency_p99_ms$"),
+        ({"queue_delay_ms": 3}, "workload.serving has no latency in s.yaml, line 3; "),
+        (
+            {"latency_p50_ms": 5, "latency_p99_ms": 9},
+            "workload.serving has latency_p50_ms and latency_p99_ms in s.yaml, line 3; write one of",
+        ),
+        ({"latency_p98_ms": 5}, "unknown key 'latency_p98_ms' in s.yaml, line 3; did you mean 'latency_p9"),
+        ({"latency_p99_ms": 0}, "workload.serving.latency_p99_ms is 0 in s.yaml, line 3; write milliseconds above 0"),
+        ({"latency_p99_ms": "fast"}, "workload.serving.latency_p99_ms is 'fast' in s.yaml, line 3; allowed: a number"),
+        (
+            {"latency_p99_ms": 5, "queue_delay_ms": -1},
+            "workload.serving.queue_delay_ms is -1 in s.yaml, line 3; allowed: a number from 0",
+        ),
+        (
+            {"latency_p99_ms": 5, "queue_delay_ms": 5},
+            "workload.serving.queue_delay_ms is 5 in s.yaml, line 3; write less than latency_p99_ms, 5$",
+        ),
+        (100, "workload.serving is 100 in s.yaml, line 3; write its keys and values: latency_p50_ms"),
+    ],
+)
+def test_serving_that_cannot_be_meant(written: Any, error: str) -> None:
+    with pytest.raises(SpaceError, match=error):
+        serving(written)
+
+
+def test_a_command_serves_no_requests() -> None:
+    section = {"model": "command:./bench {batch_size}", "serving": {"latency_p99_ms": 5}}
+    with pytest.raises(SpaceError, match=r"^workload.serving beside a command in s.yaml, line 3; only a model"):
+        load(section)
+
+
+# --------------------------------------------------------------------------------------------------------------- data
+
+
+def labelled(folder: Path, written: Any, **more: Any) -> Any:
+    (folder / "digits.npz").write_bytes(b"")
+    (folder / "own.py").write_text("")
+    return load({"model": "torchvision:resnet18", "data": written, **more}, folder)
+
+
+@pytest.mark.parametrize(
+    ("written", "given"),
+    [
+        ("digits.npz", {}),
+        ({"source": "digits.npz", "metric": "f1", "samples": 9, "calibration": 3}, {"metric": "f1", "samples": 9}),
+        ({"source": "digits.npz", "metric": "own.py:score"}, {"metric": "{folder}/own.py:score"}),
+        ("own.py:load", {"source": "{folder}/own.py:load"}),
+    ],
+)
+def test_data_is_the_inputs(tmp_path: Path, written: Any, given: dict[str, Any]) -> None:
+    spec = labelled(tmp_path, written)
+    assert spec.inputs == ()
+    wanted = {"source": "{folder}/digits.npz", "metric": "accuracy", "samples": 1000} | given
+    assert {name: getattr(spec.data, name) for name in wanted} == {
+        name: value.format(folder=tmp_path.resolve()) if isinstance(value, str) else value
+        for name, value in wanted.items()
+    }
+    assert spec.data.calibration == (3 if "calibration" in written else 64)
+
+
+def test_without_data_there_is_none() -> None:
+    assert load({"model": "torchvision:resnet18", "inputs": IMAGES}).data is None
+
+
+@pytest.mark.parametrize(
+    ("written", "error"),
+    [
+        (None, "workload.data is null in s.yaml, line 3; allowed: text"),
+        (["digits.npz"], "workload.data is a list in s.yaml, line 3; write one value: text"),
+        ({"metric": "f1"}, "workload.data has no 'source' in s.yaml, line 3; write such as source: digits.npz"),
+        ({"source": "digits.npz", "sample": 3}, "unknown key 'sample' in s.yaml, line 3; did you mean 'samples'"),
+        ({"source": "digits.npz", "samples": 0}, "workload.data.samples is 0 in s.yaml, line 3; allowed: a whole"),
+        (
+            "letters.npz",
+            "workload.data 'letters.npz' cannot be used in s.yaml, line 3; there is no file 'letters.npz'; looked",
+        ),
+        (
+            {"source": "digits.npz", "metric": "acuracy"},
+            "workload.data.metric 'acuracy' cannot be used in s.yaml, line 3; unknown metric 'acuracy'; did you mean",
+        ),
+    ],
+)
+def test_data_that_cannot_be_meant(tmp_path: Path, written: Any, error: str) -> None:
+    with pytest.raises(SpaceError, match=f"^{re.escape(error)}"):
+        labelled(tmp_path, written)
+
+
+def test_data_and_inputs_are_one_too_many(tmp_path: Path) -> None:
+    with pytest.raises(SpaceError, match=r"^workload has both 'inputs' and 'data' in s.yaml, line 3; write one"):
+        labelled(tmp_path, "digits.npz", inputs=IMAGES)
+
+
+def test_a_commands_answers_are_not_judged(tmp_path: Path) -> None:
+    with pytest.raises(SpaceError, match=r"^workload.data beside a command in s.yaml, line 3; nobody sees what"):
+        load({"model": "command:./bench", "data": "digits.npz"}, tmp_path)

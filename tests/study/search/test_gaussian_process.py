@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from scipy.optimize import approx_fprime
+
+from autotune.study.search import gaussian_process
+from autotune.study.search.points import Encoding, Parameters
+
+AXES = {"batch": (1, 2, 4, 8), "backend": ("a", "b", "c"), "idle": ("x", "y", "z")}
+POINTS: list[Parameters] = [dict(zip(AXES, values, strict=True)) for values in itertools.product(*AXES.values())]
+ENCODED = Encoding(AXES).encode(POINTS)
+TRUTH = np.array([{"a": 3.0, "b": 4.0, "c": 2.0}[str(p["backend"])] + 0.2 * float(p["batch"]) for p in POINTS])
+
+
+def some(count: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).permutation(len(POINTS))[:count]
+
+
+def test_the_gradient_is_that_of_the_loss() -> None:
+    rows = some(12)
+    each, values = ENCODED.rows(rows).each(), TRUTH[rows] - TRUTH[rows].mean()
+    theta = np.random.default_rng(1).normal(-1, 0.5, len(AXES) + 2)
+    known = np.full(12, 0.01)
+    numeric = approx_fprime(theta, lambda at: gaussian_process._loss(at, each, values, known)[0])
+    assert gaussian_process._loss(theta, each, values, known)[1] == pytest.approx(numeric, rel=1e-3, abs=1e-3)
+
+
+def test_what_was_not_measured_is_predicted_from_what_was() -> None:
+    rows = some(18)
+    process = gaussian_process.fit(ENCODED.rows(rows), TRUTH[rows], np.zeros(18))
+    means, deviations = process.predict(ENCODED)
+    assert np.abs(means - TRUTH).mean() < 0.15 * TRUTH.std()
+    assert np.abs(means - TRUTH).max() < 4 * deviations.max()
+    others = np.setdiff1d(np.arange(len(POINTS)), rows)
+    assert deviations[rows].max() < deviations[others].min()
+
+
+def test_a_setting_that_does_nothing_comes_to_weigh_little() -> None:
+    rows = some(24)
+    process = gaussian_process.fit(ENCODED.rows(rows), TRUTH[rows], np.zeros(24))
+    batch, backend, idle = np.exp(process.theta[:3])
+    assert idle < backend / 5 and idle < batch / 2
+
+
+def test_noise_that_is_known_is_not_believed() -> None:
+    rows = some(20)
+    values = TRUTH[rows].copy()
+    values[0] += 5.0
+    noise = np.full(20, 0.01)
+    believed = gaussian_process.fit(ENCODED.rows(rows), values, noise).predict(ENCODED.rows(rows[:1]))[0]
+    noise[0] = 5.0
+    doubted = gaussian_process.fit(ENCODED.rows(rows), values, noise).predict(ENCODED.rows(rows[:1]))[0]
+    assert abs(doubted[0] - TRUTH[rows[0]]) < abs(believed[0] - TRUTH[rows[0]]) / 2
+
+
+def test_equal_values_and_a_single_one_are_no_trouble() -> None:
+    value = np.arcsinh(1.0)  # of five and more the mean is not quite the same
+    for count in (1, 5, 10):
+        process = gaussian_process.fit(ENCODED.rows(some(count)), np.full(count, value), np.zeros(count))
+        means, deviations = process.predict(ENCODED)
+        assert means == pytest.approx(np.full(len(POINTS), value), abs=1e-3)
+        assert deviations.max() > 0.05, "what was not measured may differ"
