@@ -1,6 +1,6 @@
 """What int8 gives on ResNet50: torchao's and OpenVINO's against eager channels_last float32, all alive and interleaved.
 
-Prints both ratios with their intervals over six sittings; wanted: at least 3 and 4. Batch 8, one worker on all cores.
+Prints both ratios with their intervals over six runs; wanted: at least 3 and 4. Batch 8, one worker on all cores.
 
     python benchmarks/int8.py [--model torchvision:resnet50]
 """
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from common import Quiet
 
-from autotune.core.results import Sitting
+from autotune.core.results import InterleavedRun
 from autotune.core.rules import ConfirmRules, MeasureRules
 from autotune.core.types import InputSpec, WorkloadSpec
 from autotune.hardware import probe
@@ -23,7 +23,7 @@ from autotune.launch.local_executor import Machine
 from autotune.models import artifacts
 from autotune.space import configs
 from autotune.study.confirm import comparison
-from autotune.study.confirm.comparison import Contest
+from autotune.study.confirm.comparison import PairedComparison
 
 WANTED = {"torch_int8": 3.0, "openvino": 4.0}
 SECONDS = 600.0
@@ -44,19 +44,19 @@ def main() -> int:
         "openvino": configs.configure(hw, batch_size=8, backend="openvino", options={"precision": "int8"}),
     }
 
-    def keep(sittings: Sequence[Sitting]) -> set[str]:
-        return set() if len(sittings) >= rules.sittings else set(compared)
+    def keep(runs: Sequence[InterleavedRun]) -> set[str]:
+        return set() if len(runs) >= rules.runs else set(compared)
 
     workload = WorkloadSpec(model=chosen.model, inputs=(InputSpec(shape=("batch", 3, 224, 224)),))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         with Machine(hw, folder, artifacts.default_folder(), Quiet()) as machine:
-            wanted = Contest("int8", folder, workload, compared, MeasureRules(), rules)
-            sittings = comparison.run(wanted, machine.sit, keep, SECONDS, SECONDS, True)
+            wanted = PairedComparison("int8", folder, workload, compared, MeasureRules(), rules)
+            runs = comparison.run(wanted, machine.interleave, keep, SECONDS, SECONDS, True)
         for backend in compared:
-            if error := comparison.failure(sittings, backend):
+            if error := comparison.failure(runs, backend):
                 print(f"{backend}: {error}")
-        rates = comparison.table(sittings, list(compared), rules.confidence)
+        rates = comparison.table(runs, list(compared), rules.confidence)
     passed = True
     for name, least in WANTED.items():
         ratio = rates.ratio(name, "torch_eager")

@@ -1,7 +1,7 @@
 """A study of thousands of trials from a fixed seed, for what reads studies; nothing is run.
 
 It has every kind of result with its raw blocks, canary and latencies, one trial in ten a failure, and a confirmation
-from simulated sittings.
+from simulated interleaved runs.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from autotune.core.results import (
     ArtifactRef,
     Block,
     Canary,
+    Candidate,
     Fidelity,
+    Interference,
+    InterleavedRun,
     Latency,
-    Seat,
-    Sitting,
     Status,
-    Surroundings,
     TrialResult,
 )
 from autotune.core.rules import ConfirmRules, MeasureRules
 from autotune.core.space_types import Budget
-from autotune.core.types import Config, Hardware, SittingSpec, TrialSpec, digest
+from autotune.core.types import Config, Hardware, InterleavedSpec, TrialSpec, digest
 from autotune.space import configs, load
 from autotune.study.confirm import stage
 from autotune.study.search import suggest
@@ -76,8 +76,8 @@ def make(folder: Path, hw: Hardware, trials: int, seed: int = 0) -> None:
     (folder / "elapsed.json").write_bytes(store.encode(store.Elapsed(elapsed_s=machine.now)))
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = OpenStudy(folder=folder, space=found, hardware=hw, optuna=optuna.create_study(), url="sqlite://")
-    rules = msgspec.structs.replace(ConfirmRules(), most_sittings=SITTINGS)
-    stage.confirm(study, machine.sit, Quiet(), MeasureRules(), rules, clock=lambda: machine.now)
+    rules = msgspec.structs.replace(ConfirmRules(), most_runs=SITTINGS)
+    stage.confirm(study, machine.interleave, Quiet(), MeasureRules(), rules, clock=lambda: machine.now)
 
 
 class Simulated:
@@ -122,17 +122,17 @@ class Simulated:
         (folder / "result.json").write_bytes(store.encode(result))
         return speed(config, self.hw) if result.blocks else 0.0
 
-    def sit(self, spec: SittingSpec, rules: MeasureRules) -> Sitting:
-        """What a sitting would leave behind."""
+    def interleave(self, spec: InterleavedSpec, rules: MeasureRules) -> InterleavedRun:
+        """What an interleaved run would leave behind."""
         begin, started = self.now, self._started()
         self.now += 4.0 * len(spec.configs)
-        seats = {}
+        candidates = {}
         for name, config in spec.configs.items():
             (self.folder / spec.folder / name).mkdir(parents=True)
             warmup, _ = self._blocks(config, 0, 1)
             blocks, calls = self._blocks(config, 1, spec.rounds)
             write_array(self.folder / spec.folder / name / latencies.FILE, calls)
-            seats[name] = Seat(
+            candidates[name] = Candidate(
                 config=config,
                 blocks=blocks,
                 warmup=warmup,
@@ -144,10 +144,10 @@ class Simulated:
                 artifact=artifact(config),
                 versions=versions(config, self.hw),
             )
-        return Sitting(
+        return InterleavedRun(
             spec=spec,
-            seats=seats,
-            start_s=4.0 * len(seats),
+            candidates=candidates,
+            start_s=4.0 * len(candidates),
             wall_s=self.now - begin,
             started=started,
             fingerprint=self.hw.fingerprint,
@@ -176,7 +176,7 @@ class Simulated:
                     calls=calls,
                     cpu_ns=int(0.5e9 * cores),
                     canary=Canary(cores=cores, compute=compute, memory=memory, scalar=scalar),
-                    surroundings=Surroundings(others=0.001, cpu_pressure=0.0, memory_pressure=0.0, steal=0.0),
+                    interference=Interference(others=0.001, cpu_pressure=0.0, memory_pressure=0.0, steal=0.0),
                 )
             )
             self.now += 0.8

@@ -34,7 +34,7 @@ from common import Quiet, together
 from autotune.core.results import TrialResult
 from autotune.core.rules import MeasureRules
 from autotune.core.space_types import Space
-from autotune.core.types import Config, Hardware, SittingSpec, Struct, TrialSpec
+from autotune.core.types import Config, Hardware, InterleavedSpec, Struct, TrialSpec
 from autotune.hardware import probe
 from autotune.launch import environment
 from autotune.launch.local_executor import Machine
@@ -233,11 +233,11 @@ def contenders(ours: Ours, plain: Plain) -> dict[str, Config]:
 
 
 def again(machine: Machine, resolved: Space, configs: dict[str, Config]) -> dict[str, float]:
-    """Their rates (samples/s) in sittings of our launcher, all alive and in turn; what fails there has none."""
+    """Their rates (samples/s) in interleaved runs of our launcher, all alive and in turn; what fails there has none."""
     print(f"measuring {len(configs)} configurations again, in turn", flush=True)
-    sittings = []
+    runs = []
     for number in range(1, SITTINGS + 1):
-        spec = SittingSpec(
+        spec = InterleavedSpec(
             number=number,
             workload=resolved.workload,
             configs=configs,
@@ -245,14 +245,14 @@ def again(machine: Machine, resolved: Space, configs: dict[str, Config]) -> dict
             order=str(resolved.workload.seed),
             folder=f"again/{number}",
         )
-        sitting = machine.sit(spec, RULES)
-        assert sitting is not None, "a sitting without a limit ends"
-        sittings.append(sitting)
-    errors = {name: seat.error for sitting in sittings for name, seat in sitting.seats.items() if seat.error}
+        run = machine.interleave(spec, RULES)
+        assert run is not None, "an interleaved run without a limit ends"
+        runs.append(run)
+    errors = {name: candidate.error for run in runs for name, candidate in run.candidates.items() if candidate.error}
     for name, error in errors.items():
         print(f"not measured again: {formatting.configuration(configs[name])}: {error}")
     names = [name for name in configs if name not in errors]
-    rounds = comparison.table(sittings, names, RULES.confidence).rounds(names)
+    rounds = comparison.table(runs, names, RULES.confidence).rounds(names)
     return {name: math.exp(statistics.fmean(logs)) for name, logs in rounds.items()}
 
 

@@ -43,7 +43,7 @@ from autotune.launch.local_executor import Machine
 from autotune.models import artifacts
 from autotune.space import configs
 from autotune.study.confirm import comparison
-from autotune.study.confirm.comparison import Contest
+from autotune.study.confirm.comparison import PairedComparison
 from autotune.study.ranking import Ranking
 from autotune.study.storage import store
 
@@ -184,10 +184,10 @@ def aa(model: str, repetitions: int, folder: Path) -> bool:
     idle: list[float] = []
     with Machine(hw, folder, artifacts.default_folder(), Quiet()) as machine:
         for number in range(repetitions):
-            wanted = Contest(f"aa{number}", folder, workload(model), {"a": one, "b": one}, RULES, rules)
-            sittings = comparison.run(wanted, machine.sit, six(rules), AA_S, AA_S, True)
-            difference = comparison.table(sittings, ["a", "b"], rules.confidence).difference("a", "b")
-            shares = [seat.idle_share for sitting in sittings for seat in sitting.seats.values()]
+            wanted = PairedComparison(f"aa{number}", folder, workload(model), {"a": one, "b": one}, RULES, rules)
+            runs = comparison.run(wanted, machine.interleave, six(rules), AA_S, AA_S, True)
+            difference = comparison.table(runs, ["a", "b"], rules.confidence).difference("a", "b")
+            shares = [candidate.idle_share for run in runs for candidate in run.candidates.values()]
             idle += [share for share in shares if share is not None]
             found = selection.verdict(difference, rules.delta)
             claims += found in ("faster", "slower")
@@ -200,10 +200,10 @@ def aa(model: str, repetitions: int, folder: Path) -> bool:
 
 
 def six(rules: ConfirmRules) -> comparison.Keep:
-    """Both sit until there are sittings enough for a claim."""
+    """Both sit until there are interleaved runs enough for a claim."""
 
-    def keep(sittings: Any) -> set[str]:
-        return set() if len(sittings) >= rules.sittings else {"a", "b"}
+    def keep(runs: Any) -> set[str]:
+        return set() if len(runs) >= rules.runs else {"a", "b"}
 
     return keep
 
@@ -256,16 +256,16 @@ def power(repetitions: int) -> bool:
     block_s = noise.BLOCK_S + noise.CANARY_S
 
     def judged(runs: Any) -> Estimate:
-        logs = [[[math.log(rate) for rate in drift.rates(one, fitted)] for one in sittings] for sittings in runs]
+        logs = [[[math.log(rate) for rate in drift.rates(one, fitted)] for one in runs] for runs in runs]
         return selection.paired(*logs, rules.confidence)
 
     def live(seed: int, seconds: float) -> Estimate:
-        rounds = int(seconds / (2 * rules.sittings * block_s))
-        return judged(noise.live(noise.Machine(seed), pair, rules.sittings, rounds))
+        rounds = int(seconds / (2 * rules.runs * block_s))
+        return judged(noise.live(noise.Machine(seed), pair, rules.runs, rounds))
 
     def turn(seed: int, seconds: float) -> Estimate:
-        machine, blocks = noise.Machine(seed), int(seconds / (2 * rules.sittings * block_s))
-        return judged([noise.in_turn(machine, [system], rules.sittings, blocks)[0] for system in pair])
+        machine, blocks = noise.Machine(seed), int(seconds / (2 * rules.runs * block_s))
+        return judged([noise.in_turn(machine, [system], rules.runs, blocks)[0] for system in pair])
 
     seeds = range(repetitions)
     found = statistics.fmean((live(seed, MINUTES_S).low or 0.0) > 0 for seed in seeds)

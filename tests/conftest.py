@@ -24,8 +24,8 @@ from autotune.core.types import (
     Config,
     Hardware,
     InputSpec,
+    InterleavedSpec,
     Placement,
-    SittingSpec,
     TrialSpec,
     Value,
     WorkloadSettings,
@@ -119,9 +119,9 @@ class Lab:
         """Run trials one after the other in a coordinator of their own."""
         return self.run(root, [(spec, rules or self.rules, incumbent) for spec in specs], cache)
 
-    def sit(self, root: Path, spec: SittingSpec, rules: MeasureRules | None = None) -> Told:
-        """One sitting in a coordinator of its own."""
-        return self.run(root, [], sittings=[(spec, rules or self.rules)])
+    def interleave(self, root: Path, spec: InterleavedSpec, rules: MeasureRules | None = None) -> Told:
+        """One interleaved run in a coordinator of its own."""
+        return self.run(root, [], runs=[(spec, rules or self.rules)])
 
     def run(
         self,

@@ -15,9 +15,9 @@ from rich.console import Console
 from autotune.cli import tune as tuning
 from autotune.core.best import Best
 from autotune.core.errors import ModelError
-from autotune.core.results import Sitting, Status, TrialResult
+from autotune.core.results import InterleavedRun, Status, TrialResult
 from autotune.core.rules import MeasureRules
-from autotune.core.types import Config, SittingSpec, TrialSpec, WorkloadSpec
+from autotune.core.types import Config, InterleavedSpec, TrialSpec, WorkloadSpec
 from autotune.study.storage import store
 from tests.study import fakes
 
@@ -48,11 +48,11 @@ class Lab:
     folder: Path
     behave: Behave = fakes.speed
     interrupt_at: int | None = None
-    interrupt_sitting_at: int | None = None
+    interrupt_run_at: int | None = None
     broken: bool = False
     checked: list[WorkloadSpec] = field(default_factory=list)
     ran: list[fakes.Machine] = field(default_factory=list)
-    sat: list[fakes.Sitter] = field(default_factory=list)
+    sat: list[fakes.Interleaver] = field(default_factory=list)
     held: bool = False
     options: dict[str, Any] = field(default_factory=dict)
 
@@ -82,7 +82,7 @@ class Lab:
 
     def machine(self, _: object, folder: Path, cache: Path, observer: object) -> Lab:
         self.ran.append(fakes.Machine(folder, self.behave))
-        self.sat.append(fakes.Sitter(folder, interrupt_at=self.interrupt_sitting_at))
+        self.sat.append(fakes.Interleaver(folder, interrupt_at=self.interrupt_run_at))
         return self
 
     def __enter__(self) -> Lab:
@@ -108,7 +108,7 @@ class Lab:
 
     sustain = None
 
-    def sit(self, spec: SittingSpec, rules: MeasureRules) -> Sitting:
+    def interleave(self, spec: InterleavedSpec, rules: MeasureRules) -> InterleavedRun:
         assert self.held
         return self.sat[-1](spec, rules)
 

@@ -28,7 +28,7 @@ BLOCK_SD, CANARY_SD, PART_SD = 0.06, 0.105, 0.06
 LAUNCH_SD = 0.01
 
 Runs = list[list[list[Block]]]
-"""Blocks by system, sitting and round."""
+"""Blocks by system, interleaved run and round."""
 
 
 class Machine:
@@ -74,10 +74,10 @@ class Machine:
         return float(self._passed[last] - self._passed[first]) / (last - first)
 
 
-def live(machine: Machine, systems: Sequence[float], sittings: int, rounds: int, start_s: float = 5.0) -> Runs:
-    """A confirmation: each sitting starts all systems (given by their log rates) and takes blocks in random order."""
+def live(machine: Machine, systems: Sequence[float], runs: int, rounds: int, start_s: float = 5.0) -> Runs:
+    """A confirmation: each run starts all systems (given by their log rates) and takes blocks in random order."""
     runs: Runs = [[] for _ in systems]
-    for _ in range(sittings):
+    for _ in range(runs):
         machine.wait(start_s * len(systems))
         started = np.asarray(systems) + machine.rng.normal(0, LAUNCH_SD, len(systems))
         for run in runs:

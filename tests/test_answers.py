@@ -9,7 +9,7 @@ import pytest
 
 from autotune.core.results import Accuracy, Fidelity, Status, TrialResult
 from autotune.core.rules import MeasureRules
-from autotune.core.types import DataSpec, SittingSpec, Value, WorkloadSpec
+from autotune.core.types import DataSpec, InterleavedSpec, Value, WorkloadSpec
 from autotune.models import data
 from autotune.space import load
 from autotune.study.ranking import Ranking
@@ -73,7 +73,7 @@ CONFIGURATIONS: dict[str, tuple[str, dict[str, Value], int]] = {
 
 
 class Judged:
-    """A trial of each configuration, then a sitting of one of them."""
+    """A trial of each configuration, then an interleaved run of one of them."""
 
     def __init__(self, lab: Lab, folder: Path) -> None:
         (folder / "net.py").write_text(NET)
@@ -86,7 +86,7 @@ class Judged:
             lab.spec(backend, options, trial=trial, batch_size=size, workload=self.workload)
             for trial, (backend, options, size) in enumerate(CONFIGURATIONS.values())
         ]
-        sitting = SittingSpec(
+        run = InterleavedSpec(
             number=1,
             workload=self.workload,
             configs={"int8": specs[1].config},
@@ -95,7 +95,7 @@ class Judged:
             folder="sittings/0001",
         )
         trials = [(spec, RULES, None) for spec in specs]
-        self.told: Told = lab.run(folder / "study", trials, folder / "cache", sittings=[(sitting, RULES)])
+        self.told: Told = lab.run(folder / "study", trials, folder / "cache", runs=[(run, RULES)])
 
     def result(self, name: str) -> TrialResult:
         return self.told.results[list(CONFIGURATIONS).index(name)]
@@ -164,10 +164,10 @@ def test_answers_that_are_no_numbers_fail_the_trial(judged: Judged) -> None:
     assert result.error == "ModelError: the first output is NaN for 1 of 2 samples"
 
 
-def test_a_sitting_has_the_accuracy_that_the_trial_found(judged: Judged) -> None:
-    (sitting,) = judged.told.sittings
-    assert sitting is not None
-    assert sitting.seats["int8"].accuracy == judged.accuracy("int8")
+def test_a_run_has_the_accuracy_that_the_trial_found(judged: Judged) -> None:
+    (run,) = judged.told.runs
+    assert run is not None
+    assert run.candidates["int8"].accuracy == judged.accuracy("int8")
     model = judged.workload.model
     assert judged.told.preparing.count(f"accuracy of onnxruntime int8 of {model}") == 1
     assert judged.told.preparing.count(f"reference outputs of {model}") == 1

@@ -96,7 +96,7 @@ class Machine(fakes.Machine):
 
     def __init__(self, hw: object, folder: Path, cache: Path, observer: object) -> None:
         super().__init__(folder)
-        self.sit = fakes.Sitter(folder)
+        self.interleave = fakes.Interleaver(folder)
         self.sustain = None
 
     def __enter__(self) -> Machine:

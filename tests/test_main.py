@@ -106,7 +106,7 @@ def place(tmp_path: Path, cache: Path) -> Place:
 
 
 def workers_of(program: subprocess.Popen[str], folder: Path, what: str) -> list[int]:
-    """Waits until a trial or seat runs; the process ids of everything that the coordinator has started."""
+    """Waits until a trial or candidate runs; the process ids of everything that the coordinator has started."""
     deadline = time.monotonic() + PATIENCE_S
     while not ((record := next(folder.glob(f"{what}/processes.json"), None)) and record.read_bytes()):
         assert program.poll() is None and time.monotonic() < deadline, program.communicate()
@@ -285,7 +285,7 @@ def test_kill_9_in_a_trial_loses_only_that_trial(place: Place) -> None:
 
 @dataclass(frozen=True)
 class Cut:
-    """A study whose confirmation was interrupted in its second sitting, and the same command again."""
+    """A study whose confirmation was interrupted in its second interleaved run, and the same command again."""
 
     place: Place
     first: subprocess.CompletedProcess[str]
@@ -309,7 +309,7 @@ def cut(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Cut:
     return Cut(place, first, left, kept, place.best(), place.run(*command))
 
 
-def test_an_interrupted_confirmation_keeps_its_sittings_and_says_how_to_go_on(cut: Cut) -> None:
+def test_an_interrupted_confirmation_keeps_its_runs_and_says_how_to_go_on(cut: Cut) -> None:
     assert (cut.first.returncode, cut.first.stderr, cut.left) == (130, "", ())
     lines = cut.first.stdout.splitlines()
     assert "confirming 2 configurations against each other" in lines
@@ -328,8 +328,8 @@ def test_a_confirmation_goes_on_to_a_claim(cut: Cut) -> None:
     assert found is not None and found.winner is not None, cut.second.stdout
     assert best.confirmed and best.config == found.winner.config
     speedup = best.measured.speedup
-    assert speedup.sittings is not None and speedup.sittings >= 6
-    assert speedup.rounds is not None and speedup.rounds >= 2 * speedup.sittings
+    assert speedup.runs is not None and speedup.runs >= 6
+    assert speedup.rounds is not None and speedup.rounds >= 2 * speedup.runs
     assert best.measured.noise_floor is not None and best.measured.noise_floor > 0
     assert found.gain == (best.config.workload.batch_size == 16)
     assert speedup.low is not None and (speedup.low > 1 if found.gain else speedup.estimate == 1)

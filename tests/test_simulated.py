@@ -30,8 +30,8 @@ def fitted() -> Correction:
     return found
 
 
-def logs(sittings: Sequence[Sequence[Block]], fitted: Correction) -> list[list[float]]:
-    return [[math.log(rate) for rate in drift.rates(sitting, fitted)] for sitting in sittings]
+def logs(runs: Sequence[Sequence[Block]], fitted: Correction) -> list[list[float]]:
+    return [[math.log(rate) for rate in drift.rates(run, fitted)] for run in runs]
 
 
 def judged(runs: Runs, fitted: Correction) -> Estimate:
@@ -39,9 +39,9 @@ def judged(runs: Runs, fitted: Correction) -> Estimate:
     return selection.paired(logs(runs[0], fitted), logs(runs[1], fitted), RULES.confidence)
 
 
-def rounds_in(seconds: float, systems: int, sittings: int) -> int:
-    """How many rounds a sitting has when all blocks and canaries together may take so long."""
-    return int(seconds / (systems * sittings * (BLOCK_S + CANARY_S)))
+def rounds_in(seconds: float, systems: int, runs: int) -> int:
+    """How many rounds an interleaved run has when all blocks and canaries together may take so long."""
+    return int(seconds / (systems * runs * (BLOCK_S + CANARY_S)))
 
 
 def repeated(times: int, take: Callable[[int], Estimate]) -> np.ndarray:
@@ -52,19 +52,17 @@ def repeated(times: int, take: Callable[[int], Estimate]) -> np.ndarray:
 
 @pytest.mark.parametrize("loudness", [1.0, 0.35])
 def test_the_interval_covers_the_truth(fitted: Correction, loudness: float) -> None:
-    _, low, high = repeated(
-        1000, lambda seed: judged(live(Machine(seed, loudness, 200), PAIR, RULES.sittings, 4), fitted)
-    )
+    _, low, high = repeated(1000, lambda seed: judged(live(Machine(seed, loudness, 200), PAIR, RULES.runs, 4), fitted))
     assert 0.92 <= np.mean((low <= FIVE_PER_CENT) & (high >= FIVE_PER_CENT)) <= 0.98
 
 
 def test_equal_systems_are_seldom_told_apart(fitted: Correction) -> None:
-    """A/A: confirmations whose sittings are drawn again from 300 that were simulated."""
+    """A/A: confirmations whose interleaved runs are drawn again from 300 that were simulated."""
     a, b = (logs(run, fitted) for run in live(Machine(1, seconds=6000), [3.0, 3.0], 300, 4))
     draw = np.random.default_rng(2)
 
     def drawn(_: int) -> Estimate:
-        picked = draw.choice(300, RULES.sittings, replace=False)
+        picked = draw.choice(300, RULES.runs, replace=False)
         return selection.paired([a[i] for i in picked], [b[i] for i in picked], RULES.confidence)
 
     _, low, high = repeated(1000, drawn)
@@ -88,8 +86,8 @@ def best(rounds: dict[str, list[float]]) -> str:
 
 
 def test_five_per_cent_is_found_within_five_minutes(fitted: Correction) -> None:
-    rounds = rounds_in(MINUTES_S, 2, RULES.sittings)
-    _, low, _ = repeated(200, lambda seed: judged(live(Machine(seed), PAIR, RULES.sittings, rounds), fitted))
+    rounds = rounds_in(MINUTES_S, 2, RULES.runs)
+    _, low, _ = repeated(200, lambda seed: judged(live(Machine(seed), PAIR, RULES.runs, rounds), fitted))
     assert np.mean(low > 0) >= 0.9
 
 
@@ -99,17 +97,17 @@ def test_five_per_cent_is_found_within_five_minutes(fitted: Correction) -> None:
 @pytest.fixture(scope="module")
 def alive() -> list[Runs]:
     """Confirmations by live processes that had a third of the time."""
-    rounds = rounds_in(MINUTES_S / 3, 2, RULES.sittings)
-    return [live(Machine(seed, seconds=300), PAIR, RULES.sittings, rounds) for seed in range(500)]
+    rounds = rounds_in(MINUTES_S / 3, 2, RULES.runs)
+    return [live(Machine(seed, seconds=300), PAIR, RULES.runs, rounds) for seed in range(500)]
 
 
 def test_live_needs_a_third_of_the_time_of_one_system_after_the_other(alive: list[Runs], fitted: Correction) -> None:
     """Six launches of the one, then six of the other."""
-    blocks = rounds_in(MINUTES_S, 2, RULES.sittings)
+    blocks = rounds_in(MINUTES_S, 2, RULES.runs)
 
     def turned(seed: int) -> Estimate:
         machine = Machine(seed)
-        return judged([in_turn(machine, [system], RULES.sittings, blocks)[0] for system in PAIR], fitted)
+        return judged([in_turn(machine, [system], RULES.runs, blocks)[0] for system in PAIR], fitted)
 
     short, *_ = repeated(500, lambda seed: judged(alive[seed], fitted))
     long, *_ = repeated(500, turned)
@@ -118,8 +116,8 @@ def test_live_needs_a_third_of_the_time_of_one_system_after_the_other(alive: lis
 
 def test_live_needs_a_third_of_the_time_of_launches_in_turn(alive: list[Runs], fitted: Correction) -> None:
     """Launches of both by turns. Correcting the rates helps these more, so it is tried with and without."""
-    blocks = rounds_in(MINUTES_S, 2, RULES.sittings)
-    turned = [in_turn(Machine(seed), PAIR, RULES.sittings, blocks) for seed in range(500)]
+    blocks = rounds_in(MINUTES_S, 2, RULES.runs)
+    turned = [in_turn(Machine(seed), PAIR, RULES.runs, blocks) for seed in range(500)]
     short, *_ = repeated(500, lambda seed: judged(alive[seed], Correction()))
     long, *_ = repeated(500, lambda seed: judged(turned[seed], Correction()))
     assert short.std() < 0.75 * long.std()

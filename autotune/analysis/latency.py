@@ -54,7 +54,7 @@ class Latencies:
 
 
 def rows(folder: Path, blocks: Collection[int]) -> Rows | None:
-    """The rows (rank, block, ns, count) of these blocks of a trial or seat; None where none were kept."""
+    """The rows (rank, block, ns, count) of these blocks of a trial or candidate; None where none were kept."""
     path = folder / FILE
     if not path.exists():
         return None

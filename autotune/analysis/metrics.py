@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from autotune.core.results import Block, Fidelity, Latency, Percentile, Seat, TrialResult
+from autotune.core.results import Block, Candidate, Fidelity, Latency, Percentile, TrialResult
 from autotune.core.space_types import Goal, Limit, Price
 
 
@@ -61,7 +61,7 @@ LATENCIES: dict[str, Percentile] = {
 
 
 @dataclass(frozen=True)
-class Judgement:
+class ConstraintCheck:
     """A limit, the figure by which it was judged (None: not to be had), and how far beyond the limit that is.
 
     A percentile that too few calls back is judged by the highest one that is backed, or by the median.
@@ -72,7 +72,7 @@ class Judgement:
     value: float | None
 
     @property
-    def excess(self) -> float:
+    def violation(self) -> float:
         """Beyond the limit where positive, inside it by so much where negative; as a part of the limit, unless it is 0.
 
         −inf where the figure is not to be had: what cannot be judged keeps its limit.
@@ -98,10 +98,12 @@ class Judgement:
     @property
     def kept(self) -> bool:
         """Whether the limit is."""
-        return self.excess <= 0
+        return self.violation <= 0
 
 
-def of(result: TrialResult | Seat, rate: float, price: Price | None, calls: Latency | None = None) -> dict[str, float]:
+def of(
+    result: TrialResult | Candidate, rate: float, price: Price | None, calls: Latency | None = None
+) -> dict[str, float]:
     """The figures that a measured configuration has; of latencies only those that the calls back.
 
     `rate` is its throughput (samples a second).
@@ -123,18 +125,18 @@ def of(result: TrialResult | Seat, rate: float, price: Price | None, calls: Late
     return found
 
 
-def judged(limits: Sequence[Limit], figures: Mapping[str, float]) -> tuple[Judgement, ...]:
+def judged(limits: Sequence[Limit], figures: Mapping[str, float]) -> tuple[ConstraintCheck, ...]:
     """Every limit with the figure that it is judged by."""
     return tuple(_judged(limit, figures) for limit in limits)
 
 
-def _judged(limit: Limit, figures: Mapping[str, float]) -> Judgement:
+def _judged(limit: Limit, figures: Mapping[str, float]) -> ConstraintCheck:
     if limit.figure in figures or limit.figure not in LATENCIES:
-        return Judgement(limit, limit.figure if limit.figure in figures else None, figures.get(limit.figure))
+        return ConstraintCheck(limit, limit.figure if limit.figure in figures else None, figures.get(limit.figure))
     names = list(LATENCIES)
     lower = names[: names.index(limit.figure)]
     found = next((name for name in reversed(lower) if name in figures), "latency_median_ms")
-    return Judgement(limit, found, figures.get(found))
+    return ConstraintCheck(limit, found, figures.get(found))
 
 
 def objective(name: str, result: TrialResult, figures: Mapping[str, float]) -> float | None:
@@ -163,7 +165,7 @@ def by_rate(goal: Goal) -> bool:
 def _of_blocks(blocks: Sequence[Block]) -> dict[str, float]:
     items = math.fsum(block.items for block in blocks)
     found = {"cpu_s_per_sample": sum(block.cpu_ns for block in blocks) / 1e9 / items}
-    joules = [block.surroundings.energy_j for block in blocks if block.surroundings is not None]
+    joules = [block.interference.energy_j for block in blocks if block.interference is not None]
     known = [energy for energy in joules if energy is not None]
     if len(known) == len(blocks):
         found["energy_j_per_sample"] = math.fsum(known) / items

@@ -55,7 +55,7 @@ def _bound(spread: float, h2: float, r: int, delta: float) -> float:
 
 
 def paired(a: Sequence[Sequence[float]], b: Sequence[Sequence[float]], confidence: float) -> Estimate:
-    """The mean difference of log rates a − b with its t interval over sittings, given the rounds of each sitting."""
+    """The mean difference of log rates a − b with its t interval over runs, given the rounds of each run."""
     means = [
         math.fsum(x - y for x, y in zip(one, other, strict=True)) / len(one)
         for one, other in zip(a, b, strict=True)

@@ -130,29 +130,29 @@ def calls_for(percentile: float, confidence: float = PERCENTILE_CONFIDENCE) -> i
     return math.ceil(math.log(1 - confidence) / math.log(percentile))
 
 
-# ------------------------------------------------------------------------------------------------------ sittings
+# ------------------------------------------------------------------------------------------------------ runs
 
 
-def rounds_per_sitting(start_s: float, round_s: float, within: float, between: float) -> float:
-    """How many rounds a sitting should have: √((c₂/c₁)·(T₁²/T₂²)), Kalibera and Jones (ISMM 2013), eq. 3.
+def rounds_per_run(start_s: float, round_s: float, within: float, between: float) -> float:
+    """How many rounds an interleaved run should have: √((c₂/c₁)·(T₁²/T₂²)), Kalibera and Jones (ISMM 2013), eq. 3.
 
-    c₂ and c₁ are the seconds of starting a sitting and of a round; T₁² is the variance of rounds within a sitting, T₂²
-    that of sittings beyond what their rounds explain; infinite where sittings do not differ.
+    c₂ and c₁ are the seconds of starting a run and of a round; T₁² is the variance of rounds within a run, T₂²
+    that of interleaved runs beyond what their rounds explain; infinite where interleaved runs do not differ.
     """
     return math.inf if between <= 0 else math.sqrt(start_s / round_s * within / between)
 
 
-def components(sittings: Sequence[Sequence[float]]) -> tuple[float, float]:
-    """The variances (within a sitting, between sittings) of values by sitting; 0 where they cannot be told.
+def components(runs: Sequence[Sequence[float]]) -> tuple[float, float]:
+    """The variances (within a run, between runs) of values by run; 0 where they cannot be told.
 
-    Between is what the spread of the sittings' means leaves after their own noise; never negative.
+    Between is what the spread of the interleaved runs' means leaves after their own noise; never negative.
     """
-    inside = [(variance(values), len(values)) for values in sittings if len(values) > 1]
-    if not inside or len(sittings) < 2:
+    inside = [(variance(values), len(values)) for values in runs if len(values) > 1]
+    if not inside or len(runs) < 2:
         return 0.0, 0.0
     within = math.fsum(v * (n - 1) for v, n in inside) / sum(n - 1 for _, n in inside)
-    means = [math.fsum(values) / len(values) for values in sittings]
-    noise = math.fsum(within / len(values) for values in sittings) / len(sittings)
+    means = [math.fsum(values) / len(values) for values in runs]
+    noise = math.fsum(within / len(values) for values in runs) / len(runs)
     return within, max(0.0, variance(means) - noise)
 
 

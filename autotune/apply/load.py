@@ -15,7 +15,7 @@ import msgspec
 
 from autotune.apply import best_file
 from autotune.apply.loaded_model import LoadedModel, one_line
-from autotune.apply.plain_progress import Watching
+from autotune.apply.plain_progress import PlainProgress
 from autotune.core import plugins
 from autotune.core.best import Best
 from autotune.core.errors import AutotuneError, ModelError
@@ -96,7 +96,7 @@ def _impossible(config: Config, hw: Hardware) -> str | None:
 def _prepared(best: Best, config: Config, hw: Hardware, cache: Path) -> tuple[Path | None, list[str]]:
     """The prepared model's folder (None where there is nothing to prepare), and what is to be said of it."""
     rules = MeasureRules()
-    run = Place(hw, cache, Watching(log.info)).prepare(rules, None)
+    run = Place(hw, cache, PlainProgress(log.info)).prepare(rules, None)
     try:
         found = artifacts.ensure(best.workload, config, hw, rules, run, cache)
     except PreparationFailed as error:

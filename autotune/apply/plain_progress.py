@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from autotune.core.results import Block, TrialResult
-from autotune.core.types import SittingSpec, TrialSpec
+from autotune.core.types import InterleavedSpec, TrialSpec
 
 
-class Watching:
+class PlainProgress:
     """An Observer that says in a line what it waits for, prepares and begins to measure."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
@@ -26,10 +26,10 @@ class Watching:
         """Say what begins."""
         self.say(what)
 
-    def sitting(self, spec: SittingSpec, number: int) -> None:
+    def interleaving(self, spec: InterleavedSpec, number: int) -> None:
         """Say it once for all rounds."""
         if number == 0:
-            self.say(f"sitting {spec.number}: {spec.rounds} rounds of {' and '.join(spec.configs)} in turn")
+            self.say(f"interleaved run {spec.number}: {spec.rounds} rounds of {' and '.join(spec.configs)} in turn")
 
     def started(self, spec: TrialSpec) -> None:
         """There are no trials."""

@@ -25,7 +25,7 @@ class Verification(Struct):
     """What `verify` found; `reasons` is what speaks against the claim.
 
     `ratio` is how many times better than the baseline the configuration is now, with its 95 % interval over the
-    sittings, `claimed` the same of the file; of requests `served` is the rate now.
+    interleaved runs, `claimed` the same of the file; of requests `served` is the rate now.
     `baseline_known` is false where the file does not say what the speed-up is over, so that the plain model stood in.
     `differences` are this machine's from the tuned one; `throughput` is samples a second; `logs` is a folder that was
     kept since something failed.
@@ -41,7 +41,7 @@ class Verification(Struct):
     throughput: Estimate | None = None
     baseline_throughput: Estimate | None = None
     served: Probe | None = None
-    sittings: int = 0
+    runs: int = 0
     rounds: int = 0
     seconds: float = 0.0
     logs: str | None = None
@@ -60,7 +60,7 @@ def judged(now: Estimate | None, claimed: Claim | None, delta: float) -> tuple[V
     that reaches over the bound holds if it is narrow enough to say so much, and still above 1 where that was claimed.
     """
     if now is None or now.low is None or now.high is None:
-        return "unresolved", "the time was enough for fewer than two sittings; raise --minutes"
+        return "unresolved", "the time was enough for fewer than two interleaved runs; raise --minutes"
     if claimed is None:
         return "unresolved", "the file claims no ratio"
     least = claimed.estimate if claimed.low is None else claimed.low
@@ -82,7 +82,7 @@ def text(found: Verification) -> list[str]:
     lines += [f"because   {reason}" for reason in found.reasons]
     if found.throughput is not None and found.baseline_throughput is not None:
         both = f"{formatting.rate(found.throughput)}, the baseline {formatting.rate(found.baseline_throughput)}"
-        lines.append(f"rates     {both}, in {found.sittings} sittings and {found.rounds} rounds")
+        lines.append(f"rates     {both}, in {found.runs} interleaved runs and {found.rounds} rounds")
     if not found.baseline_known:
         lines.append("baseline  the plain model: the file does not say what its speed-up is over")
     lines += [f"differs   {difference}" for difference in found.differences]

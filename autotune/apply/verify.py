@@ -13,13 +13,13 @@ import msgspec
 
 from autotune.analysis import metrics, rate_search
 from autotune.apply import best_file, verdict
-from autotune.apply.plain_progress import Watching
+from autotune.apply.plain_progress import PlainProgress
 from autotune.apply.verdict import Verification
 from autotune.core import plugins
 from autotune.core.best import Best
 from autotune.core.errors import MachineError, StudyError
-from autotune.core.interfaces import Sit
-from autotune.core.results import Estimate, Sitting, Sustained
+from autotune.core.interfaces import Interleave
+from autotune.core.results import Estimate, InterleavedRun, Sustained
 from autotune.core.rules import ConfirmRules, MeasureRules
 from autotune.core.space_types import Goal, Price
 from autotune.core.types import Config, Hardware, TrialSpec
@@ -32,7 +32,7 @@ from autotune.space import configs
 from autotune.study.confirm import comparison
 from autotune.study.confirm.ablation import WINNER
 from autotune.study.confirm.aggregate import Limits, pooled
-from autotune.study.confirm.comparison import Contest
+from autotune.study.confirm.comparison import PairedComparison
 from autotune.study.confirm.decision import BASELINE
 
 RULES, CONFIRM = MeasureRules(), ConfirmRules()
@@ -57,7 +57,7 @@ def verify(
     root = Path(tempfile.mkdtemp(prefix="autotune-verify-"))
     found = None
     try:
-        with Machine(hw, root, artifacts.default_folder(), Watching(say)) as machine:
+        with Machine(hw, root, artifacts.default_folder(), PlainProgress(say)) as machine:
             machine.check(best.workload, rules)
             checking = Checking(best, hw, configs, root, rules, confirm)
             if lacking := _unprepared(machine, checking):
@@ -65,7 +65,7 @@ def verify(
             elif best.objective == ("served_rate",):
                 found = checking.served(machine)
             else:
-                found = checking.run(machine.sit, minutes * 60)
+                found = checking.run(machine.interleave, minutes * 60)
         return found
     finally:
         if found is None or found.logs is None:
@@ -89,7 +89,7 @@ def claimed(path: Path) -> Best:
 
 
 def compared(best: Best, hw: Hardware, path: Path) -> dict[str, Config]:
-    """The configuration and its baseline by the names of their seats; MachineError where one cannot be honoured here.
+    """The configuration and its baseline by name; MachineError where one cannot be honoured here.
 
     A baseline on all cores of the tuned machine is one on all cores of this machine.
     """
@@ -132,7 +132,7 @@ def _without(name: str) -> verdict.Verdict:
 
 @dataclass(frozen=True)
 class Checking:
-    """One verification: the file, this machine, what is compared, and the folder that the sittings go to."""
+    """One verification: the file, this machine, what is compared, and the folder that the interleaved runs go to."""
 
     best: Best
     hw: Hardware
@@ -142,12 +142,14 @@ class Checking:
     confirm: ConfirmRules
     clock: Callable[[], float] = time.monotonic
 
-    def run(self, sit: Sit, seconds: float) -> Verification:
+    def run(self, interleave: Interleave, seconds: float) -> Verification:
         """Sit until the question is answered or the seconds are used up."""
         begin, objective = self.clock(), self.best.objective[0]
-        wanted = Contest("verify", self.root, self.best.workload, self.configs, self.rules, self.confirm, objective)
-        sittings = comparison.run(wanted, sit, self._unanswered, seconds, seconds, self._fits, self.clock)
-        found = self._concluded(sittings)
+        wanted = PairedComparison(
+            "verify", self.root, self.best.workload, self.configs, self.rules, self.confirm, objective
+        )
+        runs = comparison.run(wanted, interleave, self._unanswered, seconds, seconds, self._fits, self.clock)
+        found = self._concluded(runs)
         return msgspec.structs.replace(found, seconds=self.clock() - begin)
 
     def served(self, machine: Machine) -> Verification:
@@ -193,49 +195,49 @@ class Checking:
         known = self.best.measured.peak_rss_bytes
         return known is None or 2 * known <= self.rules.memory_fraction * self.hw.usable_memory_bytes
 
-    def _unanswered(self, sittings: Sequence[Sitting]) -> set[str]:
-        """Both, until a claim's sittings are made and the question is answered; none once one of them keeps failing."""
-        if any(comparison.failure(sittings, name) for name in self.configs):
+    def _unanswered(self, runs: Sequence[InterleavedRun]) -> set[str]:
+        """Both, until a claim's runs are made and the question is answered; none once one of them keeps failing."""
+        if any(comparison.failure(runs, name) for name in self.configs):
             return set()
-        enough = comparison.complete(sittings, list(self.configs)) >= self.confirm.sittings
-        return set() if enough and self._judged(sittings)[0] != "unresolved" else set(self.configs)
+        enough = comparison.complete(runs, list(self.configs)) >= self.confirm.runs
+        return set() if enough and self._judged(runs)[0] != "unresolved" else set(self.configs)
 
-    def _judged(self, sittings: Sequence[Sitting]) -> tuple[verdict.Verdict, str | None]:
-        return verdict.judged(self._ratio(sittings), self.best.measured.speedup, self.confirm.delta)
+    def _judged(self, runs: Sequence[InterleavedRun]) -> tuple[verdict.Verdict, str | None]:
+        return verdict.judged(self._ratio(runs), self.best.measured.speedup, self.confirm.delta)
 
-    def _ratio(self, sittings: Sequence[Sitting]) -> Estimate | None:
-        rates = comparison.table(sittings, [WINNER, BASELINE], self.confirm.confidence, self.best.objective[0])
+    def _ratio(self, runs: Sequence[InterleavedRun]) -> Estimate | None:
+        rates = comparison.table(runs, [WINNER, BASELINE], self.confirm.confidence, self.best.objective[0])
         return rates.ratio(WINNER, BASELINE)
 
-    def _concluded(self, sittings: Sequence[Sitting]) -> Verification:
-        said, why = self._judged(sittings)
+    def _concluded(self, runs: Sequence[InterleavedRun]) -> Verification:
+        said, why = self._judged(runs)
         reasons = [] if why is None else [why]
         logs = None
         for name in (BASELINE, WINNER):
-            if error := _failure(sittings, name):
+            if error := _failure(runs, name):
                 said, reasons = _without(name), [f"the {name} failed: {error}"]
                 logs = str(self.root)
-        if (broken := self._limits.broken(sittings, WINNER)) is not None:
+        if (broken := self._limits.broken(runs, WINNER)) is not None:
             said, reasons = "fails", [broken.words, *(reasons if said == "fails" else [])]
         confidence = self.confirm.confidence
-        winner, baseline = (pooled(self.root, sittings, name, confidence) for name in (WINNER, BASELINE))
-        rates = comparison.table(sittings, [WINNER, BASELINE], confidence)
+        winner, baseline = (pooled(self.root, runs, name, confidence) for name in (WINNER, BASELINE))
+        rates = comparison.table(runs, [WINNER, BASELINE], confidence)
         count, rounds = rates.counts(WINNER, BASELINE)
         return msgspec.structs.replace(
-            self.found(said, reasons, self._ratio(sittings)),
+            self.found(said, reasons, self._ratio(runs)),
             throughput=winner and winner.rate,
             baseline_throughput=baseline and baseline.rate,
-            sittings=count,
+            runs=count,
             rounds=rounds,
             logs=logs,
         )
 
 
-def _failure(sittings: Sequence[Sitting], name: str) -> str | None:
+def _failure(runs: Sequence[InterleavedRun], name: str) -> str | None:
     """Why a configuration was given up, or never ran in the time that there was; None if it ran."""
-    if comparison.complete(sittings, [name]):
-        return comparison.failure(sittings, name)
-    errors = [sitting.seats[name].error for sitting in sittings if name in sitting.seats]
+    if comparison.complete(runs, [name]):
+        return comparison.failure(runs, name)
+    errors = [run.candidates[name].error for run in runs if name in run.candidates]
     return next(filter(None, reversed(errors)), None)
 
 

@@ -15,7 +15,7 @@ from rich.text import Text
 from autotune.analysis import stats
 from autotune.core.results import Block, TrialResult
 from autotune.core.space_types import Space
-from autotune.core.types import SittingSpec, TrialSpec
+from autotune.core.types import InterleavedSpec, TrialSpec
 from autotune.report.text import formatting
 from autotune.study.ranking import CONFIDENCE, Ranking
 from autotune.study.search import driver
@@ -137,7 +137,7 @@ class Display:
         self.worked = True
         self.console.print(Text(what), soft_wrap=True)
 
-    def sitting(self, spec: SittingSpec, number: int) -> None:
+    def interleaving(self, spec: InterleavedSpec, number: int) -> None:
         """Show where the confirmation is."""
-        what = f"sitting {spec.number}: round {number + 1} of {spec.rounds}, {len(spec.configs)} configurations in turn"
+        what = f"run {spec.number}: round {number + 1} of {spec.rounds}, {len(spec.configs)} configurations in turn"
         self._show(Text(f"      {what}", style="cyan"))

@@ -133,7 +133,7 @@ def _work(
         console.print("they were too few for a trial; raise --minutes")
     found = None
     if not skip_confirmation:
-        found = stage.confirm(study, machine.sit, display, rules, confirm_rules, sustain=machine.sustain)
+        found = stage.confirm(study, machine.interleave, display, rules, confirm_rules, sustain=machine.sustain)
     if not display.worked:
         console.print(_idle(outcome, study.space.budget, found, skip_confirmation), soft_wrap=True)
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from autotune.core.results import Accuracy, ArtifactRef, Estimate, Fidelity
 from autotune.core.space_types import Limit
 from autotune.core.types import FORMAT, Config, Hardware, Placement, Struct, WorkloadSpec
 
 
 class Claim(Struct):
-    """A ratio with its interval over the sittings and rounds of the confirmation; None without one."""
+    """A ratio with its interval over the interleaved runs and rounds of the confirmation; None without one."""
 
     estimate: float
     low: float | None
     high: float | None
-    sittings: int | None = None
+    runs: int | None = msgspec.field(default=None, name="sittings")
     rounds: int | None = None
 
 

@@ -1,8 +1,10 @@
-"""What a confirmation says: the frozen nouns of `confirmation.json`, computed from the sittings kept beside it."""
+"""What a confirmation says: the frozen nouns of `confirmation.json`, computed from the runs kept beside it."""
 
 from __future__ import annotations
 
 from typing import Literal
+
+import msgspec
 
 from autotune.core.results import Accuracy, ArtifactRef, Estimate, Fidelity, Probe
 from autotune.core.types import FORMAT, Config, Struct, Value
@@ -15,7 +17,7 @@ class Finalist(Struct):
     """A configuration in the confirmation; `verdict` is the leader's over it (None: the leader itself, or never seen).
 
     `ratio` is how many times better than the baseline it was by the objective (faster, or less of what is paid), over
-    the sittings; `ratios` by each objective where there are several; `behind` how many times better the leader was
+    the runs; `ratios` by each objective where there are several; `behind` how many times better the leader was
     than it. `broken` is the limit that it did not keep, in words; `served` what became of its rate of requests, where
     that is the objective.
     """
@@ -31,7 +33,7 @@ class Finalist(Struct):
     served: str | None = None
 
 
-class Worth(Struct):
+class Ablation(Struct):
     """What one setting of the winner is worth: the winner against itself with the setting put back.
 
     `value` is the winner's, `instead` the baseline's. `resolved` is false where the interval allows both; such a
@@ -59,17 +61,17 @@ class Step(Struct):
 
 
 class Winner(Struct):
-    """The configuration that is exported, and what the sittings say of it; `trial` is None if no trial measured it.
+    """The configuration that is exported, and what the runs say of it; `trial` is None if no trial measured it.
 
     `ratio` is by the first objective, None where the baseline's figure is not known; `figures` are those of all its
-    sittings by name. `sustained` is the rate of requests that it kept, where asked for.
+    interleaved runs by name. `sustained` is the rate of requests that it kept, where asked for.
     """
 
     trial: int | None
     config: Config
     throughput: Estimate
     ratio: Estimate | None
-    sittings: int
+    runs: int = msgspec.field(name="sittings")
     rounds: int
     folders: tuple[str, ...]
     peak_rss_bytes: int | None
@@ -98,7 +100,7 @@ class Confirmation(Struct):
     winner: Winner | None
     noise_floor: float | None
     finalists: tuple[Finalist, ...]
-    worths: tuple[Worth, ...] = ()
+    ablations: tuple[Ablation, ...] = msgspec.field(default=(), name="worths")
     path: tuple[Step, ...] = ()
     reason: str | None = None
     disturbed: float = 0.0

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
-from autotune.core.results import Block, Sitting, Sustained, TrialResult
+from autotune.core.results import Block, InterleavedRun, Sustained, TrialResult
 from autotune.core.rules import MeasureRules
-from autotune.core.types import Config, Hardware, LaunchPatch, SittingSpec, TrialSpec, Value, WorkloadSpec
+from autotune.core.types import Config, Hardware, InterleavedSpec, LaunchPatch, TrialSpec, Value, WorkloadSpec
 
 if TYPE_CHECKING:
     import numpy as np
@@ -150,7 +150,7 @@ Execute = Callable[[TrialSpec, MeasureRules, float | None], TrialResult]
 """Runs one trial wholly on one machine, given the rules and the best rate so far (samples/s) or None."""
 
 
-Sit = Callable[[SittingSpec, MeasureRules], Sitting | None]
+Interleave = Callable[[InterleavedSpec, MeasureRules], InterleavedRun | None]
 """Measures several configurations in turn, block by block, wholly on one machine; None if the time was too short."""
 
 
@@ -179,5 +179,5 @@ class Observer(Protocol):
     def confirming(self, what: str) -> None:
         """A part of the confirmation begins."""
 
-    def sitting(self, spec: SittingSpec, number: int) -> None:
-        """Round `number` of a sitting begins."""
+    def interleaving(self, spec: InterleavedSpec, number: int) -> None:
+        """Round `number` of an interleaved run begins."""

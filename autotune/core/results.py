@@ -5,7 +5,9 @@ from __future__ import annotations
 import enum
 from typing import Literal
 
-from autotune.core.types import FORMAT, Config, SittingSpec, Struct, TrialSpec
+import msgspec
+
+from autotune.core.types import FORMAT, Config, InterleavedSpec, Struct, TrialSpec
 
 Percentile = Literal["p50", "p90", "p95", "p99"]
 
@@ -27,7 +29,7 @@ class Canary(Struct):
         return {"compute": self.compute, "memory": self.memory, "scalar": self.scalar}
 
 
-class Surroundings(Struct):
+class Interference(Struct):
     """The machine during a block, as shares of its time; None where it cannot be read.
 
     `others` is what other processes of this machine used of the trial's cores, `steal` what the hypervisor took of
@@ -57,7 +59,7 @@ class Block(Struct):
     number: int = 0
     unit: Literal["sample", "token", "step"] = "sample"
     canary: Canary | None = None
-    surroundings: Surroundings | None = None
+    interference: Interference | None = msgspec.field(default=None, name="surroundings")
     gates: tuple[str, ...] = ()
 
     @property
@@ -234,8 +236,8 @@ class TrialResult(Struct):
     format: int = FORMAT
 
 
-class Seat(Struct):
-    """One configuration in a sitting: a block for each round, fewer if it failed, and what a trial keeps, too.
+class Candidate(Struct):
+    """One configuration in an interleaved run: a block for each round, fewer if it failed, and what a trial keeps, too.
 
     `latencies` are those of each block; None where no call had its middle in it.
     """
@@ -256,15 +258,15 @@ class Seat(Struct):
     versions: dict[str, str] = {}
 
 
-class Sitting(Struct):
+class InterleavedRun(Struct):
     """One start of several configurations, all alive and stopped but one, measured in rounds: raw, as in a trial.
 
-    `start_s` is what went before the first round. `idle_share` of a seat is the part of a core that it used while
+    `start_s` is what went before the first round. `idle_share` of a candidate is the part of a core that it used while
     another was measured.
     """
 
-    spec: SittingSpec
-    seats: dict[str, Seat]
+    spec: InterleavedSpec
+    candidates: dict[str, Candidate] = msgspec.field(name="seats")
     start_s: float
     wall_s: float
     started: str
@@ -274,5 +276,5 @@ class Sitting(Struct):
     @property
     def round_s(self) -> float | None:
         """The seconds of a round; None where there was none."""
-        rounds = max((len(seat.blocks) for seat in self.seats.values()), default=0)
+        rounds = max((len(candidate.blocks) for candidate in self.candidates.values()), default=0)
         return (self.wall_s - self.start_s) / rounds if rounds else None

@@ -67,13 +67,13 @@ class ConfirmRules(Struct):
     """How finalists are confirmed and the winner explained.
 
     `delta` is the smallest difference of log rates that matters; `share` is the part of the budget's minutes that is
-    kept for the confirmation, of which `finalists_share` goes to the finalists and the rest to explaining. A sitting
+    kept for the confirmation, of which `finalists_share` goes to the finalists and the rest to explaining. A run
     has few rounds, so that the first stage of the selection is spread over several launches.
     """
 
     finalists: int = 3
-    sittings: int = 6
-    most_sittings: int = 40
+    runs: int = 6
+    most_runs: int = 40
     first_rounds: int = 3
     least_rounds: int = 2
     most_rounds: int = 8

@@ -265,7 +265,7 @@ class TrialSpec(Struct):
     folder: str
 
 
-class SittingSpec(Struct):
+class InterleavedSpec(Struct):
     """Configurations to start together and measure in turn, block by block, for so many rounds.
 
     `order` seeds the order within the rounds. Without `together` each is started and ended before the next. `folder` is

@@ -66,10 +66,10 @@ class Bench:
         self.workers.pause()
         later = self.watch.usage(self.workers.pids)
         others = usage.others(later, len(self.watch.cpus))
-        canary, surroundings, gates = self.watch.between(before, self.watch.after(), others)
+        canary, interference, gates = self.watch.between(before, self.watch.after(), others)
         joules = usage.joules(later, found.elapsed_ns / 1e9)
-        surroundings = msgspec.structs.replace(surroundings, energy_j=joules)
-        return msgspec.structs.replace(found, canary=canary, surroundings=surroundings, gates=gates)
+        interference = msgspec.structs.replace(interference, energy_j=joules)
+        return msgspec.structs.replace(found, canary=canary, interference=interference, gates=gates)
 
     def _filled(self) -> Block:
         for _ in range(EMPTY_BLOCKS):

@@ -15,7 +15,7 @@ from typing import Protocol
 
 import msgspec
 
-from autotune.core.results import Canary, Surroundings
+from autotune.core.results import Canary, Interference
 from autotune.core.rules import MeasureRules
 from autotune.core.types import Struct
 from autotune.hardware import cgroups, energy
@@ -122,9 +122,9 @@ class Watch:
 
     def between(
         self, before: Look, after: Look, others: float | None
-    ) -> tuple[Canary | None, Surroundings, tuple[str, ...]]:
+    ) -> tuple[Canary | None, Interference, tuple[str, ...]]:
         """A block's canary (the geometric mean of both looks), its surroundings, and the gates that were closed."""
-        found = msgspec.structs.replace(_surroundings(before, after), others=others)
+        found = msgspec.structs.replace(_interference(before, after), others=others)
         canary = _middle(before.canary, after.canary)
         usual_mhz = statistics.median(self.frequencies) if self.frequencies else None
         closed = gates(found, canary, self.canaries, usual_mhz, self.rules)
@@ -136,7 +136,7 @@ class Watch:
 
 
 def gates(
-    found: Surroundings,
+    found: Interference,
     canary: Canary | None,
     earlier: Collection[Canary],
     usual_mhz: float | None,
@@ -177,13 +177,13 @@ def _middle(a: Canary | None, b: Canary | None) -> Canary | None:
     return Canary(cores=a.cores, **parts)
 
 
-def _surroundings(before: Look, after: Look) -> Surroundings:
+def _interference(before: Look, after: Look) -> Interference:
     seconds = max(after.at_s - before.at_s, 1e-9)
     steal = None
     if before.steal_ticks is not None and after.steal_ticks is not None:
         ticks = (after.all_ticks or 0) - (before.all_ticks or 0)
         steal = (after.steal_ticks - before.steal_ticks) / ticks if ticks > 0 else 0.0
-    return Surroundings(
+    return Interference(
         cpu_pressure=_share(before.cpu_pressure_s, after.cpu_pressure_s, seconds),
         memory_pressure=_share(before.memory_pressure_s, after.memory_pressure_s, seconds),
         steal=steal,

@@ -1,4 +1,4 @@
-"""One sitting: several configurations started together, then measured in turn, a block of each in every round.
+"""One interleaved run: several configurations started together, then measured in turn, a block of each in every round.
 
 While one is measured the others are stopped (SIGSTOP), so that even a runtime that spins leaves the cores alone. Two
 neighbouring blocks see nearly the same machine: their ratio is free of all drift that lasts longer than a round.
@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from autotune.analysis import latency
-from autotune.core.results import Block, Seat, Sitting, Status
+from autotune.core.results import Block, Candidate, InterleavedRun, Status
 from autotune.core.rules import MeasureRules
-from autotune.core.types import Config, SittingSpec, TrialSpec
+from autotune.core.types import Config, InterleavedSpec, TrialSpec
 from autotune.launch import fidelity, process_tree
 from autotune.launch.blocks import Bench
 from autotune.launch.interference import Senses, Watch
@@ -27,8 +27,10 @@ from autotune.launch.process import WorkerFailed
 from autotune.models.artifacts import PreparationFailed
 
 
-def run(place: Place, senses: Senses, spec: SittingSpec, rules: MeasureRules, folder: Path) -> Sitting | None:
-    """Measure the configurations of `spec` in `folder`; whatever fails is the error of its seat.
+def run(
+    place: Place, senses: Senses, spec: InterleavedSpec, rules: MeasureRules, folder: Path
+) -> InterleavedRun | None:
+    """Measure the configurations of `spec` in `folder`; whatever fails is the error of its candidate.
 
     None if the time was over before there was a first round.
     """
@@ -39,7 +41,7 @@ def run(place: Place, senses: Senses, spec: SittingSpec, rules: MeasureRules, fo
         if failed.status is Status.INTERRUPTED:
             return None
         raise
-    return found if any(seat.blocks or seat.error for seat in found.seats.values()) else None
+    return found if any(candidate.blocks or candidate.error for candidate in found.candidates.values()) else None
 
 
 @dataclass
@@ -72,15 +74,15 @@ class _Player:
 class _Run:
     place: Place
     senses: Senses
-    spec: SittingSpec
+    spec: InterleavedSpec
     rules: MeasureRules
     folder: Path
-    seats: dict[str, Seat] = field(default_factory=dict)
+    candidates: dict[str, Candidate] = field(default_factory=dict)
     players: dict[str, _Player] = field(default_factory=dict)
     start_s: float = 0.0
     begin: float = field(default_factory=time.monotonic)
 
-    def run(self) -> Sitting:
+    def run(self) -> InterleavedRun:
         started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         names = list(self.spec.configs)
         random.Random(f"{self.spec.order}/{self.spec.number}").shuffle(names)
@@ -89,9 +91,9 @@ class _Run:
         else:
             for position, name in enumerate(names, start=1):
                 self._sit([name], position / len(names))
-        return Sitting(
+        return InterleavedRun(
             spec=self.spec,
-            seats={name: self.seats[name] for name in self.spec.configs},
+            candidates={name: self.candidates[name] for name in self.spec.configs},
             start_s=self.start_s,
             wall_s=time.monotonic() - self.begin,
             started=started,
@@ -114,7 +116,9 @@ class _Run:
             self._rounds(share)
             for name, player in list(self.players.items()):
                 with self._unless_it_fails(name):
-                    self.seats[name] = _seat(self.spec.configs[name], player, warmup[name], self.folder / name)
+                    self.candidates[name] = _candidate(
+                        self.spec.configs[name], player, warmup[name], self.folder / name
+                    )
             self.players.clear()
 
     def _start(self, names: list[str], stack: contextlib.ExitStack) -> None:
@@ -151,7 +155,7 @@ class _Run:
         for number in range(self.spec.rounds):
             if time.monotonic() - self.begin > limit_s:
                 return
-            self.place.observer.sitting(self.spec, number)
+            self.place.observer.interleaving(self.spec, number)
             order = list(self.players)
             random.Random(f"{self.spec.order}/{self.spec.number}/{number}").shuffle(order)
             for name in order:
@@ -172,15 +176,15 @@ class _Run:
             if player is not None:
                 player.loaded.workers.pause()
             blocks = tuple(player.blocks) if player is not None else ()
-            self.seats[name] = Seat(config=self.spec.configs[name], blocks=blocks, error=str(error))
+            self.candidates[name] = Candidate(config=self.spec.configs[name], blocks=blocks, error=str(error))
 
 
-def _seat(config: Config, player: _Player, warmup: tuple[Block, ...], folder: Path) -> Seat:
+def _candidate(config: Config, player: _Player, warmup: tuple[Block, ...], folder: Path) -> Candidate:
     """What a configuration leaves behind in its folder; its workers are ended."""
     loaded = player.loaded
     peak_rss_bytes = loaded.finish()
     calls = [latency.joined([latency.rows(folder, {block.number})]) for block in player.blocks]
-    return Seat(
+    return Candidate(
         config=config,
         blocks=tuple(player.blocks),
         warmup=warmup,

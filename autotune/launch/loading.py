@@ -1,4 +1,4 @@
-"""From a configuration to workers that hold it loaded, verified and proven; shared by trials and sittings."""
+"""From a configuration to workers that hold it loaded, verified and proven; shared by trials and interleaved runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This machine as a place where trials and sittings run: the seam on which other machines come later."""
+"""This machine as a place where trials and interleaved runs run: the seam on which other machines come later."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pathlib import Path
 from autotune.analysis.rate_search import Ask
 from autotune.core.errors import ModelError
 from autotune.core.interfaces import Observer
-from autotune.core.results import Sitting, Sustained, TrialResult
+from autotune.core.results import InterleavedRun, Sustained, TrialResult
 from autotune.core.rules import MeasureRules
-from autotune.core.types import Hardware, SittingSpec, TrialSpec, WorkloadSpec
+from autotune.core.types import Hardware, InterleavedSpec, TrialSpec, WorkloadSpec
 from autotune.launch import canary_process as canary
 from autotune.launch import interleaved, load_test, lock, trial
 from autotune.launch.canary_process import CanaryProcess
@@ -62,8 +62,8 @@ class Machine:
         """
         return trial.run(self.place, self.canary, spec, rules, incumbent, self.root / spec.folder)
 
-    def sit(self, spec: SittingSpec, rules: MeasureRules) -> Sitting | None:
-        """Measure several configurations in turn, block by block; one that fails is its seat's error.
+    def interleave(self, spec: InterleavedSpec, rules: MeasureRules) -> InterleavedRun | None:
+        """Measure several configurations in turn, block by block; one that fails is its candidate's error.
 
         None if the time was over before there was a first round.
         """

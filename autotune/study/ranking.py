@@ -12,7 +12,7 @@ import msgspec
 
 from autotune.analysis import drift as correction
 from autotune.analysis import metrics, stats
-from autotune.analysis.metrics import Judgement
+from autotune.analysis.metrics import ConstraintCheck
 from autotune.core.results import Estimate, Status, TrialResult
 from autotune.core.rules import Correction, MeasureRules
 from autotune.core.space_types import Goal
@@ -74,7 +74,7 @@ class Ranking:
         """The figures of a measured trial by name."""
         return metrics.of(result, self.rate(result), self.goal.price, result.latency)
 
-    def judged(self, result: TrialResult) -> tuple[Judgement, ...]:
+    def judged(self, result: TrialResult) -> tuple[ConstraintCheck, ...]:
         """How a measured trial stands to each limit."""
         return metrics.judged(self.goal.limits, self.known(result))
 
@@ -133,7 +133,7 @@ class Ranking:
         return min(broken, key=self._excess, default=None)
 
     def _excess(self, result: TrialResult) -> float:
-        return max(one.excess for one in self.judged(result)) if self.serves(result) else math.inf
+        return max(one.violation for one in self.judged(result)) if self.serves(result) else math.inf
 
     def baseline(self, config: Config) -> TrialResult | None:
         """The trial that measured the baseline's configuration, or None while there is none."""

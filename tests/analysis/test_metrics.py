@@ -6,8 +6,8 @@ import msgspec
 import pytest
 
 from autotune.analysis import metrics
-from autotune.analysis.metrics import FIGURES, Judgement
-from autotune.core.results import Accuracy, ArtifactRef, Block, Estimate, Fidelity, Latency, Served, Surroundings
+from autotune.analysis.metrics import FIGURES, ConstraintCheck
+from autotune.core.results import Accuracy, ArtifactRef, Block, Estimate, Fidelity, Interference, Latency, Served
 from autotune.core.space_types import Goal, Limit, Price
 from tests.report.made import result
 
@@ -17,7 +17,7 @@ CLOSE = Fidelity(
 )
 
 
-def judged(limit: Limit, **known: float) -> Judgement:
+def judged(limit: Limit, **known: float) -> ConstraintCheck:
     (found,) = metrics.judged([limit], known)
     return found
 
@@ -26,8 +26,8 @@ def judged(limit: Limit, **known: float) -> Judgement:
 
 
 def test_the_figures_of_a_trial() -> None:
-    energy = Surroundings(energy_j=30.0)
-    block = Block(start_ns=0, elapsed_ns=10**9, items=20.0, calls=5, cpu_ns=2 * 10**9, surroundings=energy)
+    energy = Interference(energy_j=30.0)
+    block = Block(start_ns=0, elapsed_ns=10**9, items=20.0, calls=5, cpu_ns=2 * 10**9, interference=energy)
     found = result(
         1,
         rates=(20,),
@@ -71,8 +71,8 @@ def test_what_was_not_measured_is_no_figure() -> None:
 
 
 def test_energy_of_some_blocks_says_nothing() -> None:
-    known = Block(start_ns=0, elapsed_ns=1, items=1, calls=1, cpu_ns=1, surroundings=Surroundings(energy_j=1.0))
-    found = result(1, rates=(1,), blocks=(known, msgspec.structs.replace(known, surroundings=None)))
+    known = Block(start_ns=0, elapsed_ns=1, items=1, calls=1, cpu_ns=1, interference=Interference(energy_j=1.0))
+    found = result(1, rates=(1,), blocks=(known, msgspec.structs.replace(known, interference=None)))
     assert "energy_j_per_sample" not in metrics.of(found, 1.0, None)
 
 
@@ -96,15 +96,15 @@ def test_unjudged_answers_are_no_figures() -> None:
         (Limit(figure="accuracy_drop", max=-0.5), -0.4, 0.2),
     ],
 )
-def test_excess_is_a_part_of_the_limit(limit: Limit, value: float, excess: float) -> None:
+def test_excess_is_a_part_of_the_limit(limit: Limit, value: float, violation: float) -> None:
     found = judged(limit, **{limit.figure: value})
-    assert found.excess == pytest.approx(excess)
-    assert found.kept is (excess <= 0)
+    assert found.violation == pytest.approx(violation)
+    assert found.kept is (violation <= 0)
 
 
 def test_what_cannot_be_judged_keeps_its_limit() -> None:
     found = judged(Limit(figure="cosine_similarity", min=0.99), throughput=1.0)
-    assert found.kept and found.value is None and found.excess == -math.inf
+    assert found.kept and found.value is None and found.violation == -math.inf
 
 
 def test_no_number_keeps_no_limit() -> None:

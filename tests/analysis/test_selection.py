@@ -110,34 +110,34 @@ def test_what_all_share_changes_nothing(seed: int, level: float) -> None:
 
 
 @pytest.mark.parametrize("confidence", [0.8, 0.95])
-def test_paired_is_the_t_test_on_sittings(confidence: float) -> None:
+def test_paired_is_the_t_test_on_runs(confidence: float) -> None:
     draw = random.Random(5)
     a = [[draw.gauss(1.0, 0.1) for _ in range(rounds)] for rounds in (4, 2, 7, 3, 5, 4)]
     b = [[draw.gauss(0.9, 0.2) for _ in one] for one in a]
-    means = [[sum(one) / len(one) for one in sittings] for sittings in (a, b)]
+    means = [[sum(one) / len(one) for one in runs] for runs in (a, b)]
     expected = scipy_stats().ttest_rel(*means).confidence_interval(confidence)
     found = selection.paired(a, b, confidence)
     assert found.estimate == pytest.approx(sum(x - y for x, y in zip(*means, strict=True)) / len(a))
     assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
 
 
-def test_paired_counts_sittings_and_not_rounds() -> None:
+def test_paired_counts_runs_and_not_rounds() -> None:
     once = selection.paired([[1.0], [1.3], [1.1]], [[1.0], [1.0], [1.0]], 0.95)
     often = selection.paired([[1.0] * 50, [1.3] * 50, [1.1] * 50], [[1.0] * 50] * 3, 0.95)
     assert (once.low, once.high) == pytest.approx((often.low, often.high))
 
 
-def test_paired_leaves_out_sittings_without_rounds() -> None:
+def test_paired_leaves_out_runs_without_rounds() -> None:
     with_empty = selection.paired([[1.0, 1.1], [], [1.3]], [[0.9, 0.8], [], [1.0]], 0.95)
     assert with_empty == selection.paired([[1.0, 1.1], [1.3]], [[0.9, 0.8], [1.0]], 0.95)
 
 
-def test_one_sitting_has_no_interval() -> None:
+def test_one_run_has_no_interval() -> None:
     found = selection.paired([[1.0, 1.2]], [[1.0, 1.0]], 0.95)
     assert (found.estimate, found.low, found.high) == (pytest.approx(0.1), None, None)
 
 
-def test_paired_wants_equal_sittings_and_rounds() -> None:
+def test_paired_wants_equal_runs_and_rounds() -> None:
     with pytest.raises(ValueError, match="shorter"):
         selection.paired([[1.0, 1.0]], [[1.0]], 0.95)
     with pytest.raises(ValueError, match="shorter"):

@@ -253,21 +253,21 @@ def test_a_claimed_percentile_is_a_bound() -> None:
     assert np.mean(latencies[:, -(over + 2)] < 0.9) > 0.01
 
 
-# ------------------------------------------------------------------------------------------------------ sittings
+# ------------------------------------------------------------------------------------------------------ runs
 
 
-def test_rounds_per_sitting_is_kaliberas() -> None:
-    assert stats.rounds_per_sitting(20, 1.4, 0.01, 0.0004) == pytest.approx(math.sqrt(20 / 1.4 * 0.01 / 0.0004))
-    assert stats.rounds_per_sitting(20, 1.4, 0.01, 0.0) == math.inf
+def test_rounds_per_run_is_kaliberas() -> None:
+    assert stats.rounds_per_run(20, 1.4, 0.01, 0.0004) == pytest.approx(math.sqrt(20 / 1.4 * 0.01 / 0.0004))
+    assert stats.rounds_per_run(20, 1.4, 0.01, 0.0) == math.inf
 
 
 @pytest.mark.parametrize(("start_s", "within", "between"), [(20, 0.01, 0.0004), (5, 0.002, 0.001), (60, 0.05, 0.003)])
-def test_rounds_per_sitting_give_the_least_variance(start_s: float, within: float, between: float) -> None:
+def test_rounds_per_run_give_the_least_variance(start_s: float, within: float, between: float) -> None:
     def variance(rounds: float) -> float:
-        """Of the mean, when sittings of so many rounds of 1.4 s share an hour."""
+        """Of the mean, when interleaved runs of so many rounds of 1.4 s share an hour."""
         return (between + within / rounds) * (start_s + 1.4 * rounds) / 3600
 
-    best = stats.rounds_per_sitting(start_s, 1.4, within, between)
+    best = stats.rounds_per_run(start_s, 1.4, within, between)
     assert variance(best) < min(variance(best * 0.9), variance(best * 1.1))
 
 
@@ -289,10 +289,10 @@ def test_components_are_unbiased(sizes: tuple[int, ...]) -> None:
     assert np.mean(found, axis=0) == pytest.approx([0.2**2, 0.3**2], rel=0.06)
 
 
-def test_sittings_that_differ_by_less_than_their_noise_do_not_differ() -> None:
+def test_runs_that_differ_by_less_than_their_noise_do_not_differ() -> None:
     assert stats.components([[1.0, 3.0], [3.0, 1.0], [2.0, 2.0]]) == (pytest.approx(4 / 3), 0.0)
 
 
 @pytest.mark.parametrize("sittings", [[], [[1.0, 2.0]], [[1.0], [2.0], [3.0]]])
-def test_components_that_cannot_be_told(sittings: list[list[float]]) -> None:
-    assert stats.components(sittings) == (0.0, 0.0)
+def test_components_that_cannot_be_told(runs: list[list[float]]) -> None:
+    assert stats.components(runs) == (0.0, 0.0)

@@ -11,7 +11,7 @@ from autotune.core.best import Claim
 from autotune.core.results import Estimate, Probe
 from autotune.core.rules import ConfirmRules
 
-CLAIM = Claim(estimate=4.0, low=3.9, high=4.1, sittings=6, rounds=42)
+CLAIM = Claim(estimate=4.0, low=3.9, high=4.1, runs=6, rounds=42)
 DELTA = ConfirmRules().delta
 
 
@@ -61,7 +61,7 @@ def test_the_words_begin_with_the_verdict() -> None:
     both = {"throughput": now(39, 41), "baseline_throughput": now(9.9, 10.1), "sittings": 6, "rounds": 40}
     assert verdict.text(verification(**both)) == [
         "The claim holds: it is 3.95x (3.88 to 4.02) over the baseline now; 4.00x (3.90 to 4.10) was claimed.",
-        "rates     40.0/s ±2.5 %, the baseline 10.0/s ±1.0 %, in 6 sittings and 40 rounds",
+        "rates     40.0/s ±2.5 %, the baseline 10.0/s ±1.0 %, in 6 interleaved runs and 40 rounds",
     ]
 
 

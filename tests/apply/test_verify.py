@@ -23,20 +23,20 @@ from autotune.study.confirm.decision import BASELINE
 from tests.apply import made, tiny
 from tests.apply.made import FAST
 from tests.report.made import HW, PLAIN
-from tests.study.fakes import Sitter, at, machine
+from tests.study.fakes import Interleaver, at, machine
 from tests.test_main import Place
 
 PATH = Path("best.json")
 
 
-def checking(root: Path, sitter: Sitter, best: Best) -> Checking:
+def checking(root: Path, sitter: Interleaver, best: Best) -> Checking:
     configs = verify.compared(best, HW, PATH)
     return Checking(best, HW, configs, root, MeasureRules(), ConfirmRules(), sitter.clock)
 
 
 def sat(root: Path, ratio: float, seconds: float = 120.0, best: Best | None = None, **given: Any) -> Any:
     """What a verification finds where the winner is so many times as fast as the baseline, and who sat for it."""
-    sitter = Sitter(root, at({PLAIN: 10.0, FAST: 10.0 * ratio}), **given)
+    sitter = Interleaver(root, at({PLAIN: 10.0, FAST: 10.0 * ratio}), **given)
     return checking(root, sitter, best or made.best()).run(sitter, seconds), sitter
 
 
@@ -44,7 +44,7 @@ def test_a_claim_that_is_still_true_holds(tmp_path: Path) -> None:
     found, sitter = sat(tmp_path, 2.0)
     assert (found.verdict, found.reasons, found.holds, found.logs) == ("holds", (), True, None)
     assert found.ratio.low < 2.0 < found.ratio.high
-    assert (found.sittings, len(sitter.asked)) == (ConfirmRules().sittings, ConfirmRules().sittings)
+    assert (found.runs, len(sitter.asked)) == (ConfirmRules().runs, ConfirmRules().runs)
     assert found.rounds == sum(spec.rounds for spec in sitter.asked)
     assert found.throughput.estimate == pytest.approx(20, rel=0.02)
     assert found.baseline_throughput.estimate == pytest.approx(10, rel=0.02)
@@ -65,14 +65,14 @@ def test_more_than_was_claimed_holds(tmp_path: Path) -> None:
 def test_noise_goes_on_to_the_end_of_the_time_and_is_not_resolved(tmp_path: Path) -> None:
     found, sitter = sat(tmp_path, 1.9, noise=2.0)
     assert found.verdict == "unresolved" and "raise --minutes" in found.reasons[0]
-    assert len(sitter.asked) > ConfirmRules().sittings
+    assert len(sitter.asked) > ConfirmRules().runs
     assert found.seconds <= 130
 
 
 def test_too_little_time_is_not_resolved(tmp_path: Path) -> None:
     found, _ = sat(tmp_path, 2.0, seconds=2.0)
     assert (found.verdict, found.ratio.low) == ("unresolved", None)
-    assert "fewer than two sittings" in found.reasons[0]
+    assert "fewer than two interleaved runs" in found.reasons[0]
     nothing, _ = sat(tmp_path / "none", 2.0, seconds=-1.0)
     assert (nothing.verdict, nothing.ratio, nothing.throughput) == ("unresolved", None, None)
 
@@ -92,7 +92,7 @@ def test_without_a_baseline_nothing_is_known(tmp_path: Path) -> None:
     assert (found.verdict, found.reasons) == ("unresolved", ("the baseline failed: a made-up crash",))
 
 
-def test_a_failure_is_said_though_there_was_time_for_one_sitting_only(tmp_path: Path) -> None:
+def test_a_failure_is_said_though_there_was_time_for_one_run_only(tmp_path: Path) -> None:
     found, sitter = sat(tmp_path, 2.0, seconds=2.0, fails=fails(WINNER))
     assert len(sitter.asked) == 1
     assert (found.verdict, found.reasons) == ("fails", ("the winner failed: a made-up crash",))
@@ -158,7 +158,7 @@ def test_the_files_own_baseline_is_compared() -> None:
 def test_an_older_file_is_compared_with_the_plain_model(tmp_path: Path) -> None:
     best = made.best(baseline=None)
     assert verify.compared(best, HW, PATH)[BASELINE] == PLAIN
-    sitter = Sitter(tmp_path)
+    sitter = Interleaver(tmp_path)
     assert not checking(tmp_path, sitter, best).run(sitter, 120).baseline_known
 
 
@@ -213,7 +213,7 @@ def serves(**fields: Any) -> Best:
 @pytest.mark.parametrize(("kept", "expected"), [(True, "holds"), (False, "fails"), (None, "fails")])
 def test_a_served_rate_is_served_again(tmp_path: Path, kept: bool | None, expected: str) -> None:
     serving: Any = Serving(kept)
-    found = checking(tmp_path, Sitter(tmp_path), serves()).served(serving)
+    found = checking(tmp_path, Interleaver(tmp_path), serves()).served(serving)
     assert (found.verdict, serving.rates) == (expected, [pytest.approx(97)])
     assert (found.logs is not None) == (kept is None)
     assert found.claimed is None
@@ -222,7 +222,7 @@ def test_a_served_rate_is_served_again(tmp_path: Path, kept: bool | None, expect
 def test_who_serves_must_keep_the_limits_too(tmp_path: Path) -> None:
     limit = Limit(figure="peak_rss_bytes", max=2**20)
     serving: Any = Serving(True)
-    found = checking(tmp_path, Sitter(tmp_path), serves(constraints=(limit,))).served(serving)
+    found = checking(tmp_path, Interleaver(tmp_path), serves(constraints=(limit,))).served(serving)
     assert found.verdict == "fails" and found.reasons[0].startswith("peak_rss_bytes is ")
 
 
@@ -246,7 +246,7 @@ told |= {"said": said, "torch": "torch" in sys.modules}
     told = tiny.told(place, script, AUTOTUNE_LOCK=str(tmp_path / "lock"))
     assert told["found"]["verdict"] in ("holds", "unresolved", "fails")
     assert told["found"]["ratio"]["estimate"] > 1, told
-    assert "preparing reference outputs" in told["said"][0] and "sitting 1: " in " ".join(told["said"])
+    assert "preparing reference outputs" in told["said"][0] and "interleaved run 1: " in " ".join(told["said"])
     assert told["text"][0].split(":")[0] in HEADS.values()
     assert not told["torch"]
     assert not list(tmp_path.glob("autotune-verify-*"))

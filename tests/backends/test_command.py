@@ -110,7 +110,7 @@ def test_what_a_program_uses_is_not_the_use_of_others(lab: Lab, tmp_path: Path) 
     program = "import time\nwhile time.process_time() < 0.3: pass"
     (result,) = lab.execute(tmp_path, [spec(lab, tmp_path, program, reads="runs", samples=1)]).results
     assert (result.status, result.error) == (Status.OK, None)
-    found = [block.surroundings.others for block in result.blocks if block.surroundings is not None]
+    found = [block.interference.others for block in result.blocks if block.interference is not None]
     assert min(share for share in found if share is not None) < 0.3  # with the program's own it is nearly 1
 
 

@@ -71,7 +71,7 @@ def test_where_no_time_is_left_nothing_is_said_to_be_confirmed(lab: Lab) -> None
     _, text = lab.tune(minutes=10, skip_confirmation=False)
     assert lab.ran[1].ran == lab.sat[1].asked == [] and "confirming" not in text
     assert (
-        "\nthe budget is used up: the time was enough for 0 of the 6 sittings that a claim needs; "
+        "\nthe budget is used up: the time was enough for 0 of the 6 interleaved runs that a claim needs; "
         "the same command goes on, if need be with --minutes raised by 4\n" in text
     )
     _, text = lab.tune(minutes=30, skip_confirmation=False)
@@ -160,14 +160,14 @@ def test_what_the_search_found_is_confirmed(lab: Lab) -> None:
     assert best.config == max(lab.ran[0].configs, key=fakes.speed)
     claim = best.measured.speedup
     assert claim.estimate == pytest.approx(fakes.speed(best.config) / fakes.speed(fakes.plain(HW)), rel=0.02)
-    assert claim.sittings is not None and claim.sittings >= 6 and best.measured.noise_floor is not None
+    assert claim.runs is not None and claim.runs >= 6 and best.measured.noise_floor is not None
     assert not lab.held
     lines = text.splitlines()
     ended = lines.index(next(line for line in lines if line.startswith("all trials of the budget are done, after ")))
     assert lines[ended + 1].startswith("confirming 4 configurations against each other")
     assert lines[ended + 2].startswith("measuring what each setting of the winner is worth")
     (said,) = [line for line in lines if line.startswith("speed-up")]
-    assert said.endswith(f" over the plain model, confirmed in {claim.sittings} sittings, {claim.rounds} rounds")
+    assert said.endswith(f" over the plain model, confirmed in {claim.runs} interleaved runs, {claim.rounds} rounds")
     assert "what each setting is worth: the winner with it over the winner without it" in lines
     assert f"file      {lab.study / 'best.json'}" in lines
 
@@ -175,7 +175,7 @@ def test_what_the_search_found_is_confirmed(lab: Lab) -> None:
 def test_without_a_confirmation_nobody_sits_and_nothing_is_claimed(lab: Lab) -> None:
     _, text = lab.tune()
     assert lab.sat[0].asked == []
-    assert not lab.best().confirmed and lab.best().measured.speedup.sittings is None
+    assert not lab.best().confirmed and lab.best().measured.speedup.runs is None
     assert "from the search's own windows, not confirmed by a second measurement\n" in text
     assert not (lab.study / "confirmation.json").exists()
 
@@ -205,14 +205,14 @@ def test_a_confirmed_study_is_not_confirmed_again(lab: Lab) -> None:
 
 
 def test_an_interrupted_confirmation_says_how_to_go_on_and_does(lab: Lab) -> None:
-    lab.interrupt_sitting_at = 4
+    lab.interrupt_run_at = 4
     with pytest.raises(KeyboardInterrupt):
         lab.tune(skip_confirmation=False)
     lines = lab.printed.splitlines()
     assert lines[lines.index("interrupted; what is finished is kept") + 1].startswith("best      onnxruntime")
     assert lines[-1].startswith("go on     ")
     assert not lab.best().confirmed and not lab.held
-    lab.interrupt_sitting_at = None
+    lab.interrupt_run_at = None
     lab.tune(skip_confirmation=False)
     assert lab.ran[1].ran == []
     assert lab.sat[1].asked[0].folder == lab.sat[0].asked[3].folder

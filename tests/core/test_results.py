@@ -8,19 +8,19 @@ from autotune.core.results import (
     ArtifactRef,
     Block,
     Canary,
+    Candidate,
     Estimate,
     Fidelity,
-    Seat,
-    Sitting,
+    Interference,
+    InterleavedRun,
     Status,
-    Surroundings,
     TrialResult,
 )
 from autotune.core.types import (
     Config,
     InputSpec,
+    InterleavedSpec,
     Placement,
-    SittingSpec,
     Struct,
     TrialSpec,
     WorkloadSettings,
@@ -39,18 +39,23 @@ BLOCK = msgspec.structs.replace(
     number=3,
     unit="token",
     canary=CANARY,
-    surroundings=Surroundings(cpu_pressure=0.1, steal=0.0),
+    interference=Interference(cpu_pressure=0.1, steal=0.0),
     gates=("pressure", "canary"),
 )
 FIDELITY = Fidelity(judged=True, samples=8, cosine_similarity=0.99, centred_error=None, max_abs_error=1e-6)
 ARTIFACT = ArtifactRef(key="k", sha256="s", bytes=10, prepare_s=1.5)
 SPEC = TrialSpec(id=1, workload=WORKLOAD, config=CONFIG, folder="trials/00001")
-SITTING_SPEC = SittingSpec(number=1, workload=WORKLOAD, configs={"a": CONFIG}, rounds=3, order="a", folder="s")
+SITTING_SPEC = InterleavedSpec(number=1, workload=WORKLOAD, configs={"a": CONFIG}, rounds=3, order="a", folder="s")
 
 
-def sitting(**seats: Seat) -> Sitting:
-    return Sitting(
-        spec=SITTING_SPEC, seats=seats, start_s=4.0, wall_s=10.0, started="2025-01-01T00:00:00+00:00", fingerprint="f"
+def run(**candidates: Candidate) -> InterleavedRun:
+    return InterleavedRun(
+        spec=SITTING_SPEC,
+        candidates=candidates,
+        start_s=4.0,
+        wall_s=10.0,
+        started="2025-01-01T00:00:00+00:00",
+        fingerprint="f",
     )
 
 
@@ -69,7 +74,7 @@ NOUNS: list[Struct] = [
         artifact=ARTIFACT,
         versions={"torch": "2.8.0"},
     ),
-    sitting(a=Seat(config=CONFIG, blocks=(BLOCK,), idle_share=0.001), b=Seat(config=CONFIG, error="it ended")),
+    run(a=Candidate(config=CONFIG, blocks=(BLOCK,), idle_share=0.001), b=Candidate(config=CONFIG, error="it ended")),
     Best(
         study="s",
         trial=None,
@@ -81,7 +86,7 @@ NOUNS: list[Struct] = [
         layout=(Placement(cpus=(0, 2), threads=2, node=0), Placement(cpus=(1,), threads=1)),
         measured=Measurements(
             throughput=Estimate(estimate=10.0, low=None, high=None),
-            speedup=Claim(estimate=1.5, low=1.4, high=1.6, sittings=6, rounds=30),
+            speedup=Claim(estimate=1.5, low=1.4, high=1.6, runs=6, rounds=30),
         ),
         fidelity=FIDELITY,
         hardware=machines.hardware(2),
@@ -104,7 +109,7 @@ def test_a_file_says_its_format_and_refuses_what_it_does_not_know(noun: Struct) 
         msgspec.convert(written | {"colour": "red"}, type(noun))
 
 
-def test_a_block_of_an_earlier_version_has_no_surroundings() -> None:
+def test_a_block_of_an_earlier_version_has_no_interference() -> None:
     plain = {"start_ns": 10, "elapsed_ns": 500_000_000, "items": 32.0, "calls": 8, "cpu_ns": 450_000_000}
     assert msgspec.convert(plain, Block) == PLAIN_BLOCK
 
@@ -132,10 +137,12 @@ def test_a_status_is_written_as_a_word_and_no_other_is_read() -> None:
     ("seats", "round_s"),
     [
         ({}, None),
-        ({"a": Seat(config=CONFIG, error="it ended")}, None),
-        ({"a": Seat(config=CONFIG, blocks=(BLOCK,) * 3)}, 2.0),
-        ({"a": Seat(config=CONFIG, blocks=(BLOCK,)), "b": Seat(config=CONFIG, blocks=(BLOCK,) * 3)}, 2.0),
+        ({"a": Candidate(config=CONFIG, error="it ended")}, None),
+        ({"a": Candidate(config=CONFIG, blocks=(BLOCK,) * 3)}, 2.0),
+        ({"a": Candidate(config=CONFIG, blocks=(BLOCK,)), "b": Candidate(config=CONFIG, blocks=(BLOCK,) * 3)}, 2.0),
     ],
 )
-def test_a_round_takes_its_part_of_the_time_after_the_start(seats: dict[str, Seat], round_s: float | None) -> None:
-    assert sitting(**seats).round_s == round_s
+def test_a_round_takes_its_part_of_the_time_after_the_start(
+    candidates: dict[str, Candidate], round_s: float | None
+) -> None:
+    assert run(**candidates).round_s == round_s

@@ -47,6 +47,6 @@ def test_requests_can_be_served_under_the_rules() -> None:
 def test_a_confirmation_can_be_had_under_the_rules() -> None:
     rules = ConfirmRules()
     assert rules.least_rounds <= rules.first_rounds <= rules.most_rounds
-    assert rules.first_rounds * rules.sittings <= rules.first_stage <= rules.most_rounds * rules.most_sittings
-    assert 1 < rules.sittings <= rules.most_sittings
+    assert rules.first_rounds * rules.runs <= rules.first_stage <= rules.most_rounds * rules.most_runs
+    assert 1 < rules.runs <= rules.most_runs
     assert 0 < rules.share < 1 and 0 < rules.finalists_share < 1

@@ -11,8 +11,8 @@ from autotune.core.space_types import Budget
 from autotune.core.types import (
     Config,
     InputSpec,
+    InterleavedSpec,
     Layout,
-    SittingSpec,
     TrialSpec,
     Value,
     WorkloadSettings,
@@ -40,10 +40,12 @@ WORKLOAD = WorkloadSpec(
     "spec",
     [
         TrialSpec(id=3, workload=WORKLOAD, config=CONFIG, folder="trials/00003"),
-        SittingSpec(number=1, workload=WORKLOAD, configs={"a": CONFIG}, rounds=8, order="a", folder="s", limit_s=0.5),
+        InterleavedSpec(
+            number=1, workload=WORKLOAD, configs={"a": CONFIG}, rounds=8, order="a", folder="s", limit_s=0.5
+        ),
     ],
 )
-def test_what_is_asked_for_survives_json(spec: TrialSpec | SittingSpec) -> None:
+def test_what_is_asked_for_survives_json(spec: TrialSpec | InterleavedSpec) -> None:
     assert msgspec.json.decode(msgspec.json.encode(spec), type=type(spec)) == spec
 
 

@@ -1,4 +1,4 @@
-"""Runs trials and sittings, asked for as JSON on stdin, in a process of its own; prints as JSON what came of them."""
+"""Runs trials and runs, asked for as JSON on stdin, in a process of its own; prints as JSON what came of them."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from typing import Literal
 
 import msgspec
 
-from autotune.core.results import Block, Sitting, Sustained, TrialResult
+from autotune.core.results import Block, InterleavedRun, Sustained, TrialResult
 from autotune.core.rules import MeasureRules
-from autotune.core.types import Hardware, SittingSpec, Struct, TrialSpec
+from autotune.core.types import Hardware, InterleavedSpec, Struct, TrialSpec
 from autotune.launch.local_executor import Machine
 
 NO_SUCH_CPU = 4000
 
 
 class Ask(Struct):
-    """Trials with their rules and the best rate so far, sittings with theirs; `canary` says what befalls it first.
+    """Trials with their rules and the best rate so far, runs with theirs; `canary` says what befalls it first.
 
     Of what is to be sustained also the rate and the seconds.
     """
@@ -28,7 +28,7 @@ class Ask(Struct):
     root: str
     cache: str
     trials: list[tuple[TrialSpec, MeasureRules, float | None]]
-    sittings: list[tuple[SittingSpec, MeasureRules]] = []
+    runs: list[tuple[InterleavedSpec, MeasureRules]] = []
     sustains: list[tuple[TrialSpec, MeasureRules, float, float]] = []
     canary: Literal["fine", "killed", "not_pinned"] = "fine"
 
@@ -37,7 +37,7 @@ class Told(Struct):
     """Their results, what the observer was told, and the modules that this process has then imported."""
 
     results: list[TrialResult]
-    sittings: list[Sitting | None]
+    runs: list[InterleavedRun | None]
     sustained: list[Sustained]
     preparing: list[str]
     measured: list[tuple[int, int]]
@@ -68,7 +68,7 @@ class Listener:
     def measured(self, spec: TrialSpec, blocks: tuple[Block, ...]) -> None:
         self.blocks.append((spec.id, len(blocks)))
 
-    def sitting(self, spec: SittingSpec, number: int) -> None:
+    def interleaving(self, spec: InterleavedSpec, number: int) -> None:
         self.rounds.append((spec.number, number))
 
 
@@ -81,12 +81,12 @@ def main() -> None:
         if ask.canary == "not_pinned":
             machine.canary.sense([NO_SUCH_CPU], 0.01)
         results = [machine.execute(*trial) for trial in ask.trials]
-        sittings = [machine.sit(*sitting) for sitting in ask.sittings]
+        runs = [machine.interleave(*run) for run in ask.runs]
         sustained = [machine.sustain(*sustain) for sustain in ask.sustains]
         failure = machine.canary.failure
     told = Told(
         results=results,
-        sittings=sittings,
+        runs=runs,
         sustained=sustained,
         preparing=listener.prepared,
         measured=listener.blocks,

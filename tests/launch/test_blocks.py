@@ -147,7 +147,7 @@ def test_warming_up_takes_no_look_and_stops_the_workers() -> None:
     own = bench(workers, RULES, Senses(1.0, workers=workers))
     block = own.warm()
     assert workers.story == ["send", "pause"]
-    assert (block.canary, block.surroundings) == (None, None)
+    assert (block.canary, block.interference) == (None, None)
     assert own.call_s == pytest.approx(BATCH / 100)
 
 

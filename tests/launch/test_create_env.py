@@ -8,13 +8,13 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from tests.hardware.test_interpreters import installed
 
 from autotune.core.errors import InterpreterError
 from autotune.core.results import Status
 from autotune.hardware import interpreters
 from autotune.launch import create_env
 from tests.conftest import Lab
+from tests.hardware.test_interpreters import installed
 
 
 @pytest.fixture(scope="module")

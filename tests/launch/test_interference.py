@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from autotune.core.results import Canary, Surroundings
+from autotune.core.results import Canary, Interference
 from autotune.core.rules import MeasureRules
 from autotune.core.types import Hardware
 from autotune.launch.interference import HISTORY, RECENT, Watch, gates
@@ -47,7 +47,7 @@ def clocked(root: Path, **khz: int) -> None:
 def nothing() -> None: ...
 
 
-def block(watch: Watch, happens: Callable[[], object] = nothing) -> tuple[Canary | None, Surroundings, tuple[str, ...]]:
+def block(watch: Watch, happens: Callable[[], object] = nothing) -> tuple[Canary | None, Interference, tuple[str, ...]]:
     """What a block of ten seconds looks like during which something happens."""
     before = watch.before()
     happens()
@@ -228,7 +228,7 @@ def test_a_frequency_that_cannot_be_read_is_not_known(root: Path, text: str) -> 
 
 
 def test_a_machine_that_tells_nothing(tmp_path: Path) -> None:
-    assert block(Watch((0,), Senses(), RULES, tmp_path)) == (None, Surroundings(), ())
+    assert block(Watch((0,), Senses(), RULES, tmp_path)) == (None, Interference(), ())
 
 
 def test_this_machine() -> None:
@@ -241,7 +241,7 @@ def test_this_machine() -> None:
 # ----------------------------------------------------------------------------------------------------------- gates
 
 
-def closed(found: Surroundings, usual_mhz: float | None = None, rules: MeasureRules = RULES) -> tuple[str, ...]:
+def closed(found: Interference, usual_mhz: float | None = None, rules: MeasureRules = RULES) -> tuple[str, ...]:
     return gates(found, None, [], usual_mhz, rules)
 
 
@@ -255,25 +255,25 @@ def closed(found: Surroundings, usual_mhz: float | None = None, rules: MeasureRu
     ],
 )
 def test_a_share_closes_its_gate_above_the_rule(figure: str, most: float) -> None:
-    assert closed(Surroundings(**{figure: most})) == ()
-    assert closed(Surroundings(**{figure: math.nextafter(most, 1)})) == (figure,)
+    assert closed(Interference(**{figure: most})) == ()
+    assert closed(Interference(**{figure: math.nextafter(most, 1)})) == (figure,)
 
 
 def test_a_frequency_closes_its_gate_below_the_rule() -> None:
-    assert closed(Surroundings(frequency_mhz=1800.0), 2000.0) == ()
-    assert closed(Surroundings(frequency_mhz=1799.9), 2000.0) == ("frequency",)
-    assert closed(Surroundings(frequency_mhz=1.0)) == ()
+    assert closed(Interference(frequency_mhz=1800.0), 2000.0) == ()
+    assert closed(Interference(frequency_mhz=1799.9), 2000.0) == ("frequency",)
+    assert closed(Interference(frequency_mhz=1.0)) == ()
 
 
 def test_thresholds_are_rules() -> None:
-    found = Surroundings(cpu_pressure=0.3, memory_pressure=0.3, steal=0.1, frequency_mhz=1000.0)
+    found = Interference(cpu_pressure=0.3, memory_pressure=0.3, steal=0.1, frequency_mhz=1000.0)
     assert closed(found, 2000.0) == ("cpu_pressure", "memory_pressure", "steal", "frequency")
     loose = MeasureRules(gate_pressure=0.5, gate_steal=0.5, gate_frequency=0.4)
     assert closed(found, 2000.0, loose) == ()
 
 
 def test_what_is_not_known_closes_nothing() -> None:
-    assert closed(Surroundings(), 2000.0) == ()
+    assert closed(Interference(), 2000.0) == ()
 
 
 # ---------------------------------------------------------------------------------------------------------- canary
@@ -285,7 +285,7 @@ def canary(compute: float, memory: float = 1.0, scalar: float = 1.0) -> Canary:
 
 def shifted(now: Canary, *before: float, rules: MeasureRules = RULES) -> bool:
     """Whether a canary is off its place after others, of which only `compute` varied."""
-    found = gates(Surroundings(), now, [canary(speed) for speed in before], None, rules)
+    found = gates(Interference(), now, [canary(speed) for speed in before], None, rules)
     assert found in ((), ("canary",))
     return bool(found)
 

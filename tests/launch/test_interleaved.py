@@ -9,9 +9,9 @@ import msgspec
 import numpy as np
 import pytest
 
-from autotune.core.results import Block, Seat, Sitting
+from autotune.core.results import Block, Candidate, InterleavedRun
 from autotune.core.rules import MeasureRules
-from autotune.core.types import Config, SittingSpec, Value
+from autotune.core.types import Config, InterleavedSpec, Value
 from tests.conftest import TINY, Lab
 from tests.extra.execute import Told
 
@@ -24,31 +24,31 @@ def config(lab: Lab, mode: str = "fine", **options: Value) -> Config:
     return lab.spec("faulty", {"mode": mode, **options}).config
 
 
-def asked(configs: dict[str, Config], *, rounds: int = 3, number: int = 1, **more: Any) -> SittingSpec:
-    folder = f"sittings/{number:04}"
+def asked(configs: dict[str, Config], *, rounds: int = 3, number: int = 1, **more: Any) -> InterleavedSpec:
+    folder = f"interleaved runs/{number:04}"
     settled = {"order": "a seed", "folder": folder} | more
-    return SittingSpec(number=number, workload=TINY, configs=configs, rounds=rounds, **settled)
+    return InterleavedSpec(number=number, workload=TINY, configs=configs, rounds=rounds, **settled)
 
 
-def sat(lab: Lab, root: Path, spec: SittingSpec, rules: MeasureRules = RULES) -> Sitting:
-    (sitting,) = lab.sit(root, spec, rules).sittings
-    return sitting
+def sat(lab: Lab, root: Path, spec: InterleavedSpec, rules: MeasureRules = RULES) -> InterleavedRun:
+    (run,) = lab.interleave(root, spec, rules).runs
+    return run
 
 
-def counts(sitting: Sitting) -> dict[str, int]:
-    return {name: len(seat.blocks) for name, seat in sitting.seats.items()}
+def counts(run: InterleavedRun) -> dict[str, int]:
+    return {name: len(candidate.blocks) for name, candidate in run.candidates.items()}
 
 
-def orders(sitting: Sitting) -> list[list[str]]:
+def orders(run: InterleavedRun) -> list[list[str]]:
     """The names in each round, in the order in which they were measured."""
-    rounds = zip(*(seat.blocks for seat in sitting.seats.values()), strict=True)
+    rounds = zip(*(candidate.blocks for candidate in run.candidates.values()), strict=True)
     return [
-        [name for _, name in sorted(zip((block.start_ns for block in blocks), sitting.seats, strict=True))]
+        [name for _, name in sorted(zip((block.start_ns for block in blocks), run.candidates, strict=True))]
         for blocks in rounds
     ]
 
 
-# ------------------------------------------------------------------------------------------------- a whole sitting
+# ------------------------------------------------------------------------------------------------- a whole run
 
 
 class Whole:
@@ -60,11 +60,11 @@ class Whole:
         self.root = root
         self.lab = lab
         self.spec = asked(configs, rounds=5)
-        self.told: Told = lab.sit(root, self.spec, RULES)
-        (self.sitting,) = self.told.sittings
+        self.told: Told = lab.interleave(root, self.spec, RULES)
+        (self.run,) = self.told.runs
 
-    def seat(self, name: str) -> Seat:
-        return self.sitting.seats[name]
+    def candidate(self, name: str) -> Candidate:
+        return self.run.candidates[name]
 
 
 @pytest.fixture(scope="module")
@@ -73,45 +73,47 @@ def whole(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Whole:
 
 
 def test_every_round_has_a_block_of_each(whole: Whole) -> None:
-    assert {name: seat.error for name, seat in whole.sitting.seats.items()} == dict.fromkeys(whole.spec.configs)
-    assert counts(whole.sitting) == dict.fromkeys(whole.spec.configs, 5)
+    assert {name: candidate.error for name, candidate in whole.run.candidates.items()} == dict.fromkeys(
+        whole.spec.configs
+    )
+    assert counts(whole.run) == dict.fromkeys(whole.spec.configs, 5)
     assert whole.told.rounds == [(1, number) for number in range(5)]
-    every = [[seat.blocks[number] for seat in whole.sitting.seats.values()] for number in range(5)]
+    every = [[candidate.blocks[number] for candidate in whole.run.candidates.values()] for number in range(5)]
     for one, following in itertools.pairwise(every):
         assert max(block.start_ns for block in one) < min(block.start_ns for block in following)
 
 
 def test_no_two_blocks_overlap(whole: Whole) -> None:
-    blocks = [block for seat in whole.sitting.seats.values() for block in (*seat.warmup, *seat.blocks)]
+    blocks = [block for candidate in whole.run.candidates.values() for block in (*candidate.warmup, *candidate.blocks)]
     spans = sorted((block.start_ns, block.start_ns + block.elapsed_ns) for block in blocks)
     assert all(end < begin for (_, end), (begin, _) in itertools.pairwise(spans))
 
 
-def test_what_a_sitting_keeps(whole: Whole) -> None:
-    sitting = whole.sitting
-    assert sitting.spec == whole.spec
-    assert list(sitting.seats) == list(whole.spec.configs)
-    assert 0 < sitting.start_s < sitting.wall_s
-    assert sitting.round_s is not None and 0 < 5 * sitting.round_s < sitting.wall_s
-    assert sitting.fingerprint == whole.lab.hardware.fingerprint
-    assert sitting.started.endswith("+00:00")
+def test_what_a_run_keeps(whole: Whole) -> None:
+    run = whole.run
+    assert run.spec == whole.spec
+    assert list(run.candidates) == list(whole.spec.configs)
+    assert 0 < run.start_s < run.wall_s
+    assert run.round_s is not None and 0 < 5 * run.round_s < run.wall_s
+    assert run.fingerprint == whole.lab.hardware.fingerprint
+    assert run.started.endswith("+00:00")
 
 
 @pytest.mark.parametrize("name", ["eager", "sleeps", "spins"])
-def test_a_seat_keeps_what_a_trial_does(whole: Whole, name: str) -> None:
-    seat = whole.seat(name)
-    assert seat.config == whole.spec.configs[name]
-    assert len(seat.warmup) == 1
-    assert seat.setup_s is not None and seat.setup_s > 0
-    assert seat.peak_rss_bytes is not None and seat.peak_rss_bytes > 10_000_000
-    assert seat.fidelity is not None and seat.fidelity.samples == RULES.verify_samples
-    assert seat.versions["python"]
-    assert all(block.items > 0 and block.canary is not None for block in seat.blocks)
+def test_a_candidate_keeps_what_a_trial_does(whole: Whole, name: str) -> None:
+    candidate = whole.candidate(name)
+    assert candidate.config == whole.spec.configs[name]
+    assert len(candidate.warmup) == 1
+    assert candidate.setup_s is not None and candidate.setup_s > 0
+    assert candidate.peak_rss_bytes is not None and candidate.peak_rss_bytes > 10_000_000
+    assert candidate.fidelity is not None and candidate.fidelity.samples == RULES.verify_samples
+    assert candidate.versions["python"]
+    assert all(block.items > 0 and block.canary is not None for block in candidate.blocks)
 
 
 @pytest.mark.parametrize("name", ["eager", "sleeps", "spins"])
 def test_a_configuration_rests_while_another_is_measured(whole: Whole, name: str) -> None:
-    share = whole.seat(name).idle_share
+    share = whole.candidate(name).idle_share
     assert share is not None and 0 <= share <= 0.005
 
 
@@ -119,14 +121,14 @@ def test_one_of_them_would_not_have_rested(whole: Whole) -> None:
     def used(blocks: tuple[Block, ...]) -> int:
         return sum(block.cpu_ns for block in blocks)
 
-    assert used(whole.seat("spins").blocks) > 2 * used(whole.seat("sleeps").blocks)
+    assert used(whole.candidate("spins").blocks) > 2 * used(whole.candidate("sleeps").blocks)
 
 
 def test_latencies_bear_the_numbers_of_the_blocks(whole: Whole) -> None:
-    for name, seat in whole.sitting.seats.items():
+    for name, candidate in whole.run.candidates.items():
         folder = whole.root / whole.spec.folder / name
         rows = np.load(folder / "latencies.npy", allow_pickle=False)
-        for block in (*seat.warmup, *seat.blocks):
+        for block in (*candidate.warmup, *candidate.blocks):
             assert rows[rows[:, 1] == block.number][:, 3].sum() == block.calls
         assert sorted(path.name for path in folder.iterdir()) == [
             "job.json",
@@ -147,8 +149,8 @@ def test_the_order_is_random_and_the_seeds(lab: Lab, tmp_path: Path) -> None:
         asked(configs, rounds=8, folder="another number", number=2),
         asked(configs, rounds=8, folder="another seed", order="another"),
     ]
-    sittings = lab.run(tmp_path, [], sittings=[(spec, RULES) for spec in specs]).sittings
-    one, same, number, seed = map(orders, sittings)
+    runs = lab.run(tmp_path, [], runs=[(spec, RULES) for spec in specs]).runs
+    one, same, number, seed = map(orders, runs)
     assert one == same
     assert one not in (number, seed)
     assert len({tuple(names) for names in one}) > 2
@@ -165,20 +167,23 @@ def test_one_that_crashes_leaves_its_blocks_and_the_others_go_on(lab: Lab, tmp_p
         "late": config(lab, "crash_in_a_round", round=4),
         "at once": config(lab, "crash_in_a_round", round=0),
     }
-    sitting = sat(lab, tmp_path, asked(configs, rounds=5))
-    assert counts(sitting) == {"early": 1, "fine": 5, "late": 3, "at once": 0}
-    assert sitting.seats["fine"].error is None
+    run = sat(lab, tmp_path, asked(configs, rounds=5))
+    assert counts(run) == {"early": 1, "fine": 5, "late": 3, "at once": 0}
+    assert run.candidates["fine"].error is None
     for name in ("early", "late", "at once"):
-        seat = sitting.seats[name]
-        assert seat.error == "a worker was killed by SIGABRT: crashed in a round"
-        assert seat.config == configs[name]
-        assert all(block.items > 0 for block in seat.blocks)
+        candidate = run.candidates[name]
+        assert candidate.error == "a worker was killed by SIGABRT: crashed in a round"
+        assert candidate.config == configs[name]
+        assert all(block.items > 0 for block in candidate.blocks)
 
 
 def test_one_that_cannot_be_prepared_or_loaded(lab: Lab, tmp_path: Path) -> None:
     modes = ("prepare_error", "error", "nan", "exit", "fine")
-    sitting = sat(lab, tmp_path, asked({mode: config(lab, mode) for mode in modes}))
-    said = {name: seat.error and seat.error.partition(" (remembered")[0] for name, seat in sitting.seats.items()}
+    run = sat(lab, tmp_path, asked({mode: config(lab, mode) for mode in modes}))
+    said = {
+        name: candidate.error and candidate.error.partition(" (remembered")[0]
+        for name, candidate in run.candidates.items()
+    }
     assert said == {
         "prepare_error": "RuntimeError: no such operator: frobnicate",
         "error": "ValueError: this model cannot be loaded",
@@ -186,7 +191,7 @@ def test_one_that_cannot_be_prepared_or_loaded(lab: Lab, tmp_path: Path) -> None
         "exit": "a worker ended with exit status 3: about to exit",
         "fine": None,
     }
-    assert counts(sitting) == dict.fromkeys(modes, 0) | {"fine": 3}
+    assert counts(run) == dict.fromkeys(modes, 0) | {"fine": 3}
     log = (tmp_path / "sittings/0001/prepare_error/stderr.log").read_text()
     assert log.startswith("before the error\nTraceback")
 
@@ -194,24 +199,24 @@ def test_one_that_cannot_be_prepared_or_loaded(lab: Lab, tmp_path: Path) -> None
 def test_one_that_is_never_ready_disturbs_nobody(lab: Lab, tmp_path: Path) -> None:
     configs = {"never": config(lab, "never_ready"), "fine": config(lab)}
     rules = msgspec.structs.replace(RULES, setup_timeout_s=3.0)
-    sitting = sat(lab, tmp_path, asked(configs), rules)
-    assert sitting.seats["never"].error == "no answer within 3 s while loading the model"
-    assert counts(sitting) == {"never": 0, "fine": 3}
+    run = sat(lab, tmp_path, asked(configs), rules)
+    assert run.candidates["never"].error == "no answer within 3 s while loading the model"
+    assert counts(run) == {"never": 0, "fine": 3}
     last_ns = int((tmp_path / "sittings/0001/never/stdout.log").read_text().split()[-1])
-    assert last_ns < sitting.seats["fine"].blocks[0].start_ns
+    assert last_ns < run.candidates["fine"].blocks[0].start_ns
 
 
 def test_where_all_fail_no_round_is_left(lab: Lab, tmp_path: Path) -> None:
-    sitting = sat(lab, tmp_path, asked({name: config(lab, "error") for name in "ab"}))
-    assert counts(sitting) == {"a": 0, "b": 0}
-    assert sitting.round_s is None
+    run = sat(lab, tmp_path, asked({name: config(lab, "error") for name in "ab"}))
+    assert counts(run) == {"a": 0, "b": 0}
+    assert run.round_s is None
 
 
 def test_without_a_canary_the_rounds_go_on(lab: Lab, tmp_path: Path) -> None:
     spec = asked({name: config(lab) for name in "ab"})
-    (sitting,) = lab.run(tmp_path, [], sittings=[(spec, RULES)], canary="killed").sittings
-    assert counts(sitting) == {"a": 3, "b": 3}
-    assert all(block.canary is None for seat in sitting.seats.values() for block in seat.blocks)
+    (run,) = lab.run(tmp_path, [], runs=[(spec, RULES)], canary="killed").runs
+    assert counts(run) == {"a": 3, "b": 3}
+    assert all(block.canary is None for candidate in run.candidates.values() for block in candidate.blocks)
 
 
 # ---------------------------------------------------------------------------------------------------- one at a time
@@ -219,12 +224,14 @@ def test_without_a_canary_the_rounds_go_on(lab: Lab, tmp_path: Path) -> None:
 
 def test_one_after_the_other(lab: Lab, tmp_path: Path) -> None:
     configs = {"a": config(lab), "crashes": config(lab, "crash_in_a_round", round=2), "b": config(lab)}
-    sitting = sat(lab, tmp_path, asked(configs, together=False))
-    assert counts(sitting) == {"a": 3, "crashes": 1, "b": 3}
-    assert sitting.seats["crashes"].error == "a worker was killed by SIGABRT: crashed in a round"
-    spans = sorted((seat.blocks[0].start_ns, seat.blocks[-1].start_ns) for seat in sitting.seats.values())
+    run = sat(lab, tmp_path, asked(configs, together=False))
+    assert counts(run) == {"a": 3, "crashes": 1, "b": 3}
+    assert run.candidates["crashes"].error == "a worker was killed by SIGABRT: crashed in a round"
+    spans = sorted(
+        (candidate.blocks[0].start_ns, candidate.blocks[-1].start_ns) for candidate in run.candidates.values()
+    )
     assert all(end < begin for (_, end), (begin, _) in itertools.pairwise(spans))
-    assert 0 < sitting.start_s < sitting.wall_s
+    assert 0 < run.start_s < run.wall_s
 
 
 # ------------------------------------------------------------------------------------------------------------- time
@@ -233,7 +240,7 @@ def test_one_after_the_other(lab: Lab, tmp_path: Path) -> None:
 def test_a_limit_ends_it_between_two_rounds(lab: Lab, tmp_path: Path) -> None:
     configs = {name: config(lab) for name in "ab"}
     specs = [asked(configs, rounds=10_000, number=number, limit_s=limit_s) for number, limit_s in ((1, 0.0), (2, 10.0))]
-    none, some = lab.run(tmp_path, [], sittings=[(spec, RULES) for spec in specs]).sittings
+    none, some = lab.run(tmp_path, [], runs=[(spec, RULES) for spec in specs]).runs
     assert none is None  # the time was over before they were loaded
     assert some is not None and 0 < counts(some)["a"] == counts(some)["b"] < 10_000
-    assert all(seat.error is None and seat.warmup for seat in some.seats.values())
+    assert all(candidate.error is None and candidate.warmup for candidate in some.candidates.values())

@@ -126,7 +126,7 @@ def test_latencies_agree_with_the_blocks(squeezenet: Squeezenet) -> None:
 def test_every_block_knows_how_the_machine_was(squeezenet: Squeezenet) -> None:
     assert not any(flag.startswith("no_canary") for flag in squeezenet.result.flags)
     for block in [*squeezenet.result.warmup, *squeezenet.result.blocks]:
-        assert block.canary is not None and block.surroundings is not None
+        assert block.canary is not None and block.interference is not None
         assert block.canary.cores == len(squeezenet.cpus)
         assert all(rate > 0 for rate in block.canary.parts.values())
     numbers = [block.number for block in [*squeezenet.result.warmup, *squeezenet.result.blocks]]
@@ -354,7 +354,7 @@ def test_without_a_canary_a_trial_says_so(lab: Lab, tmp_path: Path, fate: str, f
     assert (told.canary_failure or "").startswith(failure)
     assert result.status is Status.OK
     assert any(flag.startswith("no_canary: ") for flag in result.flags)
-    assert all(block.canary is None and block.surroundings is not None for block in result.blocks)
+    assert all(block.canary is None and block.interference is not None for block in result.blocks)
 
 
 def test_with_a_canary_nothing_is_flagged(faults: Faults) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import msgspec
 
-from autotune.core.confirmation import Confirmation, Finalist, Step, Worth
-from autotune.core.results import Canary, Seat, Status, TrialResult
+from autotune.core.confirmation import Ablation, Confirmation, Finalist, Step
+from autotune.core.results import Canary, Candidate, Status, TrialResult
 from autotune.core.space_types import Exclusion, Space
 from autotune.report.text import study_reader
 from autotune.report.text.study_reader import Study
@@ -22,7 +22,7 @@ from tests.report.made import (
     confirmation,
     estimate,
     keep_latencies,
-    keep_sitting,
+    keep_run,
     numbered,
     result,
     winner,
@@ -83,16 +83,16 @@ def full(folder: Path) -> Study:
             Finalist(trial=1, config=FAST, ratio=ratio),
             Finalist(trial=2, config=config("openvino"), ratio=None, error=HOSTILE),
         ),
-        worths=(
-            Worth(setting="backend", value="onnxruntime", instead="torch_eager", ratio=ratio, resolved=True),
-            Worth(setting="allocator", value=HOSTILE, instead="system", ratio=estimate(0.9, 0.05)),
+        ablations=(
+            Ablation(setting="backend", value="onnxruntime", instead="torch_eager", ratio=ratio, resolved=True),
+            Ablation(setting="allocator", value=HOSTILE, instead="system", ratio=estimate(0.9, 0.05)),
         ),
         path=(Step(settings={"backend": "onnxruntime"}, ratio=ratio, total=ratio),),
     )
     space = msgspec.structs.replace(SPACE, excluded=(Exclusion(setting="allocator", value="x", reason=HOSTILE),))
     name = folder / """a <b>"study" $(id) 'of' mine"""
     study = keep(name, many(), found, space)
-    keep_sitting(name, "confirmation/finalists-1/0001", {"winner": Seat(config=FAST, blocks=numbered((40,)))})
+    keep_run(name, "confirmation/finalists-1/0001", {"winner": Candidate(config=FAST, blocks=numbered((40,)))})
     rows = [(0, 0, 1_000_000 + 10_000 * i, 1) for i in range(100)]
     keep_latencies(name / "confirmation/finalists-1/0001/winner", rows)
     return study

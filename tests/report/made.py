@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from autotune.core.confirmation import Confirmation, Finalist, Winner
-from autotune.core.results import ArtifactRef, Block, Estimate, Fidelity, Seat, Sitting, Status, TrialResult
-from autotune.core.types import Config, SittingSpec, TrialSpec, Value
+from autotune.core.results import ArtifactRef, Block, Candidate, Estimate, Fidelity, InterleavedRun, Status, TrialResult
+from autotune.core.types import Config, InterleavedSpec, TrialSpec, Value
 from autotune.space import configs
 from autotune.study.storage import store
 from tests.study.fakes import WORKLOAD, machine
@@ -48,7 +48,7 @@ def result(number: int, found: Config = PLAIN, rates: Sequence[float] = (), **fi
 
 
 def keep_latencies(folder: Path, rows: Sequence[tuple[int, int, int, int]]) -> None:
-    """Rows (rank, block's number, nanoseconds, calls) of a trial or a seat."""
+    """Rows (rank, block's number, nanoseconds, calls) of a trial or a candidate."""
     folder.mkdir(parents=True, exist_ok=True)
     np.save(folder / "latencies.npy", np.array(rows, dtype=np.int64).reshape(-1, 4), allow_pickle=False)
 
@@ -95,10 +95,10 @@ def confirmation(found: Winner | None, **fields: Any) -> Confirmation:
     return Confirmation(**given | fields)
 
 
-def keep_sitting(root: Path, folder: str, seats: dict[str, Seat]) -> None:
-    """A sitting as the confirmation leaves it."""
-    configs = {name: seat.config for name, seat in seats.items()}
-    spec = SittingSpec(number=1, workload=WORKLOAD, configs=configs, rounds=3, order="", folder=folder)
-    found = Sitting(spec=spec, seats=seats, start_s=1, wall_s=4, started="", fingerprint="")
+def keep_run(root: Path, folder: str, candidates: dict[str, Candidate]) -> None:
+    """An interleaved run as the confirmation leaves it."""
+    configs = {name: candidate.config for name, candidate in candidates.items()}
+    spec = InterleavedSpec(number=1, workload=WORKLOAD, configs=configs, rounds=3, order="", folder=folder)
+    found = InterleavedRun(spec=spec, candidates=candidates, start_s=1, wall_s=4, started="", fingerprint="")
     (root / folder).mkdir(parents=True)
     (root / folder / "sitting.json").write_bytes(store.encode(found))

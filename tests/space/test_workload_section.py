@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.space.test_domains import node
 
 from autotune.core.errors import SpaceError
 from autotune.core.types import InputSpec, ServingSpec
 from autotune.space import workload_section
 from tests import machines
+from tests.space.test_domains import node
 
 HW = machines.hardware(2, packages=dict.fromkeys(("torch", "torchvision", "onnx", "onnxruntime"), "1.0"))
 IMAGES = [{"shape": ["batch", 3, 8, 8]}]

@@ -16,10 +16,10 @@ import optuna
 
 from autotune.analysis import latency
 from autotune.core.files import write_atomically
-from autotune.core.results import Block, Seat, Sitting, Status, TrialResult
+from autotune.core.results import Block, Candidate, InterleavedRun, Status, TrialResult
 from autotune.core.rules import MeasureRules
 from autotune.core.space_types import Budget, Domains, Limit, Space
-from autotune.core.types import Config, Cpu, Hardware, InputSpec, SittingSpec, TrialSpec, WorkloadSpec
+from autotune.core.types import Config, Cpu, Hardware, InputSpec, InterleavedSpec, TrialSpec, WorkloadSpec
 from autotune.space import configs
 from autotune.study.storage import store
 from autotune.study.storage.opening import OpenStudy, opened
@@ -141,33 +141,33 @@ class Clock:
         return self.now
 
 
-def steady(name: str, spec: SittingSpec) -> float:
-    """A seat's made-up speed, the same in every sitting."""
+def steady(name: str, spec: InterleavedSpec) -> float:
+    """A candidate's made-up speed, the same in every interleaved run."""
     return speed(spec.configs[name])
 
 
 @dataclass
-class Sitter:
-    """A `sit` that runs nothing: `behave` gives a seat's rate, with seeded noise; it keeps what it was asked.
+class Interleaver:
+    """A `sit` that runs nothing: `behave` gives a candidate's rate, with seeded noise; it keeps what it was asked.
 
-    `fails` says how many blocks a seat makes before it fails, None where it does not. The sitting with the number
-    `interrupt_at` of those asked for is interrupted. Each seat takes its part of the clock's time. `latency_ms` is that
-    of a configuration's call, counted over a block of ten calls.
+    `fails` says how many blocks a candidate makes before it fails, None where it does not. The run with the number
+    `interrupt_at` of those asked for is interrupted. Each candidate takes its part of the clock's time. `latency_ms` is
+    that of a configuration's call, counted over a block of ten calls.
     """
 
     root: Path
-    behave: Callable[[str, SittingSpec], float] = steady
+    behave: Callable[[str, InterleavedSpec], float] = steady
     noise: float = 0.01
-    fails: Callable[[str, SittingSpec], int | None] = lambda name, spec: None
+    fails: Callable[[str, InterleavedSpec], int | None] = lambda name, spec: None
     interrupt_at: int | None = None
     idle_share: float = 0.0
     start_s: float = 1.0
     round_s: float = 0.5
     latency_ms: Callable[[Config, int], float] | None = None
     clock: Clock = field(default_factory=Clock)
-    asked: list[SittingSpec] = field(default_factory=list)
+    asked: list[InterleavedSpec] = field(default_factory=list)
 
-    def __call__(self, spec: SittingSpec, rules: MeasureRules) -> Sitting:
+    def __call__(self, spec: InterleavedSpec, rules: MeasureRules) -> InterleavedRun:
         (self.root / spec.folder).mkdir(parents=True, exist_ok=True)
         self.asked.append(spec)
         if len(self.asked) == self.interrupt_at:
@@ -178,10 +178,12 @@ class Sitter:
             rounds += 1
         wall_s = start_s + rounds * round_s
         self.clock.now += wall_s
-        seats = {name: self._seat(name, spec, rounds) for name in spec.configs}
-        return Sitting(spec=spec, seats=seats, start_s=start_s, wall_s=wall_s, started="", fingerprint="")
+        candidates = {name: self._candidate(name, spec, rounds) for name in spec.configs}
+        return InterleavedRun(
+            spec=spec, candidates=candidates, start_s=start_s, wall_s=wall_s, started="", fingerprint=""
+        )
 
-    def _seat(self, name: str, spec: SittingSpec, rounds: int) -> Seat:
+    def _candidate(self, name: str, spec: InterleavedSpec, rounds: int) -> Candidate:
         (self.root / spec.folder / name).mkdir(exist_ok=True)
         noise = random.Random(f"{spec.folder}/{name}")
         fails_at = self.fails(name, spec)
@@ -191,7 +193,7 @@ class Sitter:
             calls = [self.latency_ms(spec.configs[name], call) for call in range(10)]
             rows = [(0, block, int(ms * 1e6), 1) for block in range(len(rates)) for ms in calls]
             np.save(self.root / spec.folder / name / latency.FILE, np.array(rows, dtype=np.int64))
-        return Seat(
+        return Candidate(
             config=spec.configs[name],
             blocks=tuple(
                 Block(number=i, start_ns=0, elapsed_ns=10**9, items=one, calls=1, cpu_ns=10**9)
@@ -205,8 +207,8 @@ class Sitter:
         )
 
 
-def at(rates: dict[Config, float]) -> Callable[[str, SittingSpec], float]:
-    """How seats run at these rates, those of other configurations at the first."""
+def at(rates: dict[Config, float]) -> Callable[[str, InterleavedSpec], float]:
+    """How candidates run at these rates, those of other configurations at the first."""
     return lambda name, spec: rates.get(spec.configs[name], next(iter(rates.values())))
 
 
@@ -236,7 +238,7 @@ class Watcher:
     def confirming(self, what: str) -> None:
         self.parts.append(what)
 
-    def sitting(self, spec: SittingSpec, number: int) -> None:
+    def interleaving(self, spec: InterleavedSpec, number: int) -> None:
         raise AssertionError("a study sits nobody itself")
 
 

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from autotune.core.results import Seat, Sitting, TrialResult
+from autotune.core.results import Candidate, InterleavedRun, TrialResult
 from autotune.core.rules import ConfirmRules, MeasureRules
 from autotune.core.space_types import Goal
-from autotune.core.types import SittingSpec
+from autotune.core.types import InterleavedSpec
 from autotune.study.confirm import comparison, decision
 from autotune.study.confirm.aggregate import Limits
-from autotune.study.confirm.comparison import Contest
+from autotune.study.confirm.comparison import PairedComparison
 from autotune.study.confirm.decision import BASELINE, Chosen, Running
 from tests.noise import LAUNCH_SD, Machine
 from tests.report.made import PLAIN, config, result
@@ -34,40 +34,40 @@ FINALISTS: dict[str, TrialResult] = {
 }
 
 
-def sit(root: Path, machine: Machine, logs: Mapping[str, float], spec: SittingSpec, rules: MeasureRules) -> Sitting:
-    """A sitting on the simulated machine, whose clock goes on meanwhile."""
+def interleave(
+    root: Path, machine: Machine, logs: Mapping[str, float], spec: InterleavedSpec, rules: MeasureRules
+) -> InterleavedRun:
+    """An interleaved run on the simulated machine, whose clock goes on meanwhile."""
     (root / spec.folder).mkdir(parents=True)
     begin = machine.now_s
     machine.wait(START_S * len(spec.configs))
     start_s = machine.now_s - begin
     started = {name: logs[name.removesuffix("-again")] + machine.rng.normal(0, LAUNCH_SD) for name in spec.configs}
-    seats = {name: Seat(config=found) for name, found in spec.configs.items()}
-    blocks: dict[str, list] = {name: [] for name in seats}
+    candidates = {name: Candidate(config=found) for name, found in spec.configs.items()}
+    blocks: dict[str, list] = {name: [] for name in candidates}
     for number in range(spec.rounds):
-        order = list(seats)
+        order = list(candidates)
         random.Random(f"{spec.order}/{spec.number}/{number}").shuffle(order)
         for name in order:
             blocks[name].append(machine.block(started[name]))
-    seats = {name: Seat(config=spec.configs[name], blocks=tuple(blocks[name])) for name in seats}
+    candidates = {name: Candidate(config=spec.configs[name], blocks=tuple(blocks[name])) for name in candidates}
     wall_s = machine.now_s - begin
-    return Sitting(spec=spec, seats=seats, start_s=start_s, wall_s=wall_s, started="", fingerprint="")
+    return InterleavedRun(spec=spec, candidates=candidates, start_s=start_s, wall_s=wall_s, started="", fingerprint="")
 
 
 def confirmed(folder: Path, seed: int, **gains: float) -> Chosen:
     """What is chosen on a machine of its own; `gains` are log ratios over the baseline."""
     logs = {BASELINE: 3.0} | {name.replace("_", "-"): 3.0 + gain for name, gain in gains.items()}
     machine = Machine(seed, seconds=2 * SECONDS)
-    wanted = Contest(str(seed), folder, WORKLOAD, decision.seats(FINALISTS), MeasureRules(), RULES)
-    run = partial(sit, folder, machine, logs)
-    sittings = comparison.run(
-        wanted, run, Running(FINALISTS, RULES, ANY), SECONDS, SECONDS, True, lambda: machine.now_s
-    )
-    return decision.choose(sittings, FINALISTS, PLAIN, RULES, ANY)
+    wanted = PairedComparison(str(seed), folder, WORKLOAD, decision.configs_by_name(FINALISTS), MeasureRules(), RULES)
+    run = partial(interleave, folder, machine, logs)
+    runs = comparison.run(wanted, run, Running(FINALISTS, RULES, ANY), SECONDS, SECONDS, True, lambda: machine.now_s)
+    return decision.choose(runs, FINALISTS, PLAIN, RULES, ANY)
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where sittings are kept; nothing here depends on their reaching the disk."""
+    """Where interleaved runs are kept; nothing here depends on their reaching the disk."""
     monkeypatch.setattr("os.fsync", lambda descriptor: None)
     return tmp_path
 

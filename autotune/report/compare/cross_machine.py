@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import msgspec
 
 from autotune.analysis import metrics
-from autotune.core.results import Estimate, Seat, Sitting, TrialResult
+from autotune.core.results import Candidate, Estimate, InterleavedRun, TrialResult
 from autotune.core.rules import ConfirmRules
 from autotune.core.types import Config
 from autotune.report.compare.comparison import Crossing
@@ -81,20 +81,20 @@ def _reference(study: Study, best: Config) -> TrialResult | None:
 
 
 def _in_turn(study: Study, config: Config, best: Config) -> Estimate | None:
-    """What the sittings say in which both sat; None where there is none."""
+    """What the interleaved runs say in which both sat; None where there is none."""
     paths = sorted((study.folder / comparison.FOLDER).glob("*/*/sitting.json"))
-    sittings = [_of_two(store.decode(path, Sitting), config, best) for path in paths]
-    both = [one for one in sittings if {THEIRS, OURS} <= one.seats.keys()]
+    runs = [_of_two(store.decode(path, InterleavedRun), config, best) for path in paths]
+    both = [one for one in runs if {THEIRS, OURS} <= one.candidates.keys()]
     if not both:
         return None
     confidence, objective = ConfirmRules().confidence, study.space.goal.objectives[0]
     return comparison.table(both, [THEIRS, OURS], confidence, objective).ratio(THEIRS, OURS)
 
 
-def _of_two(sitting: Sitting, config: Config, best: Config) -> Sitting:
-    """The sitting with these two under the same names in every contest."""
-    names: dict[str, Seat] = {}
-    for name, seat in sitting.seats.items():
-        held = configs.completed(seat.config)
-        names.setdefault(THEIRS if held == config else OURS if held == best else name, seat)
-    return msgspec.structs.replace(sitting, seats=names)
+def _of_two(run: InterleavedRun, config: Config, best: Config) -> InterleavedRun:
+    """The interleaved run with these two under the same names in every comparison."""
+    names: dict[str, Candidate] = {}
+    for name, candidate in run.candidates.items():
+        held = configs.completed(candidate.config)
+        names.setdefault(THEIRS if held == config else OURS if held == best else name, candidate)
+    return msgspec.structs.replace(run, candidates=names)

@@ -39,7 +39,7 @@ def best(
                 estimate=winner.ratio.estimate,
                 low=winner.ratio.low,
                 high=winner.ratio.high,
-                sittings=winner.sittings,
+                runs=winner.runs,
                 rounds=winner.rounds,
             ),
             noise_floor=confirmation.noise_floor,

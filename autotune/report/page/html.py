@@ -62,7 +62,7 @@ class Part:
 SUMMARY = {
     "what each setting is worth": Part(
         "What each setting is worth",
-        "The winner with the setting over the winner without it, from sittings; the grey band is the noise floor.",
+        "The winner with the setting over the winner without it, from runs; the grey band is the noise floor.",
         ("ablation",),
     ),
     "the way from": Part("The way from the plain model to the winner", "Each step is over the plain model.", ("path",)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from autotune.analysis.metrics import OF_ANSWERS, Judgement
+from autotune.analysis.metrics import OF_ANSWERS, ConstraintCheck
 from autotune.core.results import Accuracy, Fidelity
 from autotune.core.space_types import Goal
 from autotune.report.text import formatting
@@ -14,7 +14,7 @@ from autotune.space import goal_section
 def lines(
     fidelity: Fidelity | None,
     accuracy: Accuracy | None,
-    judged: Sequence[Judgement],
+    judged: Sequence[ConstraintCheck],
     figures: Mapping[str, float],
     goal: Goal,
 ) -> list[str]:
@@ -58,10 +58,10 @@ def _accuracy(found: Accuracy) -> str:
     )
 
 
-def _limit(one: Judgement, fidelity: Fidelity | None) -> str:
+def _limit(one: ConstraintCheck, fidelity: Fidelity | None) -> str:
     if one.value is None:
         return f"limit     {formatting.bounds(one.limit)}: not judged ({_unknown(one.limit.figure, fidelity)})"
-    share = f"{100 * abs(one.excess):.0f} %"
+    share = f"{100 * abs(one.violation):.0f} %"
     return f"limit     {one.words}: {f'kept, {share} inside' if one.kept else f'BROKEN, {share} beyond'}"
 
 

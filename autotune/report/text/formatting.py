@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from autotune.analysis.metrics import FIGURES, OF_RATE, Judgement
+from autotune.analysis.metrics import FIGURES, OF_RATE, ConstraintCheck
 from autotune.core import plugins
 from autotune.core.results import Estimate, Probe, Status, TrialResult
 from autotune.core.space_types import Goal, Limit, Price
@@ -134,13 +134,13 @@ def objectives(ranking: Ranking, result: TrialResult) -> str:
     return "".join(f"  {name} {figure(name, value, goal.price)}" for name, value in named if name != "throughput")
 
 
-def limits(judged: Sequence[Judgement]) -> str:
+def limits(judged: Sequence[ConstraintCheck]) -> str:
     """The limit that is nearest, with what is left to it, or the one that is broken the most."""
     known = [one for one in judged if one.value is not None]
     if not known:
         return "unjudged" if judged else ""
-    worst = max(known, key=lambda one: one.excess)
-    return f"{worst.figure} {100 * abs(worst.excess):.0f} % {'inside' if worst.kept else 'beyond'}"
+    worst = max(known, key=lambda one: one.violation)
+    return f"{worst.figure} {100 * abs(worst.violation):.0f} % {'inside' if worst.kept else 'beyond'}"
 
 
 def bounds(limit: Limit) -> str:

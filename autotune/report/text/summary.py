@@ -8,7 +8,7 @@ from pathlib import Path
 
 from autotune.analysis import metrics as figures
 from autotune.analysis.latency import PERCENTILES, Latencies
-from autotune.core.confirmation import Confirmation, Finalist, Step, Winner, Worth
+from autotune.core.confirmation import Ablation, Confirmation, Finalist, Step, Winner
 from autotune.core.results import Estimate, Status, TrialResult
 from autotune.core.space_types import Space
 from autotune.core.types import Config
@@ -48,7 +48,7 @@ def summary(folder: Path, results: Sequence[TrialResult], space: Space, confirma
         lines += _front(ranking)
     if confirmation is not None and confirmation.finalists:
         finalists = _finalists(confirmation.finalists, space)
-        lines += [*finalists, *_worths(confirmation.worths), *_path(confirmation.path)]
+        lines += [*finalists, *_ablations(confirmation.ablations), *_path(confirmation.path)]
     return lines
 
 
@@ -94,7 +94,7 @@ def _confirmed(folder: Path, confirmation: Confirmation, winner: Winner, space: 
 def _gain(confirmation: Confirmation, winner: Winner, space: Space) -> list[str]:
     """How much better the winner is: a line, or one an objective where it is the front's knee."""
     objectives = space.goal.objectives
-    how = f", confirmed in {winner.sittings} sittings, {winner.rounds} rounds" if winner.sittings else ""
+    how = f", confirmed in {winner.runs} interleaved runs, {winner.rounds} rounds" if winner.runs else ""
     if len(objectives) > 1:
         ratios = next((one.ratios for one in confirmation.finalists if one.config == winner.config), {})
         each = [
@@ -161,7 +161,7 @@ def _nothing(ranking: Ranking) -> list[str]:
     return [
         f"none      no configuration of {count} keeps the limits",
         f"nearest   {formatting.configuration(nearest.spec.config)} (trial {nearest.spec.id})",
-        *(f"limit     {one.words}: {100 * one.excess:.0f} % beyond" for one in broken),
+        *(f"limit     {one.words}: {100 * one.violation:.0f} % beyond" for one in broken),
     ]
 
 
@@ -237,17 +237,17 @@ def _times(ratio: Estimate) -> str:
     return f"{formatting.times(ratio.estimate)}{formatting.between(ratio)}"
 
 
-def _worths(worths: Sequence[Worth]) -> list[str]:
-    if not worths:
+def _ablations(ablations: Sequence[Ablation]) -> list[str]:
+    if not ablations:
         return []
     lines = ["", "what each setting is worth: the winner with it over the winner without it"]
-    for one in worths:
+    for one in ablations:
         figure = "" if one.ratio is None else _times(one.ratio)
         lines.append(f"  {figure:24} {formatting.change(one.setting, one.value, one.instead)}{_remark(one)}")
     return lines
 
 
-def _remark(one: Worth) -> str:
+def _remark(one: Ablation) -> str:
     if one.error is not None:
         return f", which could not be measured: {one.error}"
     if one.removed:
@@ -257,7 +257,7 @@ def _remark(one: Worth) -> str:
     if one.ratio is None:
         return ": not measured, the time was used up; kept"
     if one.ratio.low is None:
-        return ": from one sitting, which gives no interval; kept"
+        return ": from one interleaved run, which gives no interval; kept"
     return ": not resolved, kept"
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import msgspec
 
-from autotune.core.confirmation import Step, Worth
-from autotune.core.results import Sitting
+from autotune.core.confirmation import Ablation, Step
+from autotune.core.results import InterleavedRun
 from autotune.core.rules import ConfirmRules
 from autotune.core.types import Config, Hardware, Struct, Value
 from autotune.space import configs
@@ -28,7 +28,7 @@ WINNER = "winner"
 UNREDUCED = "unreduced"
 
 Variants = Mapping[str, tuple[Change, Config]]
-"""By seat: a changed setting, and the winner with that setting put back."""
+"""By candidate: a changed setting, and the winner with that setting put back."""
 
 
 def variants(winner: Config, baseline: Config, hw: Hardware) -> Variants:
@@ -48,65 +48,68 @@ def variants(winner: Config, baseline: Config, hw: Hardware) -> Variants:
 class Unresolved:
     """The variants whose worth is still open, with the winner; none once all are clear.
 
-    Judged when there are so many sittings as a claim needs, and whenever there are twice as many: looking after every
+    Judged when there are so many runs as a claim needs, and whenever there are twice as many: looking after every
     one would find by chance what is not there.
     """
 
     variants: Variants
     confirm: ConfirmRules
 
-    def __call__(self, sittings: Sequence[Sitting]) -> set[str]:
-        names = {name for name in self.variants if comparison.failure(sittings, name) is None}
-        count = self.confirm.sittings
-        while count <= len(sittings):
-            found = {name: _worth(sittings[:count], name, *self.variants[name], self.confirm) for name in names}
-            names = {name for name, worth in found.items() if not worth.resolved}
+    def __call__(self, runs: Sequence[InterleavedRun]) -> set[str]:
+        names = {name for name in self.variants if comparison.failure(runs, name) is None}
+        count = self.confirm.runs
+        while count <= len(runs):
+            found = {name: _worth(runs[:count], name, *self.variants[name], self.confirm) for name in names}
+            names = {name for name, ablation in found.items() if not ablation.resolved}
             count *= 2
         return names | {WINNER} if names else set()
 
 
-def impossible(winner: Config, baseline: Config, hw: Hardware) -> tuple[Worth, ...]:
+def impossible(winner: Config, baseline: Config, hw: Hardware) -> tuple[Ablation, ...]:
     """The changed settings that cannot be put back alone, with the reason."""
     found = []
     for change in changes(winner, baseline):
         reason = configs.unavailable(without(winner, baseline, {change.setting}, hw), hw)
         if reason is not None:
-            worth = Worth(setting=change.setting, value=change.value, instead=change.instead, ratio=None, error=reason)
-            found.append(worth)
+            ablation = Ablation(
+                setting=change.setting, value=change.value, instead=change.instead, ratio=None, error=reason
+            )
+            found.append(ablation)
     return tuple(found)
 
 
-def worths(sittings: Sequence[Sitting], variants: Variants, rules: ConfirmRules) -> tuple[Worth, ...]:
+def ablations(runs: Sequence[InterleavedRun], variants: Variants, rules: ConfirmRules) -> tuple[Ablation, ...]:
     """What each changed setting is worth, largest first; those that are worth nothing are marked as removed."""
-    found = [_worth(sittings, name, change, config, rules) for name, (change, config) in variants.items()]
-    return tuple(sorted(found, key=lambda worth: -worth.ratio.estimate if worth.ratio else 0.0))
+    found = [_worth(runs, name, change, config, rules) for name, (change, config) in variants.items()]
+    return tuple(sorted(found, key=lambda ablation: -ablation.ratio.estimate if ablation.ratio else 0.0))
 
 
-def _worth(sittings: Sequence[Sitting], name: str, change: Change, config: Config, rules: ConfirmRules) -> Worth:
-    worth = Worth(setting=change.setting, value=change.value, instead=change.instead, ratio=None)
-    if error := comparison.failure(sittings, name):
-        return msgspec.structs.replace(worth, error=error)
-    if not sittings:
-        return worth
-    rates = comparison.table(sittings, [WINNER, name], rules.confidence)
-    enough = rates.counts(WINNER, name)[0] >= rules.sittings
+def _worth(runs: Sequence[InterleavedRun], name: str, change: Change, config: Config, rules: ConfirmRules) -> Ablation:
+    ablation = Ablation(setting=change.setting, value=change.value, instead=change.instead, ratio=None)
+    if error := comparison.failure(runs, name):
+        return msgspec.structs.replace(ablation, error=error)
+    if not runs:
+        return ablation
+    rates = comparison.table(runs, [WINNER, name], rules.confidence)
+    enough = rates.counts(WINNER, name)[0] >= rules.runs
     upper = rates.difference(WINNER, name, ONE_SIDED).high
     removed = enough and upper is not None and upper < rules.delta
     ratio = rates.ratio(WINNER, name)
     shown = ratio is not None and ratio.low is not None and ratio.low > 1
-    return msgspec.structs.replace(worth, ratio=ratio, removed=removed, resolved=removed or shown)
+    return msgspec.structs.replace(ablation, ratio=ratio, removed=removed, resolved=removed or shown)
 
 
-def reduced(winner: Config, baseline: Config, found: Sequence[Worth], hw: Hardware) -> Config:
+def reduced(winner: Config, baseline: Config, found: Sequence[Ablation], hw: Hardware) -> Config:
     """The winner without the settings that are worth nothing; the winner itself where that cannot be honoured."""
-    config = without(winner, baseline, {worth.setting for worth in found if worth.removed}, hw)
+    config = without(winner, baseline, {ablation.setting for ablation in found if ablation.removed}, hw)
     return winner if configs.unavailable(config, hw) else config
 
 
-def kept(found: Sequence[Worth]) -> tuple[Worth, ...]:
+def kept(found: Sequence[Ablation]) -> tuple[Ablation, ...]:
     """The same with nothing removed: together they are worth something after all, or that was not measured."""
     return tuple(
-        msgspec.structs.replace(worth, removed=False, resolved=worth.resolved and not worth.removed) for worth in found
+        msgspec.structs.replace(ablation, removed=False, resolved=ablation.resolved and not ablation.removed)
+        for ablation in found
     )
 
 
@@ -117,8 +120,8 @@ class Stage(Struct):
     config: Config
 
 
-def stages(winner: Config, baseline: Config, found: Sequence[Worth], hw: Hardware) -> dict[str, Stage]:
-    """The way from the baseline to the winner by seat, each with one setting more, the largest worth first.
+def stages(winner: Config, baseline: Config, found: Sequence[Ablation], hw: Hardware) -> dict[str, Stage]:
+    """The way from the baseline to the winner by candidate, each with one setting more, the largest worth first.
 
     A setting that cannot be honoured, or changes nothing, without the next one goes together with it. The last stage is
     the winner.
@@ -140,9 +143,9 @@ def stages(winner: Config, baseline: Config, found: Sequence[Worth], hw: Hardwar
     return passed or {WINNER: Stage(settings={}, config=winner)}
 
 
-def _order(winner: Config, baseline: Config, found: Sequence[Worth]) -> list[str]:
+def _order(winner: Config, baseline: Config, found: Sequence[Ablation]) -> list[str]:
     """The winner's changes by worth, options behind their backend."""
-    rank = {worth.setting: i for i, worth in enumerate(found)}
+    rank = {ablation.setting: i for i, ablation in enumerate(found)}
     last = len(rank)
     differing = changes(winner, baseline)
     ahead = rank.get(BACKEND, last)
@@ -159,14 +162,14 @@ def _order(winner: Config, baseline: Config, found: Sequence[Worth]) -> list[str
 
 @dataclass(frozen=True)
 class Whole:
-    """All of these sit until a claim has the sittings that it needs."""
+    """All of these sit until a claim has the interleaved runs that it needs."""
 
     configs: Mapping[str, Config]
     confirm: ConfirmRules
 
-    def __call__(self, sittings: Sequence[Sitting]) -> set[str]:
-        names = [name for name in self.configs if comparison.failure(sittings, name) is None]
-        return set() if comparison.complete(sittings, names) >= self.confirm.sittings else set(names)
+    def __call__(self, runs: Sequence[InterleavedRun]) -> set[str]:
+        names = [name for name in self.configs if comparison.failure(runs, name) is None]
+        return set() if comparison.complete(runs, names) >= self.confirm.runs else set(names)
 
 
 def path(rates: Table, passed: Mapping[str, Stage]) -> tuple[Step, ...]:

@@ -1,6 +1,6 @@
-"""A contest: sittings of some configurations until the question is answered or the time is used up.
+"""A comparison: interleaved runs of some configurations until the question is answered or the time is used up.
 
-Every sitting is on disk before the next begins, so that a contest goes on where it was interrupted.
+Every interleaved run is on disk before the next begins, so that a comparison goes on where it was interrupted.
 """
 
 from __future__ import annotations
@@ -19,25 +19,25 @@ from autotune.analysis import drift as correction
 from autotune.analysis import metrics, selection, stats
 from autotune.analysis.metrics import LATENCIES
 from autotune.core.files import write_atomically
-from autotune.core.interfaces import Sit
-from autotune.core.results import Estimate, Seat, Sitting
+from autotune.core.interfaces import Interleave
+from autotune.core.results import Candidate, Estimate, InterleavedRun
 from autotune.core.rules import ConfirmRules, Correction, MeasureRules
-from autotune.core.types import Config, SittingSpec, WorkloadSpec, digest
+from autotune.core.types import Config, InterleavedSpec, WorkloadSpec, digest
 from autotune.study.storage import store
 
 FOLDER = "confirmation"
 ENOUGH_FAILURES = 2
-"""A configuration that failed in so many sittings sits no more; whether it was the machine's fault is open before."""
+"""A configuration that failed in so many runs sits no more; whether it was the machine's fault is open before."""
 
 OVERDRAFT = 0.7
-"""A sitting that a claim still needs begins if so much of its time is left."""
+"""An interleaved run that a claim still needs begins if so much of its time is left."""
 
-Keep = Callable[[Sequence[Sitting]], set[str]]
-"""Which configurations must sit again, given the sittings so far; none ends the contest."""
+Keep = Callable[[Sequence[InterleavedRun]], set[str]]
+"""Which configurations must sit again, given the interleaved runs so far; none ends the comparison."""
 
 
 @dataclass(frozen=True)
-class Contest:
+class PairedComparison:
     """What is compared, on which study's folder, by which rules; `name` names its folder with the configurations'."""
 
     name: str
@@ -53,72 +53,74 @@ class Contest:
         """Relative to the study; another question has another folder."""
         return f"{FOLDER}/{self.name}-{digest([self.workload, dict(self.configs)])[:8]}"
 
-    def sittings(self) -> list[Sitting]:
+    def runs(self) -> list[InterleavedRun]:
         """What earlier runs left, in order."""
         paths = sorted((self.root / self.folder).glob("*/sitting.json"))
-        return [store.decode(path, Sitting, "delete it, and the sitting is made again") for path in paths]
+        return [
+            store.decode(path, InterleavedRun, "delete it, and the interleaved run is made again") for path in paths
+        ]
 
 
 def run(
-    contest: Contest,
-    sit: Sit,
+    paired: PairedComparison,
+    interleave: Interleave,
     keep: Keep,
     seconds: float,
     limit_s: float,
     together: bool,
     clock: Callable[[], float] = time.monotonic,
-    timed: Sequence[Sitting] = (),
-) -> list[Sitting]:
-    """Sit until `keep` is satisfied or the seconds are used up; all sittings, those of earlier runs included.
+    timed: Sequence[InterleavedRun] = (),
+) -> list[InterleavedRun]:
+    """Sit until `keep` is satisfied or the seconds are used up; all interleaved runs, those of earlier runs included.
 
-    For the sittings that a claim needs it may go on to `limit_s`, with the fewest rounds that a sitting may have.
-    `timed` are sittings of another contest, by which the first one is planned.
+    For the runs that a claim needs it may go on to `limit_s`, with the fewest rounds that a run may have.
+    `timed` are interleaved runs of another comparison, by which the first one is planned.
     """
     begin = clock()
-    found = contest.sittings()
-    while len(found) < contest.confirm.most_sittings:
+    found = paired.runs()
+    while len(found) < paired.confirm.most_runs:
         kept = keep(found)
-        names = [name for name in contest.configs if name in kept and not _failing(found, name)]
+        names = [name for name in paired.configs if name in kept and not _failing(found, name)]
         if len(names) < 2:
             break
         used_s = clock() - begin
-        rounds = _rounds(found, timed, names, seconds - used_s, limit_s - used_s, contest.confirm)
+        rounds = _rounds(found, timed, names, seconds - used_s, limit_s - used_s, paired.confirm)
         if rounds is None:
             break
-        sitting = another(contest, sit, found, names, rounds, limit_s - used_s, together=together)
-        if sitting is None:  # the time ended while it was started
+        run = another(paired, interleave, found, names, rounds, limit_s - used_s, together=together)
+        if run is None:  # the time ended while it was started
             break
-        found = sorted([*found, sitting], key=lambda one: one.spec.number)
+        found = sorted([*found, run], key=lambda one: one.spec.number)
     return found
 
 
 def another(
-    contest: Contest,
-    sit: Sit,
-    found: Sequence[Sitting],
+    paired: PairedComparison,
+    interleave: Interleave,
+    found: Sequence[InterleavedRun],
     names: Sequence[str],
     rounds: int,
     limit_s: float,
     *,
     together: bool = True,
-) -> Sitting | None:
-    """One more sitting of these names, on disk; None if the seconds ended before its first round."""
-    number = next(n for n in itertools.count(1) if n not in {sitting.spec.number for sitting in found})
-    spec = SittingSpec(
+) -> InterleavedRun | None:
+    """One more interleaved run of these names, on disk; None if the seconds ended before its first round."""
+    number = next(n for n in itertools.count(1) if n not in {run.spec.number for run in found})
+    spec = InterleavedSpec(
         number=number,
-        workload=contest.workload,
-        configs={name: contest.configs[name] for name in names},
+        workload=paired.workload,
+        configs={name: paired.configs[name] for name in names},
         rounds=rounds,
-        order=f"{contest.workload.seed}/{contest.name}",
-        folder=f"{contest.folder}/{number:04d}",
-        together=together and not _spins(found, contest.confirm),
+        order=f"{paired.workload.seed}/{paired.name}",
+        folder=f"{paired.folder}/{number:04d}",
+        together=together and not _spins(found, paired.confirm),
         limit_s=limit_s,
-        objective=contest.objective,
+        objective=paired.objective,
     )
-    sitting = sit(spec, contest.rules)
-    if sitting is not None:
-        write_atomically(contest.root / spec.folder / "sitting.json", store.encode(sitting))
-    return sitting
+    run = interleave(spec, paired.rules)
+    if run is not None:
+        write_atomically(paired.root / spec.folder / "sitting.json", store.encode(run))
+    return run
 
 
 # ------------------------------------------------------------------------------------------------------ reading
@@ -126,7 +128,7 @@ def another(
 
 @dataclass(frozen=True)
 class Table:
-    """How good each was in a contest, as logarithms of which more is better: by name, then sitting, then round.
+    """How good each was in a comparison, as logarithms of which more is better: by name, then run, then round.
 
     For the throughput these are log rates, corrected for drift.
     """
@@ -135,7 +137,7 @@ class Table:
     confidence: float
 
     def difference(self, a: str, b: str, confidence: float | None = None) -> Estimate:
-        """The mean difference a − b with its interval over the sittings in which both sat."""
+        """The mean difference a − b with its interval over the interleaved runs in which both sat."""
         pairs = [_even(x, y) for x, y in zip(self.logs[a], self.logs[b], strict=True)]
         pairs = [pair for pair in pairs if pair[0]]
         if not pairs:
@@ -148,7 +150,7 @@ class Table:
         return None if math.isnan(difference.estimate) else stats.exponential(difference)
 
     def rounds(self, names: Sequence[str]) -> dict[str, list[float]]:
-        """The rounds that all of these have, over all sittings."""
+        """The rounds that all of these have, over all interleaved runs."""
         found: dict[str, list[float]] = {name: [] for name in names}
         for logs in zip(*(self.logs[name] for name in names), strict=True):
             count = min(map(len, logs))
@@ -157,59 +159,64 @@ class Table:
         return found
 
     def counts(self, a: str, b: str) -> tuple[int, int]:
-        """In how many sittings both sat, and for how many rounds in all."""
+        """In how many interleaved runs both sat, and for how many rounds in all."""
         both = [len(_even(x, y)[0]) for x, y in zip(self.logs[a], self.logs[b], strict=True)]
         return sum(count > 0 for count in both), sum(both)
 
 
-def table(sittings: Sequence[Sitting], names: Sequence[str], confidence: float, objective: str | None = None) -> Table:
-    """What the sittings were for, or another objective, freed of the drift that the blocks of all of them show."""
-    found = fitted(sittings)
+def table(
+    runs: Sequence[InterleavedRun], names: Sequence[str], confidence: float, objective: str | None = None
+) -> Table:
+    """What the runs were for, or another objective, freed of the drift that the blocks of all of them show."""
+    found = fitted(runs)
     logs = {
         name: [
-            scores(sitting.seats[name], objective or sitting.spec.objective, found) if name in sitting.seats else []
-            for sitting in sittings
+            scores(run.candidates[name], objective or run.spec.objective, found) if name in run.candidates else []
+            for run in runs
         ]
         for name in names
     }
     return Table(logs=logs, confidence=confidence)
 
 
-def scores(seat: Seat, objective: str, found: Correction) -> list[float]:
-    """A seat's blocks by an objective, as logarithms of which more is better; none where it has no such figure.
+def scores(candidate: Candidate, objective: str, found: Correction) -> list[float]:
+    """A candidate's blocks by an objective, as logarithms of which more is better; none where it has no such figure.
 
     A percentile is the block's own. What the start has once (memory, the time to set up) is one value for the whole
-    sitting. Of that and of latencies a configuration that failed leaves nothing.
+    interleaved run. Of that and of latencies a configuration that failed leaves nothing.
     """
-    rates = [math.log(rate) for rate in correction.rates(seat.blocks, found)]
+    rates = [math.log(rate) for rate in correction.rates(candidate.blocks, found)]
     if objective in metrics.OF_RATE:
         return rates
     if objective in LATENCIES:
-        drift = [math.log(block.rate) - rate for block, rate in zip(seat.blocks, rates, strict=True)]
-        milliseconds = _latencies_ms(seat, objective)
+        drift = [math.log(block.rate) - rate for block, rate in zip(candidate.blocks, rates, strict=True)]
+        milliseconds = _latencies_ms(candidate, objective)
         return [-math.log(ms) - slower for ms, slower in zip(milliseconds, drift, strict=bool(milliseconds))]
     once = objective in metrics.OF_START
-    if once and seat.error is not None:
+    if once and candidate.error is not None:
         return []
-    alone = [msgspec.structs.replace(seat, blocks=(block,)) for block in (seat.blocks[:1] if once else seat.blocks)]
+    alone = [
+        msgspec.structs.replace(candidate, blocks=(block,))
+        for block in (candidate.blocks[:1] if once else candidate.blocks)
+    ]
     values = [metrics.of(one, one.blocks[0].rate, None).get(objective) for one in alone]
     known = [metrics.score(objective, value) for value in values if value is not None]
     return known if len(known) == len(values) else []
 
 
-def _latencies_ms(seat: Seat, objective: str) -> list[float]:
+def _latencies_ms(candidate: Candidate, objective: str) -> list[float]:
     """A percentile of each block, the block's length where no call ended in it; nothing where they were not kept."""
-    if len(seat.latencies) != len(seat.blocks):
+    if len(candidate.latencies) != len(candidate.blocks):
         return []
     return [
         block.elapsed_ns / 1e6 if calls is None else metrics.seen_ms(calls, LATENCIES[objective])
-        for block, calls in zip(seat.blocks, seat.latencies, strict=True)
+        for block, calls in zip(candidate.blocks, candidate.latencies, strict=True)
     ]
 
 
-def fitted(sittings: Sequence[Sitting]) -> Correction:
-    """How rates follow the canary, from all blocks of some sittings."""
-    return correction.fit([seat.blocks for sitting in sittings for seat in sitting.seats.values()])
+def fitted(runs: Sequence[InterleavedRun]) -> Correction:
+    """How rates follow the canary, from all blocks of some interleaved runs."""
+    return correction.fit([candidate.blocks for run in runs for candidate in run.candidates.values()])
 
 
 def _even(a: Sequence[float], b: Sequence[float]) -> tuple[Sequence[float], Sequence[float]]:
@@ -220,70 +227,74 @@ def _even(a: Sequence[float], b: Sequence[float]) -> tuple[Sequence[float], Sequ
 # ----------------------------------------------------------------------------------------------------- planning
 
 
-def _failing(sittings: Sequence[Sitting], name: str) -> bool:
-    failures = [sitting for sitting in sittings if name in sitting.seats and sitting.seats[name].error is not None]
+def _failing(runs: Sequence[InterleavedRun], name: str) -> bool:
+    failures = [run for run in runs if name in run.candidates and run.candidates[name].error is not None]
     return len(failures) >= ENOUGH_FAILURES
 
 
-def complete(sittings: Sequence[Sitting], names: Sequence[str]) -> int:
-    """In how many sittings every one of these has what the sitting was for."""
+def complete(runs: Sequence[InterleavedRun], names: Sequence[str]) -> int:
+    """In how many interleaved runs every one of these has what the interleaved run was for."""
     return sum(
-        all(name in s.seats and scores(s.seats[name], s.spec.objective, Correction()) for name in names)
-        for s in sittings
+        all(name in s.candidates and scores(s.candidates[name], s.spec.objective, Correction()) for name in names)
+        for s in runs
     )
 
 
-def shared(sittings: Sequence[Sitting], a: str, b: str) -> int:
-    """In how many sittings both have a block, whether or not that has the figure."""
-    return sum(all(name in s.seats and s.seats[name].blocks for name in (a, b)) for s in sittings)
+def shared(runs: Sequence[InterleavedRun], a: str, b: str) -> int:
+    """In how many interleaved runs both have a block, whether or not that has the figure."""
+    return sum(all(name in s.candidates and s.candidates[name].blocks for name in (a, b)) for s in runs)
 
 
-def failure(sittings: Sequence[Sitting], name: str) -> str | None:
+def failure(runs: Sequence[InterleavedRun], name: str) -> str | None:
     """Why a configuration no longer sits; None if it does."""
-    if not _failing(sittings, name):
+    if not _failing(runs, name):
         return None
-    return next(error for s in reversed(sittings) if name in s.seats and (error := s.seats[name].error) is not None)
+    return next(
+        error for s in reversed(runs) if name in s.candidates and (error := s.candidates[name].error) is not None
+    )
 
 
-def _spins(sittings: Sequence[Sitting], confirm: ConfirmRules) -> bool:
+def _spins(runs: Sequence[InterleavedRun], confirm: ConfirmRules) -> bool:
     """Whether a stopped configuration used the cores all the same: then each is started by itself."""
-    shares = (seat.idle_share for sitting in sittings for seat in sitting.seats.values())
+    shares = (candidate.idle_share for run in runs for candidate in run.candidates.values())
     return any(share is not None and share > confirm.idle_share for share in shares)
 
 
 def _rounds(
-    sittings: Sequence[Sitting],
-    before: Sequence[Sitting],
+    runs: Sequence[InterleavedRun],
+    before: Sequence[InterleavedRun],
     names: Sequence[str],
     left_s: float,
     limit_s: float,
     confirm: ConfirmRules,
 ) -> int | None:
-    """The rounds of the next sitting; None when there is no time for one.
+    """The rounds of the next interleaved run; None when there is no time for one.
 
-    The time that is left is spread over the sittings that a claim needs; more rounds than Kalibera and Jones find
+    The time that is left is spread over the runs that a claim needs; more rounds than Kalibera and Jones find
     worth their time are not made.
     """
-    timed = [(s.start_s / len(s.seats), s.round_s / len(s.seats)) for s in sittings or before if s.round_s is not None]
+    timed = [
+        (s.start_s / len(s.candidates), s.round_s / len(s.candidates)) for s in runs or before if s.round_s is not None
+    ]
     if not timed:
         return confirm.first_rounds if limit_s > 0 else None
     start_s = len(names) * statistics.median(start for start, _ in timed)
     round_s = len(names) * statistics.median(one for _, one in timed)
     needed_s = start_s + confirm.least_rounds * round_s
-    to_come = confirm.sittings - complete(sittings, names)
+    to_come = confirm.runs - complete(runs, names)
     enough_time = limit_s >= OVERDRAFT * needed_s if to_come > 0 else left_s >= needed_s
     if not enough_time:
         return None
     affordable = (left_s / max(1, to_come) - start_s) / round_s
-    once = bool(sittings) and sittings[-1].spec.objective in metrics.OF_START
-    worth = 0 if once else stats.rounds_per_sitting(start_s, round_s, *_components(sittings, names))
+    once = bool(runs) and runs[-1].spec.objective in metrics.OF_START
+    worth = 0 if once else stats.rounds_per_run(start_s, round_s, *_components(runs, names))
     wanted = math.ceil(min(affordable, worth, confirm.most_rounds))
     return max(confirm.least_rounds, wanted)
 
 
-def _components(sittings: Sequence[Sitting], names: Sequence[str]) -> tuple[float, float]:
-    """The variances of paired differences within and between sittings, the largest over the neighbouring pairs."""
-    rates = table(sittings, names, 0.95)
+def _components(runs: Sequence[InterleavedRun], names: Sequence[str]) -> tuple[float, float]:
+    """The variances of paired differences within and between runs, the largest over the neighbouring pairs."""
+    rates = table(runs, names, 0.95)
     found = []
     for a, b in itertools.pairwise(names):
         differences = [

@@ -8,20 +8,20 @@ from autotune.analysis import stats
 from autotune.analysis.latency import PERCENTILES
 from autotune.analysis.metrics import LATENCIES
 from autotune.core.space_types import Goal
-from autotune.study.confirm.aggregate import Pooled
+from autotune.study.confirm.aggregate import Aggregate
 
 MORE = 2
 """So many times the fewest calls that back a percentile are made where the time allows: few scatter widely."""
 
 
-def rounds(goal: Goal, found: Pooled, seconds: float) -> int | None:
+def rounds(goal: Goal, found: Aggregate, seconds: float) -> int | None:
     """The blocks that a configuration still lacks until every limited percentile is backed.
 
     None where it lacks none, or where even the fewest would take longer than these seconds.
     """
     limited = [PERCENTILES[LATENCIES[limit.figure]] for limit in goal.limits if limit.figure in LATENCIES]
     wanted = max(map(stats.calls_for, limited), default=0)
-    calls, blocks = 0 if found.calls is None else found.calls.calls, found.seat.blocks
+    calls, blocks = 0 if found.calls is None else found.calls.calls, found.candidate.blocks
     if calls == 0 or calls >= wanted:
         return None
     a_block = calls / len(blocks)

@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 from autotune.analysis import rate_search
-from autotune.analysis.metrics import Judgement
+from autotune.analysis.metrics import ConstraintCheck
 from autotune.core.confirmation import Confirmation, Finalist, Winner
 from autotune.core.files import write_atomically
 from autotune.core.interfaces import Observer, Sustain
@@ -35,7 +35,7 @@ FOLDER = "confirmation/served"
 
 
 @dataclass
-class Sustaining:
+class ServingConfirmation:
     """The finalists' rates of requests; what is served is on disk before the next, and not served again."""
 
     study: OpenStudy
@@ -151,10 +151,10 @@ class Sustaining:
         probe = self._kept(name)
         return msgspec.structs.replace(result, served=Served(rate=probe.rate, probes=(probe,)), **shown)
 
-    def _broken(self, name: str) -> Judgement | None:
+    def _broken(self, name: str) -> ConstraintCheck | None:
         """The limit that a finalist which kept its rate breaks the most; None where it keeps all."""
         broken = [one for one in self.ranking.judged(self._shown(name)) if not one.kept]
-        return max(broken, key=lambda one: one.excess, default=None)
+        return max(broken, key=lambda one: one.violation, default=None)
 
     def _gain(self, name: str) -> bool:
         """Whether the plain model is known to keep less: its rate was kept, or the search found none."""
@@ -188,7 +188,7 @@ class Sustaining:
             config=result.spec.config,
             throughput=self.ranking.interval(result),
             ratio=self._ratio(name),
-            sittings=0,
+            runs=0,
             rounds=0,
             folders=(),
             peak_rss_bytes=result.peak_rss_bytes,

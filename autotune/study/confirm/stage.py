@@ -14,18 +14,18 @@ from typing import ParamSpec, TypeVar
 
 import msgspec
 
-from autotune.core.confirmation import Confirmation, Finalist, Step, Winner, Worth
-from autotune.core.interfaces import Observer, Sit, Sustain
-from autotune.core.results import Sitting
+from autotune.core.confirmation import Ablation, Confirmation, Finalist, Step, Winner
+from autotune.core.interfaces import Interleave, Observer, Sustain
+from autotune.core.results import InterleavedRun
 from autotune.core.rules import ConfirmRules, MeasureRules
 from autotune.core.space_types import Budget
-from autotune.core.types import Config, SittingSpec
+from autotune.core.types import Config, InterleavedSpec
 from autotune.study.confirm import ablation, comparison, decision, sample_size
 from autotune.study.confirm import winner as claim
 from autotune.study.confirm.aggregate import Limits, pooled
-from autotune.study.confirm.comparison import Contest, Table
+from autotune.study.confirm.comparison import PairedComparison, Table
 from autotune.study.confirm.decision import BASELINE, Chosen, Running
-from autotune.study.confirm.serving import Sustaining
+from autotune.study.confirm.serving import ServingConfirmation
 from autotune.study.ranking import Ranking
 from autotune.study.storage import database, store
 from autotune.study.storage.opening import OpenStudy
@@ -40,7 +40,7 @@ LEAST_S = 180.0
 
 def confirm(
     study: OpenStudy,
-    sit: Sit,
+    interleave: Interleave,
     observer: Observer,
     rules: MeasureRules,
     confirm_rules: ConfirmRules,
@@ -79,11 +79,11 @@ def confirm(
             if study.space.goal.objectives == ("served_rate",):
                 assert sustain is not None, "a rate of requests is confirmed by serving it"
                 # Each rate takes a minute or longer: all that the search left is not too much.
-                rate = Sustaining(study, timed(sustain), observer, rules, confirm_rules, ranking, most, clock)
+                rate = ServingConfirmation(study, timed(sustain), observer, rules, confirm_rules, ranking, most, clock)
                 found = rate.run()
             else:
                 rest = (observer, rules, confirm_rules, ranking, clock, clock(), seconds, most)
-                found = _Confirming(study, timed(sit), *rest).run()
+                found = _Confirming(study, timed(interleave), *rest).run()
         store.write_confirmation(study.folder, found)
         return found
 
@@ -98,7 +98,7 @@ def _seconds(budget: Budget, elapsed_s: float, rules: ConfirmRules) -> float:
 @dataclass
 class _Confirming:
     study: OpenStudy
-    sit: Sit
+    interleave: Interleave
     observer: Observer
     rules: MeasureRules
     confirm: ConfirmRules
@@ -107,40 +107,40 @@ class _Confirming:
     begin: float
     seconds: float
     most: float
-    timed: Sequence[Sitting] = ()
+    timed: Sequence[InterleavedRun] = ()
     out: dict[str, Finalist] = field(default_factory=dict)
-    alone: tuple[Sitting, ...] = ()
+    alone: tuple[InterleavedRun, ...] = ()
 
     @property
     def _limits(self) -> Limits:
         return Limits(self.study.folder, self.study.space.goal, self.confirm.confidence, self.alone)
 
     def run(self) -> Confirmation:
-        chosen, sittings = self._chosen()
+        chosen, runs = self._chosen()
         while not chosen.gain and self._dropped(chosen):
             self.seconds = self.most  # those who take their place may have what the search left of the minutes
             if self._left() <= 0:
                 break
-            chosen, sittings = self._chosen()
-        concluded = self._concluded(chosen, sittings)
+            chosen, runs = self._chosen()
+        concluded = self._concluded(chosen, runs)
         if not chosen.gain or self._limits.several:
             return concluded
         # Kept at once: whatever ends the explaining early must not take the claim along.
         store.write_confirmation(self.study.folder, msgspec.structs.replace(concluded, finished=False))
-        return self._explained(chosen, sittings)
+        return self._explained(chosen, runs)
 
-    def _chosen(self) -> tuple[Chosen, list[Sitting]]:
-        """Whom the finalists' sittings choose, judged by enough calls where a percentile is limited."""
+    def _chosen(self) -> tuple[Chosen, list[InterleavedRun]]:
+        """Whom the finalists' interleaved runs choose, judged by enough calls where a percentile is limited."""
         baseline = self.study.space.baseline
         finalists = decision.finalists(self.ranking, baseline, self.confirm, self.out)
         what = f"confirming {len(finalists)} configurations against each other"
         share = self._left() * self.confirm.finalists_share
         running = Running(finalists, self.confirm, self._limits)
-        sittings = self._sittings("finalists", what, decision.seats(finalists), running, share)
+        runs = self._runs("finalists", what, decision.configs_by_name(finalists), running, share)
         while True:
-            chosen = decision.choose(sittings, finalists, baseline, self.confirm, self._limits)
-            if not chosen.gain or not self._backed(chosen.name, chosen.config, sittings):
-                return chosen, sittings
+            chosen = decision.choose(runs, finalists, baseline, self.confirm, self._limits)
+            if not chosen.gain or not self._backed(chosen.name, chosen.config, runs):
+                return chosen, runs
 
     def _dropped(self, chosen: Chosen) -> bool:
         """Put aside the finalists that broke a limit; whether there were any, and others can take their place."""
@@ -150,26 +150,26 @@ class _Confirming:
         left = {result.spec.config.key for result in self.ranking.order()} - self.out.keys()
         return bool(broken) and bool(left - {self.study.space.baseline.key})
 
-    def _backed(self, name: str, config: Config, sittings: Sequence[Sitting]) -> bool:
+    def _backed(self, name: str, config: Config, runs: Sequence[InterleavedRun]) -> bool:
         """Measure a configuration alone for the calls that a limited percentile still wants; False if none are."""
         folder, space = self.study.folder, self.study.space
-        wanted = Contest(f"alone-{name}", folder, space.workload, {name: config}, self.rules, self.confirm)
-        earlier = [one for one in wanted.sittings() if one not in self.alone]
+        wanted = PairedComparison(f"alone-{name}", folder, space.workload, {name: config}, self.rules, self.confirm)
+        earlier = [one for one in wanted.runs() if one not in self.alone]
         self.alone += tuple(earlier)
-        found = pooled(folder, [*sittings, *self.alone], name, self.confirm.confidence)
+        found = pooled(folder, [*runs, *self.alone], name, self.confirm.confidence)
         rounds = None if found is None else sample_size.rounds(space.goal, found, self._left() * ablation.SHARE)
         if rounds is None:
             return bool(earlier)
         self.observer.confirming(f"measuring the latency of {name} by more calls")
-        sitting = comparison.another(wanted, self.sit, wanted.sittings(), [name], rounds, self._left())
-        self.alone += () if sitting is None else (sitting,)
+        run = comparison.another(wanted, self.interleave, wanted.runs(), [name], rounds, self._left())
+        self.alone += () if run is None else (run,)
         # One that fails alone brings no calls, however often it is tried.
-        return sitting is not None and bool(sitting.seats[name].blocks)
+        return run is not None and bool(run.candidates[name].blocks)
 
     def _left(self) -> float:
         return self.seconds - (self.clock() - self.begin)
 
-    def _sittings(
+    def _runs(
         self,
         name: str,
         what: str,
@@ -177,22 +177,24 @@ class _Confirming:
         keep: comparison.Keep,
         seconds: float,
         limit_s: float | None = None,
-    ) -> list[Sitting]:
-        """A contest within so many seconds; for the sittings that it needs it may go on to the limit or the end.
+    ) -> list[InterleavedRun]:
+        """A comparison within so many seconds; for the runs that it needs it may go on to the limit or the end.
 
-        The observer is told what it is once its first sitting begins.
+        The observer is told what it is once its first interleaved run begins.
         """
         untold = [what]
 
-        def sit(spec: SittingSpec, rules: MeasureRules) -> Sitting | None:
+        def interleave(spec: InterleavedSpec, rules: MeasureRules) -> InterleavedRun | None:
             while untold:
                 self.observer.confirming(untold.pop())
-            return self.sit(spec, rules)
+            return self.interleave(spec, rules)
 
         folder, space = self.study.folder, self.study.space
-        wanted = Contest(name, folder, space.workload, configs, self.rules, self.confirm, space.goal.objectives[0])
+        wanted = PairedComparison(
+            name, folder, space.workload, configs, self.rules, self.confirm, space.goal.objectives[0]
+        )
         limit_s = self._left() if limit_s is None else limit_s
-        found = comparison.run(wanted, sit, keep, seconds, limit_s, self._fits(configs), self.clock, self.timed)
+        found = comparison.run(wanted, interleave, keep, seconds, limit_s, self._fits(configs), self.clock, self.timed)
         self.timed = found or self.timed
         return found
 
@@ -208,7 +210,7 @@ class _Confirming:
         needed = sum(known.get(config.key, largest) for config in configs.values())
         return needed <= self.rules.memory_fraction * self.study.hardware.usable_memory_bytes
 
-    def _explained(self, chosen: Chosen, sittings: list[Sitting]) -> Confirmation:
+    def _explained(self, chosen: Chosen, runs: list[InterleavedRun]) -> Confirmation:
         """What the winner's settings are worth; then the winner, less those worth nothing, measured as a whole."""
         baseline, hw = self.study.space.baseline, self.study.hardware
         variants = ablation.variants(chosen.config, baseline, hw)
@@ -217,42 +219,44 @@ class _Confirming:
         unresolved = ablation.Unresolved(variants, self.confirm)
         share = self._left() * ablation.SHARE
         what = "measuring what each setting of the winner is worth"
-        one_out = self._sittings("one-out", what, left_out, unresolved, share, share)
-        worths = (*ablation.worths(one_out, variants, self.confirm), *impossible)
-        reduced = ablation.reduced(chosen.config, baseline, worths, hw)
-        whole: list[Sitting] = []
+        one_out = self._runs("one-out", what, left_out, unresolved, share, share)
+        ablations = (*ablation.ablations(one_out, variants, self.confirm), *impossible)
+        reduced = ablation.reduced(chosen.config, baseline, ablations, hw)
+        whole: list[InterleavedRun] = []
         if reduced != chosen.config:
             whole = self._whole(chosen.config, reduced)
             if not self._upheld(whole, chosen.noise_floor):
-                worths, reduced, whole = ablation.kept(worths), chosen.config, []
-        path = self._path(reduced, worths)
-        return self._concluded(chosen, sittings, worths, path, whole)
+                ablations, reduced, whole = ablation.kept(ablations), chosen.config, []
+        path = self._path(reduced, ablations)
+        return self._concluded(chosen, runs, ablations, path, whole)
 
-    def _whole(self, config: Config, reduced: Config) -> list[Sitting]:
+    def _whole(self, config: Config, reduced: Config) -> list[InterleavedRun]:
         """The winner with and without what is worth nothing, against the baseline."""
         what = "measuring the winner without the settings that are worth nothing"
-        seats = {BASELINE: self.study.space.baseline, ablation.WINNER: reduced, ablation.UNREDUCED: config}
-        whole = self._sittings("whole", what, seats, ablation.Whole(seats, self.confirm), self._left() * ablation.SHARE)
+        candidates = {BASELINE: self.study.space.baseline, ablation.WINNER: reduced, ablation.UNREDUCED: config}
+        whole = self._runs(
+            "whole", what, candidates, ablation.Whole(candidates, self.confirm), self._left() * ablation.SHARE
+        )
         self._backed(ablation.WINNER, reduced, whole)
         return whole
 
-    def _path(self, winner: Config, worths: Sequence[Worth]) -> tuple[Step, ...]:
+    def _path(self, winner: Config, ablations: Sequence[Ablation]) -> tuple[Step, ...]:
         """The steps from the baseline to the winner, as far as the time allows."""
         baseline = self.study.space.baseline
-        stages = ablation.stages(winner, baseline, worths, self.study.hardware)
+        stages = ablation.stages(winner, baseline, ablations, self.study.hardware)
         if len(stages) < 2:  # then the finalists say it all
             return ()
-        seats = {BASELINE: baseline} | {name: stage.config for name, stage in stages.items()}
+        candidates = {BASELINE: baseline} | {name: stage.config for name, stage in stages.items()}
         what = f"measuring the way from the baseline to the winner in {len(stages)} steps"
-        sittings = self._sittings("path", what, seats, ablation.Whole(seats, self.confirm), self._left())
-        return ablation.path(comparison.table(sittings, list(seats), self.confirm.confidence), stages)
+        runs = self._runs("path", what, candidates, ablation.Whole(candidates, self.confirm), self._left())
+        return ablation.path(comparison.table(runs, list(candidates), self.confirm.confidence), stages)
 
-    def _upheld(self, whole: list[Sitting], floor: float | None) -> bool:
+    def _upheld(self, whole: list[InterleavedRun], floor: float | None) -> bool:
         """Whether the reduced winner, measured as a whole, keeps the limits, beats the baseline and loses nothing."""
         rates = comparison.table(whole, [ablation.WINNER, ablation.UNREDUCED, BASELINE], self.confirm.confidence)
         loss = rates.difference(ablation.UNREDUCED, ablation.WINNER)
         gain = rates.difference(ablation.WINNER, BASELINE)
-        if rates.counts(ablation.WINNER, BASELINE)[0] < self.confirm.sittings or loss.low is None or gain.low is None:
+        if rates.counts(ablation.WINNER, BASELINE)[0] < self.confirm.runs or loss.low is None or gain.low is None:
             return False
         kept = self._limits.broken(whole, ablation.WINNER) is None
         return kept and gain.low > 0 and gain.estimate > (floor or 0.0) and loss.estimate <= self.confirm.delta
@@ -260,32 +264,32 @@ class _Confirming:
     def _concluded(
         self,
         chosen: Chosen,
-        sittings: Sequence[Sitting],
-        worths: tuple[Worth, ...] = (),
+        runs: Sequence[InterleavedRun],
+        ablations: tuple[Ablation, ...] = (),
         path: tuple[Step, ...] = (),
-        whole: Sequence[Sitting] = (),
+        whole: Sequence[InterleavedRun] = (),
     ) -> Confirmation:
-        """With the claim from the sittings of the configuration that is exported: `whole` those of a reduced one."""
+        """With the claim from the runs of the configuration that is exported: `whole` those of a reduced one."""
         winner = None
         if whole:
             rates = comparison.table(whole, [ablation.WINNER, BASELINE], self.confirm.confidence)
             winner = self._winner(ablation.WINNER, whole, rates)
         elif chosen.reason is None:
-            winner = self._winner(chosen.name, sittings, chosen.rates)
+            winner = self._winner(chosen.name, runs, chosen.rates)
         return Confirmation(
             confirmed=winner is not None,
             gain=chosen.gain and winner is not None and (self._limits.several or claim.above_one(winner.ratio)),
             winner=winner,
             noise_floor=chosen.noise_floor,
             finalists=(*chosen.finalists, *(one for one in self.out.values() if one not in chosen.finalists)),
-            worths=worths,
+            ablations=ablations,
             path=path,
             reason=chosen.reason,
-            disturbed=claim.disturbed(whole or sittings),
+            disturbed=claim.disturbed(whole or runs),
             seconds=self.clock() - self.begin,
         )
 
-    def _winner(self, name: str, sittings: Sequence[Sitting], rates: Table) -> Winner:
-        found = pooled(self.study.folder, [*sittings, *self.alone], name, self.confirm.confidence)
+    def _winner(self, name: str, runs: Sequence[InterleavedRun], rates: Table) -> Winner:
+        found = pooled(self.study.folder, [*runs, *self.alone], name, self.confirm.confidence)
         assert found is not None
         return claim.winner(found, rates, (name, BASELINE), self.ranking.results, self.study.space.price)

@@ -1,46 +1,46 @@
-"""The configuration that is exported, as all its sittings show it."""
+"""The configuration that is exported, as all its interleaved runs show it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
 from autotune.core.confirmation import Winner
-from autotune.core.results import Estimate, Sitting, Status, TrialResult
+from autotune.core.results import Estimate, InterleavedRun, Status, TrialResult
 from autotune.core.space_types import Price
-from autotune.study.confirm.aggregate import Pooled
+from autotune.study.confirm.aggregate import Aggregate
 from autotune.study.confirm.comparison import Table
 
 
 def winner(
-    found: Pooled, rates: Table, names: tuple[str, str], results: Iterable[TrialResult], price: Price | None
+    found: Aggregate, rates: Table, names: tuple[str, str], results: Iterable[TrialResult], price: Price | None
 ) -> Winner:
     """The winner with what is claimed for it; `names` are its own and the baseline's in the table of rates.
 
-    A time to set up that no sitting shows is that of its trial, which is looked for among the results.
+    A time to set up that no interleaved run shows is that of its trial, which is looked for among the results.
     """
-    seat, known = found.seat, found.figures(price)
+    candidate, known = found.candidate, found.figures(price)
     tried = (result for result in results if result.status is Status.OK)
-    trial = next((result for result in tried if result.spec.config == seat.config), None)
-    sittings, rounds = rates.counts(*names)
+    trial = next((result for result in tried if result.spec.config == candidate.config), None)
+    runs, rounds = rates.counts(*names)
     if trial is not None and trial.setup_s is not None:
         known.setdefault("setup_s", trial.setup_s)
     return Winner(
         trial=None if trial is None else trial.spec.id,
-        config=seat.config,
+        config=candidate.config,
         throughput=found.rate,
         ratio=rates.ratio(*names),
-        sittings=sittings,
+        runs=runs,
         rounds=rounds,
         folders=found.folders,
-        peak_rss_bytes=seat.peak_rss_bytes,
+        peak_rss_bytes=candidate.peak_rss_bytes,
         setup_s=known.get("setup_s"),
         cpu_s_per_sample=known["cpu_s_per_sample"],
         figures=known,
-        fidelity=seat.fidelity,
-        accuracy=seat.accuracy,
-        artifact=seat.artifact,
-        versions=seat.versions,
-        flags=seat.flags,
+        fidelity=candidate.fidelity,
+        accuracy=candidate.accuracy,
+        artifact=candidate.artifact,
+        versions=candidate.versions,
+        flags=candidate.flags,
     )
 
 
@@ -49,7 +49,7 @@ def above_one(ratio: Estimate | None) -> bool:
     return ratio is not None and ratio.low is not None and ratio.low > 1
 
 
-def disturbed(sittings: Sequence[Sitting]) -> float:
+def disturbed(runs: Sequence[InterleavedRun]) -> float:
     """The share of all counted blocks that bear a closed gate."""
-    blocks = [block for sitting in sittings for seat in sitting.seats.values() for block in seat.blocks]
+    blocks = [block for run in runs for candidate in run.candidates.values() for block in candidate.blocks]
     return sum(bool(block.gates) for block in blocks) / len(blocks) if blocks else 0.0

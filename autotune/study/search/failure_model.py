@@ -27,7 +27,7 @@ STEPS = 5
 """How often blame moves towards what is suspected of several failures (expectation maximisation)."""
 
 
-class Blame:
+class FailureModel:
     """Each failure is blamed on those of its settings, and pairs of settings, that no success has had.
 
     Half of the blame goes to the settings and half to the pairs, first in equal parts, then the more to one the more

@@ -137,7 +137,7 @@ def tell(study: optuna.Study, trial: optuna.Trial, result: TrialResult, ranking:
     if not set(ranking.goal.objectives) <= set(metrics.OF_START):
         trial.set_user_attr("noise", round(noise(ranking.interval(result)), 4))
     for judgement in ranking.judged(result):
-        trial.set_constraint(judgement.limit.figure, min(max(judgement.excess, -MOST), MOST))
+        trial.set_constraint(judgement.limit.figure, min(max(judgement.violation, -MOST), MOST))
     if not ranking.serves(result):
         trial.set_constraint("serves", 1.0)
     _tell(study, trial, values=list(values))

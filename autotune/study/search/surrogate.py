@@ -17,7 +17,7 @@ from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
 from autotune.study.search import gaussian_process
-from autotune.study.search.failure_model import Blame
+from autotune.study.search.failure_model import FailureModel
 from autotune.study.search.gaussian_process import Process
 from autotune.study.search.points import Encoded, Encoding, Matrix, Parameters, Points
 
@@ -66,14 +66,14 @@ class Seen:
     points: list[Parameters] = field(default_factory=list)
     scores: list[float] = field(default_factory=list)
     noise: list[float] = field(default_factory=list)
-    excess: list[float] = field(default_factory=list)
+    violation: list[float] = field(default_factory=list)
     failed: list[Parameters] = field(default_factory=list)
     proposed: int = 0
 
     @cached_property
     def order(self) -> list[int]:
         """The places of the points, the best first; of those that break a limit the one that breaks it least."""
-        return sorted(range(len(self.points)), key=lambda place: (max(self.excess[place], 0.0), -self.scores[place]))
+        return sorted(range(len(self.points)), key=lambda place: (max(self.violation[place], 0.0), -self.scores[place]))
 
 
 class Surrogate(BaseSampler):
@@ -125,7 +125,7 @@ class Surrogate(BaseSampler):
         if not fresh:
             return self._dice.choice(points) if points else {}
         points, encoded = [points[place] for place in fresh], encoded.rows(fresh)
-        works = Blame(seen.failed, seen.points).works(points)
+        works = FailureModel(seen.failed, seen.points).works(points)
         news, seldom = self._untried(seen, points)
         if len(seen.points) < FIRST:
             return points[int(np.argmax((news + seldom) * works))]
@@ -135,7 +135,7 @@ class Surrogate(BaseSampler):
         if news.any() and seen.proposed < OPENINGS:
             return points[int(np.lexsort((seldom, gains * (1 + news)))[-1])]
         best = int(np.lexsort((seldom, gains))[-1])  # while no limit is within reach all gains are equal
-        if min(seen.excess) <= 0 and len(study.directions) == 1:
+        if min(seen.violation) <= 0 and len(study.directions) == 1:
             self.gain = float(gains[best])
         return points[best]
 
@@ -157,8 +157,8 @@ class Surrogate(BaseSampler):
             rows.append([sign * value for sign, value in zip(signs, trial.values, strict=True)])
             seen.points.append(point)
             seen.noise.append(float(trial.user_attrs.get("noise", 0.0)))
-            excess = math.asinh(max(trial.constraints.values(), default=-math.inf))
-            seen.excess.append(min(max(excess, -FAR), FAR))
+            violation = math.asinh(max(trial.constraints.values(), default=-math.inf))
+            seen.violation.append(min(max(violation, -FAR), FAR))
         seen.scores, unit = _scalarised([_logs(column) for column in zip(*rows, strict=True)], weights)
         seen.noise = [noise * unit for noise in seen.noise]
         return seen, tried
@@ -202,7 +202,7 @@ class Surrogate(BaseSampler):
 
         While there is none, all are equal: the chance to keep the limits decides.
         """
-        feasible = np.flatnonzero(np.array(seen.excess) <= 0)
+        feasible = np.flatnonzero(np.array(seen.violation) <= 0)
         if not len(feasible):
             return np.ones(len(candidates))
         process = self._fitted("score", seen, known, np.array(seen.scores), np.array(seen.noise))
@@ -212,11 +212,11 @@ class Surrogate(BaseSampler):
 
     def _keeps(self, seen: Seen, known: Encoded, candidates: Encoded) -> Matrix:
         """The chance that each candidate keeps the limits."""
-        if max(seen.excess) <= 0:
+        if max(seen.violation) <= 0:
             return np.ones(len(candidates))
         from scipy.special import ndtr
 
-        process = self._fitted("excess", seen, known, np.array(seen.excess), np.full(len(known), UNSURE))
+        process = self._fitted("excess", seen, known, np.array(seen.violation), np.full(len(known), UNSURE))
         means, deviations = process.predict(candidates)
         return np.asarray(np.maximum(ndtr(-means / deviations), LEAST))
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from autotune.analysis import latency
 from autotune.analysis.latency import Latencies
-from autotune.core.results import Latency, Sitting, TrialResult
+from autotune.core.results import InterleavedRun, Latency, TrialResult
 from autotune.study.storage import store
 
 
@@ -25,11 +25,11 @@ def summary(folder: Path, result: TrialResult) -> Latency | None:
 
 
 def read(folders: Sequence[Path]) -> Latencies | None:
-    """The calls of a configuration over several sittings, given its folder in each."""
+    """The calls of a configuration over several interleaved runs, given its folder in each."""
     parts = []
     for folder in folders:
         path = folder.parent / "sitting.json"
         if path.exists():
-            blocks = store.decode(path, Sitting).seats[folder.name].blocks
+            blocks = store.decode(path, InterleavedRun).candidates[folder.name].blocks
             parts.append(latency.rows(folder, {block.number for block in blocks}))
     return latency.joined(parts)

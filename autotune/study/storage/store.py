@@ -6,7 +6,7 @@ earlier.json                               what it tried first, from earlier stu
 elapsed.json                               how long the study has run, over all its runs
 options.json                               options of its last run that say how it is made again
 trials/00017/                              spec.json result.json stdout.log stderr.log latencies.npy
-confirmation.json confirmation/            what is claimed, and the sittings that it is claimed from
+confirmation.json confirmation/            what is claimed, and the interleaved runs that it is claimed from
 lock                                       held, with its process id inside, while a coordinator writes
 
 Reading needs no lock: every file is written whole, and the coordinator is the only writer.

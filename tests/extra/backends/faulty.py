@@ -49,7 +49,7 @@ Mode = Literal[
 
 
 class Options(Struct):
-    """`mode`: what goes wrong; `round`: in which round of a sitting, where that is the fault."""
+    """`mode`: what goes wrong; `round`: in which round of an interleaved run, where that is the fault."""
 
     mode: Mode = "fine"
     round: int = 0
@@ -146,7 +146,7 @@ class FaultySession:
         self.calls = 0
 
     def crash_in(self, round_: int) -> None:
-        """Crash in this round: a sitting resumes its workers once to warm up, then once a round."""
+        """Crash in this round: an interleaved run resumes its workers once to warm up, then once a round."""
         self.resumed = -1
 
         def resume(*_: object) -> None:

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from autotune.core.errors import SpaceError, StudyError
-from autotune.core.results import Seat, Status
+from autotune.core.results import Candidate, Status
 from autotune.core.space_types import Limit, Price
 from autotune.report.compare.compare import compare
 from autotune.report.text import study_reader
@@ -20,7 +20,7 @@ from tests.report.made import (
     confirmation,
     estimate,
     keep_latencies,
-    keep_sitting,
+    keep_run,
     numbered,
     result,
     winner,
@@ -50,7 +50,7 @@ def test_an_unconfirmed_study_has_the_searchs_own_figures(tmp_path: Path) -> Non
 
 def test_a_confirmed_study_has_the_confirmations_figures(tmp_path: Path) -> None:
     folder = "confirmation/f/0001/winner"
-    keep_sitting(tmp_path / "a", "confirmation/f/0001", {"winner": Seat(config=FAST, blocks=numbered((40,)))})
+    keep_run(tmp_path / "a", "confirmation/f/0001", {"winner": Candidate(config=FAST, blocks=numbered((40,)))})
     keep_latencies(tmp_path / "a" / folder, [(0, 0, 25_000_000, 90)])
     one = study(tmp_path / "a", RESULTS, confirmation(winner(FAST, folders=(folder,))))
     (group,) = compare([one, study(tmp_path / "b", RESULTS)]).groups

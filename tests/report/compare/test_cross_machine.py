@@ -7,13 +7,13 @@ import msgspec
 import pytest
 
 from autotune.core.confirmation import Finalist
-from autotune.core.results import Seat, Status
+from autotune.core.results import Candidate, Status
 from autotune.core.space_types import Goal
 from autotune.report.compare.comparison import Crossing
 from autotune.report.compare.cross_machine import crossings, ratio
 from autotune.study.ranking import Ranking
 from tests.report.folders import SPACE
-from tests.report.made import PLAIN, config, confirmation, estimate, keep_sitting, numbered, result, winner
+from tests.report.made import PLAIN, config, confirmation, estimate, keep_run, numbered, result, winner
 from tests.report.tuned import study
 
 FAST, SLOW, OTHER = config("onnxruntime", 8), config("onnxruntime", 4), config("openvino", 4)
@@ -35,16 +35,16 @@ def test_trials_of_both_tell_what_is_lost(tmp_path: Path) -> None:
     assert found.ratio.estimate == pytest.approx(0.75)
 
 
-def test_sittings_of_both_are_believed_before_trials(tmp_path: Path) -> None:
-    """Whatever contest they sat in, and whatever they were called in it; a twin does not count."""
+def test_runs_of_both_are_believed_before_trials(tmp_path: Path) -> None:
+    """Whatever comparison they sat in, and whatever they were called in it; a twin does not count."""
     for number, rates in enumerate(((30, 31), (29, 30), (30, 30))):
-        seats = {
-            "winner": Seat(config=FAST, blocks=numbered((40, 40))),
-            "winner-again": Seat(config=FAST, blocks=numbered((99, 99))),
-            f"name-{number}": Seat(config=SLOW, blocks=numbered(rates)),
+        candidates = {
+            "winner": Candidate(config=FAST, blocks=numbered((40, 40))),
+            "winner-again": Candidate(config=FAST, blocks=numbered((99, 99))),
+            f"name-{number}": Candidate(config=SLOW, blocks=numbered(rates)),
         }
-        keep_sitting(tmp_path / "here", f"confirmation/any-{number}/0001", seats)
-    keep_sitting(tmp_path / "here", "confirmation/any-9/0001", {"winner": Seat(config=FAST, blocks=numbered((1,)))})
+        keep_run(tmp_path / "here", f"confirmation/any-{number}/0001", candidates)
+    keep_run(tmp_path / "here", "confirmation/any-9/0001", {"winner": Candidate(config=FAST, blocks=numbered((1,)))})
     trials = result(1, FAST, rates=(40, 40)), result(2, SLOW, rates=(10, 10))
     found = crossed(tmp_path, *trials, found=confirmation(winner(FAST)))
     assert found.confirmed and found.ratio is not None and found.ratio.low is not None

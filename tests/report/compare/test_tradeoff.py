@@ -5,10 +5,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from autotune.core.results import Seat, TrialResult
+from autotune.core.results import Candidate, TrialResult
 from autotune.report.compare.compare import compare
 from autotune.report.compare.comparison import Front
-from tests.report.made import config, confirmation, keep_latencies, keep_sitting, numbered, result, winner
+from tests.report.made import config, confirmation, keep_latencies, keep_run, numbered, result, winner
 from tests.report.tuned import prices, study, timed
 
 FAST = config("onnxruntime", 8)
@@ -47,8 +47,8 @@ def test_a_percentile_is_one_that_half_of_all_back(tmp_path: Path) -> None:
 
 
 def test_a_confirmed_winner_takes_the_place_of_its_trial(tmp_path: Path) -> None:
-    sitting = {"winner": Seat(config=config("onnxruntime", 1), blocks=numbered((40,)))}
-    keep_sitting(tmp_path / "cheap", "confirmation/f/1", sitting)
+    run = {"winner": Candidate(config=config("onnxruntime", 1), blocks=numbered((40,)))}
+    keep_run(tmp_path / "cheap", "confirmation/f/1", run)
     keep_latencies(tmp_path / "cheap" / "confirmation/f/1/winner", [(0, 0, 70_000_000, 500)])
     found = front(tmp_path, [trial(0, 99, 1)], [trial(0, 40, 20)], claimed=True)
     assert found is not None

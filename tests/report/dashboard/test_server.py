@@ -17,13 +17,13 @@ from typing import Any
 from wsgiref.util import setup_testing_defaults
 
 import pytest
-from tests.report.dashboard.test_view import RESULTS, add, files
 
 from autotune.core.errors import AutotuneError
 from autotune.report.dashboard import server
 from autotune.report.dashboard.server import PAUSE_S, SHARE, Dashboard
 from autotune.report.dashboard.view import View
 from autotune.study.storage import store
+from tests.report.dashboard.test_view import RESULTS, add, files
 from tests.report.folders import FAST, HOSTILE, full, keep
 from tests.report.made import PLAIN, result
 from tests.study.fakes import Clock

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.report.dashboard.test_server import served
-from tests.report.dashboard.test_view import files
 
 from tests.report.browser import chromium
+from tests.report.dashboard.test_server import served
+from tests.report.dashboard.test_view import files
 from tests.report.folders import full
 
 

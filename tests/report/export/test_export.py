@@ -12,7 +12,7 @@ import pytest
 
 from autotune.core.best import Best, Claim, Measurements
 from autotune.core.confirmation import Confirmation
-from autotune.core.results import Accuracy, ArtifactRef, Fidelity, Seat, Status, TrialResult
+from autotune.core.results import Accuracy, ArtifactRef, Candidate, Fidelity, Status, TrialResult
 from autotune.core.space_types import Limit
 from autotune.core.types import Config, Placement, WorkloadSpec
 from autotune.report.export import export
@@ -24,7 +24,7 @@ from tests.report.made import (
     confirmation,
     estimate,
     keep_latencies,
-    keep_sitting,
+    keep_run,
     numbered,
     result,
 )
@@ -88,7 +88,7 @@ def test_the_figures_are_the_winners_own(tmp_path: Path) -> None:
     assert measured.cpu_s_per_sample == pytest.approx(3 / 120)
     assert (measured.latency_p50_ms, measured.peak_rss_bytes, measured.setup_s) == (5.0, 123, 1.5)
     assert (measured.latency_calls, measured.latency_p90_ms, measured.latency_p99_ms) == (9, None, None)
-    assert measured.noise_floor is measured.speedup.sittings is measured.speedup.rounds is None
+    assert measured.noise_floor is measured.speedup.runs is measured.speedup.rounds is None
 
 
 def leaves(value: object) -> Iterator[object]:
@@ -146,8 +146,8 @@ def test_what_was_given_up_or_breaks_a_limit_is_not_exported(tmp_path: Path, fie
 def test_a_confirmed_winner_is_exported_with_its_claim(tmp_path: Path) -> None:
     """Whatever the search saw: there another was the fastest."""
     folder = "confirmation/whole-1/0001"
-    seat = Seat(config=FAST, blocks=numbered((40,), first=1))
-    keep_sitting(tmp_path, folder, {"winner": seat})
+    candidate = Candidate(config=FAST, blocks=numbered((40,), first=1))
+    keep_run(tmp_path, folder, {"winner": candidate})
     keep_latencies(tmp_path / folder / "winner", [(0, 0, 90_000_000, 99), (0, 1, 5_000_000, 50)])
     claimed = made.winner(FAST, folders=(f"{folder}/winner",))
     other = result(8, config("onnxruntime"), rates=(99, 99))
@@ -156,7 +156,7 @@ def test_a_confirmed_winner_is_exported_with_its_claim(tmp_path: Path) -> None:
     assert msgspec.json.decode((tmp_path / "best.json").read_bytes(), type=Best) == best
     assert (best.trial, best.confirmed, best.config) == (7, True, FAST)
     measured = best.measured
-    assert measured.speedup == Claim(estimate=4.0, low=3.9, high=4.1, sittings=6, rounds=42)
+    assert measured.speedup == Claim(estimate=4.0, low=3.9, high=4.1, runs=6, rounds=42)
     assert (measured.throughput, measured.noise_floor) == (claimed.throughput, 0.012)
     assert (measured.cpu_s_per_sample, measured.peak_rss_bytes, measured.setup_s) == (0.025, 123, 1.5)
     assert (measured.latency_calls, measured.latency_p50_ms, measured.latency_p90_ms) == (50, 5.0, 5.0)
@@ -177,13 +177,13 @@ def test_without_a_gain_the_baseline_is_exported(tmp_path: Path) -> None:
     plain = made.winner(PLAIN, trial=0, ratio=estimate(1.0, 0.0))
     best = found(tmp_path, BASE, winner(), confirmed=confirmation(plain, gain=False))
     assert (best.trial, best.confirmed, best.config) == (0, True, PLAIN)
-    assert (best.measured.speedup.estimate, best.measured.speedup.sittings) == (1.0, 6)
+    assert (best.measured.speedup.estimate, best.measured.speedup.runs) == (1.0, 6)
 
 
 def test_what_could_not_be_confirmed_is_exported_as_the_search_saw_it(tmp_path: Path) -> None:
     best = found(tmp_path, BASE, winner(), confirmed=confirmation(None, reason="no time"))
     assert best == found(tmp_path, BASE, winner())
-    assert not best.confirmed and best.measured.speedup.sittings is None
+    assert not best.confirmed and best.measured.speedup.runs is None
 
 
 def test_writing_is_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from tests.report.text.test_markdown import rendered
 
 from autotune.core.confirmation import Finalist
 from autotune.core.results import Latency, Status
@@ -14,6 +13,7 @@ from autotune.report.page import notes
 from autotune.report.text.study_reader import Study
 from tests.report.folders import FAST, HOSTILE, SPACE, full, keep
 from tests.report.made import PLAIN, config, confirmation, result, winner
+from tests.report.text.test_markdown import rendered
 
 TIMES = Latency(calls=100, p50_ms=5.0, p90_ms=6.0, p95_ms=7.0, p99_ms=9.0, backed="p90")
 

@@ -11,7 +11,9 @@ def test_a_summary_in_its_parts(tmp_path: Path) -> None:
     study = full(tmp_path)
     head, tables = sections.parts(summary.summary(study.folder, study.results, study.space, study.confirmation))
     assert head[0] == ("best", "onnxruntime float32, batch 8, 1x2")
-    assert dict(head)["speed-up"].startswith("4.00x (3.90 to 4.10) over the plain model, confirmed in 6 sittings")
+    assert dict(head)["speed-up"].startswith(
+        "4.00x (3.90 to 4.10) over the plain model, confirmed in 6 interleaved runs"
+    )
     assert [table.title.partition(":")[0] for table in tables] == [
         "finalists, against the baseline",
         "what each setting is worth",

@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from autotune.core.confirmation import Confirmation, Finalist, Step, Winner, Worth
-from autotune.core.results import Probe, Seat, Served, Status, TrialResult
+from autotune.core.confirmation import Ablation, Confirmation, Finalist, Step, Winner
+from autotune.core.results import Candidate, Probe, Served, Status, TrialResult
 from autotune.core.space_types import Limit, Price, Space
 from autotune.report.text import summary
 from tests.report.made import (
@@ -20,7 +20,7 @@ from tests.report.made import (
     confirmation,
     estimate,
     keep_latencies,
-    keep_sitting,
+    keep_run,
     numbered,
     result,
     winner,
@@ -48,7 +48,7 @@ def test_a_confirmed_winner_has_its_claim_with_what_it_is_worth(tmp_path: Path) 
     assert said(tmp_path, found=confirmation(winner(FAST))) == [
         "best      onnxruntime float32, batch 8, 1x2",
         "rate      40.0/s ±2.0 %",
-        "speed-up  4.00x (3.90 to 4.10) over the plain model, confirmed in 6 sittings, 42 rounds",
+        "speed-up  4.00x (3.90 to 4.10) over the plain model, confirmed in 6 interleaved runs, 42 rounds",
         "noise     1.2 %: by so much one configuration may seem to differ from itself here",
         COST,
         ANSWERS,
@@ -90,14 +90,16 @@ def test_the_noise_is_a_percentage(tmp_path: Path, floor: float | None, text: st
 
 
 def test_what_each_setting_is_worth(tmp_path: Path) -> None:
-    worths = (
-        Worth(setting="backend", value="onnxruntime", instead="torch_eager", ratio=estimate(2.5, 0.1), resolved=True),
-        Worth(setting="batch_size", value=8, instead=1, ratio=estimate(1.01, 0.05)),
-        Worth(setting="huge_pages", value=True, instead=False, ratio=estimate(1.0), resolved=True, removed=True),
-        Worth(setting="allocator", value="tcmalloc", instead="system", ratio=None, error="it broke"),
-        Worth(setting="layout", value="2x1", instead="1x2", ratio=estimate(17.74)),
+    ablations = (
+        Ablation(
+            setting="backend", value="onnxruntime", instead="torch_eager", ratio=estimate(2.5, 0.1), resolved=True
+        ),
+        Ablation(setting="batch_size", value=8, instead=1, ratio=estimate(1.01, 0.05)),
+        Ablation(setting="huge_pages", value=True, instead=False, ratio=estimate(1.0), resolved=True, removed=True),
+        Ablation(setting="allocator", value="tcmalloc", instead="system", ratio=None, error="it broke"),
+        Ablation(setting="layout", value="2x1", instead="1x2", ratio=estimate(17.74)),
     )
-    lines = said(tmp_path, found=confirmation(winner(FAST), worths=worths))
+    lines = said(tmp_path, found=confirmation(winner(FAST), ablations=ablations))
     assert lines[lines.index("what each setting is worth: the winner with it over the winner without it") - 1 :] == [
         "",
         "what each setting is worth: the winner with it over the winner without it",
@@ -105,7 +107,7 @@ def test_what_each_setting_is_worth(tmp_path: Path) -> None:
         "  1.01x (0.96 to 1.06)     batch_size 8 instead of 1: not resolved, kept",
         "  1.00x                    huge_pages true instead of false: worth nothing that matters, removed",
         "                           allocator tcmalloc instead of system, which could not be measured: it broke",
-        "  17.74x                   layout 2x1 instead of 1x2: from one sitting, which gives no interval; kept",
+        "  17.74x                   layout 2x1 instead of 1x2: from one interleaved run, which gives no interval; kept",
     ]
 
 
@@ -125,9 +127,9 @@ def test_the_way_to_the_winner(tmp_path: Path) -> None:
     ]
 
 
-def test_latencies_come_from_the_sittings(tmp_path: Path) -> None:
-    seat = Seat(config=FAST, blocks=numbered((10,), first=1))
-    keep_sitting(tmp_path, "confirmation/a/0001", {"winner": seat})
+def test_latencies_come_from_the_runs(tmp_path: Path) -> None:
+    candidate = Candidate(config=FAST, blocks=numbered((10,), first=1))
+    keep_run(tmp_path, "confirmation/a/0001", {"winner": candidate})
     folder = "confirmation/a/0001/winner"
     keep_latencies(tmp_path / folder, [(0, 1, 24_940_000, 60), (0, 1, 30_000_000, 35)])
     keep_latencies(tmp_path / RESULTS[1].spec.folder, [(0, 0, 1_000_000, 100)])
@@ -181,7 +183,7 @@ def test_a_skipped_confirmation_leaves_the_searchs_own_figures(tmp_path: Path) -
 
 
 def test_what_could_not_be_confirmed_says_why(tmp_path: Path) -> None:
-    found = confirmation(None, reason="the time was enough for 2 of the 6 sittings that a claim needs")
+    found = confirmation(None, reason="the time was enough for 2 of the 6 interleaved runs that a claim needs")
     lines = said(tmp_path, found=found)
     without = said(tmp_path)
     assert lines[3] == f"{without[3]}: {found.reason}"
@@ -287,7 +289,7 @@ def test_a_front_is_listed_with_its_knee(tmp_path: Path) -> None:
 def test_a_rate_of_requests_is_said_as_it_was_served(tmp_path: Path) -> None:
     space = asked(objective="served_rate")
     probe = Probe(rate=84.0, seconds=60.0, requests=5040, over=4, latency_ms=91.2, kept=True)
-    found = confirmation(winner(FAST, sustained=probe, sittings=0, rounds=0, ratio=estimate(3.0)))
+    found = confirmation(winner(FAST, sustained=probe, runs=0, rounds=0, ratio=estimate(3.0)))
     lines = summary.summary(tmp_path, RESULTS, space, found)
     assert "gain      3.00x more served_rate than the plain model" in lines
     assert "served    84.0 requests a second for 60 s, latency 91.2 ms from arrival, 4 of 5040 over the limit" in lines
@@ -329,7 +331,7 @@ def test_a_knee_has_a_line_an_objective(tmp_path: Path) -> None:
     space = asked(objective=("throughput", "peak_rss_bytes"))
     lines = lines_of(tmp_path, space, confirmation(winner(FAST), finalists=finalists), results)
     assert lines[2:5] == [
-        "knee      of the front, against the plain model in each objective, confirmed in 6 sittings, 42 rounds",
+        "knee      of the front, against the plain model in each objective, confirmed in 6 interleaved runs, 42 rounds",
         "          4.00x (3.90 to 4.10) more throughput than the plain model",
         "          0.80x (0.79 to 0.81) less peak_rss_bytes than the plain model",
     ]
@@ -355,7 +357,7 @@ def test_each_finalist_says_what_became_of_its_rate_of_requests(tmp_path: Path) 
         Finalist(trial=3, config=OTHER, ratio=None, error="it broke", served="did not keep 80 requests a second"),
         Finalist(trial=0, config=PLAIN, ratio=None, served="not tried: no time for 10 requests a second"),
     )
-    found = confirmation(winner(FAST, ratio=None, sittings=0, rounds=0), gain=False, finalists=finalists)
+    found = confirmation(winner(FAST, ratio=None, runs=0, rounds=0), gain=False, finalists=finalists)
     lines = lines_of(tmp_path, asked(objective="served_rate"), found)
     assert lines[:2] == [
         "best      onnxruntime float32, batch 8, 1x2",

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from autotune.core.confirmation import Confirmation, Worth
-from autotune.core.results import Sitting
+from autotune.core.confirmation import Ablation, Confirmation
+from autotune.core.results import InterleavedRun
 from autotune.core.rules import ConfirmRules, MeasureRules
-from autotune.core.types import Config, SittingSpec, Value
+from autotune.core.types import Config, InterleavedSpec, Value
 from autotune.space import configs
 from autotune.study.confirm import ablation, comparison
-from autotune.study.confirm.comparison import Contest
+from autotune.study.confirm.comparison import PairedComparison
 from autotune.study.confirm.stage import confirm
-from tests.study.fakes import WORKLOAD, Sitter, Watcher, at, machine, plain, searched, speed
+from tests.study.fakes import WORKLOAD, Interleaver, Watcher, at, machine, plain, searched, speed
 
 HW = machine()
 CONFIRM = ConfirmRules()
@@ -34,29 +34,35 @@ OTHER = config(8)
 
 
 def left_out(
-    folder: Path, winner: Config, behave: Callable[[str, SittingSpec], float], baseline: Config = PLAIN, count: int = 6
-) -> tuple[list[Sitting], ablation.Variants]:
-    """Sittings of a winner and its variants."""
+    folder: Path,
+    winner: Config,
+    behave: Callable[[str, InterleavedSpec], float],
+    baseline: Config = PLAIN,
+    count: int = 6,
+) -> tuple[list[InterleavedRun], ablation.Variants]:
+    """Interleaved runs of a winner and its variants."""
     variants = ablation.variants(winner, baseline, HW)
     configs = {"winner": winner} | {name: one for name, (_, one) in variants.items()}
-    sit = Sitter(folder, behave)
-    found = Contest("one-out", folder, WORKLOAD, configs, MeasureRules(), CONFIRM)
-    return comparison.run(found, sit, ablation.Whole(configs, ConfirmRules(sittings=count)), 1e6, 1e6, True), variants
+    interleave = Interleaver(folder, behave)
+    found = PairedComparison("one-out", folder, WORKLOAD, configs, MeasureRules(), CONFIRM)
+    return comparison.run(
+        found, interleave, ablation.Whole(configs, ConfirmRules(runs=count)), 1e6, 1e6, True
+    ), variants
 
 
 def confirmed(
-    folder: Path, search: dict[Config, float], behave: Callable[[str, SittingSpec], float], minutes: float = 60
-) -> tuple[Confirmation, Sitter]:
-    sit = Sitter(folder, behave)
+    folder: Path, search: dict[Config, float], behave: Callable[[str, InterleavedSpec], float], minutes: float = 60
+) -> tuple[Confirmation, Interleaver]:
+    interleave = Interleaver(folder, behave)
     study = searched(folder, search, minutes)
-    found = confirm(study, sit, Watcher(), MeasureRules(), CONFIRM, clock=sit.clock)
+    found = confirm(study, interleave, Watcher(), MeasureRules(), CONFIRM, clock=interleave.clock)
     assert found is not None and found.winner is not None and found.gain
-    return found, sit
+    return found, interleave
 
 
-def steps(*settings: str) -> tuple[Worth, ...]:
+def steps(*settings: str) -> tuple[Ablation, ...]:
     """Worths in this order."""
-    return tuple(Worth(setting=setting, value=1, instead=0, ratio=None) for setting in settings)
+    return tuple(Ablation(setting=setting, value=1, instead=0, ratio=None) for setting in settings)
 
 
 # ----------------------------------------------------------------------------------------------------------- worths
@@ -97,8 +103,8 @@ def test_a_tuning_goes_with_its_allocator() -> None:
 
 
 def test_the_worth_of_each_setting_is_recovered(tmp_path: Path) -> None:
-    sittings, variants = left_out(tmp_path, WINNER, lambda name, spec: speed(spec.configs[name]))
-    found = ablation.worths(sittings, variants, CONFIRM)
+    runs, variants = left_out(tmp_path, WINNER, lambda name, spec: speed(spec.configs[name]))
+    found = ablation.ablations(runs, variants, CONFIRM)
     assert [one.setting for one in found] == ["backend", "openvino.precision", "batch_size", "allocator"]
     for one in found:
         truth = speed(WINNER) / speed(variants[f"without-{one.setting}"][1])
@@ -113,53 +119,53 @@ def test_the_worth_of_each_setting_is_recovered(tmp_path: Path) -> None:
 
 
 def test_a_setting_that_is_worth_nothing_is_marked_as_removed(tmp_path: Path) -> None:
-    sittings, variants = left_out(tmp_path, WINNER, at({PLAIN: 10.0, WINNER: 30.0, LEAN: 30.0}))
-    found = {one.setting: one for one in ablation.worths(sittings, variants, CONFIRM)}
+    runs, variants = left_out(tmp_path, WINNER, at({PLAIN: 10.0, WINNER: 30.0, LEAN: 30.0}))
+    found = {one.setting: one for one in ablation.ablations(runs, variants, CONFIRM)}
     assert found["allocator"].removed and found["allocator"].resolved
     assert not any(one.removed for name, one in found.items() if name != "allocator")
     assert ablation.reduced(WINNER, PLAIN, list(found.values()), HW) == LEAN
 
 
 def test_what_costs_something_is_removed_too(tmp_path: Path) -> None:
-    sittings, variants = left_out(tmp_path, LEAN, lambda name, spec: 11.0 if name == "without-batch_size" else 10.0)
-    found = {one.setting: one for one in ablation.worths(sittings, variants, CONFIRM)}["batch_size"]
+    runs, variants = left_out(tmp_path, LEAN, lambda name, spec: 11.0 if name == "without-batch_size" else 10.0)
+    found = {one.setting: one for one in ablation.ablations(runs, variants, CONFIRM)}["batch_size"]
     assert found.removed and found.ratio is not None and found.ratio.estimate == pytest.approx(10 / 11, rel=0.01)
 
 
-def swinging(name: str, spec: SittingSpec) -> float:
-    """The allocator is worth 8 % in one sitting and costs as much in the next."""
+def swinging(name: str, spec: InterleavedSpec) -> float:
+    """The allocator is worth 8 % in one interleaved run and costs as much in the next."""
     swing = 1.08 if spec.number % 2 else 1 / 1.08
     allocator = 1.0 if spec.configs[name].knobs["allocator"] == "system" else swing
     return speed(LEAN) * allocator if spec.configs[name] in (LEAN, WINNER) else speed(spec.configs[name])
 
 
 def test_what_the_interval_leaves_open_is_not_resolved_and_stays(tmp_path: Path) -> None:
-    sittings, variants = left_out(tmp_path, WINNER, swinging)
-    found = {one.setting: one for one in ablation.worths(sittings, variants, CONFIRM)}
+    runs, variants = left_out(tmp_path, WINNER, swinging)
+    found = {one.setting: one for one in ablation.ablations(runs, variants, CONFIRM)}
     assert not found["allocator"].resolved and not found["allocator"].removed
     assert found["backend"].resolved
     assert ablation.reduced(WINNER, PLAIN, list(found.values()), HW) == WINNER
     kept = ablation.Unresolved(variants, CONFIRM)
-    assert kept(sittings[:5]) == {"winner", *variants}
-    assert kept(sittings) == {"winner", "without-allocator"}
+    assert kept(runs[:5]) == {"winner", *variants}
+    assert kept(runs) == {"winner", "without-allocator"}
 
 
-def test_with_too_few_sittings_nothing_is_removed(tmp_path: Path) -> None:
-    sittings, variants = left_out(tmp_path, WINNER, lambda name, spec: 10.0, count=5)
-    found = ablation.worths(sittings, variants, CONFIRM)
+def test_with_too_few_runs_nothing_is_removed(tmp_path: Path) -> None:
+    runs, variants = left_out(tmp_path, WINNER, lambda name, spec: 10.0, count=5)
+    found = ablation.ablations(runs, variants, CONFIRM)
     assert all(one.ratio is not None for one in found)
     assert not any(one.removed or one.resolved for one in found)
-    assert [one.ratio for one in ablation.worths([], variants, CONFIRM)] == [None] * 4
+    assert [one.ratio for one in ablation.ablations([], variants, CONFIRM)] == [None] * 4
 
 
 def test_a_variant_that_crashes_says_so_and_its_setting_stays(tmp_path: Path) -> None:
     variants = ablation.variants(LEAN, PLAIN, HW)
     configs = {"winner": LEAN} | {name: one for name, (_, one) in variants.items()}
-    sit = Sitter(tmp_path, fails=lambda name, spec: 0 if name == "without-backend" else None)
-    found = Contest("one-out", tmp_path, WORKLOAD, configs, MeasureRules(), CONFIRM)
-    sittings = comparison.run(found, sit, ablation.Unresolved(variants, CONFIRM), 1e6, 1e6, True)
-    assert len(sittings) == CONFIRM.sittings
-    by = {one.setting: one for one in ablation.worths(sittings, variants, CONFIRM)}
+    interleave = Interleaver(tmp_path, fails=lambda name, spec: 0 if name == "without-backend" else None)
+    found = PairedComparison("one-out", tmp_path, WORKLOAD, configs, MeasureRules(), CONFIRM)
+    runs = comparison.run(found, interleave, ablation.Unresolved(variants, CONFIRM), 1e6, 1e6, True)
+    assert len(runs) == CONFIRM.runs
+    by = {one.setting: one for one in ablation.ablations(runs, variants, CONFIRM)}
     assert by["backend"].error == "a made-up crash" and by["backend"].ratio is None
     assert not by["backend"].removed and by["batch_size"].resolved
 
@@ -168,24 +174,24 @@ def test_a_variant_that_crashes_says_so_and_its_setting_stays(tmp_path: Path) ->
 
 
 def test_a_needless_setting_is_left_out_of_what_is_exported(tmp_path: Path) -> None:
-    def behave(name: str, spec: SittingSpec) -> float:
+    def behave(name: str, spec: InterleavedSpec) -> float:
         found = spec.configs[name]
         return speed(found) / (1.1 if found.knobs["allocator"] == "tcmalloc" else 1)
 
-    found, sit = confirmed(tmp_path, {PLAIN: 10.2, WINNER: 90.0, OTHER: 11.0}, behave)
+    found, interleave = confirmed(tmp_path, {PLAIN: 10.2, WINNER: 90.0, OTHER: 11.0}, behave)
     assert found.winner is not None
     assert (found.winner.config, found.winner.trial) == (LEAN, None)
-    assert [one.setting for one in found.worths if one.removed] == ["allocator"]
-    whole = [spec for spec in sit.asked if "/whole-" in spec.folder]
+    assert [one.setting for one in found.ablations if one.removed] == ["allocator"]
+    whole = [spec for spec in interleave.asked if "/whole-" in spec.folder]
     assert whole[0].configs == {"baseline": PLAIN, "winner": LEAN, "unreduced": WINNER}
     assert found.winner.folders == tuple(f"{spec.folder}/winner" for spec in whole)
-    assert (found.winner.sittings, found.winner.rounds) == (len(whole), sum(spec.rounds for spec in whole))
+    assert (found.winner.runs, found.winner.rounds) == (len(whole), sum(spec.rounds for spec in whole))
     assert found.winner.ratio.estimate == pytest.approx(speed(LEAN) / speed(PLAIN), rel=0.02)
     assert [set(step.settings) for step in found.path] == [{"backend"}, {"openvino.precision"}, {"batch_size"}]
 
 
 def test_a_reduced_winner_that_a_trial_measured_bears_its_number(tmp_path: Path) -> None:
-    def behave(name: str, spec: SittingSpec) -> float:
+    def behave(name: str, spec: InterleavedSpec) -> float:
         found = spec.configs[name]
         return speed(found) / (1.1 if found.knobs["allocator"] == "tcmalloc" else 1)
 
@@ -198,14 +204,14 @@ def test_two_settings_of_which_one_is_needed_both_stay(tmp_path: Path) -> None:
     """Either is worth 30 %, both together no more: each by itself seems to be worth nothing."""
     either = config(8, allocator="tcmalloc")
 
-    def behave(name: str, spec: SittingSpec) -> float:
+    def behave(name: str, spec: InterleavedSpec) -> float:
         return 10.0 if spec.configs[name] == PLAIN else 13.0
 
-    found, sit = confirmed(tmp_path, {PLAIN: 10.0, either: 13.0}, behave)
-    whole = [spec for spec in sit.asked if "/whole-" in spec.folder]
+    found, interleave = confirmed(tmp_path, {PLAIN: 10.0, either: 13.0}, behave)
+    whole = [spec for spec in interleave.asked if "/whole-" in spec.folder]
     assert whole[0].configs == {"baseline": PLAIN, "winner": PLAIN, "unreduced": either}
     assert found.winner is not None and (found.winner.config, found.winner.trial) == (either, 1)
-    assert [one.removed for one in found.worths] == [False, False]
+    assert [one.removed for one in found.ablations] == [False, False]
     assert found.winner.ratio.estimate == pytest.approx(1.3, rel=0.01)
     assert all("/finalists-" in folder for folder in found.winner.folders)
 
@@ -214,25 +220,25 @@ def test_a_reduced_winner_that_is_not_shown_to_beat_the_baseline_is_not_exported
     """Measured as a whole it trades places with the baseline, and with the unreduced one."""
     both = config(8, allocator="tcmalloc")
 
-    def behave(name: str, spec: SittingSpec) -> float:
+    def behave(name: str, spec: InterleavedSpec) -> float:
         whole = "/whole-" in spec.folder and name == "winner"
         swing = (2.0 if spec.number % 2 else 0.5) if whole else 1.0
         return {PLAIN: 10.0}.get(spec.configs[name], 13.0) * swing
 
     found, _ = confirmed(tmp_path, {PLAIN: 10.0, both: 13.0}, behave)
     assert found.winner is not None and found.winner.config == both
-    assert not any(one.removed for one in found.worths)
+    assert not any(one.removed for one in found.ablations)
 
 
 def test_without_time_for_a_second_measurement_nothing_is_removed(tmp_path: Path) -> None:
-    def behave(name: str, spec: SittingSpec) -> float:
+    def behave(name: str, spec: InterleavedSpec) -> float:
         found = spec.configs[name]
         return speed(found) / (1.1 if found.knobs["allocator"] == "tcmalloc" else 1)
 
-    found, sit = confirmed(tmp_path, {PLAIN: 10.2, WINNER: 90.0}, behave, minutes=2)
-    assert len([spec for spec in sit.asked if "/whole-" in spec.folder]) < CONFIRM.sittings
+    found, interleave = confirmed(tmp_path, {PLAIN: 10.2, WINNER: 90.0}, behave, minutes=2)
+    assert len([spec for spec in interleave.asked if "/whole-" in spec.folder]) < CONFIRM.runs
     assert found.winner is not None and found.winner.config == WINNER
-    assert not any(one.removed for one in found.worths)
+    assert not any(one.removed for one in found.ablations)
 
 
 # ---------------------------------------------------------------------------------------------------------- the way
@@ -284,9 +290,9 @@ def test_one_change_is_one_stage() -> None:
 
 
 def test_the_path_has_what_each_step_brought(tmp_path: Path) -> None:
-    found, sit = confirmed(tmp_path, {PLAIN: 10.2, WINNER: 90.0}, lambda name, spec: speed(spec.configs[name]))
-    (seats,) = {tuple(spec.configs) for spec in sit.asked if "/path-" in spec.folder}
-    assert seats == ("baseline", "with-backend", "with-openvino.precision", "with-batch_size", "winner")
+    found, interleave = confirmed(tmp_path, {PLAIN: 10.2, WINNER: 90.0}, lambda name, spec: speed(spec.configs[name]))
+    (candidates,) = {tuple(spec.configs) for spec in interleave.asked if "/path-" in spec.folder}
+    assert candidates == ("baseline", "with-backend", "with-openvino.precision", "with-batch_size", "winner")
     assert [list(step.settings) for step in found.path] == [
         ["backend"],
         ["openvino.precision"],

@@ -13,14 +13,14 @@ import psutil
 import pytest
 
 from autotune.core.errors import StudyError
-from autotune.core.results import Block, Canary, Latency, Seat, Sitting, Surroundings
+from autotune.core.results import Block, Canary, Candidate, Interference, InterleavedRun, Latency
 from autotune.core.rules import ConfirmRules, Correction, MeasureRules
-from autotune.core.types import SittingSpec
+from autotune.core.types import InterleavedSpec
 from autotune.launch.orphans import Started
 from autotune.study.confirm import comparison
-from autotune.study.confirm.comparison import Contest
+from autotune.study.confirm.comparison import PairedComparison
 from autotune.study.search import recovery
-from tests.study.fakes import WORKLOAD, Sitter, machine, plain
+from tests.study.fakes import WORKLOAD, Interleaver, machine, plain
 
 HW = machine()
 RULES, CONFIRM = MeasureRules(), ConfirmRules()
@@ -29,62 +29,62 @@ PAIR = {name: CONFIGS[name] for name in "ab"}
 AMPLE_S = 1e6
 
 
-def toy(folder: Path, **fields: Any) -> Contest:
+def toy(folder: Path, **fields: Any) -> PairedComparison:
     given = {"name": "toy", "root": folder, "workload": WORKLOAD, "configs": CONFIGS, "rules": RULES}
-    return Contest(**given | {"confirm": CONFIRM} | fields)
+    return PairedComparison(**given | {"confirm": CONFIRM} | fields)
 
 
 def until(count: int) -> comparison.Keep:
     """All sit so many times."""
-    return lambda sittings: set(CONFIGS) if len(sittings) < count else set()
+    return lambda runs: set(CONFIGS) if len(runs) < count else set()
 
 
 def run(
-    found: Contest,
-    sit: Sitter,
+    found: PairedComparison,
+    interleave: Interleaver,
     keep: comparison.Keep,
     seconds: float = AMPLE_S,
     limit_s: float = AMPLE_S,
     together: bool = True,
-) -> list[Sitting]:
-    return comparison.run(found, sit, keep, seconds, limit_s, together, sit.clock)
+) -> list[InterleavedRun]:
+    return comparison.run(found, interleave, keep, seconds, limit_s, together, interleave.clock)
 
 
-def measured(sittings: Sequence[Sitting]) -> list[tuple[int, int, str, dict[str, Seat]]]:
+def measured(runs: Sequence[InterleavedRun]) -> list[tuple[int, int, str, dict[str, Candidate]]]:
     """What does not depend on how much time was left."""
-    return [(one.spec.number, one.spec.rounds, one.spec.order, one.seats) for one in sittings]
+    return [(one.spec.number, one.spec.rounds, one.spec.order, one.candidates) for one in runs]
 
 
 # ------------------------------------------------------------------------------------------------------- on disk
 
 
-def test_each_sitting_is_on_disk_before_the_next(tmp_path: Path) -> None:
-    found, sit = toy(tmp_path), Sitter(tmp_path)
+def test_each_run_is_on_disk_before_the_next(tmp_path: Path) -> None:
+    found, interleave = toy(tmp_path), Interleaver(tmp_path)
     kept: list[int] = []
 
-    def looking(spec: SittingSpec, rules: MeasureRules) -> Sitting:
-        kept.append(len(found.sittings()))
-        return sit(spec, rules)
+    def looking(spec: InterleavedSpec, rules: MeasureRules) -> InterleavedRun:
+        kept.append(len(found.runs()))
+        return interleave(spec, rules)
 
-    sittings = comparison.run(found, looking, until(4), AMPLE_S, AMPLE_S, True, sit.clock)
+    runs = comparison.run(found, looking, until(4), AMPLE_S, AMPLE_S, True, interleave.clock)
     assert kept == [0, 1, 2, 3]
-    assert found.sittings() == sittings
-    assert [spec.folder for spec in sit.asked] == [f"{found.folder}/000{number}" for number in (1, 2, 3, 4)]
-    assert [spec.configs for spec in sit.asked] == [CONFIGS] * 4
+    assert found.runs() == runs
+    assert [spec.folder for spec in interleave.asked] == [f"{found.folder}/000{number}" for number in (1, 2, 3, 4)]
+    assert [spec.configs for spec in interleave.asked] == [CONFIGS] * 4
 
 
-def test_a_contest_goes_on_where_it_was_interrupted(tmp_path: Path) -> None:
-    whole = run(toy(tmp_path / "whole"), Sitter(tmp_path / "whole"), until(8))
-    found, cut = toy(tmp_path / "cut"), Sitter(tmp_path / "cut", interrupt_at=4)
+def test_a_comparison_goes_on_where_it_was_interrupted(tmp_path: Path) -> None:
+    whole = run(toy(tmp_path / "whole"), Interleaver(tmp_path / "whole"), until(8))
+    found, cut = toy(tmp_path / "cut"), Interleaver(tmp_path / "cut", interrupt_at=4)
     with pytest.raises(KeyboardInterrupt):
         run(found, cut, until(8))
-    assert len(found.sittings()) == 3
-    again = Sitter(tmp_path / "cut")
+    assert len(found.runs()) == 3
+    again = Interleaver(tmp_path / "cut")
     resumed = run(found, again, until(8))
     assert [spec.number for spec in again.asked] == [4, 5, 6, 7, 8]
     assert (again.asked[0].folder, again.asked[0].order) == (cut.asked[3].folder, cut.asked[3].order)
-    assert measured(resumed) == measured(whole) == measured(found.sittings())
-    third = Sitter(tmp_path / "cut")
+    assert measured(resumed) == measured(whole) == measured(found.runs())
+    third = Interleaver(tmp_path / "cut")
     assert run(found, third, until(8)) == resumed
     assert third.asked == []
 
@@ -99,25 +99,25 @@ def test_another_question_has_another_folder(tmp_path: Path) -> None:
     ]
     assert len({found.folder, *(other.folder for other in others)}) == 5
     assert toy(tmp_path, configs=dict(CONFIGS)).folder == found.folder
-    run(found, Sitter(tmp_path), until(2))
-    assert [other.sittings() for other in others] == [[], [], [], []]
+    run(found, Interleaver(tmp_path), until(2))
+    assert [other.runs() for other in others] == [[], [], [], []]
 
 
 @pytest.mark.parametrize("damage", ["", "{", '{"format": 1}', '{"format": 9}'])
-def test_a_damaged_sitting_is_named_and_can_be_made_again(tmp_path: Path, damage: str) -> None:
+def test_a_damaged_run_is_named_and_can_be_made_again(tmp_path: Path, damage: str) -> None:
     found = toy(tmp_path)
-    before = run(found, Sitter(tmp_path), until(4))
+    before = run(found, Interleaver(tmp_path), until(4))
     path = tmp_path / found.folder / "0002" / "sitting.json"
     path.write_text(damage)
-    with pytest.raises(StudyError, match=r"0002/sitting\.json (is damaged.*delete it|has format 9)"):
-        run(found, Sitter(tmp_path), until(4))
+    with pytest.raises(StudyError, match=r"0002/interleaved run\.json (is damaged.*delete it|has format 9)"):
+        run(found, Interleaver(tmp_path), until(4))
     path.unlink()
-    again = Sitter(tmp_path)
+    again = Interleaver(tmp_path)
     after = run(found, again, until(4))
     assert [spec.number for spec in again.asked] == [2]
     assert [one.spec.number for one in after] == [1, 2, 3, 4]
     assert after[2:] == before[2:]
-    assert found.sittings() == after
+    assert found.runs() == after
 
 
 @pytest.mark.parametrize("where", ["{}/0001/a", "confirmation/served/trial-1-0"])
@@ -137,87 +137,87 @@ def test_what_a_killed_coordinator_left_running_is_ended(tmp_path: Path, where: 
 
 
 def test_a_configuration_that_fails_twice_sits_no_more(tmp_path: Path) -> None:
-    sit = Sitter(tmp_path, fails=lambda name, spec: 1 if name == "b" else None)
-    sittings = run(toy(tmp_path), sit, until(4))
-    assert ["".join(spec.configs) for spec in sit.asked] == ["abc", "abc", "ac", "ac"]
-    assert comparison.failure(sittings, "b") == "a made-up crash"
-    assert comparison.failure(sittings, "a") is comparison.failure(sittings[:1], "b") is None
+    interleave = Interleaver(tmp_path, fails=lambda name, spec: 1 if name == "b" else None)
+    runs = run(toy(tmp_path), interleave, until(4))
+    assert ["".join(spec.configs) for spec in interleave.asked] == ["abc", "abc", "ac", "ac"]
+    assert comparison.failure(runs, "b") == "a made-up crash"
+    assert comparison.failure(runs, "a") is comparison.failure(runs[:1], "b") is None
 
 
 def test_failing_once_is_forgiven(tmp_path: Path) -> None:
-    sit = Sitter(tmp_path, fails=lambda name, spec: 0 if name == "b" and spec.number == 2 else None)
-    sittings = run(toy(tmp_path), sit, until(4))
-    assert ["".join(spec.configs) for spec in sit.asked] == ["abc"] * 4
-    assert comparison.failure(sittings, "b") is None
+    interleave = Interleaver(tmp_path, fails=lambda name, spec: 0 if name == "b" and spec.number == 2 else None)
+    runs = run(toy(tmp_path), interleave, until(4))
+    assert ["".join(spec.configs) for spec in interleave.asked] == ["abc"] * 4
+    assert comparison.failure(runs, "b") is None
 
 
 def test_one_alone_does_not_sit(tmp_path: Path) -> None:
-    sit = Sitter(tmp_path, fails=lambda name, spec: 0 if name == "b" else None)
-    assert len(run(toy(tmp_path, configs=PAIR), sit, until(9))) == comparison.ENOUGH_FAILURES
-    assert run(toy(tmp_path, name="other"), sit, lambda sittings: {"a"}) == []
+    interleave = Interleaver(tmp_path, fails=lambda name, spec: 0 if name == "b" else None)
+    assert len(run(toy(tmp_path, configs=PAIR), interleave, until(9))) == comparison.ENOUGH_FAILURES
+    assert run(toy(tmp_path, name="other"), interleave, lambda runs: {"a"}) == []
 
 
 # ----------------------------------------------------------------------------------------------------------- time
 
 
 @pytest.mark.parametrize("seconds", [30, 42, 54])
-def test_the_time_is_spread_over_the_sittings_that_a_claim_needs(tmp_path: Path, seconds: float) -> None:
-    sit = Sitter(tmp_path, noise=0)
-    begin = sit.clock.now
-    sittings = run(toy(tmp_path, configs=PAIR), sit, until(20), seconds)
-    assert len(sittings) == CONFIRM.sittings
-    assert seconds - 4 <= sit.clock.now - begin <= seconds + 6  # a round of both takes 1 s, a start 2 s
-    rounds = [spec.rounds for spec in sit.asked][1:]
+def test_the_time_is_spread_over_the_runs_that_a_claim_needs(tmp_path: Path, seconds: float) -> None:
+    interleave = Interleaver(tmp_path, noise=0)
+    begin = interleave.clock.now
+    runs = run(toy(tmp_path, configs=PAIR), interleave, until(20), seconds)
+    assert len(runs) == CONFIRM.runs
+    assert seconds - 4 <= interleave.clock.now - begin <= seconds + 6  # a round of both takes 1 s, a start 2 s
+    rounds = [spec.rounds for spec in interleave.asked][1:]
     assert max(rounds) - min(rounds) <= 1
 
 
-def test_with_ample_time_sittings_are_many_rather_than_long(tmp_path: Path) -> None:
-    sit = Sitter(tmp_path)
-    sittings = run(toy(tmp_path, configs=PAIR), sit, lambda found: set(PAIR))
-    assert len(sittings) == CONFIRM.most_sittings
-    assert sit.asked[0].rounds == CONFIRM.first_rounds
-    assert max(spec.rounds for spec in sit.asked) <= CONFIRM.most_rounds
+def test_with_ample_time_runs_are_many_rather_than_long(tmp_path: Path) -> None:
+    interleave = Interleaver(tmp_path)
+    runs = run(toy(tmp_path, configs=PAIR), interleave, lambda found: set(PAIR))
+    assert len(runs) == CONFIRM.most_runs
+    assert interleave.asked[0].rounds == CONFIRM.first_rounds
+    assert max(spec.rounds for spec in interleave.asked) <= CONFIRM.most_rounds
 
 
-def test_sittings_that_differ_have_few_rounds(tmp_path: Path) -> None:
-    def behave(name: str, spec: SittingSpec) -> float:
+def test_runs_that_differ_have_few_rounds(tmp_path: Path) -> None:
+    def behave(name: str, spec: InterleavedSpec) -> float:
         return 10 * math.exp(0.3 * (spec.number % 3) * (name == "a"))
 
-    sit = Sitter(tmp_path, behave)
-    run(toy(tmp_path, configs=PAIR), sit, until(8))
-    assert [spec.rounds for spec in sit.asked][2:] == [CONFIRM.least_rounds] * 6
+    interleave = Interleaver(tmp_path, behave)
+    run(toy(tmp_path, configs=PAIR), interleave, until(8))
+    assert [spec.rounds for spec in interleave.asked][2:] == [CONFIRM.least_rounds] * 6
 
 
 def test_a_claim_may_take_longer_than_its_share_but_not_than_the_limit(tmp_path: Path) -> None:
-    sit = Sitter(tmp_path)
-    sittings = run(toy(tmp_path, configs=PAIR), sit, until(20), seconds=0)
-    assert [one.spec.rounds for one in sittings] == [CONFIRM.first_rounds] + [CONFIRM.least_rounds] * 5
-    short = Sitter(tmp_path)
+    interleave = Interleaver(tmp_path)
+    runs = run(toy(tmp_path, configs=PAIR), interleave, until(20), seconds=0)
+    assert [one.spec.rounds for one in runs] == [CONFIRM.first_rounds] + [CONFIRM.least_rounds] * 5
+    short = Interleaver(tmp_path)
     begin = short.clock.now
-    sittings = run(toy(tmp_path, name="short", configs=PAIR), short, until(20), seconds=0, limit_s=12)
-    assert len(sittings) == 3  # 5 s, 4 s, and what 3 s are enough for
+    runs = run(toy(tmp_path, name="short", configs=PAIR), short, until(20), seconds=0, limit_s=12)
+    assert len(runs) == 3  # 5 s, 4 s, and what 3 s are enough for
     assert [spec.limit_s for spec in short.asked] == [12, 7, 3]
     assert short.clock.now - begin <= 13
 
 
 def test_without_any_time_nobody_sits(tmp_path: Path) -> None:
-    assert run(toy(tmp_path), Sitter(tmp_path), until(20), seconds=0, limit_s=0) == []
+    assert run(toy(tmp_path), Interleaver(tmp_path), until(20), seconds=0, limit_s=0) == []
 
 
 # ------------------------------------------------------------------------------------------------ one by one
 
 
 def test_what_does_not_fit_together_is_started_one_by_one(tmp_path: Path) -> None:
-    sit = Sitter(tmp_path)
-    run(toy(tmp_path), sit, until(3), together=False)
-    assert [spec.together for spec in sit.asked] == [False] * 3
+    interleave = Interleaver(tmp_path)
+    run(toy(tmp_path), interleave, until(3), together=False)
+    assert [spec.together for spec in interleave.asked] == [False] * 3
 
 
 def test_what_spins_while_it_is_stopped_is_started_one_by_one(tmp_path: Path) -> None:
-    sit = Sitter(tmp_path, idle_share=2 * CONFIRM.idle_share)
-    run(toy(tmp_path), sit, until(3))
-    assert [spec.together for spec in sit.asked] == [True, False, False]
-    calm = Sitter(tmp_path, idle_share=CONFIRM.idle_share)
+    interleave = Interleaver(tmp_path, idle_share=2 * CONFIRM.idle_share)
+    run(toy(tmp_path), interleave, until(3))
+    assert [spec.together for spec in interleave.asked] == [True, False, False]
+    calm = Interleaver(tmp_path, idle_share=CONFIRM.idle_share)
     run(toy(tmp_path, name="calm"), calm, until(3))
     assert [spec.together for spec in calm.asked] == [True] * 3
 
@@ -225,9 +225,9 @@ def test_what_spins_while_it_is_stopped_is_started_one_by_one(tmp_path: Path) ->
 # -------------------------------------------------------------------------------------------------------- reading
 
 
-def rates(folder: Path, fails: Callable[[str, SittingSpec], int | None], count: int = 3) -> comparison.Table:
+def rates(folder: Path, fails: Callable[[str, InterleavedSpec], int | None], count: int = 3) -> comparison.Table:
     found = toy(folder)
-    return comparison.table(run(found, Sitter(folder, noise=0, fails=fails), until(count)), list(CONFIGS), 0.95)
+    return comparison.table(run(found, Interleaver(folder, noise=0, fails=fails), until(count)), list(CONFIGS), 0.95)
 
 
 def test_a_ratio_is_over_the_rounds_in_which_both_sat(tmp_path: Path) -> None:
@@ -249,7 +249,7 @@ def test_what_never_sat_together_has_no_ratio(tmp_path: Path) -> None:
     assert comparison.table([], ["a", "b"], 0.95).ratio("a", "b") is None
 
 
-def test_one_sitting_has_no_interval(tmp_path: Path) -> None:
+def test_one_run_has_no_interval(tmp_path: Path) -> None:
     found = rates(tmp_path, lambda name, spec: None, count=1).ratio("c", "a")
     assert found is not None and (found.low, found.high) == (None, None)
 
@@ -260,10 +260,10 @@ def test_one_sitting_has_no_interval(tmp_path: Path) -> None:
 def test_a_block_is_scored_by_the_objective() -> None:
     calls = Latency(calls=10, p50_ms=20.0, p90_ms=40.0, p95_ms=45.0, p99_ms=50.0)
     block = Block(start_ns=0, elapsed_ns=10**9, items=8.0, calls=4, cpu_ns=2 * 10**9)
-    seat = Seat(config=CONFIGS["a"], blocks=(block,), latencies=(calls,), peak_rss_bytes=1000, setup_s=2.5)
+    candidate = Candidate(config=CONFIGS["a"], blocks=(block,), latencies=(calls,), peak_rss_bytes=1000, setup_s=2.5)
 
     def score(objective: str) -> float:
-        (found,) = comparison.scores(seat, objective, Correction())
+        (found,) = comparison.scores(candidate, objective, Correction())
         return math.exp(found)
 
     assert score("throughput") == score("cost_per_million") == pytest.approx(8.0)
@@ -276,8 +276,8 @@ def test_a_block_is_scored_by_the_objective() -> None:
 
 def test_a_block_in_which_no_call_ended_took_as_long_as_it_was() -> None:
     block = Block(start_ns=0, elapsed_ns=10**9, items=0.5, calls=0, cpu_ns=1)
-    seat = Seat(config=CONFIGS["a"], blocks=(block,), latencies=(None,))
-    (found,) = comparison.scores(seat, "latency_p50_ms", Correction())
+    candidate = Candidate(config=CONFIGS["a"], blocks=(block,), latencies=(None,))
+    (found,) = comparison.scores(candidate, "latency_p50_ms", Correction())
     assert math.exp(-found) == pytest.approx(1000)
 
 
@@ -286,14 +286,14 @@ def test_a_latency_is_freed_of_drift_as_a_rate_is() -> None:
     calls = Latency(calls=10, p50_ms=20.0, p90_ms=20.0, p95_ms=20.0, p99_ms=20.0)
     canary = Canary(cores=1, compute=0.5, memory=1.0, scalar=1.0)
     block = Block(start_ns=0, elapsed_ns=10**9, items=8.0, calls=4, cpu_ns=1, canary=canary)
-    seat = Seat(config=CONFIGS["a"], blocks=(block,), latencies=(calls,))
+    candidate = Candidate(config=CONFIGS["a"], blocks=(block,), latencies=(calls,))
     usual = Correction(slopes={"compute": 1.0}, centres={1: {"compute": 0.0, "memory": 0.0, "scalar": 0.0}})
-    (found,) = comparison.scores(seat, "latency_p50_ms", usual)
+    (found,) = comparison.scores(candidate, "latency_p50_ms", usual)
     assert math.exp(-found) == pytest.approx(10)
 
 
-def test_a_sitting_says_what_was_compared(tmp_path: Path) -> None:
-    (found,) = run(toy(tmp_path, objective="peak_rss_bytes"), Sitter(tmp_path), until(1))
+def test_a_run_says_what_was_compared(tmp_path: Path) -> None:
+    (found,) = run(toy(tmp_path, objective="peak_rss_bytes"), Interleaver(tmp_path), until(1))
     assert found.spec.objective == "peak_rss_bytes"
     difference = comparison.table([found], list(CONFIGS), 0.95).difference("c", "a")
     assert difference.estimate == 0.0
@@ -303,41 +303,45 @@ def test_a_sitting_says_what_was_compared(tmp_path: Path) -> None:
 def test_after_a_failure_only_what_blocks_show_is_known() -> None:
     block = Block(start_ns=0, elapsed_ns=10**9, items=8.0, calls=4, cpu_ns=2 * 10**9)
     calls = Latency(calls=10, p50_ms=20.0, p90_ms=40.0, p95_ms=45.0, p99_ms=50.0)
-    broken = Seat(config=CONFIGS["a"], blocks=(block, block), error="it broke")
+    broken = Candidate(config=CONFIGS["a"], blocks=(block, block), error="it broke")
     for objective in ("latency_p99_ms", "peak_rss_bytes", "setup_s", "artifact_bytes"):
         assert comparison.scores(broken, objective, Correction()) == []
     for objective in ("throughput", "cpu_s_per_sample"):
         assert len(comparison.scores(broken, objective, Correction())) == 2
-    late = Seat(config=CONFIGS["a"], blocks=(block, block), latencies=(calls, calls), error="it broke while it ended")
+    late = Candidate(
+        config=CONFIGS["a"], blocks=(block, block), latencies=(calls, calls), error="it broke while it ended"
+    )
     assert len(comparison.scores(late, "latency_p99_ms", Correction())) == 2
 
 
-def test_a_seat_that_failed_takes_no_part_in_a_contest_for_its_memory(tmp_path: Path) -> None:
+def test_a_candidate_that_failed_takes_no_part_in_a_comparison_for_its_memory(tmp_path: Path) -> None:
     found = toy(tmp_path, objective="peak_rss_bytes", configs=PAIR)
-    sit = Sitter(tmp_path, fails=lambda name, spec: 2 if name == "b" and spec.number == 1 else None)
-    sittings = comparison.run(found, sit, lambda found: set(PAIR) if len(found) < 3 else set(), AMPLE_S, AMPLE_S, True)
-    rates = comparison.table(sittings, list(PAIR), 0.95)
+    interleave = Interleaver(tmp_path, fails=lambda name, spec: 2 if name == "b" and spec.number == 1 else None)
+    runs = comparison.run(
+        found, interleave, lambda found: set(PAIR) if len(found) < 3 else set(), AMPLE_S, AMPLE_S, True
+    )
+    rates = comparison.table(runs, list(PAIR), 0.95)
     assert rates.counts("a", "b") == (2, 2)
-    assert comparison.complete(sittings, list(PAIR)) == 2
-    assert comparison.shared(sittings, "a", "b") == 3
+    assert comparison.complete(runs, list(PAIR)) == 2
+    assert comparison.shared(runs, "a", "b") == 3
 
 
 def test_a_figure_that_a_block_lacks_is_that_of_no_block() -> None:
-    known = Block(start_ns=0, elapsed_ns=10**9, items=8.0, calls=4, cpu_ns=1, surroundings=Surroundings(energy_j=4.0))
-    unknown = msgspec.structs.replace(known, surroundings=None)
-    seat = Seat(config=CONFIGS["a"], blocks=(known, known))
-    assert comparison.scores(seat, "energy_j_per_sample", Correction()) == pytest.approx([math.log(2)] * 2)
-    seat = msgspec.structs.replace(seat, blocks=(known, unknown))
-    assert comparison.scores(seat, "energy_j_per_sample", Correction()) == []
+    known = Block(start_ns=0, elapsed_ns=10**9, items=8.0, calls=4, cpu_ns=1, interference=Interference(energy_j=4.0))
+    unknown = msgspec.structs.replace(known, interference=None)
+    candidate = Candidate(config=CONFIGS["a"], blocks=(known, known))
+    assert comparison.scores(candidate, "energy_j_per_sample", Correction()) == pytest.approx([math.log(2)] * 2)
+    candidate = msgspec.structs.replace(candidate, blocks=(known, unknown))
+    assert comparison.scores(candidate, "energy_j_per_sample", Correction()) == []
 
 
 @pytest.mark.parametrize("objective", ["peak_rss_bytes", "setup_s", "artifact_bytes"])
 def test_what_a_start_has_once_is_no_round(tmp_path: Path, objective: str) -> None:
-    sittings = run(toy(tmp_path, objective=objective), Sitter(tmp_path), until(4))
-    assert comparison.table(sittings, ["a"], 0.95).counts("a", "a") == (4, 4)
-    assert [one.spec.rounds for one in sittings][1:] == [CONFIRM.least_rounds] * 3
+    runs = run(toy(tmp_path, objective=objective), Interleaver(tmp_path), until(4))
+    assert comparison.table(runs, ["a"], 0.95).counts("a", "a") == (4, 4)
+    assert [one.spec.rounds for one in runs][1:] == [CONFIRM.least_rounds] * 3
 
 
 def test_nothing_prepared_counts_as_a_byte() -> None:
     block = Block(start_ns=0, elapsed_ns=10**9, items=8.0, calls=4, cpu_ns=1)
-    assert comparison.scores(Seat(config=CONFIGS["a"], blocks=(block,)), "artifact_bytes", Correction()) == [0.0]
+    assert comparison.scores(Candidate(config=CONFIGS["a"], blocks=(block,)), "artifact_bytes", Correction()) == [0.0]

@@ -5,10 +5,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from autotune.core.results import Block, Seat, Sitting
+from autotune.core.results import Block, Candidate, InterleavedRun
 from autotune.core.rules import ConfirmRules
 from autotune.core.space_types import Goal, Limit
-from autotune.core.types import SittingSpec
+from autotune.core.types import InterleavedSpec
 from autotune.study.confirm import decision
 from autotune.study.confirm.aggregate import Limits
 from autotune.study.confirm.decision import BASELINE, Running
@@ -21,7 +21,7 @@ FINALISTS = {
     "trial-2": result(2, config(batch_size=4), rates=(15, 15)),
     BASELINE: result(0, PLAIN, rates=(10, 10)),
 }
-CONFIGS = decision.seats(FINALISTS)
+CONFIGS = decision.configs_by_name(FINALISTS)
 ANY = Limits(Path(), Goal(), RULES.confidence)
 
 
@@ -29,10 +29,10 @@ def block(rate: float) -> Block:
     return Block(start_ns=0, elapsed_ns=10**9, items=rate, calls=1, cpu_ns=10**9)
 
 
-def sitting(number: int, **rates: float | None) -> Sitting:
+def run(number: int, **rates: float | None) -> InterleavedRun:
     """Two rounds of slightly different blocks; None is a failure."""
     named = {name.replace("_", "-"): rate for name, rate in rates.items()}
-    spec = SittingSpec(
+    spec = InterleavedSpec(
         number=number,
         workload=WORKLOAD,
         configs={name: CONFIGS[name] for name in named},
@@ -40,13 +40,13 @@ def sitting(number: int, **rates: float | None) -> Sitting:
         order="",
         folder=f"confirmation/a/{number:04d}",
     )
-    seats = {
-        name: Seat(config=CONFIGS[name], error="it broke")
+    candidates = {
+        name: Candidate(config=CONFIGS[name], error="it broke")
         if rate is None
-        else Seat(config=CONFIGS[name], blocks=(block(rate), block(rate * 1.001)))
+        else Candidate(config=CONFIGS[name], blocks=(block(rate), block(rate * 1.001)))
         for name, rate in named.items()
     }
-    return Sitting(spec=spec, seats=seats, start_s=1.0, wall_s=3.0, started="", fingerprint="")
+    return InterleavedRun(spec=spec, candidates=candidates, start_s=1.0, wall_s=3.0, started="", fingerprint="")
 
 
 ALL = {"trial_1": 20.0, "trial_2": 15.0, "baseline": 10.0, "trial_1_again": 20.0}
@@ -58,36 +58,36 @@ def test_the_leader_sits_twice() -> None:
 
 
 def test_nobody_is_dropped_before_the_first_stage_is_over() -> None:
-    assert decision.selected([sitting(1, **ALL)], list(FINALISTS), RULES, ANY) == set(FINALISTS)
-    assert decision.selected([sitting(1, **ALL), sitting(2, **ALL)], list(FINALISTS), RULES, ANY) == {"trial-1"}
+    assert decision.selected([run(1, **ALL)], list(FINALISTS), RULES, ANY) == set(FINALISTS)
+    assert decision.selected([run(1, **ALL), run(2, **ALL)], list(FINALISTS), RULES, ANY) == {"trial-1"}
 
 
 def test_one_that_was_dropped_never_comes_back() -> None:
     few = {name: ALL[name] for name in ("trial_1", "baseline")}
     late = msgspec.structs.replace(RULES, first_stage=100)
-    assert decision.selected([sitting(1, **ALL), sitting(2, **few)], list(FINALISTS), late, ANY) == {
+    assert decision.selected([run(1, **ALL), run(2, **few)], list(FINALISTS), late, ANY) == {
         "trial-1",
         BASELINE,
     }
 
 
-def test_the_winner_and_the_baseline_sit_until_a_claim_has_its_sittings() -> None:
+def test_the_winner_and_the_baseline_sit_until_a_claim_has_its_runs() -> None:
     running = Running(FINALISTS, RULES, ANY)
     assert running([]) == set(CONFIGS)
-    sittings = [sitting(number, **ALL) for number in range(1, RULES.sittings)]
-    assert running(sittings) == {"trial-1", BASELINE, "trial-1-again"}
-    assert running([*sittings, sitting(RULES.sittings, **ALL)]) == set()
+    runs = [run(number, **ALL) for number in range(1, RULES.runs)]
+    assert running(runs) == {"trial-1", BASELINE, "trial-1-again"}
+    assert running([*runs, run(RULES.runs, **ALL)]) == set()
 
 
-def test_a_sitting_in_which_the_winner_failed_does_not_count() -> None:
-    sittings = [sitting(number, **ALL) for number in range(1, RULES.sittings)]
-    assert Running(FINALISTS, RULES, ANY)([*sittings, sitting(RULES.sittings, **{**ALL, "trial_1": None})])
+def test_a_run_in_which_the_winner_failed_does_not_count() -> None:
+    runs = [run(number, **ALL) for number in range(1, RULES.runs)]
+    assert Running(FINALISTS, RULES, ANY)([*runs, run(RULES.runs, **{**ALL, "trial_1": None})])
 
 
 @pytest.mark.parametrize("rates", [{**ALL, "baseline": None}, {**ALL, "baseline": 30.0}])
 def test_without_a_question_nobody_sits(rates: dict[str, float | None]) -> None:
     """The baseline fails, or nothing else is left in the running."""
-    assert Running(FINALISTS, RULES, ANY)([sitting(1, **rates), sitting(2, **rates)]) == set()
+    assert Running(FINALISTS, RULES, ANY)([run(1, **rates), run(2, **rates)]) == set()
 
 
 # ------------------------------------------------------------------------------------------------------------- limits
@@ -99,23 +99,23 @@ def limits(**bounds: float) -> Limits:
     return Limits(Path(), Goal(limits=found), RULES.confidence)
 
 
-def with_memory(number: int, **megabytes: int) -> Sitting:
-    """A sitting at the usual rates; the others use 100 MB."""
-    found = sitting(number, **ALL)
+def with_memory(number: int, **megabytes: int) -> InterleavedRun:
+    """An interleaved run at the usual rates; the others use 100 MB."""
+    found = run(number, **ALL)
     named = {name.replace("_", "-"): size for name, size in megabytes.items()}
-    seats = {
-        name: msgspec.structs.replace(seat, peak_rss_bytes=named.get(name, 100) * 2**20)
-        for name, seat in found.seats.items()
+    candidates = {
+        name: msgspec.structs.replace(candidate, peak_rss_bytes=named.get(name, 100) * 2**20)
+        for name, candidate in found.candidates.items()
     }
-    return msgspec.structs.replace(found, seats=seats)
+    return msgspec.structs.replace(found, candidates=candidates)
 
 
 SMALL = limits(peak_rss_bytes=200 * 2**20)
 
 
 def test_what_breaks_a_limit_is_out_of_the_running() -> None:
-    sittings = [with_memory(number, trial_1=500) for number in (1, 2)]
-    assert decision.selected(sittings, list(FINALISTS), RULES, SMALL) == {"trial-2"}
+    runs = [with_memory(number, trial_1=500) for number in (1, 2)]
+    assert decision.selected(runs, list(FINALISTS), RULES, SMALL) == {"trial-2"}
     found = decision.choose(
         [with_memory(number, trial_1=500) for number in range(1, 7)], FINALISTS, PLAIN, RULES, SMALL
     )
@@ -130,33 +130,33 @@ def test_what_breaks_a_limit_is_out_of_the_running() -> None:
 def test_a_baseline_that_breaks_a_limit_does_not_win() -> None:
     """Nothing is faster than it, and yet it cannot be used."""
     slow = {**ALL, "trial_1": 8.0, "trial_1_again": 8.0, "trial_2": 5.0}
-    sittings = [sitting(number, **slow) for number in range(1, 7)]
-    assert decision.choose(sittings, FINALISTS, PLAIN, RULES, ANY).name == BASELINE
+    runs = [run(number, **slow) for number in range(1, 7)]
+    assert decision.choose(runs, FINALISTS, PLAIN, RULES, ANY).name == BASELINE
     heavy = []
-    for one in sittings:
-        seats = {
-            name: msgspec.structs.replace(seat, peak_rss_bytes=(9 if name == BASELINE else 1) * 2**27)
-            for name, seat in one.seats.items()
+    for one in runs:
+        candidates = {
+            name: msgspec.structs.replace(candidate, peak_rss_bytes=(9 if name == BASELINE else 1) * 2**27)
+            for name, candidate in one.candidates.items()
         }
-        heavy.append(msgspec.structs.replace(one, seats=seats))
+        heavy.append(msgspec.structs.replace(one, candidates=candidates))
     found = decision.choose(heavy, FINALISTS, PLAIN, RULES, SMALL)
     assert (found.name, found.gain, found.reason) == ("trial-1", False, None)
 
 
 def test_nothing_is_claimed_where_every_finalist_breaks_a_limit() -> None:
-    sittings = [with_memory(number, trial_1=500, trial_2=500, baseline=500) for number in range(1, 7)]
-    found = decision.choose(sittings, FINALISTS, PLAIN, RULES, SMALL)
+    runs = [with_memory(number, trial_1=500, trial_2=500, baseline=500) for number in range(1, 7)]
+    found = decision.choose(runs, FINALISTS, PLAIN, RULES, SMALL)
     assert not found.gain
     assert found.reason is not None and "no finalist kept the limits while it was confirmed" in found.reason
-    assert Running(FINALISTS, RULES, SMALL)(sittings[:1]) == set()
+    assert Running(FINALISTS, RULES, SMALL)(runs[:1]) == set()
 
 
 def test_with_several_objectives_all_sit_and_the_knee_of_the_search_wins() -> None:
     several = Limits(Path(), Goal(objectives=("throughput", "peak_rss_bytes")), RULES.confidence)
-    sittings = [with_memory(number, trial_1=50, trial_2=25) for number in range(1, 7)]
-    assert Running(FINALISTS, RULES, several)(sittings[:5]) == set(CONFIGS)
-    assert Running(FINALISTS, RULES, several)(sittings) == set()
-    found = decision.choose(sittings, FINALISTS, PLAIN, RULES, several)
+    runs = [with_memory(number, trial_1=50, trial_2=25) for number in range(1, 7)]
+    assert Running(FINALISTS, RULES, several)(runs[:5]) == set(CONFIGS)
+    assert Running(FINALISTS, RULES, several)(runs) == set()
+    found = decision.choose(runs, FINALISTS, PLAIN, RULES, several)
     assert (found.name, found.gain) == ("trial-1", True)
     ratios = {name: round(one.estimate, 2) for name, one in found.finalists[1].ratios.items()}
     assert ratios == {"throughput": 1.5, "peak_rss_bytes": 4.0}
@@ -166,21 +166,24 @@ def test_each_of_several_objectives_is_held_to_its_own_noise_and_part_of_the_con
     """The rates of the leader and its twin differ wildly; its memory does not, and is what it gains."""
     several = Limits(Path(), Goal(objectives=("throughput", "peak_rss_bytes")), RULES.confidence)
     noisy = {"trial_1": 11.0, "trial_2": 10.0, "baseline": 10.0}
-    sittings = []
+    runs = []
     for number in range(1, 7):
-        one = sitting(number, **noisy, trial_1_again=5.0 + 2 * number)
-        seats = {name: msgspec.structs.replace(seat, peak_rss_bytes=100) for name, seat in one.seats.items()}
+        one = run(number, **noisy, trial_1_again=5.0 + 2 * number)
+        candidates = {
+            name: msgspec.structs.replace(candidate, peak_rss_bytes=100) for name, candidate in one.candidates.items()
+        }
         for name in ("trial-1", "trial-1-again"):
-            seats[name] = msgspec.structs.replace(seats[name], peak_rss_bytes=50)
-        sittings.append(msgspec.structs.replace(one, seats=seats))
-    found = decision.choose(sittings, FINALISTS, PLAIN, RULES, several)
+            candidates[name] = msgspec.structs.replace(candidates[name], peak_rss_bytes=50)
+        runs.append(msgspec.structs.replace(one, candidates=candidates))
+    found = decision.choose(runs, FINALISTS, PLAIN, RULES, several)
     assert found.noise_floor is not None and found.noise_floor > 0.4
     assert (found.name, found.gain) == ("trial-1", True)
     wide = msgspec.structs.replace(
-        sittings[0],
-        seats=sittings[0].seats | {"trial-1": Seat(config=CONFIGS["trial-1"], blocks=(block(30.0), block(30.0)))},
+        runs[0],
+        candidates=runs[0].candidates
+        | {"trial-1": Candidate(config=CONFIGS["trial-1"], blocks=(block(30.0), block(30.0)))},
     )
-    rows = [wide, *sittings[1:]]
+    rows = [wide, *runs[1:]]
     alone = decision.choose(rows, FINALISTS, PLAIN, RULES, ANY).finalists[0].ratio
     both = decision.choose(rows, FINALISTS, PLAIN, RULES, several).finalists[0].ratio
     assert alone is not None and both is not None and alone.low is not None and both.low is not None
@@ -190,17 +193,19 @@ def test_each_of_several_objectives_is_held_to_its_own_noise_and_part_of_the_con
 def test_a_gain_in_no_objective_is_none() -> None:
     several = Limits(Path(), Goal(objectives=("throughput", "peak_rss_bytes")), RULES.confidence)
     level = dict.fromkeys(ALL, 10.0)
-    sittings = []
+    runs = []
     for number in range(1, 7):
-        one = sitting(number, **level)
-        seats = {name: msgspec.structs.replace(seat, peak_rss_bytes=100) for name, seat in one.seats.items()}
-        sittings.append(msgspec.structs.replace(one, seats=seats))
-    found = decision.choose(sittings, FINALISTS, PLAIN, RULES, several)
+        one = run(number, **level)
+        candidates = {
+            name: msgspec.structs.replace(candidate, peak_rss_bytes=100) for name, candidate in one.candidates.items()
+        }
+        runs.append(msgspec.structs.replace(one, candidates=candidates))
+    found = decision.choose(runs, FINALISTS, PLAIN, RULES, several)
     assert (found.name, found.gain) == (BASELINE, False)
 
 
-def test_sittings_without_the_figure_are_no_claim() -> None:
+def test_runs_without_the_figure_are_no_claim() -> None:
     memory = Limits(Path(), Goal(objectives=("peak_rss_bytes",)), RULES.confidence)
-    found = decision.choose([sitting(number, **ALL) for number in range(1, 7)], FINALISTS, PLAIN, RULES, memory)
+    found = decision.choose([run(number, **ALL) for number in range(1, 7)], FINALISTS, PLAIN, RULES, memory)
     assert not found.gain
-    assert found.reason == "only 0 sittings have what is wanted of baseline; a claim needs 6"
+    assert found.reason == "only 0 interleaved runs have what is wanted of baseline; a claim needs 6"

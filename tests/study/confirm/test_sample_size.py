@@ -2,24 +2,24 @@ from __future__ import annotations
 
 import pytest
 
-from autotune.core.results import Block, Estimate, Latency, Seat
+from autotune.core.results import Block, Candidate, Estimate, Latency
 from autotune.core.space_types import Goal, Limit
 from autotune.space import configs
 from autotune.study.confirm import sample_size
-from autotune.study.confirm.aggregate import Pooled
+from autotune.study.confirm.aggregate import Aggregate
 from tests.study.fakes import machine
 
 P99 = Goal(limits=(Limit(figure="latency_p99_ms", max=20.0),))
 P90 = Goal(limits=(Limit(figure="latency_p90_ms", max=20.0), Limit(figure="throughput", min=1.0)))
 
 
-def found(calls: int, blocks: int = 10, elapsed_ns: int = 500_000_000) -> Pooled:
+def found(calls: int, blocks: int = 10, elapsed_ns: int = 500_000_000) -> Aggregate:
     """So many calls over blocks of half a second."""
     block = Block(start_ns=0, elapsed_ns=elapsed_ns, items=8.0, calls=calls // blocks, cpu_ns=1)
     config = configs.configure(machine(), batch_size=1, backend="torch_eager", options={}, knobs={})
     latency = Latency(calls=calls, p50_ms=1, p90_ms=1, p95_ms=1, p99_ms=1) if calls else None
     rate = Estimate(estimate=8.0, low=None, high=None)
-    return Pooled(seat=Seat(config=config, blocks=(block,) * blocks), rate=rate, calls=latency, folders=())
+    return Aggregate(candidate=Candidate(config=config, blocks=(block,) * blocks), rate=rate, calls=latency, folders=())
 
 
 @pytest.mark.parametrize(

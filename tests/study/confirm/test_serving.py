@@ -17,7 +17,7 @@ from autotune.study.confirm import stage
 from autotune.study.confirm.serving import FOLDER, LOWER, START_S
 from autotune.study.storage import store
 from autotune.study.storage.opening import OpenStudy
-from tests.study.fakes import Clock, Sitter, Watcher, machine, plain, searched
+from tests.study.fakes import Clock, Interleaver, Watcher, machine, plain, searched
 
 HW = machine()
 PLAIN = plain(HW)
@@ -79,9 +79,9 @@ def opened(
 
 
 def run(study: OpenStudy, server: Server) -> Confirmation | None:
-    sit = Sitter(study.folder, clock=server.clock)
-    found = stage.confirm(study, sit, Watcher(), RULES, CONFIRM, sustain=server, clock=server.clock)
-    assert sit.asked == []
+    interleave = Interleaver(study.folder, clock=server.clock)
+    found = stage.confirm(study, interleave, Watcher(), RULES, CONFIRM, sustain=server, clock=server.clock)
+    assert interleave.asked == []
     return found
 
 

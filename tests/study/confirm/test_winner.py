@@ -5,8 +5,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from autotune.core.results import Seat, Sitting, Status
-from autotune.core.types import SittingSpec
+from autotune.core.results import Candidate, InterleavedRun, Status
+from autotune.core.types import InterleavedSpec
 from autotune.study.confirm import comparison
 from autotune.study.confirm import winner as claim
 from autotune.study.confirm.aggregate import pooled
@@ -17,29 +17,31 @@ FAST = config("onnxruntime", 8)
 CONFIGS = {"fast": FAST, "baseline": PLAIN}
 
 
-def sitting(number: int) -> Sitting:
+def run(number: int) -> InterleavedRun:
     """The fast one at 40, the baseline at 10; the first block of each was disturbed."""
-    spec = SittingSpec(
+    spec = InterleavedSpec(
         number=number, workload=WORKLOAD, configs=CONFIGS, rounds=2, order="", folder=f"confirmation/a/{number:04d}"
     )
-    seats = {}
+    candidates = {}
     for name, rate in (("fast", 40.0), ("baseline", 10.0)):
         first, second = numbered((rate, rate))
-        seats[name] = Seat(config=CONFIGS[name], blocks=(msgspec.structs.replace(first, gates=("steal",)), second))
-    return Sitting(spec=spec, seats=seats, start_s=1, wall_s=2, started="", fingerprint="")
+        candidates[name] = Candidate(
+            config=CONFIGS[name], blocks=(msgspec.structs.replace(first, gates=("steal",)), second)
+        )
+    return InterleavedRun(spec=spec, candidates=candidates, start_s=1, wall_s=2, started="", fingerprint="")
 
 
-SITTINGS = [sitting(1), sitting(2)]
+SITTINGS = [run(1), run(2)]
 
 
 @pytest.mark.parametrize("status", [Status.OK, Status.REJECTED])
-def test_the_winner_has_the_figures_of_its_sittings_and_the_set_up_of_its_trial(status: Status) -> None:
+def test_the_winner_has_the_figures_of_its_runs_and_the_set_up_of_its_trial(status: Status) -> None:
     found = pooled(Path(), SITTINGS, "fast", 0.95)
     assert found is not None
     rates = comparison.table(SITTINGS, list(CONFIGS), 0.95)
     trials = [result(0, PLAIN, (10,)), result(3, FAST, (41,), status=status, setup_s=1.5)]
     winner = claim.winner(found, rates, ("fast", "baseline"), trials, None)
-    assert (winner.config, winner.sittings, winner.rounds) == (FAST, 2, 4)
+    assert (winner.config, winner.runs, winner.rounds) == (FAST, 2, 4)
     assert winner.ratio is not None and winner.ratio.estimate == pytest.approx(4)
     assert winner.throughput.estimate == pytest.approx(40)
     measured = status is Status.OK

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.study.search.test_suggest import domains
 
 from autotune.core.space_types import Domains
 from autotune.space import configs
 from autotune.study.search import suggest
 from autotune.study.search.points import Encoding, OfDomains, Parameters
 from tests.study.fakes import DOMAINS, machine
+from tests.study.search.test_suggest import domains
 
 HW = machine()
 

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autotune.analysis.latency import PERCENTILES, Latencies
-from autotune.core.results import Seat, Status
+from autotune.core.results import Candidate, Status
 from autotune.study.storage import latency_files
-from tests.report.made import PLAIN, config, keep_latencies, keep_sitting, numbered, result
+from tests.report.made import PLAIN, config, keep_latencies, keep_run, numbered, result
 
 ENOUGH = {"p50": 7, "p90": 44, "p95": 90, "p99": 459}
 """Calls of which, at 99 % confidence, at least one lies above the percentile."""
@@ -95,11 +95,11 @@ def test_there_may_be_no_latencies(tmp_path: Path) -> None:
     assert latency_files.of_trial(tmp_path, result(1)) is None
 
 
-def test_a_confirmations_calls_are_those_of_its_sittings(tmp_path: Path) -> None:
-    fast = Seat(config=config("onnxruntime"), blocks=numbered((10, 10), first=1), warmup=numbered((10,)))
-    base = Seat(config=PLAIN, blocks=numbered((10,), first=1))
+def test_a_confirmations_calls_are_those_of_its_runs(tmp_path: Path) -> None:
+    fast = Candidate(config=config("onnxruntime"), blocks=numbered((10, 10), first=1), warmup=numbered((10,)))
+    base = Candidate(config=PLAIN, blocks=numbered((10,), first=1))
     for number in (1, 2):
-        keep_sitting(tmp_path, f"{number}", {"winner": fast, "baseline": base})
+        keep_run(tmp_path, f"{number}", {"winner": fast, "baseline": base})
         rows = [(0, 0, 90_000_000, 99), (0, 1, number * 1_000_000, 20), (0, 2, number * 1_000_000, 5)]
         keep_latencies(tmp_path / f"{number}" / "winner", rows)
         keep_latencies(tmp_path / f"{number}" / "baseline", [(0, 1, 50_000_000, 7)])
@@ -111,6 +111,6 @@ def test_a_confirmations_calls_are_those_of_its_sittings(tmp_path: Path) -> None
     assert latency_files.read([tmp_path / "3" / "winner"]) is latency_files.read([]) is None
 
 
-def test_a_seat_that_crashed_left_no_latencies(tmp_path: Path) -> None:
-    keep_sitting(tmp_path, "1", {"winner": Seat(config=PLAIN, blocks=numbered((10,)), error="a crash")})
+def test_a_candidate_that_crashed_left_no_latencies(tmp_path: Path) -> None:
+    keep_run(tmp_path, "1", {"winner": Candidate(config=PLAIN, blocks=numbered((10,)), error="a crash")})
     assert latency_files.read([tmp_path / "1" / "winner"]) is None

@@ -1,4 +1,4 @@
-"""What each setting of the winner is worth, with the interval that the sittings give."""
+"""What each setting of the winner is worth, with the interval that the interleaved runs give."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from html import escape
 from textwrap import shorten
 from typing import TYPE_CHECKING
 
-from autotune.core.confirmation import Worth
+from autotune.core.confirmation import Ablation
 from autotune.report.text import formatting
 from autotune.report.text.study_reader import Study
 
@@ -20,7 +20,7 @@ def figure(study: Study) -> Figure | None:
     from plotly import graph_objects as go
 
     confirmation = study.confirmation
-    known = [(one, one.ratio) for one in confirmation.worths if one.ratio is not None] if confirmation else []
+    known = [(one, one.ratio) for one in confirmation.ablations if one.ratio is not None] if confirmation else []
     if confirmation is None or not known:
         return None
     known.sort(key=lambda one: -one[1].estimate)
@@ -58,7 +58,7 @@ def figure(study: Study) -> Figure | None:
     return found
 
 
-def _named(one: Worth) -> str:
+def _named(one: Ablation) -> str:
     """In two lines, so that a phone has room for the bars."""
     said = escape(shorten(formatting.change(one.setting, one.value, one.instead), 60), quote=False)
     return said.replace(" instead of ", "<br>instead of ", 1)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from autotune.analysis.latency import Latencies
-from autotune.core.results import Sitting
+from autotune.core.results import InterleavedRun
 from autotune.core.types import Config
 from autotune.report.text import formatting
 from autotune.report.text.study_reader import Study
@@ -69,10 +69,10 @@ def _wrapped(name: str) -> str:
 
 
 def _calls(study: Study) -> dict[str, Latencies]:
-    """The calls of the finalists over their sittings, else of the best trials and the baseline, by what they are."""
+    """The calls of the finalists over their runs, else of the best trials and the baseline, by what they are."""
     confirmation = study.confirmation
     if confirmation is not None and confirmation.finalists:
-        folders = _seats(study.folder)
+        folders = _candidates(study.folder)
         parts = [(one.config, latency_files.read(folders.get(one.config, []))) for one in confirmation.finalists]
     else:
         chosen = [*study.ranking.order()[:BEST], *([study.baseline] if study.baseline else [])]
@@ -80,12 +80,12 @@ def _calls(study: Study) -> dict[str, Latencies]:
     return {_name(config, study): calls for config, calls in parts if calls is not None}
 
 
-def _seats(folder: Path) -> dict[Config, list[Path]]:
+def _candidates(folder: Path) -> dict[Config, list[Path]]:
     """Where each configuration sat among the finalists."""
     found: dict[Config, list[Path]] = {}
     for path in sorted(folder.glob(f"{comparison.FOLDER}/finalists-*/*/sitting.json")):
-        for name, seat in store.decode(path, Sitting).seats.items():
-            found.setdefault(seat.config, []).append(path.parent / name)
+        for name, candidate in store.decode(path, InterleavedRun).candidates.items():
+            found.setdefault(candidate.config, []).append(path.parent / name)
     return found
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from autotune.core.confirmation import Worth
+from autotune.core.confirmation import Ablation
 from autotune.report.page.plots import ablation
 from tests.report.folders import FAST, HOSTILE, keep
 from tests.report.made import confirmation, estimate, result, winner
@@ -16,10 +16,10 @@ RESULTS = (result(0, rates=(10, 10)), result(1, FAST, rates=(40, 40)))
 def test_a_bar_a_setting_the_most_worth_first(tmp_path: Path) -> None:
     found = confirmation(
         winner(FAST),
-        worths=(
-            Worth(setting="batch_size", value=8, instead=1, ratio=estimate(0.5)),
-            Worth(setting="backend", value="onnxruntime", instead="torch_eager", ratio=estimate(4.0, 1.0)),
-            Worth(setting="allocator", value="x", instead="system", ratio=None, error="it broke"),
+        ablations=(
+            Ablation(setting="batch_size", value=8, instead=1, ratio=estimate(0.5)),
+            Ablation(setting="backend", value="onnxruntime", instead="torch_eager", ratio=estimate(4.0, 1.0)),
+            Ablation(setting="allocator", value="x", instead="system", ratio=None, error="it broke"),
         ),
     )
     plot = ablation.figure(keep(tmp_path, RESULTS, found))
@@ -35,12 +35,12 @@ def test_a_bar_a_setting_the_most_worth_first(tmp_path: Path) -> None:
 
 
 def test_names_are_text(tmp_path: Path) -> None:
-    worth = Worth(setting="allocator", value=HOSTILE, instead="system", ratio=estimate(2.0))
-    plot = ablation.figure(keep(tmp_path, RESULTS, confirmation(winner(FAST), worths=(worth,))))
+    ablation = Ablation(setting="allocator", value=HOSTILE, instead="system", ratio=estimate(2.0))
+    plot = ablation.figure(keep(tmp_path, RESULTS, confirmation(winner(FAST), ablations=(ablation,))))
     assert plot is not None and "<" not in plot.data[0].y[0].replace("<br>", "")
 
 
 def test_without_a_confirmation_or_a_measurement_there_is_no_plot(tmp_path: Path) -> None:
     assert ablation.figure(keep(tmp_path / "a", RESULTS)) is None
-    failed = Worth(setting="batch_size", value=8, instead=1, ratio=None, error="it broke")
-    assert ablation.figure(keep(tmp_path / "b", RESULTS, confirmation(winner(FAST), worths=(failed,)))) is None
+    failed = Ablation(setting="batch_size", value=8, instead=1, ratio=None, error="it broke")
+    assert ablation.figure(keep(tmp_path / "b", RESULTS, confirmation(winner(FAST), ablations=(failed,)))) is None
