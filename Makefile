@@ -13,7 +13,7 @@ BIN := .venv/bin
 STAMP := .venv/.setup-done
 
 .DEFAULT_GOAL := help
-.PHONY: help setup system tune test check lint format slow bench clean
+.PHONY: help setup system tune test check lint format slow bench bench-test clean
 
 help:
 	@echo "make setup     .venv with everything, and system packages where you may install them"
@@ -31,6 +31,7 @@ help:
 	@echo "make format    let ruff put the code in order"
 	@echo "make slow      the tests that take long"
 	@echo "make bench     the scripts in benchmarks/, one after the other (but recheck.py, record.py and search.py: they need names)"
+	@echo "make bench-test  the tests of those scripts"
 	@echo "make clean     remove what builds and checks left; keeps .venv and studies"
 
 setup: $(STAMP)
@@ -73,6 +74,9 @@ slow: $(STAMP)
 
 bench: $(STAMP)
 	@set -e; for file in $(filter-out benchmarks/recheck.py benchmarks/record.py benchmarks/search.py,$(shell grep -l "^if __name__" benchmarks/*.py)); do echo "== $$file"; $(BIN)/python "$$file"; done
+
+bench-test: $(STAMP)
+	@$(BIN)/python -m pytest benchmarks/tests $(ARGS)
 
 clean:
 	@rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

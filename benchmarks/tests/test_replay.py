@@ -17,7 +17,7 @@ from autotune.study.search import suggest
 from autotune.study.search.sampler import FEW_BLOCKS
 from tests.study.fakes import SMALL, machine, resolved, speed
 
-sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
+sys.path.append(str(Path(__file__).parents[1]))
 
 import recorded
 import replay

@@ -12,7 +12,7 @@ import pytest
 
 from autotune.core.types import Value
 
-sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
+sys.path.append(str(Path(__file__).parents[1]))
 
 import competitors
 import curves
