@@ -76,24 +76,24 @@ class Machine:
 
 def live(machine: Machine, systems: Sequence[float], runs: int, rounds: int, start_s: float = 5.0) -> Runs:
     """A confirmation: each run starts all systems (given by their log rates) and takes blocks in random order."""
-    runs: Runs = [[] for _ in systems]
+    blocks: Runs = [[] for _ in systems]
     for _ in range(runs):
         machine.wait(start_s * len(systems))
         started = np.asarray(systems) + machine.rng.normal(0, LAUNCH_SD, len(systems))
-        for run in runs:
-            run.append([])
+        for system in blocks:
+            system.append([])
         for _ in range(rounds):
             for i in machine.rng.permutation(len(systems)):
-                runs[i][-1].append(machine.block(started[i]))
-    return runs
+                blocks[i][-1].append(machine.block(started[i]))
+    return blocks
 
 
 def in_turn(machine: Machine, systems: Sequence[float], launches: int, blocks: int, start_s: float = 5.0) -> Runs:
     """The other way: one fresh process after the other, all its blocks at once."""
-    runs: Runs = [[] for _ in systems]
+    measured: Runs = [[] for _ in systems]
     for _ in range(launches):
-        for run, log_rate in zip(runs, systems, strict=True):
+        for system, log_rate in zip(measured, systems, strict=True):
             machine.wait(start_s)
             started = log_rate + machine.rng.normal(0, LAUNCH_SD)
-            run.append([machine.block(started) for _ in range(blocks)])
-    return runs
+            system.append([machine.block(started) for _ in range(blocks)])
+    return measured

@@ -58,7 +58,7 @@ def verification(**fields: object) -> Verification:
 
 
 def test_the_words_begin_with_the_verdict() -> None:
-    both = {"throughput": now(39, 41), "baseline_throughput": now(9.9, 10.1), "sittings": 6, "rounds": 40}
+    both = {"throughput": now(39, 41), "baseline_throughput": now(9.9, 10.1), "runs": 6, "rounds": 40}
     assert verdict.text(verification(**both)) == [
         "The claim holds: it is 3.95x (3.88 to 4.02) over the baseline now; 4.00x (3.90 to 4.10) was claimed.",
         "rates     40.0/s ±2.5 %, the baseline 10.0/s ±1.0 %, in 6 interleaved runs and 40 rounds",

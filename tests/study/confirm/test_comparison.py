@@ -109,7 +109,7 @@ def test_a_damaged_run_is_named_and_can_be_made_again(tmp_path: Path, damage: st
     before = run(found, Interleaver(tmp_path), until(4))
     path = tmp_path / found.folder / "0002" / "sitting.json"
     path.write_text(damage)
-    with pytest.raises(StudyError, match=r"0002/interleaved run\.json (is damaged.*delete it|has format 9)"):
+    with pytest.raises(StudyError, match=r"0002/sitting\.json (is damaged.*delete it|has format 9)"):
         run(found, Interleaver(tmp_path), until(4))
     path.unlink()
     again = Interleaver(tmp_path)

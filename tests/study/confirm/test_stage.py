@@ -196,7 +196,7 @@ def tied(study: OpenStudy, interleave: Interleaver, **rules: Any) -> Config:
 
 
 @pytest.mark.parametrize(
-    "rules", [{"most_rounds": 3, "most_sittings": 6}, {}], ids=["both in the running", "one dropped by the selection"]
+    "rules", [{"most_rounds": 3, "most_runs": 6}, {}], ids=["both in the running", "one dropped by the selection"]
 )
 def test_of_ties_the_one_with_the_fewest_settings_changed_wins(tmp_path: Path, rules: dict[str, int]) -> None:
     rates = {PLAIN: 10.0, FIRST: 20.1, SECOND: 20.0}
