@@ -33,7 +33,10 @@ EMPTY_BLOCKS = 3
 
 @dataclass
 class Bench:
-    """The workers of one configuration and the blocks taken of them; between blocks they are stopped."""
+    """The workers of one configuration and the blocks taken of them; between blocks they are stopped.
+
+    `call_s` follows the rate. `run_s` is how long a program runs, whose rate does not tell: a run may do many batches.
+    """
 
     workers: Workers
     batch_size: int
@@ -42,6 +45,7 @@ class Bench:
     repeated: list[Block] = field(default_factory=list)
     number: int = 0
     call_s: float | None = None
+    run_s: float | None = None
 
     def block(self) -> Block:
         """The next block; while a gate is closed it is measured again, at most so often as the rules say."""
@@ -81,7 +85,7 @@ class Bench:
 
     def _block(self) -> Block:
         """What falls between two common instants; the workers run from the command on."""
-        call_s, number = self.call_s, self.number
+        call_s, number = self.run_s or self.call_s, self.number
         self.number += 1
         start_ns = time.monotonic_ns() + int((LEAD_S + warm_s(call_s)) * 1e9)
         elapsed_ns = int(window_s(call_s, self.rules) * 1e9)

@@ -134,7 +134,7 @@ class _Run:
                 size = self.spec.configs[name].workload.batch_size
                 self.players[name] = _Player(loaded, Bench(loaded.workers, size, watch, self.rules))
                 loaded.wait()
-                self.players[name].bench.call_s = loaded.call_s
+                self.players[name].bench.run_s = loaded.call_s
                 loaded.workers.deadline = None  # a round that has begun is ended
                 loaded.workers.pause()
 

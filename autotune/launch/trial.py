@@ -50,7 +50,7 @@ def _measured(
     with loading(place, spec, rules, folder, deadline) as loaded:
         loaded.wait()
         watch = Watch(loaded.cpus, senses, rules)
-        bench = Bench(loaded.workers, spec.config.workload.batch_size, watch, rules, call_s=loaded.call_s)
+        bench = Bench(loaded.workers, spec.config.workload.batch_size, watch, rules, run_s=loaded.call_s)
         found = measure.measure(bench, rules, incumbent, lambda blocks: place.observer.measured(spec, blocks))
         served = None
         if spec.workload.serving is not None and not found.rejected:

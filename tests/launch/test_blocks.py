@@ -67,6 +67,12 @@ def test_the_call_is_that_of_the_last_block() -> None:
     assert [own.block().elapsed_ns for _ in range(3)] == [10**9, 10**9, pytest.approx(0.97 * 4e9, abs=2)]
 
 
+def test_a_programs_run_tells_how_long_it_is_and_its_rate_does_not() -> None:
+    own = bench(Scripted(1000), RULES)
+    own.run_s = 4.0
+    assert [own.block().elapsed_ns for _ in range(2)] == [pytest.approx(0.97 * 4e9, abs=2)] * 2
+
+
 def test_a_long_call_makes_a_long_block() -> None:
     workers = Scripted(1)
     assert a_block(workers, 4.0).elapsed_ns == int(0.97 * 4e9)
