@@ -154,8 +154,7 @@ def recipe(hw: Hardware) -> dict[str, Any]:
     """Types and range by CPU, as onnxruntime.quantization.quantize_static documents them under "CPU inference"."""
     if hw.architecture == "aarch64":
         return {"activation_type": "QInt8", "weight_type": "QInt8", "reduce_range": False}
-    vnni = {"avx512_vnni", "avx_vnni"} & set(hw.isa)
-    return {"activation_type": "QUInt8", "weight_type": "QInt8", "reduce_range": not vnni}
+    return {"activation_type": "QUInt8", "weight_type": "QInt8", "reduce_range": hw.saturates}
 
 
 def quantize(workload: Workload, hw: Hardware, source: Path, path: Path) -> None:

@@ -98,11 +98,14 @@ def source(options: Options) -> tuple[str, dict[str, Value]] | None:
 
 
 def cache_key(options: Options, config: Config, hw: Hardware) -> tuple[Any, ...] | None:
-    """The IR's precision, that of hints being float32, and its makers' versions; it fits every batch and CPU."""
+    """The IR's precision, that of hints being float32, and its makers' versions; it fits every batch.
+
+    It fits every CPU, too, but int8 is another one where sums saturate.
+    """
     names = ["openvino", *(["torch"] if options.frontend == "torch" else [])]
     names += ["nncf"] if options.precision == "int8" else []
-    precision = "int8" if options.precision == "int8" else "float32"
-    return (precision, _onnx.CALIBRATION_SAMPLES, *((name, hw.packages.get(name)) for name in names))
+    precision = ("int8", hw.saturates) if options.precision == "int8" else ("float32",)
+    return (*precision, _onnx.CALIBRATION_SAMPLES, *((name, hw.packages.get(name)) for name in names))
 
 
 def prepare(
@@ -118,7 +121,9 @@ def prepare(
         model = openvino.Core().read_model(source / MODEL)
         names = [given.any_name for given in model.inputs]
         samples = _onnx.calibration(workload, names, fixed_batch(shapes(model)))
-        model = nncf.quantize(model, nncf.Dataset(samples), subset_size=len(samples))
+        fix = nncf.OverflowFix.ENABLE if hw.saturates else None  # None is NNCF's own choice
+        advanced = nncf.AdvancedQuantizationParameters(overflow_fix=fix)
+        model = nncf.quantize(model, nncf.Dataset(samples), subset_size=len(samples), advanced_parameters=advanced)
     elif options.frontend == "torch":
         model = _traced.model(workload)
     else:

@@ -58,23 +58,18 @@ def launch(options: Options, config: Config, hw: Hardware) -> LaunchPatch:
 
 def cache_key(options: Options, config: Config, hw: Hardware) -> tuple[Any, ...] | None:
     """The makers' versions and the recipe: the program fits every batch size, thread count and memory format."""
-    return (hw.packages.get("torch"), hw.packages.get("torchao"), hw.architecture, reduced(hw), CALIBRATION_SAMPLES)
-
-
-def reduced(hw: Hardware) -> bool:
-    """Whether activations have 7 bits, as torchao's quantizer asks for CPUs without VNNI, where sums may overflow."""
-    return hw.architecture == "x86_64" and not {"avx512_vnni", "avx_vnni", "amx_int8"} & set(hw.isa)
+    return (hw.packages.get("torch"), hw.packages.get("torchao"), hw.architecture, hw.saturates, CALIBRATION_SAMPLES)
 
 
 def quantizer(hw: Hardware) -> Any:
-    """torchao's quantizer for this architecture with its default recipe."""
+    """torchao's quantizer for this architecture with its default recipe; activations of 7 bits where sums saturate."""
     if hw.architecture == "aarch64":
         from torchao.quantization.pt2e.quantizer import arm_inductor_quantizer as arm
 
         return _of_floats(arm.ArmInductorQuantizer().set_global(arm.get_default_arm_inductor_quantization_config()))
     from torchao.quantization.pt2e.quantizer import x86_inductor_quantizer as x86
 
-    recipe = x86.get_default_x86_inductor_quantization_config(reduce_range=reduced(hw))
+    recipe = x86.get_default_x86_inductor_quantization_config(reduce_range=hw.saturates)
     return _of_floats(x86.X86InductorQuantizer().set_global(recipe))
 
 

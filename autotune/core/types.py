@@ -105,6 +105,11 @@ class Hardware(Struct):
         return msgspec.structs.replace(self, packages=self.environments[str(interpreter)].packages)
 
     @property
+    def saturates(self) -> bool:
+        """Whether 8-bit products are summed up in 16 bits: x86 without VNNI. There, one factor of int8 has 7 bits."""
+        return self.architecture == "x86_64" and not {"avx512_vnni", "avx_vnni", "amx_int8"} & set(self.isa)
+
+    @property
     def usable_memory_bytes(self) -> int:
         """The memory a trial may use: the smaller of the machine's and the cgroup's."""
         return min(self.memory_bytes, self.memory_limit_bytes or self.memory_bytes)

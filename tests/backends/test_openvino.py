@@ -138,7 +138,6 @@ from types import SimpleNamespace
 import onnx
 from onnx import helper, numpy_helper
 from autotune.backends import onnxruntime, openvino as backend
-from tests import machines
 
 rng = np.random.default_rng(0)
 images = rng.normal(size=(200, 3, 8, 8)).astype(np.float32)
@@ -166,10 +165,9 @@ for name, batch, size in (("free", "batch", 16), ("fixed", 3, 3)):
     made = [folder / f"{name}_{kind}" for kind in ("onnx", "float32", "int8")]
     for path in made:
         path.mkdir()
-    hw = machines.hardware(1)
-    onnxruntime.prepare(given, onnxruntime.Options(), configured("onnxruntime"), hw, made[0], None)
+    onnxruntime.prepare(given, onnxruntime.Options(), configured("onnxruntime"), this_machine, made[0], None)
     for precision, start, end in (("float32", *made[:2]), ("int8", *made[1:])):
-        backend.prepare(given, backend.Options(precision=precision), configured("openvino"), hw, end, start)
+        backend.prepare(given, backend.Options(precision=precision), configured("openvino"), this_machine, end, start)
     exact, reason = answers(made[1], size)
     close, quantised = answers(made[2], size, precision="int8")
     error = float(((close - exact) ** 2).sum() / ((exact - exact.mean(0)) ** 2).sum())
@@ -183,7 +181,6 @@ for name, batch, size in (("free", "batch", 16), ("fixed", 3, 3)):
 
 TRACE = """
 from autotune.backends import openvino as backend
-from tests import machines
 from tests.backends.tiny_torch import Workload
 
 def made(name, precision="float32"):
@@ -191,7 +188,7 @@ def made(name, precision="float32"):
     end.mkdir()
     options = backend.Options(frontend="torch", precision=precision)
     given = Workload(name)
-    backend.prepare(given, options, configured("openvino"), machines.hardware(1), end, start)
+    backend.prepare(given, options, configured("openvino"), this_machine, end, start)
     session = backend.load(given, options, configured("openvino"), end)
     errors = [given.error(session, rows) for rows in ((4,) if name == "branching" else (4, 1))]
     told[f"{name} {precision}"] = [backend.applied(session, options, configured("openvino")), *errors]
@@ -330,6 +327,12 @@ def test_a_model_is_made_again_for_another_version_of_its_maker() -> None:
         assert again == makers
 
 
+def test_only_int8_is_another_model_where_sums_saturate() -> None:
+    for options, kinds in ((Options(), 1), (INT8, 2)):
+        machines_ = [machines.hardware(2, isa=isa, packages=PACKAGES) for isa in (("avx2",), ("avx2", "avx512_vnni"))]
+        assert len({cache_key(options, child.configured("openvino"), hw) for hw in machines_}) == kinds
+
+
 def test_precisions_are_close_and_proven(tmp_path_factory: Any) -> None:
     can = unavailable(BFLOAT16, msgspec.structs.replace(probe.probe(), packages=PACKAGES)) is None
     script = CONVERT.replace("BFLOAT16", str(can))
@@ -340,8 +343,9 @@ def test_precisions_are_close_and_proven(tmp_path_factory: Any) -> None:
         assert error < 0.01 and not equal
 
 
-def test_a_traced_module_answers_as_it_does(tmp_path_factory: Any) -> None:
-    told = child.told(TRACE, tmp_path_factory.mktemp("trace"), "openvino", "torch", "nncf")
+@pytest.mark.parametrize("env", [{}, child.HELD], ids=["this CPU", "AVX2"])
+def test_a_traced_module_answers_as_it_does(tmp_path_factory: Any, env: dict[str, str | None]) -> None:
+    told = child.told(TRACE, tmp_path_factory.mktemp("trace"), "openvino", "torch", "nncf", env=env)
     for name in ("images", "words"):
         reason, *errors = told[f"{name} float32"]
         assert reason is None and max(errors) < 1e-8

@@ -37,6 +37,20 @@ WORKLOAD = WorkloadSpec(
 
 
 @pytest.mark.parametrize(
+    ("architecture", "isa", "saturates"),
+    [
+        ("x86_64", ("avx2",), True),
+        ("x86_64", ("avx2", "avx512f"), True),
+        ("x86_64", ("avx2", "avx_vnni"), False),
+        ("x86_64", ("avx2", "avx512f", "avx512_vnni"), False),
+        ("aarch64", ("asimd",), False),
+    ],
+)
+def test_sums_of_bytes_saturate_on_x86_without_vnni(architecture: str, isa: tuple[str, ...], saturates: bool) -> None:
+    assert machines.hardware(1, architecture=architecture, isa=isa).saturates is saturates
+
+
+@pytest.mark.parametrize(
     "spec",
     [
         TrialSpec(id=3, workload=WORKLOAD, config=CONFIG, folder="trials/00003"),
