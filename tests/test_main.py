@@ -213,7 +213,7 @@ def test_the_coordinator_of_a_whole_run_imports_no_framework(place: Place) -> No
 import sys
 from pathlib import Path
 from rich.console import Console
-from autotune import tuning
+from autotune.cli import tune as tuning
 console = Console()
 nothing = dict.fromkeys(("minutes", "storage", "seed", "instance_type"))
 options = {{"name": "mine", "studies": Path("studies"), "skip_confirmation": False}}

@@ -73,7 +73,7 @@ def problem(prefix: Path, timeout_s: float = CHECK_S) -> str | None:
     with tempfile.TemporaryDirectory() as alone:
         interpreters.link(Path(autotune.__file__).parent, Path(alone))
         script = (
-            "from autotune import plugins; from autotune.worker import loop, prepare\n"
+            "from autotune.core import plugins; from autotune.worker import loop, prepare\n"
             "for kind in ('knobs', 'backends', 'workloads'):\n"
             "    for name in plugins.names(kind): plugins.load(kind, name)\n"
             f"raise SystemExit(plugins.load('knobs', 'interpreter').mismatch({str(prefix)!r}))"

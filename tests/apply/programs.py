@@ -11,7 +11,7 @@ from autotune.report.export import export
 DRIVER = """
 import os, sys
 from pathlib import Path
-from autotune import hardware
+from autotune.hardware import probe as hardware
 from autotune.apply import run
 from autotune.core.errors import NotStarted
 path, grace_s, *command = sys.argv[1:]

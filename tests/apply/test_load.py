@@ -38,7 +38,8 @@ told |= {
 """
 GOOD = {"names": ["logits", "pooled"], "close": True, "arrays": True, "same": True}
 REF = """
-from autotune import artifacts, hardware
+from autotune.hardware import probe as hardware
+from autotune.models import artifacts
 from autotune.apply import best_file
 from autotune.core.rules import MeasureRules
 best = best_file.read(Path("best.json"))

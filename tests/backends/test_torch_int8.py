@@ -10,7 +10,7 @@ from autotune.backends.torch_int8 import Options, cache_key, launch, reduced, un
 from autotune.core.types import Hardware
 =======
 from autotune.backends.torch_int8 import Options, cache_key, launch, unavailable
-from autotune.types import Hardware
+from autotune.core.types import Hardware
 >>>>>>> de22620 (Quantise OpenVINO's int8 for CPUs without VNNI, and test both kinds)
 from tests import machines
 from tests.backends import child
@@ -34,7 +34,7 @@ from autotune.backends import torch_int8 as backend
 from autotune.core.errors import ModelError
 from tests.backends.test_torch_int8 import hardware
 =======
-from autotune.errors import ModelError
+from autotune.core.errors import ModelError
 >>>>>>> de22620 (Quantise OpenVINO's int8 for CPUs without VNNI, and test both kinds)
 from tests.backends.tiny_torch import Workload
 

@@ -121,7 +121,7 @@ def test_an_unknown_name_is_named_with_its_neighbour() -> None:
 def test_a_plugin_that_does_not_import_says_so_by_name(lab: Lab, tmp_path: Path) -> None:
     broken = lab.package / "autotune" / "knobs" / "broken.py"
     broken.write_text("import no_such_module\n")
-    script = "from autotune import plugins; plugins.load('knobs', 'broken')"
+    script = "from autotune.core import plugins; plugins.load('knobs', 'broken')"
     try:
         done = subprocess.run(
             [sys.executable, "-c", script], env=lab.environ, cwd=tmp_path, capture_output=True, text=True, check=False
@@ -145,7 +145,7 @@ def test_options_are_the_backends_own() -> None:
 def test_no_plugin_imports_a_framework() -> None:
     script = """
 import json, sys
-from autotune import plugins
+from autotune.core import plugins
 for kind in ("knobs", "backends", "workloads"):
     for name in plugins.names(kind):
         plugins.load(kind, name)
