@@ -251,7 +251,7 @@ def test_a_real_allocator_serves_the_program(tmp_path: Path, this_machine: Hardw
         this_machine, batch_size=1, backend="onnxruntime", knobs={"allocator": allocator, "layout": "1x1"}
     )
     proves = (
-        "from autotune.hardware import probe as hardware; from autotune.knobs import allocator, layout; hw = hardware.probe();"
+        "from autotune.hardware import probe; from autotune.knobs import allocator, layout; hw = probe.probe();"
         f"print(allocator.applied({allocator!r}, hw), layout.applied('1x1', hw))"
     )
     argv = programs.argv(tmp_path, best(chosen, this_machine), sys.executable, "-c", proves)

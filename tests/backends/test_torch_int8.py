@@ -5,13 +5,8 @@ from pathlib import Path
 import pytest
 
 from autotune.backends import torch_compile
-<<<<<<< HEAD
-from autotune.backends.torch_int8 import Options, cache_key, launch, reduced, unavailable
-from autotune.core.types import Hardware
-=======
 from autotune.backends.torch_int8 import Options, cache_key, launch, unavailable
 from autotune.core.types import Hardware
->>>>>>> de22620 (Quantise OpenVINO's int8 for CPUs without VNNI, and test both kinds)
 from tests import machines
 from tests.backends import child
 
@@ -30,12 +25,7 @@ import torch.ao.quantization.fx._decomposed
 from torch._dynamo.utils import counters
 from autotune.backends import torch_compile
 from autotune.backends import torch_int8 as backend
-<<<<<<< HEAD
 from autotune.core.errors import ModelError
-from tests.backends.test_torch_int8 import hardware
-=======
-from autotune.core.errors import ModelError
->>>>>>> de22620 (Quantise OpenVINO's int8 for CPUs without VNNI, and test both kinds)
 from tests.backends.tiny_torch import Workload
 
 def made(name, **options):
