@@ -492,7 +492,7 @@ def test_planning_for_another_machine_looks_at_no_file_of_this_one_and_imports_n
 import sys
 from rich.console import Console
 from autotune.space import load as spaces
-from autotune.report import plan
+from autotune.report.text import plan
 seen = []
 sys.addaudithook(lambda event, found: seen.append((event, str(found[0]))) if found else None)
 hw = plan.machine("c8g.xlarge")
