@@ -1,190 +1,263 @@
-"""The figures of a configuration, by the names that they have everywhere, and how far they lie from limits."""
+"""Metric registry: `METRICS` by name, and the values that a measured configuration has of them.
+
+A new metric is one entry here; search, tables, reports, `best.json` and the space file's schema follow from it.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from typing import Any
 
-from autotune.core.results import Block, Candidate, Fidelity, Latency, Percentile, TrialResult
-from autotune.core.space_types import Goal, Limit, Price
+from autotune.analysis.metric import Measured, Metric
+from autotune.analysis.number_format import rounded, size
+from autotune.core.results import Latency, Percentile, Sustained, TrialResult
+from autotune.core.space_types import Goal
 
-
-@dataclass(frozen=True)
-class Figure:
-    """Which way it is better, what it is, and whether a search can be for it: answers can only be limited."""
-
-    better: Literal["higher", "lower"]
-    says: str
-    objective: bool = True
+PERCENTILES: tuple[Percentile, ...] = ("p50", "p90", "p95", "p99")
+MEDIAN = "latency_median_ms"
+"""The median of however few calls: no metric, but the judge of a limited percentile that too few calls back."""
 
 
-FIGURES = {
-    "throughput": Figure("higher", "samples a second"),
-    "served_rate": Figure("higher", "requests a second that keep the latency of workload.serving"),
-    "latency_p50_ms": Figure("lower", "milliseconds of a call that half of all calls do not exceed"),
-    "latency_p90_ms": Figure("lower", "milliseconds that 90 % of all calls do not exceed"),
-    "latency_p95_ms": Figure("lower", "milliseconds that 95 % of all calls do not exceed"),
-    "latency_p99_ms": Figure("lower", "milliseconds that 99 % of all calls do not exceed"),
-    "cpu_s_per_sample": Figure("lower", "seconds of CPU time a sample"),
-    "cost_per_million": Figure("lower", "what a million samples cost, by the prices of the space file"),
-    "energy_j_per_sample": Figure("lower", "joules of all CPU packages a sample, where RAPL can be read"),
-    "peak_rss_bytes": Figure("lower", "the most memory that all workers held together"),
-    "setup_s": Figure("lower", "seconds from the start of the workers to their first answers"),
-    "artifact_bytes": Figure("lower", "the size of the prepared model"),
-    "cosine_similarity": Figure("higher", "the least of all samples, against the float32 model", objective=False),
-    "centred_error": Figure("lower", "error energy over the variation between inputs", objective=False),
-    "max_abs_error": Figure("lower", "the largest error of any output", objective=False),
-    "max_rel_error": Figure("lower", "the largest error over the largest value of its output", objective=False),
-    "top1_agreement": Figure("higher", "the share of samples with the float32 model's class", objective=False),
-    "accuracy": Figure("higher", "the metric of workload.data", objective=False),
-    "accuracy_drop": Figure("lower", "the float32 model's metric less the configuration's", objective=False),
-}
-OF_ANSWERS = ("cosine_similarity", "centred_error", "max_abs_error", "max_rel_error", "top1_agreement")
-OF_DATA = ("accuracy", "accuracy_drop")
-OF_RATE = ("throughput", "cost_per_million")
-"""Those that the rate alone decides: a trial that is clearly slower is clearly worse."""
-
-OF_START = ("peak_rss_bytes", "setup_s", "artifact_bytes")
-"""Those that a start of the workers has once, however long they are measured."""
-
-LEAST = 1e-9
-"""What a figure of 0 counts as in a ratio; a size of 0 (nothing prepared) counts as a byte."""
-
-LATENCIES: dict[str, Percentile] = {
-    "latency_p50_ms": "p50",
-    "latency_p90_ms": "p90",
-    "latency_p95_ms": "p95",
-    "latency_p99_ms": "p99",
-}
-
-
-@dataclass(frozen=True)
-class ConstraintCheck:
-    """A limit, the figure by which it was judged (None: not to be had), and how far beyond the limit that is.
-
-    A percentile that too few calls back is judged by the highest one that is backed, or by the median.
-    """
-
-    limit: Limit
-    figure: str | None
-    value: float | None
-
-    @property
-    def violation(self) -> float:
-        """Beyond the limit where positive, inside it by so much where negative; as a part of the limit, unless it is 0.
-
-        −inf where the figure is not to be had: what cannot be judged keeps its limit.
-        """
-        if self.value is None:
-            return -math.inf
-        found = [-math.inf]
-        if self.limit.max is not None:
-            found.append((self.value - self.limit.max) / (abs(self.limit.max) or 1.0))
-        if self.limit.min is not None:
-            found.append((self.limit.min - self.value) / (abs(self.limit.min) or 1.0))
-        return math.inf if math.isnan(self.value) else max(found)
-
-    @property
-    def words(self) -> str:
-        """`latency_p90_ms is 212, allowed at most 200 (latency_p99_ms)`."""
-        low, high = self.limit.min, self.limit.max
-        bounds = [*([] if low is None else [f"at least {low:g}"]), *([] if high is None else [f"at most {high:g}"])]
-        asked = "" if self.figure in (None, self.limit.figure) else f" ({self.limit.figure})"
-        got = "not to be had" if self.value is None else f"{self.value:.4g}"
-        return f"{self.figure or self.limit.figure} is {got}, allowed {' and '.join(bounds)}{asked}"
-
-    @property
-    def kept(self) -> bool:
-        """Whether the limit is."""
-        return self.violation <= 0
-
-
-def of(
-    result: TrialResult | Candidate, rate: float, price: Price | None, calls: Latency | None = None
-) -> dict[str, float]:
-    """The figures that a measured configuration has; of latencies only those that the calls back.
-
-    `rate` is its throughput (samples a second).
-    """
-    found = {"throughput": rate, **_of_blocks(result.blocks), **_of_answers(result.fidelity)}
-    if price is not None:
-        found["cost_per_million"] = price.per_million(rate)
-    if calls is not None:
-        found |= of_calls(calls)
-    if result.peak_rss_bytes is not None:
-        found["peak_rss_bytes"] = result.peak_rss_bytes
-    if result.setup_s is not None:
-        found["setup_s"] = result.setup_s
-    found["artifact_bytes"] = 0 if result.artifact is None else result.artifact.bytes
-    if result.accuracy is not None:
-        found |= {"accuracy": result.accuracy.value, "accuracy_drop": result.accuracy.drop.estimate}
-    if isinstance(result, TrialResult) and result.served is not None:
-        found["served_rate"] = result.served.rate
-    return found
-
-
-def judged(limits: Sequence[Limit], figures: Mapping[str, float]) -> tuple[ConstraintCheck, ...]:
-    """Every limit with the figure that it is judged by."""
-    return tuple(_judged(limit, figures) for limit in limits)
-
-
-def _judged(limit: Limit, figures: Mapping[str, float]) -> ConstraintCheck:
-    if limit.figure in figures or limit.figure not in LATENCIES:
-        return ConstraintCheck(limit, limit.figure if limit.figure in figures else None, figures.get(limit.figure))
-    names = list(LATENCIES)
-    lower = names[: names.index(limit.figure)]
-    found = next((name for name in reversed(lower) if name in figures), "latency_median_ms")
-    return ConstraintCheck(limit, found, figures.get(found))
-
-
-def objective(name: str, result: TrialResult, figures: Mapping[str, float]) -> float | None:
-    """What a trial has of an objective; a percentile as it was seen, however few calls there were."""
-    if name in LATENCIES and result.latency is not None:
-        return seen_ms(result.latency, LATENCIES[name])
-    return figures.get(name)
-
-
-def score(name: str, value: float) -> float:
-    """A figure as a logarithm of which more is better, so that differences are ratios."""
-    found = math.log(max(value, 1.0 if name.endswith("_bytes") else LEAST))
-    return found if FIGURES[name].better == "higher" else -found
-
-
-def seen_ms(latency: Latency, name: Percentile) -> float:
-    """A percentile as it was seen."""
+def percentile_ms(latency: Latency, name: Percentile) -> float:
+    """The latency (ms) that such a share of the calls did not exceed, however few there were."""
     return float(getattr(latency, f"{name}_ms"))
 
 
-def by_rate(goal: Goal) -> bool:
-    """Whether one objective is wanted, and the rate alone decides it."""
-    return len(goal.objectives) == 1 and goal.objectives[0] in OF_RATE
+def backed_ms(latency: Latency, name: Percentile) -> float | None:
+    """The same where enough calls back it, else None."""
+    if latency.backed is None or PERCENTILES.index(name) > PERCENTILES.index(latency.backed):
+        return None
+    return percentile_ms(latency, name)
 
 
-def _of_blocks(blocks: Sequence[Block]) -> dict[str, float]:
-    items = math.fsum(block.items for block in blocks)
-    found = {"cpu_s_per_sample": sum(block.cpu_ns for block in blocks) / 1e9 / items}
-    joules = [block.interference.energy_j for block in blocks if block.interference is not None]
+# ------------------------------------------------------------------------------------------------------- readers
+
+
+def _cost(measured: Measured) -> float | None:
+    if measured.price is None or measured.rate is None:
+        return None
+    return measured.price.per_million(measured.rate)
+
+
+def _served(measured: Measured) -> float | None:
+    served = measured.result.served if isinstance(measured.result, TrialResult) else None
+    return None if served is None else served.rate
+
+
+def _cpu(measured: Measured) -> float | None:
+    items = math.fsum(block.items for block in measured.blocks)
+    return sum(block.cpu_ns for block in measured.blocks) / 1e9 / items if items else None
+
+
+def _energy(measured: Measured) -> float | None:
+    """None unless the counters were read during every block."""
+    items = math.fsum(block.items for block in measured.blocks)
+    joules = [block.interference.energy_j for block in measured.blocks if block.interference is not None]
     known = [energy for energy in joules if energy is not None]
-    if len(known) == len(blocks):
-        found["energy_j_per_sample"] = math.fsum(known) / items
-    return found
+    return math.fsum(known) / items if items and len(known) == len(measured.blocks) else None
 
 
-def of_calls(latency: Latency) -> dict[str, float]:
-    """The percentiles that the calls back, by name, and `latency_median_ms`, which needs no backing."""
-    found = {"latency_median_ms": latency.p50_ms}
-    for figure, name in LATENCIES.items():
-        if latency.backed is None:
-            break
-        found[figure] = seen_ms(latency, name)
-        if name == latency.backed:
-            break
-    return found
+def _artifact(measured: Measured) -> float | None:
+    """0 where nothing had to be prepared."""
+    if isinstance(measured.result, Sustained):
+        return None
+    return 0 if measured.result.artifact is None else measured.result.artifact.bytes
 
 
-def _of_answers(fidelity: Fidelity | None) -> dict[str, float]:
-    if fidelity is None or not fidelity.judged:
-        return {}
-    return {name: value for name in OF_ANSWERS if (value := getattr(fidelity, name)) is not None}
+def _accuracy(measured: Measured) -> float | None:
+    return None if measured.result.accuracy is None else measured.result.accuracy.value
+
+
+def _drop(measured: Measured) -> float | None:
+    return None if measured.result.accuracy is None else measured.result.accuracy.drop.estimate
+
+
+def _milliseconds(value: float) -> str:
+    return f"{rounded(value)} ms"
+
+
+def _per_second(value: float) -> str:
+    return f"{rounded(value)}/s"
+
+
+def _latency(percentile: Percentile, description: str) -> Metric:
+    return Metric(
+        name=f"latency_{percentile}_ms",
+        unit="ms",
+        better="lower",
+        description=description,
+        read=lambda measured: None if measured.latency is None else backed_ms(measured.latency, percentile),
+        show=_milliseconds,
+        percentile=percentile,
+        column="always",
+    )
+
+
+def _output(name: str, unit: str, **about: Any) -> Metric:
+    """A distance of the outputs from the float32 model's, the worst of all outputs."""
+
+    def read(measured: Measured) -> float | None:
+        fidelity = measured.result.fidelity
+        return getattr(fidelity, name) if fidelity is not None and fidelity.judged else None
+
+    about = {"unmeasured": "these outputs have no such figure"} | about
+    return Metric(name=name, unit=unit, read=read, objective=False, needs="outputs", **about)
+
+
+# ------------------------------------------------------------------------------------------------------ registry
+
+_ENTRIES = (
+    Metric(
+        name="throughput",
+        unit="samples/s",
+        better="higher",
+        description="samples a second",
+        read=lambda measured: measured.rate,
+        show=_per_second,
+        rate_only=True,
+        column="always",
+    ),
+    Metric(
+        name="served_rate",
+        unit="requests/s",
+        better="higher",
+        description="requests a second that keep the latency of workload.serving",
+        read=_served,
+        show=_per_second,
+        needs="serving",
+    ),
+    _latency("p50", "milliseconds of a call that half of all calls do not exceed"),
+    _latency("p90", "milliseconds that 90 % of all calls do not exceed"),
+    _latency("p95", "milliseconds that 95 % of all calls do not exceed"),
+    _latency("p99", "milliseconds that 99 % of all calls do not exceed"),
+    Metric(
+        name="cpu_s_per_sample",
+        unit="s",
+        better="lower",
+        description="seconds of CPU time a sample",
+        read=_cpu,
+    ),
+    Metric(
+        name="cost_per_million",
+        unit="currency of the price",
+        better="lower",
+        description="what a million samples cost, by the prices of the space file",
+        read=_cost,
+        show=rounded,
+        rate_only=True,
+        needs="price",
+        column="needed",
+    ),
+    Metric(
+        name="energy_j_per_sample",
+        unit="J",
+        better="lower",
+        description="joules of all CPU packages a sample, where RAPL can be read",
+        read=_energy,
+        show=lambda value: f"{rounded(value)} J",
+        needs="energy",
+        unmeasured="the counters could not be read during every block",
+    ),
+    Metric(
+        name="peak_rss_bytes",
+        unit="bytes",
+        better="lower",
+        description="the most memory that all workers held together",
+        read=lambda measured: measured.result.peak_rss_bytes,
+        show=size,
+        per_start=True,
+        smallest=1.0,
+        column="always",
+    ),
+    Metric(
+        name="setup_s",
+        unit="s",
+        better="lower",
+        description="seconds from the start of the workers to their first answers",
+        read=lambda measured: measured.result.setup_s,
+        show=lambda value: f"{rounded(value)} s",
+        per_start=True,
+        column="always",
+        unmeasured="no trial started just this configuration",
+    ),
+    Metric(
+        name="artifact_bytes",
+        unit="bytes",
+        better="lower",
+        description="the size of the prepared model",
+        read=_artifact,
+        show=size,
+        per_start=True,
+        smallest=1.0,
+    ),
+    _output(
+        "cosine_similarity",
+        unit="",
+        better="higher",
+        description="the least of all samples, against the float32 model",
+        bounds=(-1.0, 1.0),
+    ),
+    _output("centred_error", unit="", better="lower", description="error energy over the variation between inputs"),
+    _output("max_abs_error", unit="", better="lower", description="the largest error of any output"),
+    _output(
+        "max_rel_error",
+        unit="",
+        better="lower",
+        description="the largest error over the largest value of its output",
+    ),
+    _output(
+        "top1_agreement",
+        unit="",
+        better="higher",
+        description="the share of samples with the float32 model's class",
+        bounds=(0.0, 1.0),
+        unmeasured="no output has classes",
+    ),
+    Metric(
+        name="accuracy",
+        unit="",
+        better="higher",
+        description="the metric of workload.data",
+        read=_accuracy,
+        objective=False,
+        needs="data",
+        bounds=(0.0, 1.0),
+        column="needed",
+    ),
+    Metric(
+        name="accuracy_drop",
+        unit="",
+        better="lower",
+        description="the float32 model's metric less the configuration's",
+        read=_drop,
+        objective=False,
+        needs="data",
+        bounds=(-1.0, 1.0),
+    ),
+)
+
+METRICS: dict[str, Metric] = {metric.name: metric for metric in _ENTRIES}
+LATENCIES: dict[str, Percentile] = {
+    metric.name: metric.percentile for metric in _ENTRIES if metric.percentile is not None
+}
+
+# -------------------------------------------------------------------------------------------------------- values
+
+
+def values(measured: Measured) -> dict[str, float]:
+    """The metrics that a measured configuration has by name, and `MEDIAN`, where there were calls."""
+    found = {name: value for name, metric in METRICS.items() if (value := metric.read(measured)) is not None}
+    return found if measured.latency is None else found | {MEDIAN: measured.latency.p50_ms}
+
+
+def objective(name: str, result: TrialResult, known: dict[str, float]) -> float | None:
+    """A trial's value of an objective, None if it has none; a percentile of however few calls."""
+    percentile = METRICS[name].percentile
+    if percentile is not None and result.latency is not None:
+        return percentile_ms(result.latency, percentile)
+    return known.get(name)
+
+
+def rate_decides(goal: Goal) -> bool:
+    """True if there is one objective, and the throughput alone decides it."""
+    return len(goal.objectives) == 1 and METRICS[goal.objectives[0]].rate_only

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import msgspec
 
-from autotune.analysis import metrics, rate_search
+from autotune.analysis import constraints, metrics, rate_search
+from autotune.analysis.metric import Measured
 from autotune.apply import best_file, verdict
 from autotune.apply.plain_progress import PlainProgress
 from autotune.apply.verdict import Verification
@@ -19,7 +20,7 @@ from autotune.core import plugins
 from autotune.core.best import Best
 from autotune.core.errors import MachineError, StudyError
 from autotune.core.interfaces import Interleave
-from autotune.core.results import Estimate, InterleavedRun, Sustained
+from autotune.core.results import Estimate, InterleavedRun
 from autotune.core.rules import ConfirmRules, MeasureRules
 from autotune.core.space_types import Goal, Price
 from autotune.core.types import Config, Hardware, TrialSpec
@@ -163,9 +164,9 @@ class Checking:
         if served.probe is None:
             found = self.found("fails", [f"the {WINNER} failed: {served.error}"])
             return msgspec.structs.replace(found, logs=str(self.root))
-        judged = metrics.judged(self.best.constraints, _figures(served))
+        judged = constraints.check(self.best.constraints, metrics.values(Measured(served)))
         reasons = [] if served.probe.kept else ["the latency was not kept"]
-        reasons += [one.words for one in judged if not one.kept]
+        reasons += [one.description for one in judged if not one.satisfied]
         found = self.found("fails" if reasons else "holds", reasons)
         return msgspec.structs.replace(found, served=served.probe, seconds=served.probe.seconds)
 
@@ -218,7 +219,7 @@ class Checking:
                 said, reasons = _without(name), [f"the {name} failed: {error}"]
                 logs = str(self.root)
         if (broken := self._limits.broken(runs, WINNER)) is not None:
-            said, reasons = "fails", [broken.words, *(reasons if said == "fails" else [])]
+            said, reasons = "fails", [broken.description, *(reasons if said == "fails" else [])]
         confidence = self.confirm.confidence
         winner, baseline = (pooled(self.root, runs, name, confidence) for name in (WINNER, BASELINE))
         rates = comparison.table(runs, [WINNER, BASELINE], confidence)
@@ -239,14 +240,3 @@ def _failure(runs: Sequence[InterleavedRun], name: str) -> str | None:
         return comparison.failure(runs, name)
     errors = [run.candidates[name].error for run in runs if name in run.candidates]
     return next(filter(None, reversed(errors)), None)
-
-
-def _figures(served: Sustained) -> dict[str, float]:
-    """What is known of workers that served requests, by the figures' names."""
-    answers, accuracy = served.fidelity, served.accuracy
-    known: dict[str, float | None] = {"setup_s": served.setup_s, "peak_rss_bytes": served.peak_rss_bytes}
-    if answers is not None and answers.judged:
-        known |= {name: getattr(answers, name) for name in metrics.OF_ANSWERS}
-    if accuracy is not None:
-        known |= {"accuracy": accuracy.value, "accuracy_drop": accuracy.drop.estimate}
-    return {name: value for name, value in known.items() if value is not None}

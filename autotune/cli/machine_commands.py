@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from autotune.analysis.number_format import size
 from autotune.cli.console import open_console
 
 app = typer.Typer()
@@ -136,6 +137,6 @@ def cache(clear: Annotated[bool, typer.Option("--clear", help="Remove everything
     kept = prepared.kept(folder)
     for entry in kept:
         made = f"made in {formatting.duration(entry.prepare_s)}" if entry.prepare_s else ""
-        console.print(f"{formatting.size(entry.bytes):>9}  {entry.what}  {made}", highlight=False, soft_wrap=True)
-    total = formatting.size(sum(entry.bytes for entry in kept))
+        console.print(f"{size(entry.bytes):>9}  {entry.what}  {made}", highlight=False, soft_wrap=True)
+    total = size(sum(entry.bytes for entry in kept))
     console.print(f"{total:>9}  in {folder}", highlight=False, soft_wrap=True)

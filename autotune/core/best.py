@@ -1,4 +1,4 @@
-"""What is exported: the frozen nouns of `best.json`."""
+"""Types of the exported configuration (`best.json`)."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ class Claim(Struct):
 
 
 class Measurements(Struct):
-    """The exported configuration's figures; those of an unconfirmed study describe the search's window only.
+    """The exported configuration's measurements; those of an unconfirmed study describe the search's window only.
 
-    `speedup` is None where the baseline's figure is not known, a latency percentile where too few calls back it.
-    `noise_floor` is the log ratio that a configuration shows against itself.
+    `metrics` holds the value of every registered metric that was measured. Those that have a field of their own as well
+    have it for readers of older versions. `speedup` is None where the baseline's metric is not known, a latency
+    percentile where too few calls back it. `noise_floor` is the log ratio that a configuration shows against itself.
     """
 
     throughput: Estimate
@@ -39,6 +40,7 @@ class Measurements(Struct):
     setup_s: float | None = None
     cost_per_million: float | None = None
     served_rate: float | None = None
+    metrics: dict[str, float] = {}
 
 
 class Best(Struct):

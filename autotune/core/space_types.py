@@ -1,6 +1,13 @@
-"""What is asked of a study: the frozen nouns of `domains.json`, from what may be varied to what is wanted."""
+"""Immutable types that define a tuning problem: search space, budget, objectives, constraints, price.
+
+Serialised as `domains.json`.
+"""
 
 from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
 
 from autotune.core.types import FORMAT, Config, Struct, Value, WorkloadSpec
 
@@ -33,11 +40,22 @@ class Budget(Struct):
 
 
 class Limit(Struct):
-    """What a configuration must keep: a figure (see `figures.py`) at `min` or above, at `max` or below."""
+    """A constraint: a metric (see `analysis/metrics.py`) at `min` or above, at `max` or below.
 
-    figure: str
+    A configuration without a value of the metric keeps the limit, or breaks it where `unjudged` is `reject`.
+    """
+
+    metric: str = msgspec.field(name="figure")
     min: float | None = None
     max: float | None = None
+    unjudged: Literal["accept", "reject"] = "accept"
+
+    @property
+    def bounds(self) -> str:
+        """`at least 0.99 and at most 1`."""
+        low, high = self.min, self.max
+        parts = [*([] if low is None else [f"at least {low:g}"]), *([] if high is None else [f"at most {high:g}"])]
+        return " and ".join(parts)
 
 
 class Price(Struct):

@@ -1,4 +1,4 @@
-"""One word on the answers of several workers."""
+"""The outputs of several workers judged together."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ from collections.abc import Sequence
 
 import msgspec
 
-from autotune.analysis.metrics import FIGURES, OF_ANSWERS
+from autotune.analysis.metrics import METRICS
 from autotune.core.results import Fidelity, OutputFidelity
+
+COMPARED = [name for name in OutputFidelity.__struct_fields__ if name in METRICS]
 
 
 def worst(found: Sequence[Fidelity | None]) -> Fidelity | None:
-    """What all workers of a configuration answered: the worst in each figure; None where nothing was compared."""
+    """The fidelity of all workers of a configuration: the worst of each metric; None where nothing was compared."""
     known = [one for one in found if one is not None]
     if not known:
         return None
@@ -19,13 +21,13 @@ def worst(found: Sequence[Fidelity | None]) -> Fidelity | None:
     return msgspec.structs.replace(
         known[0],
         samples=min(one.samples for one in known),
-        outputs=tuple(msgspec.structs.replace(same[0], **_figures(same)) for same in by_output),
-        **_figures(known),
+        outputs=tuple(msgspec.structs.replace(same[0], **_worst(same)) for same in by_output),
+        **_worst(known),
     )
 
 
-def _figures(found: Sequence[Fidelity | OutputFidelity]) -> dict[str, float]:
-    """The worst of each figure that is to be had."""
-    values = {name: [getattr(one, name) for one in found] for name in OF_ANSWERS}
-    picks = {name: min if FIGURES[name].better == "higher" else max for name in OF_ANSWERS}
+def _worst(found: Sequence[Fidelity | OutputFidelity]) -> dict[str, float]:
+    """The worst of each metric that all of them have."""
+    values = {name: [getattr(one, name) for one in found] for name in COMPARED}
+    picks = {name: min if METRICS[name].better == "higher" else max for name in COMPARED}
     return {name: picks[name](of_all) for name, of_all in values.items() if None not in of_all}

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from autotune.analysis.number_format import size
 from autotune.core.types import FORMAT
 from autotune.report.export import export
 from autotune.report.page import causes, html, sections
@@ -84,7 +85,7 @@ def _trials(study: Study) -> str:
             str(one.spec.id),
             formatting.outcome(ranking, one),
             formatting.speedup(ranking, one, base),
-            "" if one.peak_rss_bytes is None else formatting.size(one.peak_rss_bytes),
+            "" if one.peak_rss_bytes is None else size(one.peak_rss_bytes),
             formatting.configuration(one.spec.config) + (" (baseline)" if one is base else ""),
         )
         for one in measured

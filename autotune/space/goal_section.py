@@ -1,4 +1,4 @@
-"""What a space file asks for: `objective`, `constraints` and `prices`, checked against what can be measured here."""
+"""The goal in a space file: `objective`, `constraints` and `prices`, checked against what can be measured here."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import itertools
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
-from autotune.analysis.metrics import FIGURES, LATENCIES, OF_ANSWERS, OF_DATA
+from autotune.analysis.metrics import LATENCIES, METRICS
 from autotune.core import plugins
 from autotune.core.errors import did_you_mean
 from autotune.core.space_types import Goal, Limit, Price
@@ -17,36 +18,30 @@ from autotune.space import yaml_nodes
 from autotune.space.values import one
 from autotune.space.yaml_nodes import Node
 
-ANSWERS = Limit(figure="centred_error", max=0.1)
+ANSWERS = Limit(metric="centred_error", max=0.1)
 """Where the space file does not limit this error itself: answers further off are wrong by any measure of ours."""
-
-POSSIBLE = {
-    "cosine_similarity": (-1.0, 1.0),
-    "top1_agreement": (0.0, 1.0),
-    "accuracy": (0.0, 1.0),
-    "accuracy_drop": (-1.0, 1.0),
-}
-"""The least and the most that figures can be, accuracies but for a metric of the user's; the others are at least 0."""
 
 
 def load(objective: Node, constraints: Node, price: Price | None, spec: WorkloadSpec, hw: Hardware) -> Goal:
-    """The goal; SpaceError names file, line, figure and what is allowed, or why it cannot be measured."""
+    """The goal; SpaceError names file, line, metric and what is allowed, or why it cannot be measured."""
     objectives = _objectives(objective)
     for node, name in objectives:
-        if not FIGURES[name].objective:
+        if not METRICS[name].objective:
             raise node.error(f"{name} cannot be an objective", "; write it under constraints")
         _check_measured(node, name, price, spec, hw)
-    if len(objectives) > 1 and (found := next((node for node, name in objectives if name == "served_rate"), None)):
-        raise found.error("served_rate is an objective of its own", "; write it alone")
-    limits = [_limit(node, name, spec) for name, node in constraints.section(tuple(FIGURES), "figure").items()]
+    for node, name in objectives:
+        if METRICS[name].needs == "serving" and len(objectives) > 1:
+            raise node.error(f"{name} is an objective of its own", "; write it alone")
+    limits = [_limit(node, name, spec) for name, node in constraints.section(tuple(METRICS), "metric").items()]
     for limit in limits:
-        _check_measured(constraints.value[limit.figure], limit.figure, price, spec, hw)
+        _check_measured(constraints.value[limit.metric], limit.metric, price, spec, hw)
     _check_together(limits, constraints)
-    if "served_rate" not in [name for _, name in objectives] and any(one.figure == "served_rate" for one in limits):
-        raise constraints.value["served_rate"].error(
-            "served_rate is limited, and only confirmed where it is the objective", "; write objective: served_rate"
-        )
-    if _compared(spec) and all(limit.figure != ANSWERS.figure for limit in limits):
+    if not any(METRICS[name].needs == "serving" for _, name in objectives):
+        for name in (limit.metric for limit in limits if METRICS[limit.metric].needs == "serving"):
+            raise constraints.value[name].error(
+                f"{name} is limited, and only confirmed where it is the objective", f"; write objective: {name}"
+            )
+    if _compared(spec) and all(limit.metric != ANSWERS.metric for limit in limits):
         limits.append(ANSWERS)
     return Goal(objectives=tuple(name for _, name in objectives), limits=tuple(limits), price=price)
 
@@ -66,11 +61,11 @@ def prices(path: Path, instance_type: str) -> Price | None:
 def _objectives(node: Node) -> list[tuple[Node, str]]:
     nodes = node.value if isinstance(node.value, tuple) else (node,) if node.value is not None else ()
     if isinstance(node.value, tuple) and not nodes:
-        raise node.error("objective is an empty list", "; write one figure or several")
+        raise node.error("objective is an empty list", "; write one metric or several")
     found = [(one_of, str(one(one_of, str))) for one_of in nodes] or [(node, "throughput")]
     for position, (where, name) in enumerate(found):
-        if name not in FIGURES:
-            allowed = [figure for figure, about in FIGURES.items() if about.objective]
+        if name not in METRICS:
+            allowed = [metric.name for metric in METRICS.values() if metric.objective]
             raise where.error(f"unknown objective {name!r}", did_you_mean(name, allowed))
         if name in [earlier for _, earlier in found[:position]]:
             raise where.error(f"objective has {name} twice", "; write each once")
@@ -80,15 +75,19 @@ def _objectives(node: Node) -> list[tuple[Node, str]]:
 def _limit(node: Node, name: str, spec: WorkloadSpec) -> Limit:
     if not isinstance(node.value, dict) or not node.value:
         raise node.error(f"{node.key} is {node.written}", "; write such as {max: 250} or {min: 0.99}")
-    parts = node.section(("min", "max"))
-    bounds = {key: float(one(part, float)) for key, part in parts.items()}
+    parts = node.section(("min", "max", "unjudged"))
+    bounds = {key: float(one(part, float)) for key, part in parts.items() if key != "unjudged"}
+    if not bounds:
+        raise node.error(f"{node.key} has neither min nor max", "; write such as {min: 0.99, unjudged: reject}")
     if any(not math.isfinite(bound) for bound in bounds.values()):
         raise node.error(f"{node.key} is not a finite number", "; write one")
-    limit = Limit(figure=name, **bounds)
+    unjudged = _unjudged(parts["unjudged"]) if "unjudged" in parts else "accept"
+    limit = Limit(metric=name, unjudged=unjudged, **bounds)
     if limit.min is not None and limit.max is not None and limit.min > limit.max:
         raise node.error(f"{node.key} asks for at least {limit.min:g} and at most {limit.max:g}", "; nothing is both")
     own_metric = spec.data is not None and spec.data.metric not in data.METRICS
-    least, most = (-math.inf, math.inf) if own_metric and name in OF_DATA else POSSIBLE.get(name, (0.0, math.inf))
+    metric = METRICS[name]
+    least, most = (-math.inf, math.inf) if own_metric and metric.needs == "data" else metric.bounds
     if limit.max is not None and limit.max < least:
         raise node.error(f"{node.key} asks for at most {limit.max:g}", f"; it is never below {least:g}")
     if limit.min is not None and limit.min > most:
@@ -96,36 +95,45 @@ def _limit(node: Node, name: str, spec: WorkloadSpec) -> Limit:
     return limit
 
 
+def _unjudged(node: Node) -> Literal["accept", "reject"]:
+    value = one(node, str)
+    if value == "accept":
+        return "accept"
+    if value == "reject":
+        return "reject"
+    raise node.error(f"unjudged is {node.written}", "; write accept or reject")
+
+
 def _check_together(limits: Sequence[Limit], constraints: Node) -> None:
     """SpaceError where one percentile of latency would have to be above a higher one."""
-    by_name = {limit.figure: limit for limit in limits}
+    by_name = {limit.metric: limit for limit in limits}
     percentiles = [by_name[name] for name in LATENCIES if name in by_name]
     for lower, higher in itertools.combinations(percentiles, 2):
         if lower.min is not None and higher.max is not None and lower.min > higher.max:
-            raise constraints.value[higher.figure].error(
-                f"{higher.figure} is to be at most {higher.max:g} and {lower.figure} at least {lower.min:g}",
+            raise constraints.value[higher.metric].error(
+                f"{higher.metric} is to be at most {higher.max:g} and {lower.metric} at least {lower.min:g}",
                 "; a higher percentile is never the smaller one",
             )
 
 
 def _check_measured(node: Node, name: str, price: Price | None, spec: WorkloadSpec, hw: Hardware) -> None:
-    reason = None
-    if name == "cost_per_million" and price is None:
+    needs, reason = METRICS[name].needs, None
+    if needs == "price" and price is None:
         reason = f"there is no price for {hw.instance_type}; list it in a file that `prices` names"
-    elif name == "energy_j_per_sample" and not hw.energy:
+    elif needs == "energy" and not hw.energy:
         reason = "this machine's energy counters (RAPL) cannot be read"
-    elif name == "served_rate" and spec.serving is None:
+    elif needs == "serving" and spec.serving is None:
         reason = "workload.serving, with the latency to keep, is not given"
-    elif name in OF_DATA and spec.data is None:
+    elif needs == "data" and spec.data is None:
         reason = "workload.data, with labels, is not given"
-    elif name in OF_ANSWERS and not _compared(spec):
+    elif needs == "outputs" and not _compared(spec):
         reason = "the answers of a command are not seen"
     if reason is not None:
         raise node.error(f"{name} is never measured here", f": {reason}")
 
 
 def _compared(spec: WorkloadSpec) -> bool:
-    """Whether answers are compared with a reference's."""
+    """True if answers are compared with a reference's."""
     return bool(plugins.load("workloads", spec.provider).form != "command")
 
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import msgspec
 
-from autotune.analysis.metrics import FIGURES
+from autotune.analysis.metrics import METRICS
 from autotune.core import plugins
 from autotune.core.interfaces import Backend, Provider
 from autotune.core.types import Dtype, Value
-from autotune.models.data import METRICS
+from autotune.models import data
 from autotune.space.values import Count, Name, Seed, choices, kinds, knob
 from autotune.space.workload_section import LIMITS, Delay
 
@@ -33,7 +33,7 @@ def schema() -> Schema:
                 "name": msgspec.json.schema(Name),
                 "workload": {"anyOf": [_workload(name) for name in plugins.names("workloads")]},
                 "objective": _objective(),
-                "constraints": _section({name: _limit(about.says) for name, about in FIGURES.items()}),
+                "constraints": _section({name: _limit(metric.description) for name, metric in METRICS.items()}),
                 "prices": {
                     "type": "string",
                     "description": "a YAML file: currency, date, and per_hour by instance type",
@@ -49,14 +49,15 @@ def schema() -> Schema:
 
 
 def _objective() -> Schema:
-    """One figure, or several as a Pareto front."""
-    name = {"enum": [name for name, about in FIGURES.items() if about.objective]}
+    """One metric, or several as a Pareto front."""
+    name = {"enum": [name for name, metric in METRICS.items() if metric.objective]}
     return {"anyOf": [name, {"type": "array", "items": name, "minItems": 1, "uniqueItems": True}]}
 
 
-def _limit(says: str) -> Schema:
+def _limit(description: str) -> Schema:
     bound: Schema = {"type": "number"}
-    return _object({"min": bound, "max": bound}) | {"minProperties": 1, "description": says}
+    limit = _object({"min": bound, "max": bound, "unjudged": {"enum": ["accept", "reject"]}})
+    return limit | {"anyOf": [{"required": ["min"]}, {"required": ["max"]}], "description": description}
 
 
 def _range() -> Schema:
@@ -131,7 +132,11 @@ def _data() -> Schema:
     """Labelled samples: their source alone, or with the metric and how many are used."""
     count = msgspec.json.schema(Count)
     source: Schema = {"type": "string", "pattern": "\\.npz$|:", "description": "a .npz file, or file.py:function"}
-    metric: Schema = {"type": "string", "pattern": f"^({'|'.join(METRICS)})$|:", "description": "or file.py:function"}
+    metric: Schema = {
+        "type": "string",
+        "pattern": f"^({'|'.join(data.METRICS)})$|:",
+        "description": "or file.py:function",
+    }
     several = _object({"source": source, "metric": metric, "samples": count, "calibration": count}, ("source",))
     return {"anyOf": [source, several], "description": "labelled samples to judge the answers by"}
 

@@ -10,9 +10,11 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from autotune.analysis import constraints, metrics, stats
 from autotune.analysis import drift as correction
-from autotune.analysis import metrics, stats
-from autotune.analysis.metrics import ConstraintCheck
+from autotune.analysis.constraints import ConstraintCheck
+from autotune.analysis.metric import Measured
+from autotune.analysis.metrics import METRICS
 from autotune.core.results import Estimate, Status, TrialResult
 from autotune.core.rules import Correction, MeasureRules
 from autotune.core.space_types import Goal
@@ -72,17 +74,17 @@ class Ranking:
     @_once
     def known(self, result: TrialResult) -> dict[str, float]:
         """The figures of a measured trial by name."""
-        return metrics.of(result, self.rate(result), self.goal.price, result.latency)
+        return metrics.values(Measured(result, self.rate(result), self.goal.price, result.latency))
 
-    def judged(self, result: TrialResult) -> tuple[ConstraintCheck, ...]:
+    def checks(self, result: TrialResult) -> tuple[ConstraintCheck, ...]:
         """How a measured trial stands to each limit."""
-        return metrics.judged(self.goal.limits, self.known(result))
+        return constraints.check(self.goal.limits, self.known(result))
 
     def settled(self, result: TrialResult) -> TrialResult:
         """The result with its word on whether it keeps the limits; one without blocks as it is."""
         if not result.blocks:
             return result
-        feasible = self.serves(result) and all(one.kept for one in self.judged(result))
+        feasible = self.serves(result) and all(one.satisfied for one in self.checks(result))
         return msgspec.structs.replace(result, feasible=feasible)
 
     def serves(self, result: TrialResult) -> bool:
@@ -102,7 +104,7 @@ class Ranking:
         values = self.values(result)
         if values is None:
             return None
-        return tuple(map(metrics.score, self.goal.objectives, values))
+        return tuple(METRICS[name].score(value) for name, value in zip(self.goal.objectives, values, strict=True))
 
     def order(self) -> list[TrialResult]:
         """The trials that were measured fully and keep the limits, the best first, the earlier one of equals.
@@ -124,7 +126,7 @@ class Ranking:
     @property
     def incumbent(self) -> float | None:
         """The best rate so far, which a new trial is held against; None where not the rate decides."""
-        return None if self.best is None or not metrics.by_rate(self.goal) else self.rate(self.best)
+        return None if self.best is None or not metrics.rate_decides(self.goal) else self.rate(self.best)
 
     @property
     def nearest(self) -> TrialResult | None:
@@ -133,7 +135,7 @@ class Ranking:
         return min(broken, key=self._excess, default=None)
 
     def _excess(self, result: TrialResult) -> float:
-        return max(one.violation for one in self.judged(result)) if self.serves(result) else math.inf
+        return max(one.violation for one in self.checks(result)) if self.serves(result) else math.inf
 
     def baseline(self, config: Config) -> TrialResult | None:
         """The trial that measured the baseline's configuration, or None while there is none."""

@@ -293,6 +293,6 @@ def test_runs_that_differ_by_less_than_their_noise_do_not_differ() -> None:
     assert stats.components([[1.0, 3.0], [3.0, 1.0], [2.0, 2.0]]) == (pytest.approx(4 / 3), 0.0)
 
 
-@pytest.mark.parametrize("sittings", [[], [[1.0, 2.0]], [[1.0], [2.0], [3.0]]])
+@pytest.mark.parametrize("runs", [[], [[1.0, 2.0]], [[1.0], [2.0], [3.0]]])
 def test_components_that_cannot_be_told(runs: list[list[float]]) -> None:
     assert stats.components(runs) == (0.0, 0.0)

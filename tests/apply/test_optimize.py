@@ -41,7 +41,7 @@ got = model({{"images": images[:3]}})
 told |= {{
     "close": all(torch.allclose(got[name], expected[name][:3], atol=1e-4) for name in expected),
     "study": model.best.study, "judged": model.best.fidelity.judged, "cosine": model.best.fidelity.cosine_similarity,
-    "workload": model.best.workload.model, "limits": [limit.figure for limit in model.best.constraints],
+    "workload": model.best.workload.model, "limits": [limit.metric for limit in model.best.constraints],
 }}
 again, _ = said(optimize, net.net(), {{"images": images}}, **wanted)
 told["again"] = again.best.study

@@ -99,7 +99,7 @@ def test_a_failure_is_said_though_there_was_time_for_one_run_only(tmp_path: Path
 
 
 def test_a_limit_that_is_broken_fails(tmp_path: Path) -> None:
-    limit = Limit(figure="peak_rss_bytes", max=2**20)
+    limit = Limit(metric="peak_rss_bytes", max=2**20)
     found, _ = sat(tmp_path, 2.0, best=made.best(constraints=(limit,)))
     assert found.verdict == "fails"
     assert found.reasons == ("peak_rss_bytes is 2.684e+08, allowed at most 1.04858e+06",)
@@ -108,7 +108,7 @@ def test_a_limit_that_is_broken_fails(tmp_path: Path) -> None:
 def test_costs_are_limited_by_the_price_they_were_found_with(tmp_path: Path) -> None:
     """0.10 a million at 40/s is 0.0144 an hour; at 20/s it is twice as dear."""
     measured = msgspec.structs.replace(made.best().measured, cost_per_million=0.1)
-    limit = Limit(figure="cost_per_million", max=0.15)
+    limit = Limit(metric="cost_per_million", max=0.15)
     found, _ = sat(tmp_path, 2.0, best=made.best(measured=measured, constraints=(limit,)))
     assert found.verdict == "fails" and found.reasons[0].startswith("cost_per_million is 0.")
 
@@ -220,7 +220,7 @@ def test_a_served_rate_is_served_again(tmp_path: Path, kept: bool | None, expect
 
 
 def test_who_serves_must_keep_the_limits_too(tmp_path: Path) -> None:
-    limit = Limit(figure="peak_rss_bytes", max=2**20)
+    limit = Limit(metric="peak_rss_bytes", max=2**20)
     serving: Any = Serving(True)
     found = checking(tmp_path, Interleaver(tmp_path), serves(constraints=(limit,))).served(serving)
     assert found.verdict == "fails" and found.reasons[0].startswith("peak_rss_bytes is ")

@@ -134,7 +134,7 @@ def test_a_status_is_written_as_a_word_and_no_other_is_read() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seats", "round_s"),
+    ("candidates", "round_s"),
     [
         ({}, None),
         ({"a": Candidate(config=CONFIG, error="it ended")}, None),

@@ -107,7 +107,7 @@ def test_without_any_study_the_folder_is_named(lab: Lab) -> None:
 def test_a_trial_that_breaks_a_limit_is_exported_with_a_warning(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    space = msgspec.structs.replace(folders.SPACE, constraints=(Limit(figure="throughput", max=30.0),))
+    space = msgspec.structs.replace(folders.SPACE, constraints=(Limit(metric="throughput", max=30.0),))
     fast = made.result(1, folders.FAST, (40, 40), feasible=False)
     study = folders.keep(tmp_path / "toy", [made.result(0, made.PLAIN, (10, 10)), fast], space=space)
     study_commands.export(str(study.folder), pick=0)

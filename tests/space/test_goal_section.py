@@ -58,7 +58,7 @@ def test_one_objective_or_several(tmp_path: Path, written: str, objectives: tupl
         ("objective: speed\n", "unknown objective 'speed' in space.yaml, line 6"),
         ("objective: troughput\n", "unknown objective 'troughput' in space.yaml, line 6; did you mean 'throughput'?"),
         ("objective: accuracy\n", "accuracy cannot be an objective in space.yaml, line 6; write it under constraints"),
-        ("objective: []\n", "objective is an empty list in space.yaml, line 6; write one figure or several"),
+        ("objective: []\n", "objective is an empty list in space.yaml, line 6; write one metric or several"),
         ("objective: [setup_s, setup_s]\n", "objective has setup_s twice in space.yaml, line 6; write each once"),
         ("objective: served_rate\n", "served_rate is never measured here in space.yaml, line 6: workload.serving"),
         ("objective: energy_j_per_sample\n", "this machine's energy counters (RAPL) cannot be read"),
@@ -80,13 +80,13 @@ def test_energy_is_an_objective_where_it_can_be_read(tmp_path: Path) -> None:
 def test_limits_are_as_written_and_answers_are_limited_in_any_case(tmp_path: Path) -> None:
     found = load(tmp_path, "constraints: {latency_p99_ms: {max: 250}, throughput: {min: 10, max: 1e3}}\n")
     assert found.goal.limits == (
-        Limit(figure="latency_p99_ms", max=250.0),
-        Limit(figure="throughput", min=10.0, max=1000.0),
+        Limit(metric="latency_p99_ms", max=250.0),
+        Limit(metric="throughput", min=10.0, max=1000.0),
         ANSWERS,
     )
     assert load(tmp_path, "").goal.limits == (ANSWERS,)
     assert load(tmp_path, "constraints: {centred_error: {max: 0.5}}\n").goal.limits == (
-        Limit(figure="centred_error", max=0.5),
+        Limit(metric="centred_error", max=0.5),
     )
 
 
@@ -99,7 +99,7 @@ def test_the_answers_of_a_command_are_not_limited(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("written", "message"),
     [
-        ("latency_p98_ms: {max: 1}", "unknown figure 'latency_p98_ms' in space.yaml, line 7; did you mean"),
+        ("latency_p98_ms: {max: 1}", "unknown metric 'latency_p98_ms' in space.yaml, line 7; did you mean"),
         ("latency_p99_ms: 250", "constraints.latency_p99_ms is 250 in space.yaml, line 7; write such as {max: 250}"),
         ("latency_p99_ms: {}", "write such as {max: 250} or {min: 0.99}"),
         ("latency_p99_ms: {most: 250}", "unknown key 'most'"),
@@ -187,4 +187,4 @@ def test_a_rate_of_requests_is_limited_only_where_it_is_the_objective(tmp_path: 
         tmp_path, text, head
     )
     found = load(tmp_path, f"{text}objective: served_rate\n", head)
-    assert found.goal.limits[0] == Limit(figure="served_rate", min=5.0)
+    assert found.goal.limits[0] == Limit(metric="served_rate", min=5.0)

@@ -148,7 +148,7 @@ def test_a_single_trial_is_a_front() -> None:
 
 
 def test_a_trial_is_feasible_if_it_keeps_every_limit() -> None:
-    goal = Goal(limits=(Limit(figure="peak_rss_bytes", max=200 * 2**20), Limit(figure="throughput", min=4)))
+    goal = Goal(limits=(Limit(metric="peak_rss_bytes", max=200 * 2**20), Limit(metric="throughput", min=4)))
     results = [with_memory(0, 10.0, 300), with_memory(1, 5.0, 200), with_memory(2, 3.0, 100)]
     settled = [Ranking(results, goal).settled(found) for found in results]
     assert [found.feasible for found in settled] == [False, True, False]
@@ -159,7 +159,7 @@ def test_a_trial_is_feasible_if_it_keeps_every_limit() -> None:
 
 
 def test_where_nothing_keeps_the_limits_the_nearest_is_named() -> None:
-    goal = Goal(limits=(Limit(figure="peak_rss_bytes", max=100 * 2**20),))
+    goal = Goal(limits=(Limit(metric="peak_rss_bytes", max=100 * 2**20),))
     results = [with_memory(0, 10.0, 300), with_memory(1, 5.0, 120), with_memory(2, 3.0, 150)]
     ranking = Ranking([Ranking(results, goal).settled(found) for found in results], goal)
     assert ranking.best is None
@@ -176,6 +176,6 @@ def test_who_keeps_no_rate_of_requests_is_not_feasible_where_one_is_wanted() -> 
     assert [wanted.settled(one).feasible for one in (none, some)] == [False, True]
     assert Ranking([none], Goal()).settled(none).feasible
     broken = [msgspec.structs.replace(one, feasible=False) for one in (none, some)]
-    limit = Limit(figure="throughput", min=100.0)
+    limit = Limit(metric="throughput", min=100.0)
     assert Ranking(broken, Goal(objectives=("served_rate",), limits=(limit,))).nearest == broken[1]
     assert Ranking(broken[:1], Goal(objectives=("served_rate",))).nearest == broken[0]

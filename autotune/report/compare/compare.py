@@ -153,7 +153,7 @@ def _confirmed(row: Row, study: Study, confirmation: Confirmation, winner: Winne
         throughput=winner.throughput,
         ratio=winner.ratio,
         peak_rss_bytes=winner.peak_rss_bytes,
-        figures=winner.figures,
+        metrics=winner.metrics,
     )
     found = _priced(_timed(found, calls))
     if winner.sustained is not None:
@@ -169,7 +169,7 @@ def _searched(row: Row, study: Study, best: TrialResult) -> Row:
         throughput=ranking.interval(best),
         ratio=None if base is None else cross_machine.ratio(ranking, best, base),
         peak_rss_bytes=best.peak_rss_bytes,
-        figures={name: value for name, value in ranking.known(best).items() if name in metrics.FIGURES},
+        metrics={name: value for name, value in ranking.known(best).items() if name in metrics.METRICS},
     )
     reason = "" if study.confirmation is None else f": {study.confirmation.reason}"
     found = _noted(_priced(_timed(found, latency_files.summary(study.folder, best))), f"not confirmed{reason}")
@@ -183,23 +183,23 @@ def _timed(row: Row, calls: Latency | None) -> Row:
     return msgspec.structs.replace(
         row,
         latency_percentile=calls.backed,
-        latency_ms=metrics.seen_ms(calls, calls.backed),
+        latency_ms=metrics.percentile_ms(calls, calls.backed),
         latency_calls=calls.calls,
     )
 
 
 def _priced(row: Row) -> Row:
     """With the cost at this row's price; a study's figures are at its own."""
-    known = {name: value for name, value in row.figures.items() if name != "cost_per_million"}
+    known = {name: value for name, value in row.metrics.items() if name != "cost_per_million"}
     rate, price = row.throughput, row.price
     if rate is None or price is None:
-        return msgspec.structs.replace(row, figures=known)
+        return msgspec.structs.replace(row, metrics=known)
 
     def cost(samples: float | None) -> float | None:
         return None if samples is None else price.per_million(samples)
 
     found = Estimate(estimate=cost(rate.estimate) or math.inf, low=cost(rate.high), high=cost(rate.low))
-    return msgspec.structs.replace(row, cost_per_million=found, figures=known | {"cost_per_million": found.estimate})
+    return msgspec.structs.replace(row, cost_per_million=found, metrics=known | {"cost_per_million": found.estimate})
 
 
 def _noted(row: Row, note: str) -> Row:

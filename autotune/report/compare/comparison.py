@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from autotune.core.results import Estimate, Percentile
 from autotune.core.space_types import Limit, Price
 from autotune.core.types import FORMAT, Config, Struct, WorkloadSpec
@@ -31,7 +33,7 @@ class Row(Struct):
     peak_rss_bytes: int | None = None
     price: Price | None = None
     cost_per_million: Estimate | None = None
-    figures: dict[str, float] = {}
+    metrics: dict[str, float] = msgspec.field(default={}, name="figures")
     notes: tuple[str, ...] = ()
 
 

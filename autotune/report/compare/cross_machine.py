@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from autotune.analysis import metrics
+from autotune.analysis.metrics import METRICS
 from autotune.core.results import Candidate, Estimate, InterleavedRun, TrialResult
 from autotune.core.rules import ConfirmRules
 from autotune.core.types import Config
@@ -37,7 +37,7 @@ def ratio(ranking: Ranking, result: TrialResult, base: TrialResult) -> Estimate 
 
     Only a rate has an interval.
     """
-    if ranking.goal.objectives[0] in metrics.OF_RATE:
+    if METRICS[ranking.goal.objectives[0]].rate_only:
         return ranking.ratio(result, base)
     found, other = ranking.scores(result), ranking.scores(base)
     if found is None or other is None:

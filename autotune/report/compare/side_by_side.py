@@ -12,6 +12,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from autotune.analysis.number_format import size
 from autotune.core.results import Estimate
 from autotune.report.compare.comparison import Comparison, Crossing, Front, Group, Row
 from autotune.report.text import formatting
@@ -121,15 +122,15 @@ def _cells(row: Row, others: Sequence[str]) -> tuple[str, ...]:
         "" if row.throughput is None else f"{formatting.rate(row.throughput)}{mark}",
         "" if row.ratio is None else f"{formatting.times(row.ratio.estimate)}{formatting.between(row.ratio)}{mark}",
         formatting.latency(percentile),
-        "" if row.peak_rss_bytes is None else formatting.size(row.peak_rss_bytes),
+        "" if row.peak_rss_bytes is None else size(row.peak_rss_bytes),
         "" if row.cost_per_million is None else _cost(row.cost_per_million.estimate, row),
-        *(formatting.figure(name, row.figures[name]) if name in row.figures else "" for name in others),
+        *(formatting.metric(name, row.metrics[name]) if name in row.metrics else "" for name in others),
         "" if row.config is None else formatting.configuration(row.config),
     )
 
 
 def _cost(cost: float, row: Row) -> str:
-    return formatting.figure("cost_per_million", cost, row.price)
+    return formatting.metric("cost_per_million", cost, row.price)
 
 
 def _elsewhere(group: Group) -> Part:

@@ -83,15 +83,17 @@ def _candidates(row: Row, study: Study) -> list[_Candidate]:
             continue
         if row.confirmed and result.spec.config == row.config:
             continue
-        known = metrics.of(result, study.ranking.rate(result), row.price, latency_files.summary(study.folder, result))
-        cost = known["cost_per_million"]
-        backed = {name: known[name] for name in LATENCIES if name in known}
+        cost = row.price.per_million(study.ranking.rate(result))
+        backed = _backed(latency_files.summary(study.folder, result))
         found.append(_Candidate(row.study, result.spec.id, result.spec.config, cost, backed, confirmed=False))
     winner = None if study.confirmation is None else study.confirmation.winner
     if winner is not None and row.config is not None and row.cost_per_million is not None:
-        seen = calls(study, winner)
-        known = {} if seen is None else metrics.of_calls(seen)
-        backed = {name: known[name] for name in LATENCIES if name in known}
-        cost = row.cost_per_million.estimate
+        cost, backed = row.cost_per_million.estimate, _backed(calls(study, winner))
         found.append(_Candidate(row.study, winner.trial, row.config, cost, backed, confirmed=True))
     return found
+
+
+def _backed(latency: Latency | None) -> dict[str, float]:
+    """The percentiles (ms) that enough calls back, by metric."""
+    found = {} if latency is None else {name: metrics.backed_ms(latency, one) for name, one in LATENCIES.items()}
+    return {name: value for name, value in found.items() if value is not None}

@@ -12,7 +12,7 @@ from optuna.storages import InMemoryStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from autotune.analysis.metrics import FIGURES
+from autotune.analysis.metrics import METRICS
 from autotune.report.page import notes
 from autotune.report.page.plots import failures, heat_map, path, rates
 from autotune.report.text.study_reader import Study
@@ -36,7 +36,7 @@ class Snapshot(InMemoryStorage):
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         objectives = study.space.goal.objectives
         up, down = StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE
-        directions = [up if FIGURES[name].better == "higher" else down for name in objectives]
+        directions = [up if METRICS[name].better == "higher" else down for name in objectives]
         shown = optuna.create_study(storage=self, study_name=" ".join(study.name.split()), directions=directions)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)

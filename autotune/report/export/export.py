@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 
-from autotune.analysis.latency import PERCENTILES, Latencies
+from autotune.analysis import metrics
+from autotune.analysis.metric import Measured
+from autotune.analysis.metrics import LATENCIES, METRICS
 from autotune.core.best import Best, Claim, Measurements
 from autotune.core.confirmation import Confirmation, Winner
 from autotune.core.errors import StudyError, did_you_mean
 from autotune.core.files import write_atomically
-from autotune.core.results import TrialResult
+from autotune.core.results import Estimate, Latency, TrialResult
 from autotune.core.space_types import Space
 from autotune.core.types import Hardware
 from autotune.launch import environment
@@ -31,26 +33,12 @@ def best(
     """
     if confirmation is not None and confirmation.winner is not None:
         winner = confirmation.winner
-        measured = Measurements(
-            throughput=winner.throughput,
-            speedup=None
-            if winner.ratio is None
-            else Claim(
-                estimate=winner.ratio.estimate,
-                low=winner.ratio.low,
-                high=winner.ratio.high,
-                runs=winner.runs,
-                rounds=winner.rounds,
-            ),
-            noise_floor=confirmation.noise_floor,
-            cpu_s_per_sample=winner.cpu_s_per_sample,
-            peak_rss_bytes=winner.peak_rss_bytes,
-            setup_s=winner.setup_s,
-            cost_per_million=winner.figures.get("cost_per_million"),
-            served_rate=None if winner.sustained is None else winner.sustained.rate,
-        )
+        claim = None if winner.ratio is None else _claim(winner.ratio, runs=winner.runs, rounds=winner.rounds)
         calls = latency_files.read([folder / one for one in winner.folders])
-        return _best(folder, space, hw, winner, _with_latency(measured, calls), confirmed=True)
+        latency = None if calls is None else calls.summary()
+        measured = _measurements(winner.throughput, claim, latency, _of_winner(winner, latency))
+        measured = msgspec.structs.replace(measured, noise_floor=confirmation.noise_floor)
+        return _best(folder, space, hw, winner, measured, confirmed=True)
     ranking = Ranking(results, space.goal)
     return None if ranking.best is None else trial(folder, space, hw, ranking, ranking.best)
 
@@ -60,30 +48,33 @@ def trial(folder: Path, space: Space, hw: Hardware, ranking: Ranking, winner: Tr
     base = ranking.baseline(space.baseline)
     if base is None:
         return None
-    ratio = ranking.ratio(winner, base)
-    items = sum(block.items for block in winner.blocks)
-    measured = Measurements(
-        throughput=ranking.interval(winner),
-        speedup=Claim(estimate=ratio.estimate, low=ratio.low, high=ratio.high),
-        cpu_s_per_sample=sum(block.cpu_ns for block in winner.blocks) / 1e9 / items,
-        peak_rss_bytes=winner.peak_rss_bytes,
-        setup_s=winner.setup_s,
-        cost_per_million=ranking.known(winner).get("cost_per_million"),
-        served_rate=ranking.known(winner).get("served_rate"),
-    )
-    return _best(
-        folder, space, hw, winner, _with_latency(measured, latency_files.of_trial(folder, winner)), confirmed=False
-    )
+    latency = latency_files.summary(folder, winner)
+    values = metrics.values(Measured(winner, ranking.rate(winner), space.price, latency))
+    measured = _measurements(ranking.interval(winner), _claim(ranking.ratio(winner, base)), latency, values)
+    return _best(folder, space, hw, winner, measured, confirmed=False)
 
 
-def _with_latency(measured: Measurements, calls: Latencies | None) -> Measurements:
-    """The percentiles that enough calls back."""
-    if calls is None:
-        return measured
-    figures = {name: calls.percentile_ms(name) for name in PERCENTILES}
-    return msgspec.structs.replace(
-        measured, latency_calls=calls.calls, **{f"latency_{name}_ms": value for name, value in figures.items()}
-    )
+def _claim(ratio: Estimate, runs: int | None = None, rounds: int | None = None) -> Claim:
+    return Claim(estimate=ratio.estimate, low=ratio.low, high=ratio.high, runs=runs, rounds=rounds)
+
+
+def _of_winner(winner: Winner, latency: Latency | None) -> dict[str, float]:
+    """The confirmed values of metrics; percentiles are those of its calls alone, the rate of requests the kept one."""
+    fields = {name: getattr(winner, name) for name in ("cpu_s_per_sample", "peak_rss_bytes", "setup_s")}
+    fields |= {name: None if latency is None else metrics.backed_ms(latency, one) for name, one in LATENCIES.items()}
+    fields["served_rate"] = None if winner.sustained is None else winner.sustained.rate
+    return {name: value for name, value in (winner.metrics | fields).items() if value is not None}
+
+
+def _measurements(
+    throughput: Estimate, claim: Claim | None, latency: Latency | None, values: Mapping[str, float]
+) -> Measurements:
+    """The values by name, and in the fields that some of them have as well."""
+    known = {name: value for name, value in values.items() if name in METRICS}
+    own = {name: known[name] for name in known if name in Measurements.__struct_fields__ and name != "throughput"}
+    calls = None if latency is None else latency.calls
+    found = Measurements(throughput=throughput, speedup=claim, latency_calls=calls, metrics=known)
+    return msgspec.structs.replace(found, **own)
 
 
 def _best(

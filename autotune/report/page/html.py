@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from autotune.analysis.metrics import FIGURES
+from autotune.analysis.metrics import METRICS
+from autotune.analysis.number_format import size
 from autotune.core.results import TrialResult
 from autotune.report.page import causes, sections
 from autotune.report.text import dataframe, formatting, summary
@@ -44,7 +45,6 @@ PRINTED = (
 )
 """The columns that also a printed page has; the others would make it too wide."""
 
-OTHERS = ("batch_size", "layout", "backend", *(name for name in FIGURES if name not in PRINTED))
 ALWAYS = ("trial", "status", "throughput", "configuration", "error")
 MIB = 2**20
 
@@ -177,7 +177,7 @@ def _machine(study: Study) -> list[Part]:
         ("CPU", hw.cpu_model),
         ("cores used", f"{len(hw.cores)} of {len({cpu.core for cpu in hw.cpus})}, {hw.architecture}"),
         ("instruction sets", " ".join(hw.isa)),
-        ("memory", formatting.size(hw.usable_memory_bytes)),
+        ("memory", size(hw.usable_memory_bytes)),
         ("kernel, glibc", f"{hw.kernel}, {hw.glibc or 'not glibc'}"),
         ("model", space.workload.model),
         *formatting.wanted(space.goal),
@@ -219,7 +219,8 @@ def _commands(study: Study) -> list[str]:
 
 def _columns(rows: Sequence[Row]) -> list[str]:
     """What tells trials apart: a setting or figure that is the same in all of them is left out."""
-    found = [*PRINTED[:-1], *OTHERS, PRINTED[-1]]
+    others = ("batch_size", "layout", "backend", *(name for name in METRICS if name not in PRINTED))
+    found = [*PRINTED[:-1], *others, PRINTED[-1]]
     values = {name: {row[name] for row in rows if name in row} for name in found}
     return [name for name in found if len(values[name]) > (name not in ALWAYS)]
 

@@ -6,7 +6,7 @@ import re
 import textwrap
 from collections.abc import Mapping, Sequence
 
-from autotune.analysis.metrics import FIGURES
+from autotune.analysis.metrics import METRICS
 from autotune.core.results import Status, TrialResult
 from autotune.launch import environment
 from autotune.report.text import doctor, formatting, summary
@@ -30,8 +30,8 @@ def trial(study: Study, result: TrialResult, links: Mapping[str, str]) -> str:
     baseline = " (the plain model)" if config == study.space.baseline else ""
     parts = [f"**{literal(formatting.configuration(config))}**{baseline}", literal(_ended(study, result))]
     if result.blocks:
-        parts.append(_figures(study, result))
-        parts += [literal(one.words) for one in study.ranking.judged(result)]
+        parts.append(_metrics(study, result))
+        parts += [literal(one.description) for one in study.ranking.checks(result)]
         broken = study.broken_again(result)
         parts += [] if broken is None else [f"**{literal(broken)}**"]
     parts += [literal(flag) for flag in result.flags]
@@ -65,12 +65,12 @@ def _ended(study: Study, result: TrialResult) -> str:
     return f"{given_up}{rate}{over}; 90 % intervals over {len(result.blocks)} blocks"
 
 
-def _figures(study: Study, result: TrialResult) -> str:
+def _metrics(study: Study, result: TrialResult) -> str:
     """A table; percentiles only where enough calls back them."""
     found = study.ranking.known(result)
     rows = [
-        (name, formatting.figure(name, found[name], study.space.price), what.says)
-        for name, what in FIGURES.items()
+        (name, formatting.metric(name, found[name], study.space.price), metric.description)
+        for name, metric in METRICS.items()
         if name in found
     ]
     return table(("figure", "value", ""), rows)

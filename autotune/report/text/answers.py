@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from autotune.analysis.metrics import OF_ANSWERS, ConstraintCheck
+from autotune.analysis.constraints import ConstraintCheck
+from autotune.analysis.metrics import METRICS
 from autotune.core.results import Accuracy, Fidelity
 from autotune.core.space_types import Goal
 from autotune.report.text import formatting
@@ -14,8 +15,8 @@ from autotune.space import goal_section
 def lines(
     fidelity: Fidelity | None,
     accuracy: Accuracy | None,
-    judged: Sequence[ConstraintCheck],
-    figures: Mapping[str, float],
+    checks: Sequence[ConstraintCheck],
+    values: Mapping[str, float],
     goal: Goal,
 ) -> list[str]:
     """All that is known of a configuration beside its speed."""
@@ -23,9 +24,9 @@ def lines(
     if accuracy is not None:
         found.append(_accuracy(accuracy))
     # The line on the answers says the same of the limit that nobody wrote.
-    found += [_limit(one, fidelity) for one in judged if one.value is not None or one.limit != goal_section.ANSWERS]
+    found += [_limit(one, fidelity) for one in checks if one.value is not None or one.limit != goal_section.ANSWERS]
     if goal.price is not None:
-        cost = formatting.figure("cost_per_million", figures["cost_per_million"], goal.price)
+        cost = formatting.metric("cost_per_million", values["cost_per_million"], goal.price)
         dated = f", prices of {goal.price.date}" if goal.price.date else ""
         found.append(f"price     {cost} per million samples at {goal.price.per_hour:g} an hour{dated}")
     return found
@@ -60,23 +61,21 @@ def _accuracy(found: Accuracy) -> str:
 
 def _limit(one: ConstraintCheck, fidelity: Fidelity | None) -> str:
     if one.value is None:
-        return f"limit     {formatting.bounds(one.limit)}: not judged ({_unknown(one.limit.figure, fidelity)})"
+        refused = "" if one.satisfied else "refused, "
+        return f"limit     {formatting.bounds(one.limit)}: {refused}not judged ({_unknown(one.limit.metric, fidelity)})"
     share = f"{100 * abs(one.violation):.0f} %"
-    return f"limit     {one.words}: {f'kept, {share} inside' if one.kept else f'BROKEN, {share} beyond'}"
+    return f"limit     {one.description}: {f'kept, {share} inside' if one.satisfied else f'BROKEN, {share} beyond'}"
 
 
-def _unknown(figure: str, fidelity: Fidelity | None) -> str:
-    """Why a configuration has no such figure."""
-    if figure in OF_ANSWERS:
+def _unknown(name: str, fidelity: Fidelity | None) -> str:
+    """The reason that a configuration has no value of a metric."""
+    metric = METRICS[name]
+    if metric.needs == "outputs":
         if fidelity is None:
             return "its answers were not compared"
-        unknown = "no output has classes" if figure == "top1_agreement" else "these outputs have no such figure"
-        return unknown if fidelity.judged else _unjudged(fidelity)
-    if figure == "setup_s":
-        return "no trial started just this configuration"
-    if figure == "energy_j_per_sample":
-        return "the counters could not be read during every block"
-    return "it was not measured"
+        if not fidelity.judged:
+            return _unjudged(fidelity)
+    return metric.unmeasured
 
 
 def _unjudged(fidelity: Fidelity) -> str:

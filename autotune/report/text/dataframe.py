@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from autotune.analysis import metrics
-from autotune.analysis.metrics import FIGURES
+from autotune.analysis.metric import Measured
+from autotune.analysis.metrics import METRICS
 from autotune.core.results import Estimate, Status, TrialResult
 from autotune.core.types import Config, Value
 from autotune.report.text.study_reader import Study
@@ -40,8 +41,8 @@ def frame(study: Study) -> pd.DataFrame:
 def columns(found: Sequence[Row]) -> list[str]:
     """The columns in their order: the settings and figures that any row has between those that all have."""
     held = {name for row in found for name in row}
-    shown = [name for name in FIGURES if name in held and name not in RATES]
-    fixed = {*HEAD, *RATES, *TAIL, *FIGURES}
+    shown = [name for name in METRICS if name in held and name not in RATES]
+    fixed = {*HEAD, *RATES, *TAIL, *METRICS}
     known = sorted(
         held - fixed, key=lambda name: (FIRST.index(name) if name in FIRST else len(FIRST), "." in name, name)
     )
@@ -85,8 +86,8 @@ def rows(study: Study) -> list[Row]:
 
 def _measured(study: Study, result: TrialResult, base: TrialResult | None) -> Row:
     rate, calls = study.ranking.interval(result), latency_files.summary(study.folder, result)
-    known = metrics.of(result, rate.estimate, study.space.goal.price, calls)
-    row: Row = {name: value for name, value in known.items() if name in FIGURES and math.isfinite(value)}
+    known = metrics.values(Measured(result, rate.estimate, study.space.goal.price, calls))
+    row: Row = {name: value for name, value in known.items() if name in METRICS and math.isfinite(value)}
     row |= _estimate("throughput", rate)
     if base is not None:
         row |= _estimate("speedup", study.ranking.ratio(result, base))

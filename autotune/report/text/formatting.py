@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from autotune.analysis.metrics import FIGURES, OF_RATE, ConstraintCheck
+from autotune.analysis.constraints import ConstraintCheck
+from autotune.analysis.metrics import METRICS
+from autotune.analysis.number_format import rounded
 from autotune.core import plugins
 from autotune.core.results import Estimate, Probe, Status, TrialResult
 from autotune.core.space_types import Goal, Limit, Price
@@ -44,9 +46,9 @@ def _setting(name: str, value: Value, default: Value | None) -> str:
 def rate(estimate: Estimate) -> str:
     """`96.4/s ±2.1 %`."""
     if estimate.low is None or estimate.high is None:
-        return f"{_figure(estimate.estimate)}/s"
+        return f"{rounded(estimate.estimate)}/s"
     half = (estimate.high - estimate.low) / 2 / estimate.estimate
-    return f"{_figure(estimate.estimate)}/s ±{100 * half:.1f} %"
+    return f"{rounded(estimate.estimate)}/s ±{100 * half:.1f} %"
 
 
 def speedup(ranking: Ranking, result: TrialResult, baseline: TrialResult | None) -> str:
@@ -68,7 +70,7 @@ def outcome(ranking: Ranking, result: TrialResult) -> str:
     text = rate(ranking.interval(result))
     if result.status is not Status.OK:
         return f"{text} (slow)"
-    return text if result.feasible else f"{text} ({limits(ranking.judged(result))})"
+    return text if result.feasible else f"{text} ({limits(ranking.checks(result))})"
 
 
 def between(estimate: Estimate) -> str:
@@ -87,67 +89,66 @@ def signed(estimate: Estimate) -> str:
 
 def gain(objective: str) -> tuple[str, str]:
     """How a ratio over the plain model is named: (`speed-up`, `over`), (`gain`, `less latency_p99_ms than`)."""
-    return ("speed-up", "over") if objective in OF_RATE else ("gain", f"{more(objective)} than")
+    return ("speed-up", "over") if METRICS[objective].rate_only else ("gain", f"{more(objective)} than")
 
 
 def more(objective: str) -> str:
     """Which way an objective is better: `more throughput`, `less latency_p99_ms`."""
-    return f"{'more' if FIGURES[objective].better == 'higher' else 'less'} {objective}"
+    return f"{'more' if METRICS[objective].better == 'higher' else 'less'} {objective}"
 
 
 def ahead(objectives: Sequence[str], be: str, have: str) -> str:
     """What a better configuration is, with these verbs: `was faster`, `had less latency_p99_ms`."""
     if len(objectives) > 1:
         return f"{be} better in any objective"
-    return f"{be} faster" if objectives[0] in OF_RATE else f"{have} {more(objectives[0])}"
+    return f"{be} faster" if METRICS[objectives[0]].rate_only else f"{have} {more(objectives[0])}"
 
 
 def sustained(probe: Probe) -> str:
     """`84.0 requests a second for 60 s, latency 91.2 ms from arrival, 4 of 5040 over the limit`."""
     return (
-        f"{_figure(probe.rate)} requests a second for {probe.seconds:.0f} s, latency {_figure(probe.latency_ms)} ms "
+        f"{rounded(probe.rate)} requests a second for {probe.seconds:.0f} s, latency {rounded(probe.latency_ms)} ms "
         f"from arrival, {probe.over} of {probe.requests} over the limit"
     )
 
 
 def latency(percentile: tuple[str, float] | None) -> str:
     """`p50 180.3 ms`; empty where no percentile is backed."""
-    return "" if percentile is None else f"{percentile[0]} {_figure(percentile[1])} ms"
+    return "" if percentile is None else f"{percentile[0]} {rounded(percentile[1])} ms"
 
 
-def figure(name: str, value: float, price: Price | None = None) -> str:
-    """A figure with its unit: `212 ms`, `1.4 GiB`, `0.52 USD`."""
-    if name.endswith("_bytes"):
-        return size(int(value))
-    if name.endswith("_ms"):
-        return f"{_figure(value)} ms"
-    if name == "cost_per_million":
-        return f"{_figure(value)} {price.currency if price else ''}".rstrip()
-    unit = {"throughput": "/s", "served_rate": "/s", "setup_s": " s", "energy_j_per_sample": " J"}.get(name, "")
-    return f"{value:.4g}" if unit == "" else f"{_figure(value)}{unit}"
+def metric(name: str, value: float, price: Price | None = None) -> str:
+    """A metric's value with its unit: `212 ms`, `1.4 GiB`, `0.52 USD`."""
+    about = METRICS[name]
+    currency = price.currency if price is not None and about.needs == "price" else ""
+    return f"{about.show(value)} {currency}".rstrip()
 
 
 def objectives(ranking: Ranking, result: TrialResult) -> str:
     """What is wanted beside the rate, of a measured trial: `  latency_p99_ms 212 ms`."""
     values, goal = ranking.values(result), ranking.goal
     named = [] if values is None else zip(goal.objectives, values, strict=True)
-    return "".join(f"  {name} {figure(name, value, goal.price)}" for name, value in named if name != "throughput")
+    return "".join(f"  {name} {metric(name, value, goal.price)}" for name, value in named if name != "throughput")
 
 
-def limits(judged: Sequence[ConstraintCheck]) -> str:
-    """The limit that is nearest, with what is left to it, or the one that is broken the most."""
-    known = [one for one in judged if one.value is not None]
-    if not known:
-        return "unjudged" if judged else ""
+def limits(checks: Sequence[ConstraintCheck]) -> str:
+    """The limit that is nearest, with the distance to it, or the one that is broken the most."""
+    refused = [one.limit.metric for one in checks if one.value is None and not one.satisfied]
+    known = [one for one in checks if one.value is not None]
+    if refused or not known:
+        return f"{refused[0]} unjudged" if refused else "unjudged" if checks else ""
     worst = max(known, key=lambda one: one.violation)
-    return f"{worst.figure} {100 * abs(worst.violation):.0f} % {'inside' if worst.kept else 'beyond'}"
+    return f"{worst.metric} {100 * abs(worst.violation):.0f} % {'inside' if worst.satisfied else 'beyond'}"
+
+
+def violated(check: ConstraintCheck) -> str:
+    """`setup_s is 12, allowed at most 10: 20 % beyond`; without a value why it is refused."""
+    return check.description if check.value is None else f"{check.description}: {100 * check.violation:.0f} % beyond"
 
 
 def bounds(limit: Limit) -> str:
     """`latency_p99_ms at most 250`."""
-    low, high = limit.min, limit.max
-    parts = [*([] if low is None else [f"at least {low:g}"]), *([] if high is None else [f"at most {high:g}"])]
-    return f"{limit.figure} {' and '.join(parts)}"
+    return f"{limit.metric} {limit.bounds}"
 
 
 def wanted(goal: Goal) -> tuple[tuple[str, str], ...]:
@@ -181,14 +182,3 @@ def duration(seconds: float) -> str:
 def number(count: float, what: str) -> str:
     """`1 trial`, `2 trials`."""
     return f"{count:g} {what}{'' if count == 1 else 's'}"
-
-
-def size(count: int) -> str:
-    """`12 KiB`, `812 MiB`, `1.4 GiB`."""
-    if count >= 2**30:
-        return f"{count / 2**30:.1f} GiB"
-    return f"{count / 2**20:.0f} MiB" if count >= 2**20 else f"{count / 2**10:.0f} KiB"
-
-
-def _figure(value: float) -> str:
-    return f"{value:.0f}" if value >= 1000 else f"{value:.1f}" if value >= 10 else f"{value:#.3g}"

@@ -41,7 +41,7 @@ class Study:
         """What makes a measured trial not feasible, in words; nothing where it is feasible."""
         if result.feasible:
             return []
-        own = [one.words for one in self.ranking.judged(result) if not one.kept]
+        own = [one.description for one in self.ranking.checks(result) if not one.satisfied]
         again = self.broken_again(result)
         return [*own, *([] if again is None else [again])] or ["it serves no rate of requests within the latency"]
 

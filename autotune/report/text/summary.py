@@ -6,8 +6,9 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from autotune.analysis import metrics as figures
+from autotune.analysis import constraints, metrics
 from autotune.analysis.latency import PERCENTILES, Latencies
+from autotune.analysis.number_format import rounded, size
 from autotune.core.confirmation import Ablation, Confirmation, Finalist, Step, Winner
 from autotune.core.results import Estimate, Status, TrialResult
 from autotune.core.space_types import Space
@@ -86,8 +87,8 @@ def _confirmed(folder: Path, confirmation: Confirmation, winner: Winner, space: 
     calls = latency_files.read([folder / one for one in winner.folders])
     cost = _cost(winner.cpu_s_per_sample, winner.peak_rss_bytes)
     noted = [f"note      {flag}" for flag in winner.flags]
-    judged = figures.judged(space.goal.limits, winner.figures)
-    told = answers.lines(winner.fidelity, winner.accuracy, judged, winner.figures, space.goal)
+    judged = constraints.check(space.goal.limits, winner.metrics)
+    told = answers.lines(winner.fidelity, winner.accuracy, judged, winner.metrics, space.goal)
     return [*lines, *_latency(calls), cost, *told, *noted]
 
 
@@ -132,18 +133,18 @@ def _unconfirmed(folder: Path, ranking: Ranking, baseline: Config, confirmation:
     lines.append(doubt)
     items = sum(block.items for block in winner.blocks)
     cost = _cost(sum(block.cpu_ns for block in winner.blocks) / 1e9 / items, winner.peak_rss_bytes)
-    known, judged = ranking.known(winner), ranking.judged(winner)
+    known, judged = ranking.known(winner), ranking.checks(winner)
     told = answers.lines(winner.fidelity, winner.accuracy, judged, known, ranking.goal)
     return [*lines, *_latency(latency_files.of_trial(folder, winner)), cost, *told]
 
 
 def _plain(ranking: Ranking, base: TrialResult) -> str:
     """The plain model's own figure, where one is wanted: `'s 10.0/s ±1.0 %`."""
-    if figures.by_rate(ranking.goal):
+    if metrics.rate_decides(ranking.goal):
         return f"'s {formatting.rate(ranking.interval(base))}"
     values, goal = ranking.values(base), ranking.goal
     alone = values is not None and len(values) == 1
-    return f"'s {formatting.figure(goal.objectives[0], values[0], goal.price)}" if values and alone else ""
+    return f"'s {formatting.metric(goal.objectives[0], values[0], goal.price)}" if values and alone else ""
 
 
 def _nothing(ranking: Ranking) -> list[str]:
@@ -152,16 +153,16 @@ def _nothing(ranking: Ranking) -> list[str]:
     if nearest is None:
         return ["No configuration has been measured."]
     count = sum(result.status is Status.OK for result in ranking.results)
-    broken = [one for one in ranking.judged(nearest) if not one.kept]
+    broken = [one for one in ranking.checks(nearest) if not one.satisfied]
     if nearest.served is not None and nearest.served.rate == 0:
         probes = [probe for result in ranking.results if result.served for probe in result.served.probes]
         least = min(probes, key=lambda probe: probe.latency_ms, default=None)
-        seen = "" if least is None else f": the least seen is {formatting.figure('_ms', least.latency_ms)}"
+        seen = "" if least is None else f": the least seen is {rounded(least.latency_ms)} ms"
         return [f"none      no configuration of {count} serves requests within the latency of workload.serving{seen}"]
     return [
         f"none      no configuration of {count} keeps the limits",
         f"nearest   {formatting.configuration(nearest.spec.config)} (trial {nearest.spec.id})",
-        *(f"limit     {one.words}: {100 * one.violation:.0f} % beyond" for one in broken),
+        *(f"limit     {formatting.violated(one)}" for one in broken),
     ]
 
 
@@ -172,7 +173,7 @@ def _objectives(ranking: Ranking, winner: TrialResult, base: TrialResult) -> lis
         return []
     lines = []
     for name, one, other in zip(goal.objectives, found, plain, strict=True):
-        shown = [formatting.figure(name, value, goal.price) for value in (one, other)]
+        shown = [formatting.metric(name, value, goal.price) for value in (one, other)]
         lines.append(f"{'':9} {name} {shown[0]}, the plain model's {shown[1]}")
     return lines if goal.objectives != ("throughput",) else []
 
@@ -184,14 +185,14 @@ def _front(ranking: Ranking) -> list[str]:
     lines = ["", "the front: none is better than another in every objective (export --pick TRIAL takes another)"]
     for result in sorted(front, key=lambda one: values[one.spec.id]):
         known = zip(ranking.goal.objectives, values[result.spec.id], strict=True)
-        shown = "  ".join(f"{formatting.figure(name, value, ranking.goal.price):>12}" for name, value in known)
+        shown = "  ".join(f"{formatting.metric(name, value, ranking.goal.price):>12}" for name, value in known)
         knee = " (the knee)" if result is front[0] else ""
         lines.append(f"  {result.spec.id:>5}  {shown}  {formatting.configuration(result.spec.config)}{knee}")
     return lines
 
 
 def _cost(cpu_s: float, memory_bytes: int | None) -> str:
-    memory = "" if memory_bytes is None else f", {formatting.size(memory_bytes)} of memory at most"
+    memory = "" if memory_bytes is None else f", {size(memory_bytes)} of memory at most"
     return f"cost      {cpu_s:.3g} CPU seconds a sample{memory}"
 
 
@@ -205,7 +206,7 @@ def _latency(calls: Latencies | None) -> list[str]:
 
 def _finalists(finalists: Sequence[Finalist], space: Space) -> list[str]:
     lines = ["", f"finalists, against the baseline{_by(space.goal.objectives)}"]
-    best = "fastest" if figures.by_rate(space.goal) else "best"
+    best = "fastest" if metrics.rate_decides(space.goal) else "best"
     for one in (one for one in finalists if one.config != space.baseline or one.served is not None):
         lines.append(f"  {_ratio(one):24} {formatting.configuration(one.config)}: {_standing(one, best)}")
     return lines

@@ -14,14 +14,13 @@ from rich.segment import Segment
 from rich.text import Text
 
 from autotune.analysis import metrics
+from autotune.analysis.metrics import METRICS
+from autotune.analysis.number_format import size
 from autotune.core.results import Status, TrialResult
 from autotune.core.space_types import Space
 from autotune.report.text import formatting
 from autotune.study.ranking import Ranking
 from autotune.study.storage import latency_files
-
-OWN_COLUMN = ("cost_per_million", "served_rate", "energy_j_per_sample", "cpu_s_per_sample", "artifact_bytes")
-"""Figures that have a column where they are an objective; the others have one always."""
 
 ROOM = 20
 """A configuration has so much room however narrow the terminal."""
@@ -97,39 +96,51 @@ def _columns(folder: Path, ranking: Ranking, space: Space) -> dict[str, Cell]:
         found = latency_files.summary(folder, result)
         if found is None or found.backed is None:
             return ""
-        return formatting.latency((found.backed, metrics.seen_ms(found, found.backed)))
+        return formatting.latency((found.backed, metrics.percentile_ms(found, found.backed)))
 
     found: dict[str, Cell] = {
         "trial": lambda result: str(result.spec.id),
         "rate": lambda result: formatting.outcome(ranking, result),
         "vs baseline": lambda result: formatting.speedup(ranking, result, base),
         "latency": calls,
-        "memory": lambda result: "" if result.peak_rss_bytes is None else formatting.size(result.peak_rss_bytes),
+        "memory": lambda result: "" if result.peak_rss_bytes is None else size(result.peak_rss_bytes),
         "set-up": lambda result: "" if result.setup_s is None else f"{result.setup_s:.1f} s",
     }
-    wanted = [*goal.objectives, *(["cost_per_million"] if goal.price else [])]
-    for name in dict.fromkeys(name for name in wanted if name in OWN_COLUMN):
-        found[name] = _Figure(ranking, name)
-    if space.workload.data is not None:
-        found[space.workload.data.metric.rpartition(":")[2]] = _Figure(ranking, "accuracy")
+    for name in _metrics(space):
+        found[_heading(name, space)] = _Value(ranking, name)
     if goal.limits:
-        found["limits"] = lambda result: formatting.limits(ranking.judged(result))
+        found["limits"] = lambda result: formatting.limits(ranking.checks(result))
     if len(goal.objectives) > 1:
         front = {result.spec.id: "knee" if place == 0 else "front" for place, result in enumerate(ranking.order())}
         found["front"] = lambda result: front.get(result.spec.id, "")
     return found
 
 
+def _metrics(space: Space) -> list[str]:
+    """The metrics with a column of their own: the objectives, then those for which the space gives what they need."""
+    given = {"price": space.price, "data": space.workload.data, "serving": space.workload.serving}
+    objectives = [name for name in space.goal.objectives if METRICS[name].column != "always"]
+    needed = [name for name, about in METRICS.items() if about.column == "needed" and given.get(about.needs or "")]
+    return list(dict.fromkeys([*objectives, *needed]))
+
+
+def _heading(name: str, space: Space) -> str:
+    """The metric's name; for the accuracy that of the user's own."""
+    if name == "accuracy" and space.workload.data is not None:
+        return space.workload.data.metric.rpartition(":")[2]
+    return name
+
+
 @dataclass(frozen=True)
-class _Figure:
-    """A column with one figure; empty where a trial has none."""
+class _Value:
+    """A column with one metric; empty where a trial has none."""
 
     ranking: Ranking
     name: str
 
     def __call__(self, result: TrialResult) -> str:
         value = self.ranking.known(result).get(self.name)
-        return "" if value is None else formatting.figure(self.name, value, self.ranking.goal.price)
+        return "" if value is None else formatting.metric(self.name, value, self.ranking.goal.price)
 
 
 def _sorted(ranking: Ranking) -> list[TrialResult]:

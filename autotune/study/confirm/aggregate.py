@@ -10,9 +10,9 @@ from pathlib import Path
 
 import msgspec
 
-from autotune.analysis import metrics as figures
-from autotune.analysis import stats
-from autotune.analysis.metrics import ConstraintCheck
+from autotune.analysis import constraints, metrics, stats
+from autotune.analysis.constraints import ConstraintCheck
+from autotune.analysis.metric import Measured
 from autotune.core.results import Candidate, Estimate, InterleavedRun, Latency
 from autotune.core.space_types import Goal, Price
 from autotune.study.confirm import comparison
@@ -28,9 +28,9 @@ class Aggregate:
     calls: Latency | None
     folders: tuple[str, ...]
 
-    def figures(self, price: Price | None) -> dict[str, float]:
-        """Its figures by name."""
-        return figures.of(self.candidate, self.rate.estimate, price, self.calls)
+    def metrics(self, price: Price | None) -> dict[str, float]:
+        """The values of its metrics by name."""
+        return metrics.values(Measured(self.candidate, self.rate.estimate, price, self.calls))
 
 
 @dataclass(frozen=True)
@@ -47,17 +47,17 @@ class Limits:
         """Whether there are several objectives: a front, and no single best."""
         return len(self.goal.objectives) > 1
 
-    def judged(self, runs: Sequence[InterleavedRun], name: str) -> tuple[ConstraintCheck, ...]:
+    def checks(self, runs: Sequence[InterleavedRun], name: str) -> tuple[ConstraintCheck, ...]:
         """How a configuration stands to each limit after these interleaved runs; nothing where it has no block."""
         found = pooled(self.root, [*runs, *self.alone], name, self.confidence)
-        return () if found is None else figures.judged(self.goal.limits, found.figures(self.goal.price))
+        return () if found is None else constraints.check(self.goal.limits, found.metrics(self.goal.price))
 
     def broken(self, runs: Sequence[InterleavedRun], name: str) -> ConstraintCheck | None:
         """The limit that it breaks the most; None where it keeps all."""
         if not self.goal.limits:
             return None
-        worst = max(self.judged(runs, name), key=lambda one: one.violation, default=None)
-        return None if worst is None or worst.kept else worst
+        worst = max(self.checks(runs, name), key=lambda one: one.violation, default=None)
+        return None if worst is None or worst.satisfied else worst
 
 
 def pooled(root: Path, runs: Sequence[InterleavedRun], name: str, confidence: float) -> Aggregate | None:

@@ -17,7 +17,8 @@ import msgspec
 
 from autotune.analysis import drift as correction
 from autotune.analysis import metrics, selection, stats
-from autotune.analysis.metrics import LATENCIES
+from autotune.analysis.metric import Measured
+from autotune.analysis.metrics import LATENCIES, METRICS
 from autotune.core.files import write_atomically
 from autotune.core.interfaces import Interleave
 from autotune.core.results import Candidate, Estimate, InterleavedRun
@@ -186,21 +187,21 @@ def scores(candidate: Candidate, objective: str, found: Correction) -> list[floa
     interleaved run. Of that and of latencies a configuration that failed leaves nothing.
     """
     rates = [math.log(rate) for rate in correction.rates(candidate.blocks, found)]
-    if objective in metrics.OF_RATE:
+    if METRICS[objective].rate_only:
         return rates
     if objective in LATENCIES:
         drift = [math.log(block.rate) - rate for block, rate in zip(candidate.blocks, rates, strict=True)]
         milliseconds = _latencies_ms(candidate, objective)
         return [-math.log(ms) - slower for ms, slower in zip(milliseconds, drift, strict=bool(milliseconds))]
-    once = objective in metrics.OF_START
+    once = METRICS[objective].per_start
     if once and candidate.error is not None:
         return []
     alone = [
         msgspec.structs.replace(candidate, blocks=(block,))
         for block in (candidate.blocks[:1] if once else candidate.blocks)
     ]
-    values = [metrics.of(one, one.blocks[0].rate, None).get(objective) for one in alone]
-    known = [metrics.score(objective, value) for value in values if value is not None]
+    values = [METRICS[objective].read(Measured(one, one.blocks[0].rate)) for one in alone]
+    known = [METRICS[objective].score(value) for value in values if value is not None]
     return known if len(known) == len(values) else []
 
 
@@ -209,7 +210,7 @@ def _latencies_ms(candidate: Candidate, objective: str) -> list[float]:
     if len(candidate.latencies) != len(candidate.blocks):
         return []
     return [
-        block.elapsed_ns / 1e6 if calls is None else metrics.seen_ms(calls, LATENCIES[objective])
+        block.elapsed_ns / 1e6 if calls is None else metrics.percentile_ms(calls, LATENCIES[objective])
         for block, calls in zip(candidate.blocks, candidate.latencies, strict=True)
     ]
 
@@ -286,7 +287,7 @@ def _rounds(
     if not enough_time:
         return None
     affordable = (left_s / max(1, to_come) - start_s) / round_s
-    once = bool(runs) and runs[-1].spec.objective in metrics.OF_START
+    once = bool(runs) and METRICS[runs[-1].spec.objective].per_start
     worth = 0 if once else stats.rounds_per_run(start_s, round_s, *_components(runs, names))
     wanted = math.ceil(min(affordable, worth, confirm.most_rounds))
     return max(confirm.least_rounds, wanted)

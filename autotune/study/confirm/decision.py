@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 import msgspec
 
-from autotune.analysis import metrics, selection, stats
-from autotune.analysis.metrics import ConstraintCheck
+from autotune.analysis import selection, stats
+from autotune.analysis.constraints import ConstraintCheck
+from autotune.analysis.metrics import METRICS
 from autotune.core.confirmation import Finalist
 from autotune.core.results import Estimate, InterleavedRun, TrialResult
 from autotune.core.rules import ConfirmRules
@@ -99,7 +100,7 @@ def selected(runs: Sequence[InterleavedRun], names: Sequence[str], rules: Confir
     if limits.several:
         return set(alive)
     rates = comparison.table(runs, alive, rules.confidence)
-    if limits.goal.objectives[0] in metrics.OF_START:  # one value an interleaved run
+    if METRICS[limits.goal.objectives[0]].per_start:  # one value an interleaved run
         rules = msgspec.structs.replace(rules, first_stage=rules.runs)
     return selection.surviving(rates.rounds(alive), rules, len(running))
 
@@ -152,7 +153,7 @@ def choose(
                 behind=stats.exponential(behind[one]) if one in behind and not math.isnan(means[one]) else None,
                 error=comparison.failure(runs, one),
                 ratios=_ratios(objectives, claims[one]) if limits.several else {},
-                broken=broken[one].words if one in broken else None,
+                broken=broken[one].description if one in broken else None,
             )
             for one, result in finalists.items()
         ),
@@ -175,7 +176,7 @@ def _reason(
     runs: Sequence[InterleavedRun], rates: Table, name: str, rules: ConfirmRules, broken: Mapping[str, ConstraintCheck]
 ) -> str | None:
     if name in broken:
-        return f"no finalist kept the limits while it was confirmed; {name}: {broken[name].words}"
+        return f"no finalist kept the limits while it was confirmed; {name}: {broken[name].description}"
     for one in (BASELINE, name):
         if error := comparison.failure(runs, one):
             return f"{one} failed while it was confirmed: {error}"

@@ -19,7 +19,7 @@ def rounds(goal: Goal, found: Aggregate, seconds: float) -> int | None:
 
     None where it lacks none, or where even the fewest would take longer than these seconds.
     """
-    limited = [PERCENTILES[LATENCIES[limit.figure]] for limit in goal.limits if limit.figure in LATENCIES]
+    limited = [PERCENTILES[LATENCIES[limit.metric]] for limit in goal.limits if limit.metric in LATENCIES]
     wanted = max(map(stats.calls_for, limited), default=0)
     calls, blocks = 0 if found.calls is None else found.calls.calls, found.candidate.blocks
     if calls == 0 or calls >= wanted:

@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 from autotune.analysis import rate_search
-from autotune.analysis.metrics import ConstraintCheck
+from autotune.analysis.constraints import ConstraintCheck
 from autotune.core.confirmation import Confirmation, Finalist, Winner
 from autotune.core.files import write_atomically
 from autotune.core.interfaces import Observer, Sustain
@@ -153,7 +153,7 @@ class ServingConfirmation:
 
     def _broken(self, name: str) -> ConstraintCheck | None:
         """The limit that a finalist which kept its rate breaks the most; None where it keeps all."""
-        broken = [one for one in self.ranking.judged(self._shown(name)) if not one.kept]
+        broken = [one for one in self.ranking.checks(self._shown(name)) if not one.satisfied]
         return max(broken, key=lambda one: one.violation, default=None)
 
     def _gain(self, name: str) -> bool:
@@ -198,7 +198,7 @@ class ServingConfirmation:
             accuracy=result.accuracy,
             artifact=result.artifact,
             versions=result.versions,
-            figures=known,
+            metrics=known,
             flags=result.flags,
             sustained=self._kept(name),
         )
@@ -211,7 +211,7 @@ class ServingConfirmation:
             config=result.spec.config,
             ratio=self._ratio(name),
             error=tried[-1].error if tried else None,
-            broken=None if broken is None else broken.words,
+            broken=None if broken is None else broken.description,
             served=self._outcome(name),
         )
 

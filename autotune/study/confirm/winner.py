@@ -18,7 +18,7 @@ def winner(
 
     A time to set up that no interleaved run shows is that of its trial, which is looked for among the results.
     """
-    candidate, known = found.candidate, found.figures(price)
+    candidate, known = found.candidate, found.metrics(price)
     tried = (result for result in results if result.status is Status.OK)
     trial = next((result for result in tried if result.spec.config == candidate.config), None)
     runs, rounds = rates.counts(*names)
@@ -35,7 +35,7 @@ def winner(
         peak_rss_bytes=candidate.peak_rss_bytes,
         setup_s=known.get("setup_s"),
         cpu_s_per_sample=known["cpu_s_per_sample"],
-        figures=known,
+        metrics=known,
         fidelity=candidate.fidelity,
         accuracy=candidate.accuracy,
         artifact=candidate.artifact,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from autotune.analysis import metrics
+from autotune.analysis.metrics import METRICS
 from autotune.core.errors import StudyError
 from autotune.core.results import Estimate, Status, TrialResult
 from autotune.core.space_types import Domains
@@ -134,10 +134,10 @@ def tell(study: optuna.Study, trial: optuna.Trial, result: TrialResult, ranking:
         tell_failure(study, trial)
         return
     trial.set_user_attr("rate", round(ranking.rate(result), 3))
-    if not set(ranking.goal.objectives) <= set(metrics.OF_START):
+    if not all(METRICS[name].per_start for name in ranking.goal.objectives):
         trial.set_user_attr("noise", round(noise(ranking.interval(result)), 4))
-    for judgement in ranking.judged(result):
-        trial.set_constraint(judgement.limit.figure, min(max(judgement.violation, -MOST), MOST))
+    for judgement in ranking.checks(result):
+        trial.set_constraint(judgement.limit.metric, min(max(judgement.violation, -MOST), MOST))
     if not ranking.serves(result):
         trial.set_constraint("serves", 1.0)
     _tell(study, trial, values=list(values))

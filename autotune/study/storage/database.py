@@ -15,7 +15,7 @@ from optuna.study import StudyDirection
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 
-from autotune.analysis.metrics import FIGURES
+from autotune.analysis.metrics import METRICS
 from autotune.core.errors import StudyError
 from autotune.core.space_types import Goal
 from autotune.study.storage import store
@@ -51,7 +51,7 @@ def study(storage: RDBStorage, name: str, goal: Goal) -> optuna.Study:
     # One line of ours says more than Optuna's log of each trial.
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     up, down = StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE
-    better = [up if FIGURES[name].better == "higher" else down for name in goal.objectives]
+    better = [up if METRICS[name].better == "higher" else down for name in goal.objectives]
     return optuna.create_study(storage=storage, study_name=name, directions=better, load_if_exists=True)
 
 

@@ -81,7 +81,7 @@ def test_a_study_that_has_nothing_yet_says_so(tmp_path: Path) -> None:
     empty = study(tmp_path / "empty", [])
     failed = study(tmp_path / "failed", [result(0), result(1, FAST)])
     beyond = [msgspec.structs.replace(one, feasible=False) for one in RESULTS]
-    limits = (Limit(figure="throughput", min=100.0),)
+    limits = (Limit(metric="throughput", min=100.0),)
     none = study(tmp_path / "none", beyond, space=msgspec.structs.replace(SPACE, constraints=limits))
     found = compare([empty, failed, none])
     notes = {row.study: row.notes for group in found.groups for row in group.rows}
@@ -123,7 +123,7 @@ def test_the_cost_is_that_of_the_rate_with_its_interval(tmp_path: Path) -> None:
     cost = group.rows[0].cost_per_million
     assert cost is not None and cost.low is not None and cost.high is not None
     assert (cost.estimate, cost.low, cost.high) == pytest.approx((2.5, 100 / 40.8, 100 / 39.2))
-    assert group.rows[0].figures["cost_per_million"] == pytest.approx(2.5)
+    assert group.rows[0].metrics["cost_per_million"] == pytest.approx(2.5)
     assert group.rows[1].cost_per_million is not None and group.rows[1].cost_per_million.estimate == pytest.approx(5.0)
 
 
@@ -143,7 +143,7 @@ def test_a_file_without_the_instance_type_gives_no_cost(tmp_path: Path) -> None:
     (group,) = compare([one, two], path).groups
     assert [(row.study, row.cost_per_million is None) for row in group.rows] == [("b", False), ("a", True)]
     assert f"no price for toy.large in {path}" in group.rows[1].notes
-    assert "cost_per_million" not in group.rows[1].figures
+    assert "cost_per_million" not in group.rows[1].metrics
 
 
 def test_prices_in_different_currencies_are_said(tmp_path: Path) -> None:
@@ -180,7 +180,7 @@ def test_studies_of_other_work_or_goals_are_groups_of_their_own(tmp_path: Path) 
         "plain": SPACE,
         "model": msgspec.structs.replace(SPACE, workload=other),
         "objective": msgspec.structs.replace(SPACE, objective="peak_rss_bytes"),
-        "limits": msgspec.structs.replace(SPACE, constraints=(Limit(figure="setup_s", max=9.0),)),
+        "limits": msgspec.structs.replace(SPACE, constraints=(Limit(metric="setup_s", max=9.0),)),
     }
     found = compare([study(tmp_path / name, RESULTS, space=space) for name, space in spaces.items()])
     assert [[row.study for row in group.rows] for group in found.groups] == [[name] for name in spaces]

@@ -83,7 +83,7 @@ def test_no_figure_is_cut_however_long_a_name(tmp_path: Path) -> None:
 
 
 def test_different_questions_are_told_apart(tmp_path: Path) -> None:
-    limits = (Limit(figure="setup_s", max=9.0),)
+    limits = (Limit(metric="setup_s", max=9.0),)
     spaces = (SPACE, msgspec.structs.replace(SPACE, constraints=limits))
     compared = compare([study(tmp_path / str(place), RESULTS, space=space) for place, space in enumerate(spaces)])
     lines = printed(compared, width=200)

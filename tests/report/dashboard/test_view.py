@@ -88,7 +88,7 @@ def test_times_are_those_of_the_trial(tmp_path: Path) -> None:
 
 
 def test_limits_are_constraints_and_the_best_one_keeps_them(tmp_path: Path) -> None:
-    space = msgspec.structs.replace(SPACE, constraints=(Limit(figure="throughput", max=30.0),))
+    space = msgspec.structs.replace(SPACE, constraints=(Limit(metric="throughput", max=30.0),))
     keep(tmp_path, [RESULTS[0], msgspec.structs.replace(RESULTS[1], feasible=False)], space=space)
     view = View(tmp_path)
     view.refresh()

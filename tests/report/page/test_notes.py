@@ -20,7 +20,7 @@ TIMES = Latency(calls=100, p50_ms=5.0, p90_ms=6.0, p95_ms=7.0, p99_ms=9.0, backe
 
 @pytest.fixture
 def study(tmp_path: Path) -> Study:
-    space = msgspec.structs.replace(SPACE, constraints=(Limit(figure="latency_p90_ms", max=4.0),))
+    space = msgspec.structs.replace(SPACE, constraints=(Limit(metric="latency_p90_ms", max=4.0),))
     results = [
         result(0, PLAIN, (10, 10.1, 9.9)),
         result(1, FAST, (40, 40.4, 39.6), latency=TIMES, feasible=False, peak_rss_bytes=2**30, flags=("a <b>flag",)),

@@ -3,7 +3,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from autotune.analysis.metrics import ConstraintCheck
+from autotune.analysis.constraints import ConstraintCheck
 from autotune.core.results import Accuracy, Fidelity
 from autotune.core.space_types import Goal, Limit
 from autotune.report.text import answers
@@ -46,9 +46,9 @@ def test_the_headline_doubts_what_is_not_judged() -> None:
 def test_accuracy_and_limits_have_a_line_each() -> None:
     accuracy = Accuracy(metric="accuracy", samples=360, reference=0.97, value=0.965, drop=estimate(0.005, 0.01))
     judged = [
-        ConstraintCheck(Limit(figure="accuracy_drop", max=0.01), "accuracy_drop", 0.005),
-        ConstraintCheck(Limit(figure="top1_agreement", min=0.9), None, None),
-        ConstraintCheck(Limit(figure="setup_s", max=9.0), None, None),
+        ConstraintCheck(Limit(metric="accuracy_drop", max=0.01), "accuracy_drop", 0.005),
+        ConstraintCheck(Limit(metric="top1_agreement", min=0.9), None, None),
+        ConstraintCheck(Limit(metric="setup_s", max=9.0), None, None),
     ]
     assert answers.lines(CLOSE, accuracy, judged, {}, Goal())[1:] == [
         "accuracy  0.9650, the float32 model 0.9700: drop +0.0050 (-0.0050 to +0.0150) over 360 samples",
@@ -59,7 +59,7 @@ def test_accuracy_and_limits_have_a_line_each() -> None:
     random = msgspec.structs.replace(CLOSE, judged=False, reason="random weights")
     for fidelity, why in ((random, "random weights"), (None, "its answers were not compared")):
         unknown = [
-            ConstraintCheck(Limit(figure="centred_error", max=0.2), None, None),
+            ConstraintCheck(Limit(metric="centred_error", max=0.2), None, None),
             ConstraintCheck(ANSWERS, None, None),
         ]
         lines = answers.lines(fidelity, None, unknown, {}, Goal())

@@ -68,20 +68,6 @@ def test_durations(seconds: float, text: str) -> None:
     assert formatting.duration(seconds) == text
 
 
-@pytest.mark.parametrize(
-    ("count", "text"),
-    [
-        (0, "0 KiB"),
-        (12 * 2**10, "12 KiB"),
-        (2**20, "1 MiB"),
-        (812 * 2**20, "812 MiB"),
-        (int(1.4 * 2**30), "1.4 GiB"),
-    ],
-)
-def test_sizes(count: int, text: str) -> None:
-    assert formatting.size(count) == text
-
-
 def test_a_speedup_needs_both_rates() -> None:
     base, fast, failed = result(0, rates=(10, 10)), result(1, rates=(79.1, 79.1)), result(2)
     ranking = Ranking([base, fast, failed], Goal())

@@ -33,7 +33,7 @@ def test_a_winner_whose_ratio_is_not_known_claims_none(tmp_path: Path) -> None:
 
 def test_what_makes_a_trial_not_feasible_is_named(tmp_path: Path) -> None:
     again = Finalist(trial=2, config=OTHER, ratio=None, broken="setup_s is 9, allowed at most 5")
-    space = msgspec.structs.replace(SPACE, constraints=(Limit(figure="throughput", max=30.0),))
+    space = msgspec.structs.replace(SPACE, constraints=(Limit(metric="throughput", max=30.0),))
     results = [RESULTS[0], msgspec.structs.replace(RESULTS[1], feasible=False), RESULTS[2]]
     study = keep(tmp_path / "s", results, confirmation(None, reason="so", finalists=(again,)), space)
     own = "throughput is 40.2, allowed at most 30"

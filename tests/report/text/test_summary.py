@@ -239,18 +239,18 @@ def test_unjudged_answers_are_in_the_headline(tmp_path: Path) -> None:
 
 
 def test_limits_are_shown_with_their_margin(tmp_path: Path) -> None:
-    space = asked(constraints=(Limit(figure="setup_s", max=10.0), Limit(figure="cosine_similarity", min=0.9)))
+    space = asked(constraints=(Limit(metric="setup_s", max=10.0), Limit(metric="cosine_similarity", min=0.9)))
     fast = msgspec.structs.replace(RESULTS[1], setup_s=7.5)
     lines = summary.summary(tmp_path, (RESULTS[0], fast), space, None)
     assert "limit     setup_s is 7.5, allowed at most 10: kept, 25 % inside" in lines
     assert "limit     cosine_similarity at least 0.9: not judged (its answers were not compared)" in lines
-    found = confirmation(winner(FAST, figures={"setup_s": 12.0}))
+    found = confirmation(winner(FAST, metrics={"setup_s": 12.0}))
     lines = summary.summary(tmp_path, (RESULTS[0], fast), space, found)
     assert "limit     setup_s is 12, allowed at most 10: BROKEN, 20 % beyond" in lines
 
 
 def test_where_nothing_keeps_the_limits_the_nearest_is_named_with_the_limit_in_the_way(tmp_path: Path) -> None:
-    space = asked(constraints=(Limit(figure="throughput", min=100.0), Limit(figure="cpu_s_per_sample", max=1.0)))
+    space = asked(constraints=(Limit(metric="throughput", min=100.0), Limit(metric="cpu_s_per_sample", max=1.0)))
     results = tuple(msgspec.structs.replace(one, feasible=False) for one in RESULTS)
     assert summary.summary(tmp_path, results, space, None)[:3] == [
         "none      no configuration of 2 keeps the limits",
@@ -312,7 +312,7 @@ def lines_of(
 def test_no_gain_is_said_of_what_was_wanted(tmp_path: Path, objective: str | tuple[str, ...], ahead: str) -> None:
     found = confirmation(baseline_won(), gain=False, finalists=())
     space = asked(objective=objective, price=Price(per_hour=1.0))
-    told = msgspec.structs.replace(found, winner=baseline_won(figures={"cost_per_million": 1.0}))
+    told = msgspec.structs.replace(found, winner=baseline_won(metrics={"cost_per_million": 1.0}))
     assert lines_of(tmp_path, space, told)[0] == f"no gain   nothing is shown to {ahead} than the plain model"
 
 

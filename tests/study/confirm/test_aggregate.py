@@ -32,7 +32,7 @@ def run(number: int, setup_s: float, *, together: bool = True, names: str = "ab"
 def setup_s(*runs: InterleavedRun) -> float | None:
     found = pooled(Path(), runs, "a", 0.95)
     assert found is not None
-    assert found.figures(None).get("setup_s") == found.candidate.setup_s
+    assert found.metrics(None).get("setup_s") == found.candidate.setup_s
     return found.candidate.setup_s
 
 
@@ -45,7 +45,7 @@ def test_the_time_to_set_up_is_that_of_starts_alone() -> None:
 
 @pytest.mark.parametrize("together", [True, False])
 def test_a_limit_on_it_is_broken_only_by_a_start_alone(together: bool) -> None:
-    limits = Limits(Path(), Goal(limits=(Limit(figure="setup_s", max=5.0),)), 0.95)
+    limits = Limits(Path(), Goal(limits=(Limit(metric="setup_s", max=5.0),)), 0.95)
     assert (limits.broken([run(1, 9.0, together=together)], "a") is None) is together
 
 

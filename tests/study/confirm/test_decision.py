@@ -95,7 +95,7 @@ def test_without_a_question_nobody_sits(rates: dict[str, float | None]) -> None:
 
 def limits(**bounds: float) -> Limits:
     """At most so much of each figure."""
-    found = tuple(Limit(figure=name, max=most) for name, most in bounds.items())
+    found = tuple(Limit(metric=name, max=most) for name, most in bounds.items())
     return Limits(Path(), Goal(limits=found), RULES.confidence)
 
 

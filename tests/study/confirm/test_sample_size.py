@@ -9,8 +9,8 @@ from autotune.study.confirm import sample_size
 from autotune.study.confirm.aggregate import Aggregate
 from tests.study.fakes import machine
 
-P99 = Goal(limits=(Limit(figure="latency_p99_ms", max=20.0),))
-P90 = Goal(limits=(Limit(figure="latency_p90_ms", max=20.0), Limit(figure="throughput", min=1.0)))
+P99 = Goal(limits=(Limit(metric="latency_p99_ms", max=20.0),))
+P90 = Goal(limits=(Limit(metric="latency_p90_ms", max=20.0), Limit(metric="throughput", min=1.0)))
 
 
 def found(calls: int, blocks: int = 10, elapsed_ns: int = 500_000_000) -> Aggregate:

@@ -25,7 +25,7 @@ FAST = configs.configure(HW, batch_size=8, backend="openvino")
 OTHER = configs.configure(HW, batch_size=4, backend="openvino")
 RULES, CONFIRM = MeasureRules(), ConfirmRules()
 AMPLE = 30.0
-MEMORY = Limit(figure="peak_rss_bytes", max=2**30)
+MEMORY = Limit(metric="peak_rss_bytes", max=2**30)
 
 
 class Server:
@@ -118,7 +118,7 @@ def test_the_best_rate_that_is_kept_for_a_minute_wins(tmp_path: Path) -> None:
     found = confirmed(tmp_path, {PLAIN: 10.0, OTHER: 60.0, FAST: 80.0}, server)
     assert found.winner is not None and found.winner.sustained is not None and found.winner.ratio is not None
     assert (found.confirmed, found.gain, found.winner.config) == (True, True, FAST)
-    assert (found.winner.sustained.rate, found.winner.figures["served_rate"]) == (80.0, 80.0)
+    assert (found.winner.sustained.rate, found.winner.metrics["served_rate"]) == (80.0, 80.0)
     assert found.winner.ratio.estimate == pytest.approx(8.0) and found.winner.ratio.low is None
     assert server.asked == [(FAST, 80.0), (PLAIN, 10.0)]  # the other could not have won
     assert outcomes(found) == [
@@ -194,7 +194,7 @@ def test_what_the_workers_showed_is_the_winners(tmp_path: Path) -> None:
     found = confirmed(tmp_path, {PLAIN: 10.0, FAST: 80.0}, Server({PLAIN: 10.0, FAST: 80.0}, figures))
     assert found.winner is not None
     assert (found.winner.peak_rss_bytes, found.winner.setup_s, found.winner.fidelity) == (2**20, 2.5, close)
-    assert found.winner.figures["centred_error"] == 0.05
+    assert found.winner.metrics["centred_error"] == 0.05
 
 
 def test_a_plain_model_that_breaks_a_limit_is_served_and_cannot_win(tmp_path: Path) -> None:

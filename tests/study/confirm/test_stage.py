@@ -398,7 +398,7 @@ def test_a_trials_result_is_unchanged(tmp_path: Path) -> None:
 
 # ------------------------------------------------------------------------------------------------------------- limits
 
-P99 = (Limit(figure="latency_p99_ms", max=20.0),)
+P99 = (Limit(metric="latency_p99_ms", max=20.0),)
 
 
 def late(configs: dict[Config, float], others_ms: float = 10.0) -> Callable[[Config, int], float]:
@@ -411,7 +411,7 @@ def test_a_limited_percentile_is_judged_by_the_calls_that_it_wants(tmp_path: Pat
     interleave = Interleaver(tmp_path, latency_ms=late({}))
     found = confirmed(study, interleave)
     assert found is not None and found.winner is not None and found.winner.config == FIRST
-    assert found.winner.figures["latency_p99_ms"] == 10.0
+    assert found.winner.metrics["latency_p99_ms"] == 10.0
     (alone,) = (spec for spec in interleave.asked if "/alone-trial-1-" in spec.folder)
     assert list(alone.configs) == ["trial-1"]
     assert f"{alone.folder}/trial-1" in found.winner.folders
@@ -476,11 +476,11 @@ def test_where_the_time_to_set_up_is_wanted_each_is_started_alone(tmp_path: Path
 
 
 def test_the_time_to_set_up_is_the_trials_where_all_were_started_together(tmp_path: Path) -> None:
-    limit = (Limit(figure="setup_s", max=0.8),)
+    limit = (Limit(metric="setup_s", max=0.8),)
     study = searched(tmp_path, {PLAIN: 10.2, FIRST: 30.0}, constraints=limit, setup_s={PLAIN: 0.5, FIRST: 0.7})
     found = confirmed(study, Interleaver(tmp_path))  # in which every start takes a second
     assert found is not None and found.winner is not None and found.winner.config == FIRST
-    assert (found.winner.setup_s, found.winner.figures["setup_s"]) == (0.7, 0.7)
+    assert (found.winner.setup_s, found.winner.metrics["setup_s"]) == (0.7, 0.7)
 
 
 def test_one_that_fails_alone_is_not_measured_for_ever(tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ def test_the_winner_has_the_figures_of_its_runs_and_the_set_up_of_its_trial(stat
     assert winner.throughput.estimate == pytest.approx(40)
     measured = status is Status.OK
     assert (winner.trial, winner.setup_s) == ((3, 1.5) if measured else (None, None))
-    assert winner.figures.get("setup_s") == winner.setup_s
+    assert winner.metrics.get("setup_s") == winner.setup_s
 
 
 def test_a_gain_is_above_one_for_sure() -> None:

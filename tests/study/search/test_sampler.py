@@ -49,9 +49,9 @@ def test_a_rate_is_told_as_a_value(status: Status) -> None:
 
 def test_every_limit_is_told_by_how_much_it_is_kept_or_broken() -> None:
     limits = (
-        Limit(figure="throughput", min=25),
-        Limit(figure="cpu_s_per_sample", max=0.1),
-        Limit(figure="setup_s", max=9),
+        Limit(metric="throughput", min=25),
+        Limit(metric="cpu_s_per_sample", max=0.1),
+        Limit(metric="setup_s", max=9),
     )
     trial = told(lambda spec: measured(spec, 12.5), Goal(limits=limits))
     assert trial.state == TrialState.COMPLETE

@@ -111,7 +111,7 @@ def test_what_is_wanted_now_decides_where_the_earlier_study_has_it(tmp_path: Pat
     earlier(tmp_path / "old", {INT8: 60.0, FLOAT: 22.0}, peak_rss_bytes={INT8: 2**30, FLOAT: 2**20})
     small = msgspec.structs.replace(resolved(HW), objective="peak_rss_bytes")
     assert find(new, small, HW).configs == (FLOAT, INT8)
-    limited = msgspec.structs.replace(resolved(HW), constraints=(Limit(figure="peak_rss_bytes", max=2**25),))
+    limited = msgspec.structs.replace(resolved(HW), constraints=(Limit(metric="peak_rss_bytes", max=2**25),))
     assert find(new, limited, HW).configs == (FLOAT,)
     served = msgspec.structs.replace(resolved(HW), objective="served_rate")
     assert find(new, served, HW).configs == (INT8, FLOAT)

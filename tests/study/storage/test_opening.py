@@ -258,7 +258,7 @@ def test_hardware_of_the_same_type_may_have_other_packages(tmp_path: Path) -> No
 
 
 def test_another_price_takes_the_place_of_the_first(tmp_path: Path) -> None:
-    limit = Limit(figure="cost_per_million", max=10.0)  # 100 an hour at 10 a second: 2,778 a million
+    limit = Limit(metric="cost_per_million", max=10.0)  # 100 an hour at 10 a second: 2,778 a million
     space = msgspec.structs.replace(SPACE, price=Price(per_hour=0.3), constraints=(limit,))
     with on_disk(tmp_path / "s", space, HW) as study:
         spec = TrialSpec(id=0, workload=WORKLOAD, config=plain(HW), folder=store.trial_folder(0))

@@ -162,7 +162,7 @@ def _labels(axes: Axes) -> list[dict[str, object]]:
 def _rates(study: Study, ranked: Sequence[TrialResult], place: int) -> list[dict[str, object]]:
     """The highest rate and the lowest."""
     ends = ((1.0, ranked[0]), (0.0, ranked[-1]))
-    return [_label(place, at, formatting.figure("throughput", study.ranking.rate(result))) for at, result in ends]
+    return [_label(place, at, formatting.metric("throughput", study.ranking.rate(result))) for at, result in ends]
 
 
 def _label(place: int, at: float, text: str) -> dict[str, object]:
