@@ -101,7 +101,7 @@ def _unjudged(node: Node) -> Literal["accept", "reject"]:
         return "accept"
     if value == "reject":
         return "reject"
-    raise node.error(f"unjudged is {node.written}", "; write accept or reject")
+    raise node.error(f"{node.key} is {node.written}", "; write accept or reject")
 
 
 def _check_together(limits: Sequence[Limit], constraints: Node) -> None:

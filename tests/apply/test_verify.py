@@ -226,6 +226,14 @@ def test_who_serves_must_keep_the_limits_too(tmp_path: Path) -> None:
     assert found.verdict == "fails" and found.reasons[0].startswith("peak_rss_bytes is ")
 
 
+def test_a_hard_limit_on_outputs_refuses_who_serves_without_a_comparison(tmp_path: Path) -> None:
+    """The throughput under a load test is not measured, and a limit on it not looked at."""
+    limits = [Limit(metric=name, min=0.5, unjudged="reject") for name in ("throughput", "cosine_similarity")]
+    serving: Any = Serving(True)
+    found = checking(tmp_path, Interleaver(tmp_path), serves(constraints=tuple(limits))).served(serving)
+    assert found.reasons == ("cosine_similarity is not judged: refused, allowed at least 0.5",)
+
+
 # ------------------------------------------------------------------------------------------------------ the whole way
 
 

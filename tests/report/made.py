@@ -70,7 +70,7 @@ def winner(found: Config, **fields: Any) -> Winner:
         "config": found,
         "throughput": estimate(40.0, 0.8),
         "ratio": estimate(4.0, 0.1),
-        "sittings": 6,
+        "runs": 6,
         "rounds": 42,
         "folders": (),
         "peak_rss_bytes": 123,

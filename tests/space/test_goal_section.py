@@ -90,6 +90,13 @@ def test_limits_are_as_written_and_answers_are_limited_in_any_case(tmp_path: Pat
     )
 
 
+def test_a_limit_may_refuse_what_cannot_be_judged(tmp_path: Path) -> None:
+    found = load(tmp_path, "constraints: {cosine_similarity: {min: 0.99, unjudged: reject}}\n")
+    assert found.goal.limits[0] == Limit(metric="cosine_similarity", min=0.99, unjudged="reject")
+    found = load(tmp_path, "constraints: {cosine_similarity: {min: 0.99, unjudged: accept}}\n")
+    assert found.goal.limits[0] == Limit(metric="cosine_similarity", min=0.99)
+
+
 def test_the_answers_of_a_command_are_not_limited(tmp_path: Path) -> None:
     assert load(tmp_path, "", COMMAND).goal.limits == ()
     text = "constraints: {cosine_similarity: {min: 0.9}}\n"
@@ -101,6 +108,8 @@ def test_the_answers_of_a_command_are_not_limited(tmp_path: Path) -> None:
     [
         ("latency_p98_ms: {max: 1}", "unknown metric 'latency_p98_ms' in space.yaml, line 7; did you mean"),
         ("latency_p99_ms: 250", "constraints.latency_p99_ms is 250 in space.yaml, line 7; write such as {max: 250}"),
+        ("latency_p99_ms: {max: 1, unjudged: refuse}", "unjudged is 'refuse' in space.yaml, line 7; write accept or"),
+        ("latency_p99_ms: {unjudged: reject}", "latency_p99_ms has neither min nor max in space.yaml, line 7"),
         ("latency_p99_ms: {}", "write such as {max: 250} or {min: 0.99}"),
         ("latency_p99_ms: {most: 250}", "unknown key 'most'"),
         ("latency_p99_ms: {max: fast}", "line 7"),

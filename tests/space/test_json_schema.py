@@ -43,6 +43,8 @@ def test_every_shipped_space_is_valid_and_names_the_schema(path: Path) -> None:
 )
 def test_what_loads_is_valid(search: str) -> None:
     assert valid(f"{HEAD}search: {{}}\nobjective: [throughput, setup_s]\nconstraints: {{latency_p99_ms: {{max: 1}}}}")
+    hard = "{cosine_similarity: {min: 0.9, unjudged: reject}}"
+    assert valid(f"{HEAD}search: {{}}\nconstraints: {hard}")
     assert valid(f"{HEAD}search: {search}\nconstraints: {{}}\nbaseline: {{batch_size: 2, backend: {{openvino: {{}}}}}}")
 
 
@@ -57,6 +59,8 @@ def test_what_loads_is_valid(search: str) -> None:
         HEAD + "search: {}\nobjective: latency",
         HEAD + "search: {}\nconstraints: {latency: {max: 1}}",
         HEAD + "search: {}\nconstraints: {latency_p99_ms: {}}",
+        HEAD + "search: {}\nconstraints: {latency_p99_ms: {unjudged: reject}}",
+        HEAD + "search: {}\nconstraints: {latency_p99_ms: {max: 1, unjudged: maybe}}",
         HEAD + "search: {}\nobjective: [throughput, throughput]",
         HEAD + "search: {}\nbudget: {minutes: 0}",
         HEAD + "search: {}\nbaseline: {batch_size: [1]}",

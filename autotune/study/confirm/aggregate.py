@@ -48,9 +48,16 @@ class Limits:
         return len(self.goal.objectives) > 1
 
     def checks(self, runs: Sequence[InterleavedRun], name: str) -> tuple[ConstraintCheck, ...]:
-        """How a configuration stands to each limit after these interleaved runs; nothing where it has no block."""
+        """Each limit checked by these interleaved runs; nothing for a configuration without a block.
+
+        A time to set up that they do not show was checked by the trial.
+        """
         found = pooled(self.root, [*runs, *self.alone], name, self.confidence)
-        return () if found is None else constraints.check(self.goal.limits, found.metrics(self.goal.price))
+        if found is None:
+            return ()
+        values = found.metrics(self.goal.price)
+        limits = [limit for limit in self.goal.limits if limit.metric != "setup_s" or limit.metric in values]
+        return constraints.check(limits, values)
 
     def broken(self, runs: Sequence[InterleavedRun], name: str) -> ConstraintCheck | None:
         """The limit that it breaks the most; None where it keeps all."""

@@ -202,7 +202,7 @@ def test_writing_is_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def inner(kind: type[msgspec.Struct], key: str) -> set[str]:
-    return {f"{key}.{field.name}" for field in msgspec.structs.fields(kind)}
+    return {f"{key}.{field.encode_name}" for field in msgspec.structs.fields(kind)}
 
 
 def test_what_is_inside_the_keys_is_documented_too() -> None:

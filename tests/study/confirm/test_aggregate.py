@@ -49,6 +49,13 @@ def test_a_limit_on_it_is_broken_only_by_a_start_alone(together: bool) -> None:
     assert (limits.broken([run(1, 9.0, together=together)], "a") is None) is together
 
 
+def test_a_hard_limit_on_it_was_checked_by_the_trial_and_others_refuse() -> None:
+    start, outputs = (Limit(metric=name, min=0.99, unjudged="reject") for name in ("setup_s", "cosine_similarity"))
+    assert Limits(Path(), Goal(limits=(start,)), 0.95).broken([run(1, 9.0)], "a") is None
+    broken = Limits(Path(), Goal(limits=(start, outputs)), 0.95).broken([run(1, 9.0)], "a")
+    assert broken is not None and broken.limit == outputs
+
+
 def test_a_failed_candidate_counts_with_what_it_has() -> None:
     broken = run(1, 2.0, together=False)
     candidate = Candidate(config=PLAIN, blocks=numbered((20.0,)), error="it broke")
