@@ -63,7 +63,7 @@ def test_a_page_has_all_its_parts(tmp_path: Path) -> None:
     drawn = [attributes["data-plot"] for _, attributes in page.tags if "data-plot" in attributes]
     kept = [attributes["data-figure"] for _, attributes in page.tags if "data-figure" in attributes]
     assert sorted(drawn) == sorted(kept)
-    assert {"worths", "parallel", "importances", "latencies", "drift"} <= set(drawn)
+    assert {"ablation", "parallel", "importances", "latencies", "drift"} <= set(drawn)
 
 
 def test_nothing_in_a_study_is_markup(tmp_path: Path) -> None:
