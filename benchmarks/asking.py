@@ -23,7 +23,7 @@ from large_study import SPACE, Simulated, make
 from autotune.core.results import TrialResult
 from autotune.core.rules import MeasureRules
 from autotune.core.space_types import Budget
-from autotune.core.types import TrialSpec
+from autotune.core.specs import TrialSpec
 from autotune.report.text import plan
 from autotune.space import load
 from autotune.study.search import driver

@@ -15,7 +15,9 @@ import msgspec
 from common import Quiet
 
 from autotune.core.rules import MeasureRules
-from autotune.core.types import InputSpec, TrialSpec, Value, WorkloadSpec
+from autotune.core.specs import TrialSpec
+from autotune.core.struct import Value
+from autotune.core.workload_spec import InputSpec, WorkloadSpec
 from autotune.hardware import probe
 from autotune.launch.local_executor import Machine
 from autotune.models import artifacts

@@ -35,7 +35,8 @@ from common import Quiet, ratio
 from autotune.core.protocol import Finish
 from autotune.core.results import TrialResult
 from autotune.core.rules import MeasureRules
-from autotune.core.types import InputSpec, TrialSpec, WorkloadSpec
+from autotune.core.specs import TrialSpec
+from autotune.core.workload_spec import InputSpec, WorkloadSpec
 from autotune.hardware import probe
 from autotune.launch import launch_plan, process
 from autotune.launch.blocks import Bench

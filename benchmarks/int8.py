@@ -17,7 +17,7 @@ from common import Quiet
 
 from autotune.core.results import InterleavedRun
 from autotune.core.rules import ConfirmRules, MeasureRules
-from autotune.core.types import InputSpec, WorkloadSpec
+from autotune.core.workload_spec import InputSpec, WorkloadSpec
 from autotune.hardware import probe
 from autotune.launch.local_executor import Machine
 from autotune.models import artifacts

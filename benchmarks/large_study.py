@@ -17,7 +17,9 @@ import optuna
 from common import Quiet
 
 from autotune.analysis import latency as latencies
+from autotune.core.config import Config
 from autotune.core.files import write_array
+from autotune.core.machine import Hardware
 from autotune.core.results import (
     ArtifactRef,
     Block,
@@ -32,7 +34,8 @@ from autotune.core.results import (
 )
 from autotune.core.rules import ConfirmRules, MeasureRules
 from autotune.core.space_types import Budget
-from autotune.core.types import Config, Hardware, InterleavedSpec, TrialSpec, digest
+from autotune.core.specs import InterleavedSpec, TrialSpec
+from autotune.core.struct import digest
 from autotune.space import configs, load
 from autotune.study.confirm import stage
 from autotune.study.search import suggest

@@ -19,9 +19,11 @@ import msgspec
 from common import Quiet
 
 from autotune.core.best import Best
+from autotune.core.config import Config
 from autotune.core.results import Latency, TrialResult
 from autotune.core.rules import MeasureRules
-from autotune.core.types import Config, InputSpec, TrialSpec, WorkloadSpec
+from autotune.core.specs import TrialSpec
+from autotune.core.workload_spec import InputSpec, WorkloadSpec
 from autotune.hardware import probe
 from autotune.launch.local_executor import Machine
 from autotune.models import artifacts

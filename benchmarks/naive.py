@@ -31,10 +31,13 @@ import msgspec
 import optuna
 from common import Quiet, together
 
+from autotune.core.config import Config
+from autotune.core.machine import Hardware
 from autotune.core.results import TrialResult
 from autotune.core.rules import MeasureRules
 from autotune.core.space_types import Space
-from autotune.core.types import Config, Hardware, InterleavedSpec, Struct, TrialSpec
+from autotune.core.specs import InterleavedSpec, TrialSpec
+from autotune.core.struct import Struct
 from autotune.hardware import probe
 from autotune.launch import environment
 from autotune.launch.local_executor import Machine

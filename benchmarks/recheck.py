@@ -24,7 +24,7 @@ from common import say, together
 
 from autotune.core import plugins
 from autotune.core.best import Best
-from autotune.core.types import Config
+from autotune.core.config import Config
 from autotune.launch import environment
 from autotune.models import artifacts, workload
 from autotune.study.storage import store

@@ -22,10 +22,12 @@ import msgspec
 from common import Quiet
 from recorded import FOLDER, Row, Table, write
 
+from autotune.core.config import Config
+from autotune.core.machine import Hardware
 from autotune.core.results import TrialResult
 from autotune.core.rules import MeasureRules
 from autotune.core.space_types import Space
-from autotune.core.types import Config, Hardware, TrialSpec
+from autotune.core.specs import TrialSpec
 from autotune.hardware import probe
 from autotune.launch.local_executor import Machine
 from autotune.space import configs, load

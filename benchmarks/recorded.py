@@ -7,9 +7,10 @@ from pathlib import Path
 
 import msgspec
 
+from autotune.core.machine import Hardware
 from autotune.core.results import Block, Status
 from autotune.core.space_types import Space
-from autotune.core.types import FORMAT, Hardware, Struct, Value
+from autotune.core.struct import FORMAT, Struct, Value
 
 FOLDER = Path(__file__).parent / "spaces"
 

@@ -10,7 +10,7 @@ import numpy as np
 from competitors import OURS, TITLES
 from replay import Replay, recorded
 
-from autotune.core.types import Struct
+from autotune.core.struct import Struct
 
 TRIALS = (10, 20, 40, 80)
 NEAR = 0.05

@@ -22,7 +22,7 @@ from recorded import FOLDER, Row, Table, read
 from autotune.analysis import drift, stats
 from autotune.core.results import Block
 from autotune.core.rules import MeasureRules
-from autotune.core.types import Struct, Value
+from autotune.core.struct import Struct, Value
 from autotune.launch import measure
 from autotune.launch.blocks import Bench
 from autotune.study.search import recipes, suggest

@@ -24,9 +24,12 @@ from pathlib import Path
 from common import Quiet, within
 
 from autotune.core.best import Best, Claim, Measurements
+from autotune.core.config import Config
+from autotune.core.machine import Hardware
 from autotune.core.results import Estimate
 from autotune.core.rules import MeasureRules
-from autotune.core.types import Config, Hardware, InputSpec, TrialSpec, WorkloadSpec
+from autotune.core.specs import TrialSpec
+from autotune.core.workload_spec import InputSpec, WorkloadSpec
 from autotune.hardware import probe
 from autotune.launch import environment
 from autotune.launch.blocks import Bench

@@ -33,7 +33,7 @@ from regret import SEEDS, TRIALS, Run, Runs, judged, page
 from replay import Replay, digest, key, load, names
 
 from autotune.core.files import write_atomically
-from autotune.core.types import Struct
+from autotune.core.struct import Struct
 from autotune.study.search import failure_model, gaussian_process, points, surrogate
 
 FIRST_SEED = 1000

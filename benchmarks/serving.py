@@ -19,7 +19,7 @@ from common import Quiet
 
 from autotune.core.best import Best
 from autotune.core.rules import MeasureRules
-from autotune.core.types import TrialSpec
+from autotune.core.specs import TrialSpec
 from autotune.hardware import probe as hardware
 from autotune.launch.local_executor import Machine
 from autotune.models import artifacts

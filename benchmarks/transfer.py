@@ -24,7 +24,7 @@ from replay import Outcome, Own, key, load, names, recorded
 from search import FIRST_SEED, play
 
 from autotune.core.results import Status, TrialResult
-from autotune.core.types import TrialSpec
+from autotune.core.specs import TrialSpec
 from autotune.study.search import suggest, transfer
 from autotune.study.search.points import Parameters
 from autotune.study.storage import opening, store

@@ -22,7 +22,8 @@ from common import Quiet
 
 from autotune.core.results import TrialResult
 from autotune.core.rules import MeasureRules
-from autotune.core.types import InputSpec, TrialSpec, WorkloadSpec
+from autotune.core.specs import TrialSpec
+from autotune.core.workload_spec import InputSpec, WorkloadSpec
 from autotune.hardware import probe
 from autotune.launch.local_executor import Machine
 from autotune.models import artifacts

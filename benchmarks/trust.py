@@ -30,11 +30,15 @@ from common import Quiet
 
 from autotune.analysis import drift, selection, stats
 from autotune.core.best import Best
+from autotune.core.config import Config
+from autotune.core.machine import Hardware
 from autotune.core.protocol import Measure, Measured
 from autotune.core.results import Block, Estimate
 from autotune.core.rules import ConfirmRules, MeasureRules
 from autotune.core.space_types import Goal
-from autotune.core.types import Config, Hardware, InputSpec, TrialSpec, Value, WorkloadSpec
+from autotune.core.specs import TrialSpec
+from autotune.core.struct import Value
+from autotune.core.workload_spec import InputSpec, WorkloadSpec
 from autotune.hardware import probe
 from autotune.launch.blocks import LEAD_S, Bench
 from autotune.launch.interference import Watch

@@ -18,19 +18,13 @@ import psutil
 import pytest
 
 import autotune
+from autotune.core.config import Config, Placement, WorkloadSettings
+from autotune.core.machine import Hardware
 from autotune.core.protocol import Job
 from autotune.core.rules import MeasureRules
-from autotune.core.types import (
-    Config,
-    Hardware,
-    InputSpec,
-    InterleavedSpec,
-    Placement,
-    TrialSpec,
-    Value,
-    WorkloadSettings,
-    WorkloadSpec,
-)
+from autotune.core.specs import InterleavedSpec, TrialSpec
+from autotune.core.struct import Value
+from autotune.core.workload_spec import InputSpec, WorkloadSpec
 from autotune.hardware import probe as hardware
 from autotune.launch import process
 from autotune.launch.launch_plan import LaunchPlan, WorkerPlan

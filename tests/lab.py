@@ -14,10 +14,12 @@ from rich.console import Console
 
 from autotune.cli import tune as tuning
 from autotune.core.best import Best
+from autotune.core.config import Config
 from autotune.core.errors import ModelError
 from autotune.core.results import InterleavedRun, Status, TrialResult
 from autotune.core.rules import MeasureRules
-from autotune.core.types import Config, InterleavedSpec, TrialSpec, WorkloadSpec
+from autotune.core.specs import InterleavedSpec, TrialSpec
+from autotune.core.workload_spec import WorkloadSpec
 from autotune.study.storage import store
 from tests.study import fakes
 

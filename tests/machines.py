@@ -6,7 +6,7 @@ import struct
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from autotune.core.types import Cpu, Hardware
+from autotune.core.machine import Cpu, Hardware
 
 X86_64, AARCH64 = 62, 183
 

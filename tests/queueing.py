@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from autotune.core.types import ServingSpec
+from autotune.core.workload_spec import ServingSpec
 
 Service = Callable[[np.random.Generator], float]
 """How long the next call takes (s)."""

@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from autotune.core import plugins
-from autotune.core.types import Hardware
+from autotune.core.machine import Hardware
 from autotune.hardware import probe
 from autotune.report.text import plan
 from tests import machines

@@ -9,7 +9,9 @@ import pytest
 
 from autotune.core.results import Accuracy, Fidelity, Status, TrialResult
 from autotune.core.rules import MeasureRules
-from autotune.core.types import DataSpec, InterleavedSpec, Value, WorkloadSpec
+from autotune.core.specs import InterleavedSpec
+from autotune.core.struct import Value
+from autotune.core.workload_spec import DataSpec, WorkloadSpec
 from autotune.models import data
 from autotune.space import load
 from autotune.study.ranking import Ranking

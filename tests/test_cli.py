@@ -22,7 +22,7 @@ import autotune
 from autotune import __version__, cli
 from autotune.cli import tune
 from autotune.core.rules import MeasureRules
-from autotune.core.types import WorkloadSpec
+from autotune.core.workload_spec import WorkloadSpec
 from autotune.launch import canary_process, process
 from autotune.report.export import export as exporting
 from autotune.space import json_schema, load

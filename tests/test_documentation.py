@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from autotune.core.results import Status
-from autotune.core.types import WorkloadSpec
+from autotune.core.workload_spec import WorkloadSpec
 from tests.conftest import Lab
 
 PAGE = Path(__file__).parents[1] / "docs" / "plugins.md"

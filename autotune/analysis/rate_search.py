@@ -13,7 +13,8 @@ import numpy as np
 from autotune.analysis import stats
 from autotune.core.results import Probe
 from autotune.core.rules import MeasureRules
-from autotune.core.types import ServingSpec, Struct
+from autotune.core.struct import Struct
+from autotune.core.workload_spec import ServingSpec
 
 STEP = math.log(1.25)
 """The first step down where nothing was kept yet (log rate); each further one is twice as long."""

@@ -12,8 +12,9 @@ import msgspec
 
 from autotune.core import plugins
 from autotune.core.best import Best
+from autotune.core.config import Config, Layout
 from autotune.core.errors import AutotuneError, StudyError
-from autotune.core.types import OWN, Config, Hardware, Layout
+from autotune.core.machine import OWN, Hardware
 from autotune.knobs import layout
 from autotune.space import configs, values
 from autotune.study.storage import store

@@ -18,11 +18,13 @@ from autotune.apply.loaded_model import LoadedModel, one_line
 from autotune.apply.plain_progress import PlainProgress
 from autotune.core import plugins
 from autotune.core.best import Best
+from autotune.core.config import Config
 from autotune.core.errors import AutotuneError, ModelError
 from autotune.core.interfaces import Session
+from autotune.core.machine import OWN, Hardware
 from autotune.core.results import ArtifactRef
 from autotune.core.rules import MeasureRules
-from autotune.core.types import OWN, Config, Hardware, digest
+from autotune.core.struct import digest
 from autotune.hardware import probe
 from autotune.launch.loading import Place
 from autotune.models import artifacts, digests

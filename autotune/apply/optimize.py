@@ -22,7 +22,7 @@ from autotune.apply.load import load
 from autotune.apply.loaded_model import LoadedModel
 from autotune.core.errors import StudyError
 from autotune.core.rules import MeasureRules
-from autotune.core.types import digest
+from autotune.core.struct import digest
 from autotune.hardware import probe
 from autotune.launch import process
 from autotune.launch.launch_plan import IMPORT_ROOT

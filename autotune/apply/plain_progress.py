@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from autotune.core.results import Block, TrialResult
-from autotune.core.types import InterleavedSpec, TrialSpec
+from autotune.core.specs import InterleavedSpec, TrialSpec
 
 
 class PlainProgress:

@@ -12,8 +12,10 @@ from typing import NoReturn
 
 from autotune.apply import best_file, supervise
 from autotune.core.best import Best
+from autotune.core.config import Placement
 from autotune.core.errors import MachineError, NotStarted
-from autotune.core.types import Hardware, LaunchPatch, Placement
+from autotune.core.launch_patch import LaunchPatch
+from autotune.core.machine import Hardware
 from autotune.knobs import layout
 from autotune.launch import environment
 from autotune.launch.launch_plan import LaunchPlan, WorkerPlan

@@ -7,7 +7,7 @@ from typing import Literal
 
 from autotune.core.best import Claim
 from autotune.core.results import Estimate, Probe
-from autotune.core.types import FORMAT, Struct
+from autotune.core.struct import FORMAT, Struct
 from autotune.report.text import formatting
 
 Verdict = Literal["holds", "fails", "unresolved"]

@@ -19,12 +19,14 @@ from autotune.apply.plain_progress import PlainProgress
 from autotune.apply.verdict import Verification
 from autotune.core import plugins
 from autotune.core.best import Best
+from autotune.core.config import Config
 from autotune.core.errors import MachineError, StudyError
 from autotune.core.interfaces import Interleave
+from autotune.core.machine import Hardware
 from autotune.core.results import Estimate, InterleavedRun
 from autotune.core.rules import ConfirmRules, MeasureRules
 from autotune.core.space_types import Goal, Price
-from autotune.core.types import Config, Hardware, TrialSpec
+from autotune.core.specs import TrialSpec
 from autotune.hardware import probe
 from autotune.knobs import layout
 from autotune.launch.local_executor import Machine

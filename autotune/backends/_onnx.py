@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from autotune.core.errors import ModelError
 from autotune.core.interfaces import Workload
+from autotune.core.machine import Hardware
 from autotune.core.shapes import fixed_batch
-from autotune.core.types import Hardware
 
 if TYPE_CHECKING:
     import numpy as np

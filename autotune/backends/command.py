@@ -19,8 +19,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from autotune.core import command_template
+from autotune.core.config import Config
 from autotune.core.interfaces import Call, Form, Workload
-from autotune.core.types import Config, Hardware, LaunchPatch, Struct, Value
+from autotune.core.launch_patch import LaunchPatch
+from autotune.core.machine import Hardware
+from autotune.core.struct import Struct, Value
 
 if TYPE_CHECKING:
     import numpy as np

@@ -10,8 +10,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from autotune.backends import _export, torch_compile, torch_eager
+from autotune.core.config import Config
 from autotune.core.interfaces import Workload
-from autotune.core.types import Config, Hardware, LaunchPatch, Struct
+from autotune.core.launch_patch import LaunchPatch
+from autotune.core.machine import Hardware
+from autotune.core.struct import Struct
 
 IPEX = "intel-extension-for-pytorch"
 packages: tuple[str, ...] = ("torch", IPEX)

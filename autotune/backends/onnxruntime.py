@@ -12,8 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from autotune.backends import _onnx
+from autotune.core.config import Config
 from autotune.core.interfaces import Form, Workload
-from autotune.core.types import Config, Hardware, LaunchPatch, Struct, Value
+from autotune.core.launch_patch import LaunchPatch
+from autotune.core.machine import Hardware
+from autotune.core.struct import Struct, Value
 from autotune.hardware.interpreters import missing
 
 if TYPE_CHECKING:

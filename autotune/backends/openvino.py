@@ -13,9 +13,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import msgspec
 
 from autotune.backends import _onnx, _traced
+from autotune.core.config import Config
 from autotune.core.interfaces import Call, Form, Workload
+from autotune.core.launch_patch import LaunchPatch
+from autotune.core.machine import Hardware
 from autotune.core.shapes import fixed_batch
-from autotune.core.types import Config, Hardware, LaunchPatch, Struct, Value
+from autotune.core.struct import Struct, Value
 from autotune.hardware.interpreters import missing
 
 if TYPE_CHECKING:

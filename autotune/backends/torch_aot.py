@@ -16,8 +16,11 @@ from typing import Any, Literal
 import msgspec
 
 from autotune.backends import _export, torch_compile, torch_eager
+from autotune.core.config import Config
 from autotune.core.interfaces import Workload
-from autotune.core.types import Config, Hardware, LaunchPatch, Struct
+from autotune.core.launch_patch import LaunchPatch
+from autotune.core.machine import Hardware
+from autotune.core.struct import Struct
 
 packages = torch_eager.packages
 runs = torch_eager.runs

@@ -13,8 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from autotune.backends import torch_eager
+from autotune.core.config import Config
 from autotune.core.interfaces import Workload
-from autotune.core.types import Config, Hardware, LaunchPatch, Struct
+from autotune.core.launch_patch import LaunchPatch
+from autotune.core.machine import Hardware
+from autotune.core.struct import Struct
 
 if TYPE_CHECKING:
     import numpy as np

@@ -6,9 +6,12 @@ import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from autotune.core.config import Config
 from autotune.core.errors import ModelError
 from autotune.core.interfaces import Form, Workload
-from autotune.core.types import Config, Hardware, LaunchPatch, Struct, Value
+from autotune.core.launch_patch import LaunchPatch
+from autotune.core.machine import Hardware
+from autotune.core.struct import Struct, Value
 from autotune.hardware.interpreters import missing
 
 if TYPE_CHECKING:

@@ -11,8 +11,11 @@ from typing import Any, Literal
 
 from autotune.backends import _export, torch_compile, torch_eager
 from autotune.backends._onnx import CALIBRATION_SAMPLES
+from autotune.core.config import Config
 from autotune.core.interfaces import Workload
-from autotune.core.types import Config, Hardware, LaunchPatch, Struct
+from autotune.core.launch_patch import LaunchPatch
+from autotune.core.machine import Hardware
+from autotune.core.struct import Struct
 from autotune.hardware.interpreters import missing
 
 packages: tuple[str, ...] = ("torch", "torchao")

@@ -15,7 +15,7 @@ from rich.text import Text
 from autotune.analysis import stats
 from autotune.core.results import Block, TrialResult
 from autotune.core.space_types import Space
-from autotune.core.types import InterleavedSpec, TrialSpec
+from autotune.core.specs import InterleavedSpec, TrialSpec
 from autotune.report.text import formatting
 from autotune.study.ranking import CONFIDENCE, Ranking
 from autotune.study.search import driver

@@ -17,9 +17,9 @@ from rich.console import Console
 from autotune.cli.progress import Display
 from autotune.core.confirmation import Confirmation
 from autotune.core.errors import StudyError
+from autotune.core.machine import Hardware
 from autotune.core.rules import ConfirmRules, MeasureRules
 from autotune.core.space_types import Budget, Space
-from autotune.core.types import Hardware
 from autotune.hardware import probe
 from autotune.launch.local_executor import Machine
 from autotune.models import artifacts

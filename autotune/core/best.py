@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import msgspec
 
+from autotune.core.config import Config, Placement
+from autotune.core.machine import Hardware
 from autotune.core.results import Accuracy, ArtifactRef, Estimate, Fidelity
 from autotune.core.space_types import Limit
-from autotune.core.types import FORMAT, Config, Hardware, Placement, Struct, WorkloadSpec
+from autotune.core.struct import FORMAT, Struct
+from autotune.core.workload_spec import WorkloadSpec
 
 
 class Claim(Struct):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import shlex
 
-from autotune.core.types import Config
+from autotune.core.config import Config
 
 GIVEN = ("batch_size", "threads", "workers")
 """Names that always have a value; all others are options of the backend `command`."""

@@ -6,8 +6,9 @@ from typing import Literal
 
 import msgspec
 
+from autotune.core.config import Config
 from autotune.core.results import Accuracy, ArtifactRef, Estimate, Fidelity, Probe
-from autotune.core.types import FORMAT, Config, Struct, Value
+from autotune.core.struct import FORMAT, Struct, Value
 
 Verdict = Literal["faster", "slower", "tie", "undecided"]
 """A pair of configurations; an undecided pair may differ by more than matters, a tie does not."""

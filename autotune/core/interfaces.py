@@ -6,9 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
+from autotune.core.config import Config
+from autotune.core.launch_patch import LaunchPatch
+from autotune.core.machine import Hardware
 from autotune.core.results import Block, InterleavedRun, Sustained, TrialResult
 from autotune.core.rules import MeasureRules
-from autotune.core.types import Config, Hardware, InterleavedSpec, LaunchPatch, TrialSpec, Value, WorkloadSpec
+from autotune.core.specs import InterleavedSpec, TrialSpec
+from autotune.core.struct import Value
+from autotune.core.workload_spec import WorkloadSpec
 
 if TYPE_CHECKING:
     import numpy as np

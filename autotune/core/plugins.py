@@ -11,7 +11,7 @@ import msgspec
 
 from autotune.core.errors import PluginError, did_you_mean
 from autotune.core.interfaces import Backend, Knob, Provider
-from autotune.core.types import Struct, Value
+from autotune.core.struct import Struct, Value
 
 Kind = Literal["knobs", "backends", "workloads"]
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from autotune.core.config import Config, Placement
+from autotune.core.machine import Hardware
 from autotune.core.results import Canary, Fidelity, Status
 from autotune.core.rules import MeasureRules
-from autotune.core.types import Config, Hardware, Placement, Struct, TrialSpec, WorkloadSpec
+from autotune.core.specs import TrialSpec
+from autotune.core.struct import Struct
+from autotune.core.workload_spec import WorkloadSpec
 
 ACCURACY = "accuracy.json"
 """The file that a preparing child writes where it was asked for an accuracy."""

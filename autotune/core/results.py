@@ -7,7 +7,9 @@ from typing import Literal
 
 import msgspec
 
-from autotune.core.types import FORMAT, Config, InterleavedSpec, Struct, TrialSpec
+from autotune.core.config import Config
+from autotune.core.specs import InterleavedSpec, TrialSpec
+from autotune.core.struct import FORMAT, Struct
 
 Percentile = Literal["p50", "p90", "p95", "p99"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from autotune.core.types import Struct
+from autotune.core.struct import Struct
 
 
 class Correction(Struct):

@@ -9,7 +9,9 @@ from typing import Literal
 
 import msgspec
 
-from autotune.core.types import FORMAT, Config, Struct, Value, WorkloadSpec
+from autotune.core.config import Config
+from autotune.core.struct import FORMAT, Struct, Value
+from autotune.core.workload_spec import WorkloadSpec
 
 
 class Domains(Struct):

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from autotune.core.types import Struct
+from autotune.core.struct import Struct
 
 # Version 1 writes "no limit" as the largest page-aligned 63-bit number, which depends on the page size.
 UNLIMITED_BYTES = 2**60

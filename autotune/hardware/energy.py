@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from autotune.core.types import Struct
+from autotune.core.struct import Struct
 from autotune.hardware.cgroups import read
 
 ZONES = "sys/class/powercap/intel-rapl:*"

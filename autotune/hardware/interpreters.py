@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from autotune.core import plugins
-from autotune.core.types import Environment, Hardware
+from autotune.core.machine import Environment, Hardware
 
 NEEDED = ("msgspec", "numpy")
 """What every worker needs beside its framework."""

@@ -18,7 +18,7 @@ from pathlib import Path
 import msgspec
 
 from autotune.core import plugins
-from autotune.core.types import Hardware
+from autotune.core.machine import Hardware
 from autotune.hardware import energy, interpreters, libraries, topology
 from autotune.hardware.cgroups import limits, read
 from autotune.hardware.libraries import inside, under

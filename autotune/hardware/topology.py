@@ -6,7 +6,7 @@ import os
 import re
 from pathlib import Path
 
-from autotune.core.types import Cpu
+from autotune.core.machine import Cpu
 from autotune.hardware.cgroups import cpu_list, read
 
 Info = dict[str, str]

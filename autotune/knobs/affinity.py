@@ -12,7 +12,9 @@ import sys
 from collections.abc import Sequence
 from typing import Literal
 
-from autotune.core.types import Config, Hardware, LaunchPatch
+from autotune.core.config import Config
+from autotune.core.launch_patch import LaunchPatch
+from autotune.core.machine import Hardware
 from autotune.knobs import _variables, openmp
 
 Value = Literal["none", "close", "spread", "compact"]

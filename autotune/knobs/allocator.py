@@ -14,7 +14,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, get_args
 
-from autotune.core.types import Config, Hardware, LaunchPatch
+from autotune.core.config import Config
+from autotune.core.launch_patch import LaunchPatch
+from autotune.core.machine import Hardware
 from autotune.hardware.libraries import TBBMALLOC_CORE, allocator_of
 
 Value = Literal["system", "tcmalloc", "jemalloc", "mimalloc", "tbbmalloc"]

@@ -6,7 +6,9 @@ from typing import Annotated
 
 import msgspec
 
-from autotune.core.types import Config, Hardware, LaunchPatch
+from autotune.core.config import Config
+from autotune.core.launch_patch import LaunchPatch
+from autotune.core.machine import Hardware
 from autotune.knobs import _variables, openmp
 
 Value = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]

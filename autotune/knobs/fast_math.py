@@ -9,7 +9,9 @@ from __future__ import annotations
 import sys
 from typing import Literal
 
-from autotune.core.types import Config, Hardware, LaunchPatch
+from autotune.core.config import Config
+from autotune.core.launch_patch import LaunchPatch
+from autotune.core.machine import Hardware
 from autotune.knobs import _variables
 
 Value = Literal["strict", "bf16"]

@@ -11,7 +11,9 @@ import re
 from pathlib import Path
 from typing import Literal
 
-from autotune.core.types import Config, Hardware, LaunchPatch
+from autotune.core.config import Config
+from autotune.core.launch_patch import LaunchPatch
+from autotune.core.machine import Hardware
 from autotune.knobs import _variables
 from autotune.knobs.huge_pages import TUNABLES
 

@@ -12,7 +12,9 @@ from typing import Annotated
 import msgspec
 
 from autotune.core import plugins
-from autotune.core.types import OWN, Config, Hardware, LaunchPatch
+from autotune.core.config import Config
+from autotune.core.launch_patch import LaunchPatch
+from autotune.core.machine import OWN, Hardware
 
 Value = Annotated[
     str, msgspec.Meta(pattern="^[A-Za-z0-9][A-Za-z0-9._-]*$", description="own, or the name of an environment")

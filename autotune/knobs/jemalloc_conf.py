@@ -9,7 +9,9 @@ from __future__ import annotations
 import ctypes
 from typing import Any, Literal
 
-from autotune.core.types import Config, Hardware, LaunchPatch
+from autotune.core.config import Config
+from autotune.core.launch_patch import LaunchPatch
+from autotune.core.machine import Hardware
 from autotune.knobs import allocator, openmp
 
 Value = Literal["default", "run_cpu", "keep"]

@@ -12,7 +12,9 @@ from typing import Annotated
 
 import msgspec
 
-from autotune.core.types import Config, Cpu, Hardware, LaunchPatch, Layout, Placement
+from autotune.core.config import Config, Layout, Placement
+from autotune.core.launch_patch import LaunchPatch
+from autotune.core.machine import Cpu, Hardware
 from autotune.knobs import openmp
 
 Value = Annotated[str, msgspec.Meta(pattern="^[1-9][0-9]*x[1-9][0-9]*$", description="WORKERSxTHREADS, such as 2x1")]

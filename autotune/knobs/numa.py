@@ -10,7 +10,9 @@ import os
 from collections.abc import Collection
 from typing import Literal
 
-from autotune.core.types import Config, Hardware, LaunchPatch
+from autotune.core.config import Config
+from autotune.core.launch_patch import LaunchPatch
+from autotune.core.machine import Hardware
 from autotune.hardware.probe import MEMPOLICY
 from autotune.knobs import layout
 

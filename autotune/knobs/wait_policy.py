@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from autotune.core.types import Config, Hardware, LaunchPatch
+from autotune.core.config import Config
+from autotune.core.launch_patch import LaunchPatch
+from autotune.core.machine import Hardware
 from autotune.knobs import _variables, openmp
 
 Value = Literal["default", "active", "passive"]

@@ -11,9 +11,9 @@ from typing import cast
 
 import msgspec
 
+from autotune.core.machine import Hardware
 from autotune.core.protocol import CanaryJob, Sense, Sensed
 from autotune.core.results import Canary
-from autotune.core.types import Hardware
 from autotune.launch import launch_plan, process
 from autotune.launch.process import WorkerFailed, Workers
 

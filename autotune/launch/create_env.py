@@ -10,7 +10,7 @@ from pathlib import Path
 
 import autotune
 from autotune.core.errors import InterpreterError
-from autotune.core.types import OWN, Environment
+from autotune.core.machine import OWN, Environment
 from autotune.hardware import interpreters
 from autotune.launch import launch_plan, process
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from autotune.core import plugins
+from autotune.core.config import Config, Placement
 from autotune.core.errors import PluginError
-from autotune.core.types import Config, Hardware, LaunchPatch, Placement
+from autotune.core.launch_patch import LaunchPatch
+from autotune.core.machine import Hardware
 from autotune.knobs import layout
 
 INHERITED = (

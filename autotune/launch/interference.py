@@ -17,7 +17,7 @@ import msgspec
 
 from autotune.core.results import Canary, Interference
 from autotune.core.rules import MeasureRules
-from autotune.core.types import Struct
+from autotune.core.struct import Struct
 from autotune.hardware import cgroups, energy
 from autotune.hardware.energy import Counters
 from autotune.launch import process_tree

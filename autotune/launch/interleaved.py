@@ -16,9 +16,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from autotune.analysis import latency
+from autotune.core.config import Config
 from autotune.core.results import Block, Candidate, InterleavedRun, Status
 from autotune.core.rules import MeasureRules
-from autotune.core.types import Config, InterleavedSpec, TrialSpec
+from autotune.core.specs import InterleavedSpec, TrialSpec
 from autotune.launch import fidelity, process_tree
 from autotune.launch.blocks import Bench
 from autotune.launch.interference import Senses, Watch

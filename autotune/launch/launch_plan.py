@@ -9,7 +9,10 @@ from pathlib import Path
 import msgspec
 
 import autotune
-from autotune.core.types import OWN, Config, Hardware, LaunchPatch, Placement, Struct
+from autotune.core.config import Config, Placement
+from autotune.core.launch_patch import LaunchPatch
+from autotune.core.machine import OWN, Hardware
+from autotune.core.struct import Struct
 from autotune.launch import environment
 
 IMPORT_ROOT = str(Path(autotune.__file__).parent.parent)

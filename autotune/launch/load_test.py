@@ -12,7 +12,8 @@ from autotune.analysis.rate_search import Ask, Task
 from autotune.core.protocol import Answered, Serve
 from autotune.core.results import Block, Probe, Served, Sustained
 from autotune.core.rules import MeasureRules
-from autotune.core.types import ServingSpec, TrialSpec
+from autotune.core.specs import TrialSpec
+from autotune.core.workload_spec import ServingSpec
 from autotune.launch import fidelity
 from autotune.launch.blocks import LEAD_S, Bench
 from autotune.launch.interference import Senses, Watch

@@ -18,10 +18,11 @@ import autotune
 from autotune.core.errors import CacheError
 from autotune.core.files import write_array
 from autotune.core.interfaces import Observer
+from autotune.core.machine import OWN, Hardware
 from autotune.core.protocol import Finish, Finished, MeasureJob, PrepareJob, Ready
 from autotune.core.results import Accuracy, ArtifactRef, Status
 from autotune.core.rules import MeasureRules
-from autotune.core.types import OWN, Hardware, TrialSpec
+from autotune.core.specs import TrialSpec
 from autotune.hardware import interpreters
 from autotune.launch import environment, launch_plan, process
 from autotune.launch.process import WorkerFailed, Workers

@@ -9,9 +9,11 @@ from pathlib import Path
 from autotune.analysis.rate_search import Ask
 from autotune.core.errors import ModelError
 from autotune.core.interfaces import Observer
+from autotune.core.machine import Hardware
 from autotune.core.results import InterleavedRun, Sustained, TrialResult
 from autotune.core.rules import MeasureRules
-from autotune.core.types import Hardware, InterleavedSpec, TrialSpec, WorkloadSpec
+from autotune.core.specs import InterleavedSpec, TrialSpec
+from autotune.core.workload_spec import WorkloadSpec
 from autotune.launch import canary_process as canary
 from autotune.launch import interleaved, load_test, lock, trial
 from autotune.launch.canary_process import CanaryProcess

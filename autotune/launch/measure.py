@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from autotune.analysis import drift, stats
 from autotune.core.results import Block
 from autotune.core.rules import MeasureRules
-from autotune.core.types import Struct
+from autotune.core.struct import Struct
 from autotune.launch.blocks import Bench
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 import psutil
 
-from autotune.core.types import Struct
+from autotune.core.struct import Struct
 from autotune.launch import process_tree
 
 

@@ -12,7 +12,7 @@ from autotune.analysis import latency
 from autotune.core.files import write_atomically
 from autotune.core.results import Status, TrialResult
 from autotune.core.rules import MeasureRules
-from autotune.core.types import TrialSpec
+from autotune.core.specs import TrialSpec
 from autotune.launch import fidelity, load_test, measure
 from autotune.launch.blocks import Bench
 from autotune.launch.interference import Senses, Watch

@@ -30,12 +30,15 @@ import msgspec
 import platformdirs
 
 from autotune.core import plugins
+from autotune.core.config import Config
 from autotune.core.errors import CacheError
 from autotune.core.files import write_atomically
+from autotune.core.machine import Hardware
 from autotune.core.protocol import ACCURACY, PrepareJob
 from autotune.core.results import Accuracy, ArtifactRef
 from autotune.core.rules import MeasureRules
-from autotune.core.types import Config, Hardware, Struct, WorkloadSpec, digest
+from autotune.core.struct import Struct, digest
+from autotune.core.workload_spec import WorkloadSpec
 from autotune.models import data, digests, workload
 from autotune.models.digests import FileEntry
 

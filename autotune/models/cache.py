@@ -11,7 +11,7 @@ import filelock
 import msgspec
 
 from autotune.core.errors import CacheError
-from autotune.core.types import Struct
+from autotune.core.struct import Struct
 from autotune.models.artifacts import MANIFEST, Manifest
 
 

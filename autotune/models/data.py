@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from autotune.core.errors import ModelError, did_you_mean
-from autotune.core.types import DataSpec
+from autotune.core.workload_spec import DataSpec
 from autotune.workloads import _files, python
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import functools
 import hashlib
 from pathlib import Path
 
-from autotune.core.types import Struct
+from autotune.core.struct import Struct
 
 
 class FileEntry(Struct):

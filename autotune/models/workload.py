@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from autotune.core import plugins
-from autotune.core.types import InputSpec, WorkloadSpec
+from autotune.core.workload_spec import InputSpec, WorkloadSpec
 from autotune.models import data
 
 if TYPE_CHECKING:

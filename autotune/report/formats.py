@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from autotune.analysis.number_format import size
-from autotune.core.types import FORMAT
+from autotune.core.struct import FORMAT
 from autotune.report.export import export
 from autotune.report.page import causes, html, sections
 from autotune.report.text import dataframe, formatting, summary

@@ -7,8 +7,10 @@ from collections.abc import Mapping
 import msgspec
 
 from autotune.core import plugins
+from autotune.core.config import Config, WorkloadSettings
 from autotune.core.errors import SpaceError, did_you_mean
-from autotune.core.types import OWN, Config, Hardware, Value, WorkloadSettings
+from autotune.core.machine import OWN, Hardware
+from autotune.core.struct import Value
 
 NOWHERE = Hardware(architecture="", cpu_model="", isa=(), cpus=(), allowed_cpus=(), memory_bytes=0)
 """For what is the same on every machine: the defaults of all knobs but the layout."""

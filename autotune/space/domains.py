@@ -13,8 +13,9 @@ import msgspec
 
 from autotune.core import plugins
 from autotune.core.interfaces import Provider
+from autotune.core.machine import Hardware
 from autotune.core.space_types import Domains, Exclusion
-from autotune.core.types import Hardware, Value
+from autotune.core.struct import Value
 from autotune.knobs import layout
 from autotune.space.values import Count, choices, kinds, knob, values
 from autotune.space.yaml_nodes import Node

@@ -11,8 +11,9 @@ from typing import Literal
 from autotune.analysis.metrics import LATENCIES, METRICS
 from autotune.core import plugins
 from autotune.core.errors import did_you_mean
+from autotune.core.machine import Hardware
 from autotune.core.space_types import Goal, Limit, Price
-from autotune.core.types import Hardware, WorkloadSpec
+from autotune.core.workload_spec import WorkloadSpec
 from autotune.models import data
 from autotune.space import yaml_nodes
 from autotune.space.values import one

@@ -11,7 +11,8 @@ import msgspec
 from autotune.analysis.metrics import METRICS
 from autotune.core import plugins
 from autotune.core.interfaces import Backend, Provider
-from autotune.core.types import Dtype, Value
+from autotune.core.struct import Value
+from autotune.core.workload_spec import Dtype
 from autotune.models import data
 from autotune.space.values import Count, Name, Seed, choices, kinds, knob
 from autotune.space.workload_section import LIMITS, Delay

@@ -11,10 +11,13 @@ from pathlib import Path
 import msgspec
 
 from autotune.core import plugins
+from autotune.core.config import Config
 from autotune.core.errors import SpaceError, did_you_mean
 from autotune.core.interfaces import Provider
+from autotune.core.machine import Hardware
 from autotune.core.space_types import PRICES, Budget, Domains, Exclusion, Price, Space
-from autotune.core.types import Config, Hardware, Value, WorkloadSpec
+from autotune.core.struct import Value
+from autotune.core.workload_spec import WorkloadSpec
 from autotune.space import configs, goal_section, workload_section, yaml_nodes
 from autotune.space.domains import resolve, unfit
 from autotune.space.values import Count, Name, kinds, knob, one

@@ -16,7 +16,7 @@ from msgspec import inspect
 
 from autotune.core import plugins
 from autotune.core.errors import did_you_mean
-from autotune.core.types import Value
+from autotune.core.struct import Value
 from autotune.space.yaml_nodes import Node, written
 
 Count = Annotated[int, msgspec.Meta(ge=1)]

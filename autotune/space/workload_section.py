@@ -11,8 +11,9 @@ import msgspec
 from autotune.core import plugins
 from autotune.core.errors import ModelError, did_you_mean
 from autotune.core.interfaces import Provider
+from autotune.core.machine import Hardware
 from autotune.core.results import Percentile
-from autotune.core.types import DataSpec, Dtype, Hardware, InputSpec, ServingSpec, WorkloadSpec
+from autotune.core.workload_spec import DataSpec, Dtype, InputSpec, ServingSpec, WorkloadSpec
 from autotune.models import data
 from autotune.space.values import Count, Seed, kinds, one
 from autotune.space.yaml_nodes import Node

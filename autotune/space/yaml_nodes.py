@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from autotune.core.errors import SpaceError, did_you_mean
-from autotune.core.types import Struct
+from autotune.core.struct import Struct
 
 MAX_DEPTH = 16
 

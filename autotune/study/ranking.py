@@ -15,10 +15,10 @@ from autotune.analysis import drift as correction
 from autotune.analysis.constraints import ConstraintCheck
 from autotune.analysis.metric import Measured
 from autotune.analysis.metrics import METRICS
+from autotune.core.config import Config
 from autotune.core.results import Estimate, Status, TrialResult
 from autotune.core.rules import Correction, MeasureRules
 from autotune.core.space_types import Goal
-from autotune.core.types import Config
 
 CONFIDENCE = MeasureRules().confidence
 Found = TypeVar("Found")

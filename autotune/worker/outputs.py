@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from autotune.core import plugins
+from autotune.core.config import Config
 from autotune.core.interfaces import Session
+from autotune.core.machine import Hardware
 from autotune.core.results import Fidelity, OutputFidelity, Status
-from autotune.core.types import Config, Hardware
 from autotune.knobs import layout
 from autotune.worker.failure import CheckFailed
 

@@ -11,11 +11,14 @@ import msgspec
 import numpy as np
 
 from autotune.core import plugins
+from autotune.core.config import Config, WorkloadSettings
 from autotune.core.errors import ModelError
 from autotune.core.interfaces import Session
+from autotune.core.machine import Hardware
 from autotune.core.protocol import PrepareJob
 from autotune.core.rules import MeasureRules
-from autotune.core.types import Config, Hardware, Struct, WorkloadSettings, WorkloadSpec
+from autotune.core.struct import Struct
+from autotune.core.workload_spec import WorkloadSpec
 from autotune.models.data import METRICS
 from autotune.models.workload import BuiltWorkload, load_arrays, options, provider, save_arrays
 from autotune.worker import accuracy, outputs

@@ -15,8 +15,9 @@ import msgspec
 from autotune.core import command_template
 from autotune.core.errors import ModelError
 from autotune.core.interfaces import Form
+from autotune.core.machine import Hardware
 from autotune.core.space_types import Domains
-from autotune.core.types import Hardware, Struct
+from autotune.core.struct import Struct
 
 packages: tuple[str, ...] = ()
 form: Form = "command"

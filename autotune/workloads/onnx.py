@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from autotune.core import shapes
 from autotune.core.errors import ModelError
 from autotune.core.interfaces import Form
-from autotune.core.types import Hardware, Struct
+from autotune.core.machine import Hardware
+from autotune.core.struct import Struct
 from autotune.hardware.interpreters import missing
 from autotune.workloads._files import digest, found
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from autotune.core.errors import ModelError, did_you_mean
 from autotune.core.interfaces import Form
-from autotune.core.types import Hardware
+from autotune.core.machine import Hardware
 from autotune.hardware.interpreters import missing
 from autotune.workloads import torchvision
 from autotune.workloads._torch import import_torchvision, load_weights

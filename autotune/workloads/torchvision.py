@@ -6,7 +6,8 @@ from typing import Any
 
 from autotune.core.errors import ModelError, did_you_mean
 from autotune.core.interfaces import Form
-from autotune.core.types import Hardware, Struct
+from autotune.core.machine import Hardware
+from autotune.core.struct import Struct
 from autotune.hardware.interpreters import missing
 from autotune.workloads._files import digest
 from autotune.workloads._torch import import_torchvision, load_weights

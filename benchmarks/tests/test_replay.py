@@ -11,8 +11,9 @@ import msgspec
 import pytest
 from optuna.trial import FixedTrial
 
+from autotune.core.config import Config
 from autotune.core.results import Block, Status
-from autotune.core.types import Config, Value
+from autotune.core.struct import Value
 from autotune.study.search import suggest
 from autotune.study.search.sampler import FEW_BLOCKS
 from tests.study.fakes import SMALL, machine, resolved, speed

@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from autotune.core.types import Value
+from autotune.core.struct import Value
 
 sys.path.append(str(Path(__file__).parents[1]))
 

@@ -14,7 +14,7 @@ from autotune.analysis import rate_search, stats
 from autotune.analysis.rate_search import Ask, Task
 from autotune.core.results import Probe
 from autotune.core.rules import MeasureRules
-from autotune.core.types import ServingSpec
+from autotune.core.workload_spec import ServingSpec
 from tests.queueing import Queue, constant, varying
 
 MS = 1_000_000

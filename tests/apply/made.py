@@ -8,8 +8,9 @@ from typing import Any
 import msgspec
 
 from autotune.core.best import Best, Claim, Measurements
+from autotune.core.config import Config
+from autotune.core.machine import Hardware
 from autotune.core.results import Estimate
-from autotune.core.types import Config, Hardware
 from autotune.launch import environment
 from tests.report.made import HW, PLAIN, config
 from tests.study.fakes import WORKLOAD

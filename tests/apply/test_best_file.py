@@ -11,7 +11,7 @@ import pytest
 from autotune.apply import best_file
 from autotune.core.best import Best
 from autotune.core.errors import StudyError
-from autotune.core.types import Cpu
+from autotune.core.machine import Cpu
 from autotune.report.export import export
 from tests.apply.made import FAST, best, library
 

@@ -9,8 +9,9 @@ import pytest
 
 from autotune.apply import loaded_model
 from autotune.apply.loaded_model import LoadedModel
+from autotune.core.config import WorkloadSettings
 from autotune.core.errors import ModelError
-from autotune.core.types import InputSpec, WorkloadSettings
+from autotune.core.workload_spec import InputSpec
 from tests.apply import tiny
 from tests.apply.tiny import IMAGES
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from autotune.apply.plain_progress import PlainProgress
-from autotune.core.types import InterleavedSpec
+from autotune.core.specs import InterleavedSpec
 from tests.study.fakes import WORKLOAD, machine, plain
 
 

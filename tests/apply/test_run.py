@@ -16,8 +16,9 @@ import pytest
 from autotune.apply import run
 from autotune.core import plugins
 from autotune.core.best import Best
+from autotune.core.config import Placement
 from autotune.core.errors import MachineError, NotStarted, StudyError
-from autotune.core.types import Cpu, Hardware, Placement
+from autotune.core.machine import Cpu, Hardware
 from autotune.launch.launch_plan import LaunchPlan
 from autotune.report.export import export
 from autotune.space import configs

@@ -14,7 +14,7 @@ from autotune.core.errors import MachineError, StudyError
 from autotune.core.results import Probe, Sustained
 from autotune.core.rules import ConfirmRules, MeasureRules
 from autotune.core.space_types import Limit
-from autotune.core.types import ServingSpec, WorkloadSpec
+from autotune.core.workload_spec import ServingSpec, WorkloadSpec
 from autotune.hardware import probe as hardware
 from autotune.report.export import export
 from autotune.space import configs

@@ -10,7 +10,8 @@ from typing import Any
 import msgspec
 
 from autotune.core.results import Fidelity, OutputFidelity
-from autotune.core.types import InputSpec, Value, WorkloadSpec
+from autotune.core.struct import Value
+from autotune.core.workload_spec import InputSpec, WorkloadSpec
 from autotune.hardware import probe
 from autotune.report.export import export
 from autotune.space import configs

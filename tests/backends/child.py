@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from autotune.core.types import Config, Value, WorkloadSettings
+from autotune.core.config import Config, WorkloadSettings
+from autotune.core.struct import Value
 
 ROOT = Path(__file__).parents[2]
 HELD = {"ONEDNN_MAX_CPU_ISA": "AVX2"}

@@ -8,7 +8,8 @@ import pytest
 from autotune.backends import command
 from autotune.core.results import Status
 from autotune.core.rules import MeasureRules
-from autotune.core.types import TrialSpec, WorkloadSpec
+from autotune.core.specs import TrialSpec
+from autotune.core.workload_spec import WorkloadSpec
 from tests.conftest import Lab, ended
 
 LINE = 'print(\'{"throughput": 200.0, "latencies_ms": [4.0, 6.0]}\')'

@@ -76,7 +76,7 @@ REAL = """
 import json, os, sys
 import numpy as np
 from autotune.backends import ipex as backend, torch_eager
-from autotune.core.types import Config, WorkloadSettings
+from autotune.core.config import Config, WorkloadSettings
 
 class Workload:
     def module(self):

@@ -18,7 +18,7 @@ from autotune.backends.onnxruntime import (
     unavailable,
 )
 from autotune.core.errors import ModelError
-from autotune.core.types import Hardware
+from autotune.core.machine import Hardware
 from tests import machines
 from tests.backends import child
 

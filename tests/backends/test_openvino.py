@@ -18,7 +18,7 @@ from autotune.backends.openvino import (
     unavailable,
 )
 from autotune.core import plugins
-from autotune.core.types import Hardware
+from autotune.core.machine import Hardware
 from autotune.hardware import probe
 from autotune.launch import environment
 from autotune.space import configs

@@ -6,7 +6,7 @@ import pytest
 
 from autotune.backends import torch_compile
 from autotune.backends.torch_int8 import Options, cache_key, launch, unavailable
-from autotune.core.types import Hardware
+from autotune.core.machine import Hardware
 from tests import machines
 from tests.backends import child
 

@@ -14,7 +14,7 @@ from rich.console import Console
 from autotune.cli.progress import Display
 from autotune.core.results import Status
 from autotune.core.space_types import Budget
-from autotune.core.types import InterleavedSpec
+from autotune.core.specs import InterleavedSpec
 from tests.report.made import HW, PLAIN, config, result
 from tests.study.fakes import resolved
 

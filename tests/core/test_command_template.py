@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from autotune.core import command_template
-from autotune.core.types import Config, Value, WorkloadSettings
+from autotune.core.config import Config, WorkloadSettings
+from autotune.core.struct import Value
 
 
 def config(**options: Value) -> Config:

@@ -16,10 +16,13 @@ import msgspec
 import pytest
 
 from autotune.core import interfaces, plugins
+from autotune.core.config import Config, WorkloadSettings
 from autotune.core.errors import PluginError
+from autotune.core.launch_patch import LaunchPatch
+from autotune.core.machine import Hardware
 from autotune.core.plugins import Kind
 from autotune.core.results import Status
-from autotune.core.types import Config, Hardware, LaunchPatch, Value, WorkloadSettings
+from autotune.core.struct import Value
 from autotune.hardware import probe
 from autotune.launch import environment
 from autotune.space import configs

@@ -6,6 +6,7 @@ from typing import Any, get_args
 import msgspec
 import pytest
 
+from autotune.core.config import Config, Placement, WorkloadSettings
 from autotune.core.protocol import (
     Answered,
     CanaryJob,
@@ -27,7 +28,9 @@ from autotune.core.protocol import (
 )
 from autotune.core.results import Canary, Fidelity, Status
 from autotune.core.rules import Correction, MeasureRules
-from autotune.core.types import Config, InputSpec, Placement, Struct, TrialSpec, WorkloadSettings, WorkloadSpec
+from autotune.core.specs import TrialSpec
+from autotune.core.struct import Struct
+from autotune.core.workload_spec import InputSpec, WorkloadSpec
 from tests import machines
 
 WORKLOAD = WorkloadSpec(model="tiny:conv", inputs=(InputSpec(shape=("batch", 3)),), options={"weights": None})

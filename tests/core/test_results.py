@@ -4,6 +4,7 @@ import msgspec
 import pytest
 
 from autotune.core.best import Best, Claim, Measurements
+from autotune.core.config import Config, Placement, WorkloadSettings
 from autotune.core.results import (
     ArtifactRef,
     Block,
@@ -16,16 +17,9 @@ from autotune.core.results import (
     Status,
     TrialResult,
 )
-from autotune.core.types import (
-    Config,
-    InputSpec,
-    InterleavedSpec,
-    Placement,
-    Struct,
-    TrialSpec,
-    WorkloadSettings,
-    WorkloadSpec,
-)
+from autotune.core.specs import InterleavedSpec, TrialSpec
+from autotune.core.struct import Struct
+from autotune.core.workload_spec import InputSpec, WorkloadSpec
 from tests import machines
 
 WORKLOAD = WorkloadSpec(model="tiny:conv", inputs=(InputSpec(shape=("batch", 3)),))

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from autotune.core.rules import ConfirmRules, Correction, MeasureRules
-from autotune.core.types import Struct
+from autotune.core.struct import Struct
 
 CORRECTION = Correction(slopes={"compute": 0.5, "memory": -0.25}, centres={1: {"compute": 20.0}, 16: {"compute": 21.5}})
 

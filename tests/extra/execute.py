@@ -10,9 +10,11 @@ from typing import Literal
 
 import msgspec
 
+from autotune.core.machine import Hardware
 from autotune.core.results import Block, InterleavedRun, Sustained, TrialResult
 from autotune.core.rules import MeasureRules
-from autotune.core.types import Hardware, InterleavedSpec, Struct, TrialSpec
+from autotune.core.specs import InterleavedSpec, TrialSpec
+from autotune.core.struct import Struct
 from autotune.launch.local_executor import Machine
 
 NO_SUCH_CPU = 4000

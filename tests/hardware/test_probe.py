@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from autotune.core.types import Hardware
+from autotune.core.machine import Hardware
 from autotune.hardware.probe import huge_page_mode, probe
 from tests import machines
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autotune.core.types import Cpu
+from autotune.core.machine import Cpu
 from autotune.hardware import topology
 from tests import machines
 

@@ -5,8 +5,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from autotune.core.config import Config
 from autotune.core.results import Status
-from autotune.core.types import Config
 from autotune.hardware.probe import probe
 from autotune.knobs import affinity, openmp
 from tests.backends.child import configured, told

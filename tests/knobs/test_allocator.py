@@ -112,7 +112,7 @@ CHILD = """
 import sys
 import msgspec
 from autotune.knobs import allocator
-from autotune.core.types import Hardware
+from autotune.core.machine import Hardware
 hw = msgspec.json.decode(sys.argv[1], type=Hardware)
 for name in sys.argv[3:]:
     __import__(name)

@@ -3,7 +3,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from autotune.core.types import Config
+from autotune.core.config import Config
 from autotune.hardware.probe import probe
 from autotune.knobs import block_time, openmp
 from tests.backends.child import configured, told

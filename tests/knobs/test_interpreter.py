@@ -6,7 +6,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from autotune.core.types import Config, Environment, WorkloadSettings
+from autotune.core.config import Config, WorkloadSettings
+from autotune.core.machine import Environment
 from autotune.knobs import interpreter
 from tests import machines
 

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autotune.core.types import Hardware, Layout
+from autotune.core.config import Layout
+from autotune.core.machine import Hardware
 from autotune.knobs import layout
 from tests.machines import hardware
 

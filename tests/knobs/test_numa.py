@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from autotune.core.types import Hardware
+from autotune.core.machine import Hardware
 from autotune.hardware.probe import probe
 from autotune.knobs import numa
 from tests.backends.child import configured
@@ -55,7 +55,7 @@ CHILD = """
 import sys
 import msgspec
 from autotune.knobs import numa
-from autotune.core.types import Hardware
+from autotune.core.machine import Hardware
 hw = msgspec.json.decode(sys.argv[1], type=Hardware)
 print(numa.applied("default", hw), numa.applied("bind", hw), numa.applied("interleave", hw), sep="|")
 """

@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from autotune.core.types import Hardware
+from autotune.core.machine import Hardware
 from autotune.launch import canary_process
 from autotune.launch.canary_process import CanaryProcess
 from tests.conftest import ended

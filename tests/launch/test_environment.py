@@ -3,8 +3,10 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from autotune.core.config import Config
 from autotune.core.errors import PluginError
-from autotune.core.types import Config, Hardware, LaunchPatch
+from autotune.core.launch_patch import LaunchPatch
+from autotune.core.machine import Hardware
 from autotune.launch import environment
 from autotune.space import configs
 from tests.study import fakes

@@ -10,9 +10,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from autotune.core.machine import Hardware
 from autotune.core.results import Canary, Interference
 from autotune.core.rules import MeasureRules
-from autotune.core.types import Hardware
 from autotune.launch.interference import HISTORY, RECENT, Watch, gates
 from tests import machines
 from tests.launch.scripted import Senses

@@ -9,9 +9,11 @@ import msgspec
 import numpy as np
 import pytest
 
+from autotune.core.config import Config
 from autotune.core.results import Block, Candidate, InterleavedRun
 from autotune.core.rules import MeasureRules
-from autotune.core.types import Config, InterleavedSpec, Value
+from autotune.core.specs import InterleavedSpec
+from autotune.core.struct import Value
 from tests.conftest import TINY, Lab
 from tests.extra.execute import Told
 

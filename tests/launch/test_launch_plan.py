@@ -7,7 +7,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from autotune.core.types import Config, Environment, Value
+from autotune.core.config import Config
+from autotune.core.machine import Environment
+from autotune.core.struct import Value
 from autotune.launch import environment, launch_plan
 from autotune.launch.launch_plan import LaunchPlan
 from autotune.space import configs

@@ -11,7 +11,7 @@ from autotune.analysis.rate_search import Ask
 from autotune.core.protocol import Answered, Command, Reply, Serve
 from autotune.core.results import Block
 from autotune.core.rules import MeasureRules
-from autotune.core.types import ServingSpec
+from autotune.core.workload_spec import ServingSpec
 from autotune.launch import load_test
 from autotune.launch.blocks import Bench
 from autotune.launch.interference import Watch

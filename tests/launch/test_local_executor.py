@@ -15,9 +15,10 @@ import psutil
 import pytest
 
 from autotune.core.errors import MachineError, ModelError
+from autotune.core.machine import Hardware
 from autotune.core.results import Sustained
 from autotune.core.rules import MeasureRules
-from autotune.core.types import Hardware, InputSpec, ServingSpec, WorkloadSpec
+from autotune.core.workload_spec import InputSpec, ServingSpec, WorkloadSpec
 from autotune.launch import lock
 from autotune.launch.local_executor import Machine
 from tests.conftest import TINY, Lab, ended
@@ -109,7 +110,8 @@ from pathlib import Path
 from autotune.launch.local_executor import Machine
 from autotune.core.results import Probe
 from autotune.core.rules import MeasureRules
-from autotune.core.types import Hardware, TrialSpec
+from autotune.core.machine import Hardware
+from autotune.core.specs import TrialSpec
 from tests.extra.execute import Listener
 machine = Machine(
     msgspec.json.decode({msgspec.json.encode(lab.hardware)!r}, type=Hardware),

@@ -14,9 +14,9 @@ import msgspec
 import psutil
 import pytest
 
+from autotune.core.config import Placement
 from autotune.core.protocol import Finish, Finished, Measure, Measured, Prepared
 from autotune.core.results import Status
-from autotune.core.types import Placement
 from autotune.launch import process, process_tree
 from autotune.launch.launch_plan import LaunchPlan, WorkerPlan
 from autotune.launch.orphans import Started

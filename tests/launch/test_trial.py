@@ -9,10 +9,12 @@ import msgspec
 import numpy as np
 import pytest
 
+from autotune.core.machine import Hardware
 from autotune.core.protocol import MeasureJob
 from autotune.core.results import Status, TrialResult
 from autotune.core.rules import MeasureRules
-from autotune.core.types import Hardware, InputSpec, ServingSpec, TrialSpec, WorkloadSpec
+from autotune.core.specs import TrialSpec
+from autotune.core.workload_spec import InputSpec, ServingSpec, WorkloadSpec
 from autotune.launch.local_executor import Machine
 from autotune.models import cache as prepared
 from autotune.space import configs

@@ -17,11 +17,14 @@ import platformdirs
 import pytest
 
 from autotune.core import plugins
+from autotune.core.config import Config
 from autotune.core.errors import CacheError
+from autotune.core.machine import Hardware
 from autotune.core.protocol import ACCURACY, PrepareJob
 from autotune.core.results import Accuracy, Estimate, Status
 from autotune.core.rules import MeasureRules
-from autotune.core.types import Config, DataSpec, Hardware, Value, WorkloadSpec
+from autotune.core.struct import Value
+from autotune.core.workload_spec import DataSpec, WorkloadSpec
 from autotune.launch import launch_plan
 from autotune.launch.process import WorkerFailed
 from autotune.models import artifacts

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from autotune.core.errors import ModelError
-from autotune.core.types import DataSpec
+from autotune.core.workload_spec import DataSpec
 from autotune.models import data
 
 FUNCTION = """

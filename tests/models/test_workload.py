@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autotune.core.errors import PluginError
-from autotune.core.types import DataSpec, Dtype, InputSpec, ServingSpec, WorkloadSpec
+from autotune.core.workload_spec import DataSpec, Dtype, InputSpec, ServingSpec, WorkloadSpec
 from autotune.models import workload
 
 DTYPES: tuple[Dtype, ...] = ("float32", "float64", "int32", "int64", "bool")

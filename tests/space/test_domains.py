@@ -7,8 +7,8 @@ import pytest
 
 from autotune.core import plugins
 from autotune.core.errors import SpaceError
+from autotune.core.machine import Hardware
 from autotune.core.space_types import Domains, Exclusion
-from autotune.core.types import Hardware
 from autotune.space import domains as resolving
 from autotune.space import values
 from autotune.space.yaml_nodes import Node

@@ -11,9 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autotune.core import plugins
+from autotune.core.config import Config
 from autotune.core.errors import AutotuneError, SpaceError
+from autotune.core.machine import Cpu, Environment, Hardware
 from autotune.core.space_types import Exclusion, Space
-from autotune.core.types import Config, Cpu, Environment, Hardware, InputSpec, Struct, digest
+from autotune.core.struct import Struct, digest
+from autotune.core.workload_spec import InputSpec
 from autotune.space import configs
 from autotune.space import load as space
 

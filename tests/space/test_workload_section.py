@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from autotune.core.errors import SpaceError
-from autotune.core.types import InputSpec, ServingSpec
+from autotune.core.workload_spec import InputSpec, ServingSpec
 from autotune.space import workload_section
 from tests import machines
 from tests.space.test_domains import node

@@ -15,7 +15,7 @@ import psutil
 
 from autotune.core.results import TrialResult
 from autotune.core.rules import MeasureRules
-from autotune.core.types import TrialSpec
+from autotune.core.specs import TrialSpec
 from autotune.launch.orphans import Started
 from autotune.study.search.driver import search
 from autotune.study.storage import store

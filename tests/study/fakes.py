@@ -15,11 +15,14 @@ import numpy as np
 import optuna
 
 from autotune.analysis import latency
+from autotune.core.config import Config
 from autotune.core.files import write_atomically
+from autotune.core.machine import Cpu, Hardware
 from autotune.core.results import Block, Candidate, InterleavedRun, Status, TrialResult
 from autotune.core.rules import MeasureRules
 from autotune.core.space_types import Budget, Domains, Limit, Space
-from autotune.core.types import Config, Cpu, Hardware, InputSpec, InterleavedSpec, TrialSpec, WorkloadSpec
+from autotune.core.specs import InterleavedSpec, TrialSpec
+from autotune.core.workload_spec import InputSpec, WorkloadSpec
 from autotune.space import configs
 from autotune.study.storage import store
 from autotune.study.storage.opening import OpenStudy, opened

@@ -9,7 +9,7 @@ import pytest
 
 from autotune.core.results import Canary, Served, Status, TrialResult
 from autotune.core.space_types import Goal, Limit, Price
-from autotune.core.types import TrialSpec
+from autotune.core.specs import TrialSpec
 from autotune.study.ranking import Ranking, undominated
 from tests.study.fakes import WORKLOAD, machine, measured, plain
 

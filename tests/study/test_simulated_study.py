@@ -13,7 +13,7 @@ import pytest
 from autotune.core.results import Candidate, InterleavedRun, TrialResult
 from autotune.core.rules import ConfirmRules, MeasureRules
 from autotune.core.space_types import Goal
-from autotune.core.types import InterleavedSpec
+from autotune.core.specs import InterleavedSpec
 from autotune.study.confirm import comparison, decision
 from autotune.study.confirm.aggregate import Limits
 from autotune.study.confirm.comparison import PairedComparison

@@ -12,7 +12,7 @@ import pytest
 from autotune.core.errors import ModelError
 from autotune.core.protocol import ACCURACY
 from autotune.core.results import Accuracy
-from autotune.core.types import DataSpec, WorkloadSpec
+from autotune.core.workload_spec import DataSpec, WorkloadSpec
 from autotune.models.workload import BuiltWorkload
 from autotune.worker import accuracy
 

@@ -13,9 +13,9 @@ import numpy as np
 import psutil
 import pytest
 
+from autotune.core.config import Placement
 from autotune.core.protocol import Finish, Finished, MeasureJob, Ready
 from autotune.core.results import Status
-from autotune.core.types import Placement
 from autotune.launch.process import WorkerFailed, Workers
 from autotune.worker.outputs import Reference
 from autotune.worker.prepare import write_reference

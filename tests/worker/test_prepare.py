@@ -9,10 +9,12 @@ import msgspec
 import numpy as np
 import pytest
 
+from autotune.core.config import Config
 from autotune.core.errors import ModelError
 from autotune.core.protocol import Prepared, PrepareJob
 from autotune.core.results import Status
-from autotune.core.types import Config, DataSpec, Value, WorkloadSpec
+from autotune.core.struct import Value
+from autotune.core.workload_spec import DataSpec, WorkloadSpec
 from autotune.launch.process import WorkerFailed
 from autotune.worker import prepare as making
 from autotune.worker.outputs import Reference

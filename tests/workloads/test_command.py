@@ -5,7 +5,7 @@ import pytest
 from autotune.core import plugins
 from autotune.core.errors import ModelError
 from autotune.core.space_types import Domains
-from autotune.core.types import Value
+from autotune.core.struct import Value
 
 command = plugins.load("workloads", "command")
 

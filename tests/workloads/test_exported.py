@@ -8,7 +8,7 @@ import pytest
 
 from autotune.core.errors import ModelError
 from autotune.core.results import Status
-from autotune.core.types import WorkloadSpec
+from autotune.core.workload_spec import WorkloadSpec
 from autotune.workloads import exported
 from tests.backends import child
 from tests.conftest import Lab
@@ -17,7 +17,7 @@ from tests.study import fakes
 CHILD = """
 import torch
 from torch import nn
-from autotune.core.types import WorkloadSpec
+from autotune.core.workload_spec import WorkloadSpec
 from autotune.models.workload import BuiltWorkload
 
 class Two(nn.Module):

@@ -8,7 +8,7 @@ import pytest
 
 from autotune.core.errors import ModelError
 from autotune.core.results import Status
-from autotune.core.types import WorkloadSpec
+from autotune.core.workload_spec import WorkloadSpec
 from autotune.workloads import onnx
 from tests.backends import child
 from tests.conftest import Lab
@@ -18,7 +18,7 @@ CHILD = """
 import onnx
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
-from autotune.core.types import WorkloadSpec
+from autotune.core.workload_spec import WorkloadSpec
 from autotune.models.workload import BuiltWorkload
 
 def save(name, shapes, kind=TensorProto.FLOAT, **how):

@@ -8,7 +8,7 @@ import pytest
 
 from autotune.core.errors import ModelError
 from autotune.core.results import Status
-from autotune.core.types import InputSpec, WorkloadSpec
+from autotune.core.workload_spec import InputSpec, WorkloadSpec
 from autotune.workloads import python
 from tests.backends import child
 from tests.conftest import Lab
@@ -62,7 +62,7 @@ def needs_more(width):
 
 CHILD = """
 import torch
-from autotune.core.types import InputSpec, WorkloadSpec
+from autotune.core.workload_spec import InputSpec, WorkloadSpec
 from autotune.models.workload import BuiltWorkload
 from autotune.workloads import python
 

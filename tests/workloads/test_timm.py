@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from autotune.core.results import Status
-from autotune.core.types import WorkloadSpec
+from autotune.core.workload_spec import WorkloadSpec
 from autotune.workloads import timm
 from tests.backends import child
 from tests.conftest import Lab

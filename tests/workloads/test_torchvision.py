@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from autotune.core.errors import ModelError
-from autotune.core.types import Hardware
+from autotune.core.machine import Hardware
 from autotune.workloads import torchvision
 from tests.study import fakes
 

@@ -8,7 +8,7 @@ import pytest
 
 from autotune.core.errors import ModelError
 from autotune.core.results import Status
-from autotune.core.types import WorkloadSpec
+from autotune.core.workload_spec import WorkloadSpec
 from autotune.workloads import transformers
 from tests.backends import child
 from tests.conftest import Lab

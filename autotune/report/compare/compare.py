@@ -13,7 +13,7 @@ from autotune.core.confirmation import Confirmation, Winner
 from autotune.core.errors import StudyError
 from autotune.core.results import Estimate, Latency, TrialResult
 from autotune.core.space_types import Price
-from autotune.core.types import digest
+from autotune.core.struct import digest
 from autotune.report.compare import cross_machine, tradeoff
 from autotune.report.compare.comparison import Comparison, Group, Row
 from autotune.report.text.study_reader import Study

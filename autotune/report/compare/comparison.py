@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import msgspec
 
+from autotune.core.config import Config
 from autotune.core.results import Estimate, Percentile
 from autotune.core.space_types import Limit, Price
-from autotune.core.types import FORMAT, Config, Struct, WorkloadSpec
+from autotune.core.struct import FORMAT, Struct
+from autotune.core.workload_spec import WorkloadSpec
 
 
 class Row(Struct):

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 import msgspec
 
 from autotune.analysis.metrics import METRICS
+from autotune.core.config import Config
 from autotune.core.results import Candidate, Estimate, InterleavedRun, TrialResult
 from autotune.core.rules import ConfirmRules
-from autotune.core.types import Config
 from autotune.report.compare.comparison import Crossing
 from autotune.report.text.study_reader import Study
 from autotune.space import configs

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from autotune.analysis import metrics
 from autotune.analysis.metrics import LATENCIES
+from autotune.core.config import Config
 from autotune.core.confirmation import Winner
 from autotune.core.results import Latency, Status
-from autotune.core.types import Config
 from autotune.report.compare.comparison import Front, Point, Row
 from autotune.report.text.study_reader import Study
 from autotune.study.ranking import undominated

@@ -11,10 +11,11 @@ from typing import TypeVar
 from optuna.distributions import CategoricalDistribution
 from optuna.trial import FrozenTrial, TrialState
 
+from autotune.core.config import Config
 from autotune.core.confirmation import Confirmation
 from autotune.core.errors import StudyError
 from autotune.core.results import Status, TrialResult
-from autotune.core.types import Config, TrialSpec
+from autotune.core.specs import TrialSpec
 from autotune.report.dashboard.attached import Attached
 from autotune.report.dashboard.snapshot import Snapshot
 from autotune.report.page import notes

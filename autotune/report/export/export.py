@@ -15,9 +15,9 @@ from autotune.core.best import Best, Claim, Measurements
 from autotune.core.confirmation import Confirmation, Winner
 from autotune.core.errors import StudyError, did_you_mean
 from autotune.core.files import write_atomically
+from autotune.core.machine import Hardware
 from autotune.core.results import Estimate, Latency, TrialResult
 from autotune.core.space_types import Space
-from autotune.core.types import Hardware
 from autotune.launch import environment
 from autotune.study.ranking import Ranking
 from autotune.study.storage import latency_files

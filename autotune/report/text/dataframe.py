@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from autotune.analysis import metrics
 from autotune.analysis.metric import Measured
 from autotune.analysis.metrics import METRICS
+from autotune.core.config import Config
 from autotune.core.results import Estimate, Status, TrialResult
-from autotune.core.types import Config, Value
+from autotune.core.struct import Value
 from autotune.report.text.study_reader import Study
 from autotune.study.storage import latency_files
 

@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.text import Text
 
 from autotune.core import plugins
-from autotune.core.types import Hardware, Struct
+from autotune.core.machine import Hardware
+from autotune.core.struct import Struct
 from autotune.hardware import interpreters
 from autotune.report.text import formatting
 from autotune.space import domains

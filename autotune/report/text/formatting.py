@@ -11,9 +11,10 @@ from autotune.analysis.constraints import ConstraintCheck
 from autotune.analysis.metrics import METRICS
 from autotune.analysis.number_format import rounded
 from autotune.core import plugins
+from autotune.core.config import Config
 from autotune.core.results import Estimate, Probe, Status, TrialResult
 from autotune.core.space_types import Goal, Limit, Price
-from autotune.core.types import Config, Value
+from autotune.core.struct import Value
 from autotune.space import configs
 
 if TYPE_CHECKING:

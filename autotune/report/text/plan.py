@@ -14,9 +14,11 @@ from rich.text import Text
 
 from autotune import hardware
 from autotune.core import command_template, plugins
+from autotune.core.config import Config
 from autotune.core.errors import MachineError, SpaceError, did_you_mean
+from autotune.core.machine import Hardware
 from autotune.core.space_types import Domains, Space
-from autotune.core.types import FORMAT, Config, Hardware, Value
+from autotune.core.struct import FORMAT, Value
 from autotune.launch import environment, launch_plan
 from autotune.models import artifacts
 from autotune.report.text import doctor, formatting

@@ -8,9 +8,9 @@ from pathlib import Path
 import msgspec
 
 from autotune.core.confirmation import Confirmation
+from autotune.core.machine import Hardware
 from autotune.core.results import TrialResult
 from autotune.core.space_types import Space
-from autotune.core.types import Hardware
 from autotune.report.text import table
 from autotune.study.ranking import Ranking
 from autotune.study.storage import store

@@ -9,10 +9,10 @@ from pathlib import Path
 from autotune.analysis import constraints, metrics
 from autotune.analysis.latency import PERCENTILES, Latencies
 from autotune.analysis.number_format import rounded, size
+from autotune.core.config import Config
 from autotune.core.confirmation import Ablation, Confirmation, Finalist, Step, Winner
 from autotune.core.results import Estimate, Status, TrialResult
 from autotune.core.space_types import Space
-from autotune.core.types import Config
 from autotune.report.text import answers, formatting
 from autotune.study.ranking import Ranking
 from autotune.study.storage import latency_files

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 
 import msgspec
 
+from autotune.core.config import Config
 from autotune.core.confirmation import Ablation, Step
+from autotune.core.machine import Hardware
 from autotune.core.results import InterleavedRun
 from autotune.core.rules import ConfirmRules
-from autotune.core.types import Config, Hardware, Struct, Value
+from autotune.core.struct import Struct, Value
 from autotune.space import configs
 from autotune.study.confirm import comparison
 from autotune.study.confirm.comparison import Table

@@ -19,11 +19,14 @@ from autotune.analysis import drift as correction
 from autotune.analysis import metrics, selection, stats
 from autotune.analysis.metric import Measured
 from autotune.analysis.metrics import LATENCIES, METRICS
+from autotune.core.config import Config
 from autotune.core.files import write_atomically
 from autotune.core.interfaces import Interleave
 from autotune.core.results import Candidate, Estimate, InterleavedRun
 from autotune.core.rules import ConfirmRules, Correction, MeasureRules
-from autotune.core.types import Config, InterleavedSpec, WorkloadSpec, digest
+from autotune.core.specs import InterleavedSpec
+from autotune.core.struct import digest
+from autotune.core.workload_spec import WorkloadSpec
 from autotune.study.storage import store
 
 FOLDER = "confirmation"

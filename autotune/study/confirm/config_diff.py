@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from autotune.core import plugins
-from autotune.core.types import Config, Hardware, Struct, Value
+from autotune.core.config import Config
+from autotune.core.machine import Hardware
+from autotune.core.struct import Struct, Value
 from autotune.space import configs
 
 BATCH_SIZE = "batch_size"

@@ -11,10 +11,10 @@ import msgspec
 from autotune.analysis import selection, stats
 from autotune.analysis.constraints import ConstraintCheck
 from autotune.analysis.metrics import METRICS
+from autotune.core.config import Config
 from autotune.core.confirmation import Finalist
 from autotune.core.results import Estimate, InterleavedRun, TrialResult
 from autotune.core.rules import ConfirmRules
-from autotune.core.types import Config
 from autotune.study.confirm import comparison, config_diff
 from autotune.study.confirm.aggregate import Limits
 from autotune.study.confirm.comparison import Table

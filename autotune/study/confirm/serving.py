@@ -20,7 +20,7 @@ from autotune.core.files import write_atomically
 from autotune.core.interfaces import Observer, Sustain
 from autotune.core.results import Estimate, Probe, Served, Sustained, TrialResult
 from autotune.core.rules import ConfirmRules, MeasureRules
-from autotune.core.types import TrialSpec
+from autotune.core.specs import TrialSpec
 from autotune.study.confirm import decision
 from autotune.study.confirm.decision import BASELINE
 from autotune.study.ranking import Ranking

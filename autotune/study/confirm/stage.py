@@ -14,12 +14,13 @@ from typing import ParamSpec, TypeVar
 
 import msgspec
 
+from autotune.core.config import Config
 from autotune.core.confirmation import Ablation, Confirmation, Finalist, Step, Winner
 from autotune.core.interfaces import Interleave, Observer, Sustain
 from autotune.core.results import InterleavedRun
 from autotune.core.rules import ConfirmRules, MeasureRules
 from autotune.core.space_types import Budget
-from autotune.core.types import Config, InterleavedSpec
+from autotune.core.specs import InterleavedSpec
 from autotune.study.confirm import ablation, comparison, decision, sample_size
 from autotune.study.confirm import winner as claim
 from autotune.study.confirm.aggregate import Limits, pooled

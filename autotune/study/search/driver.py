@@ -13,12 +13,14 @@ from typing import Literal
 import msgspec
 import optuna
 
+from autotune.core.config import Config
 from autotune.core.errors import AutotuneError, StudyError
 from autotune.core.interfaces import Execute, Observer
 from autotune.core.results import Status, TrialResult
 from autotune.core.rules import Correction, MeasureRules
 from autotune.core.space_types import Budget
-from autotune.core.types import Config, Struct, TrialSpec
+from autotune.core.specs import TrialSpec
+from autotune.core.struct import Struct
 from autotune.space import configs
 from autotune.study.ranking import Ranking
 from autotune.study.search import recipes, recovery, sampler, suggest

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from autotune.core.types import Value
+from autotune.core.struct import Value
 from autotune.study.search.points import Matrix, Parameters
 
 Item = tuple[str, Value]

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 
 import msgspec
 
+from autotune.core.config import Config
+from autotune.core.machine import Hardware
 from autotune.core.space_types import Domains, Space
-from autotune.core.types import Config, Hardware, Value, is_number
+from autotune.core.struct import Value, is_number
 from autotune.space import configs
 
 

@@ -12,8 +12,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from autotune.core.config import Layout
+from autotune.core.machine import Hardware
 from autotune.core.space_types import Domains
-from autotune.core.types import Hardware, Layout, Value, is_number
+from autotune.core.struct import Value, is_number
 from autotune.space import configs
 from autotune.study.search import suggest
 

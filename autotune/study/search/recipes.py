@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from autotune.core.config import Config
+from autotune.core.machine import Hardware
 from autotune.core.space_types import Space
-from autotune.core.types import Config, Hardware, Struct, Value
+from autotune.core.struct import Struct, Value
 from autotune.study.search import nearest
 
 

@@ -8,7 +8,7 @@ import optuna
 from optuna.trial import Trial, TrialState
 
 from autotune.core.results import Status, TrialResult
-from autotune.core.types import TrialSpec
+from autotune.core.specs import TrialSpec
 from autotune.launch import orphans
 from autotune.study.ranking import Ranking
 from autotune.study.search import sampler

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from autotune.analysis.metrics import METRICS
+from autotune.core.config import Config
 from autotune.core.errors import StudyError
+from autotune.core.machine import Hardware
 from autotune.core.results import Estimate, Status, TrialResult
 from autotune.core.space_types import Domains
-from autotune.core.types import Config, Hardware
 from autotune.study.ranking import CONFIDENCE, Ranking
 from autotune.study.search.points import Points
 from autotune.study.search.suggest import parameters, suggest

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, cast
 
 import msgspec
 
+from autotune.core.config import Config
+from autotune.core.machine import Hardware
 from autotune.core.space_types import Domains
-from autotune.core.types import Config, Hardware, Value
+from autotune.core.struct import Value
 from autotune.space import configs
 
 if TYPE_CHECKING:

@@ -8,10 +8,13 @@ from collections.abc import Container, Sequence
 from pathlib import Path
 from typing import Any
 
+from autotune.core.config import Config, Layout
 from autotune.core.errors import AutotuneError, StudyError
 from autotune.core.files import write_atomically
+from autotune.core.machine import Hardware
 from autotune.core.space_types import Goal, Space
-from autotune.core.types import FORMAT, Config, Hardware, Layout, Struct, Value, WorkloadSpec
+from autotune.core.struct import FORMAT, Struct, Value
+from autotune.core.workload_spec import WorkloadSpec
 from autotune.study.ranking import Ranking
 from autotune.study.search import nearest
 from autotune.study.storage import store

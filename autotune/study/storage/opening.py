@@ -17,8 +17,9 @@ import optuna
 
 from autotune.core.errors import StudyError
 from autotune.core.files import write_atomically
+from autotune.core.machine import Hardware
 from autotune.core.space_types import PRICES, Space
-from autotune.core.types import Hardware, digest
+from autotune.core.struct import digest
 from autotune.study.ranking import Ranking
 from autotune.study.storage import database, store
 

@@ -26,9 +26,11 @@ from autotune.core import plugins
 from autotune.core.confirmation import Confirmation
 from autotune.core.errors import StudyError
 from autotune.core.files import write_atomically
+from autotune.core.machine import Hardware
 from autotune.core.results import TrialResult
 from autotune.core.space_types import Space
-from autotune.core.types import FORMAT, Hardware, Struct, TrialSpec, Value
+from autotune.core.specs import TrialSpec
+from autotune.core.struct import FORMAT, Struct, Value
 from autotune.space import configs
 
 T = TypeVar("T")

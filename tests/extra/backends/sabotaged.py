@@ -8,8 +8,11 @@ from typing import Any, Literal
 import numpy as np
 
 from autotune.backends import _onnx, onnxruntime
+from autotune.core.config import Config
 from autotune.core.interfaces import Workload
-from autotune.core.types import Config, Hardware, LaunchPatch, Struct, Value
+from autotune.core.launch_patch import LaunchPatch
+from autotune.core.machine import Hardware
+from autotune.core.struct import Struct, Value
 
 packages: tuple[str, ...] = ("onnxruntime",)
 runs = ("module",)

@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import sys
 
-from autotune.core.types import Config, Hardware, LaunchPatch
+from autotune.core.config import Config
+from autotune.core.launch_patch import LaunchPatch
+from autotune.core.machine import Hardware
 
 Value = bool
 

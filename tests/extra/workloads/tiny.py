@@ -6,7 +6,8 @@ import time
 from typing import Any
 
 from autotune.core.errors import ModelError
-from autotune.core.types import Hardware, Struct
+from autotune.core.machine import Hardware
+from autotune.core.struct import Struct
 
 packages = ("torch",)
 form = "module"

@@ -11,10 +11,11 @@ import msgspec
 import pytest
 
 from autotune.core.best import Best, Claim, Measurements
+from autotune.core.config import Config, Placement
 from autotune.core.confirmation import Confirmation
 from autotune.core.results import Accuracy, ArtifactRef, Candidate, Fidelity, Status, TrialResult
 from autotune.core.space_types import Limit
-from autotune.core.types import Config, Placement, WorkloadSpec
+from autotune.core.workload_spec import WorkloadSpec
 from autotune.report.export import export
 from tests.report import made
 from tests.report.made import (

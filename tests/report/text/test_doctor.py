@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from autotune.core import plugins
-from autotune.core.types import Hardware
+from autotune.core.machine import Hardware
 from autotune.hardware import probe
 from autotune.report.text import doctor
 from tests import machines

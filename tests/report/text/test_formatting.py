@@ -5,9 +5,10 @@ import re
 
 import pytest
 
+from autotune.core.config import Config
 from autotune.core.results import Estimate, Status, TrialResult
 from autotune.core.space_types import Goal
-from autotune.core.types import Config, Value
+from autotune.core.struct import Value
 from autotune.report.text import formatting
 from autotune.study.ranking import Ranking
 from autotune.study.search import suggest

@@ -14,9 +14,12 @@ import msgspec
 import pytest
 from rich.console import Console
 
+from autotune.core.config import Config, Placement
 from autotune.core.errors import AutotuneError, MachineError, SpaceError, StudyError
+from autotune.core.machine import Hardware
 from autotune.core.space_types import Space
-from autotune.core.types import Config, Hardware, Placement, TrialSpec, Value
+from autotune.core.specs import TrialSpec
+from autotune.core.struct import Value
 from autotune.launch import launch_plan as launch
 from autotune.launch.launch_plan import WorkerPlan
 from autotune.models import artifacts

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from autotune.core.config import Config
 from autotune.core.confirmation import Ablation, Confirmation
 from autotune.core.results import InterleavedRun
 from autotune.core.rules import ConfirmRules, MeasureRules
-from autotune.core.types import Config, InterleavedSpec, Value
+from autotune.core.specs import InterleavedSpec
+from autotune.core.struct import Value
 from autotune.space import configs
 from autotune.study.confirm import ablation, comparison
 from autotune.study.confirm.comparison import PairedComparison

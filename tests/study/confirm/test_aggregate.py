@@ -7,7 +7,7 @@ import pytest
 
 from autotune.core.results import Candidate, InterleavedRun
 from autotune.core.space_types import Goal, Limit
-from autotune.core.types import InterleavedSpec
+from autotune.core.specs import InterleavedSpec
 from autotune.study.confirm.aggregate import Limits, pooled
 from tests.report.made import PLAIN, config, numbered
 from tests.study.fakes import WORKLOAD

@@ -15,7 +15,7 @@ import pytest
 from autotune.core.errors import StudyError
 from autotune.core.results import Block, Canary, Candidate, Interference, InterleavedRun, Latency
 from autotune.core.rules import ConfirmRules, Correction, MeasureRules
-from autotune.core.types import InterleavedSpec
+from autotune.core.specs import InterleavedSpec
 from autotune.launch.orphans import Started
 from autotune.study.confirm import comparison
 from autotune.study.confirm.comparison import PairedComparison

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from autotune.core.config import Config
 from autotune.core.space_types import Domains
-from autotune.core.types import Config, Value
+from autotune.core.struct import Value
 from autotune.space import configs
 from autotune.study.confirm.config_diff import Change, between, changes, without
 from autotune.study.search import suggest

@@ -8,7 +8,7 @@ import pytest
 from autotune.core.results import Block, Candidate, InterleavedRun
 from autotune.core.rules import ConfirmRules
 from autotune.core.space_types import Goal, Limit
-from autotune.core.types import InterleavedSpec
+from autotune.core.specs import InterleavedSpec
 from autotune.study.confirm import decision
 from autotune.study.confirm.aggregate import Limits
 from autotune.study.confirm.decision import BASELINE, Running

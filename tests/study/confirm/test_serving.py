@@ -6,11 +6,13 @@ import msgspec
 import pytest
 
 from autotune.analysis.rate_search import CLAIM_S
+from autotune.core.config import Config
 from autotune.core.confirmation import Confirmation
 from autotune.core.results import Fidelity, Probe, Served, Sustained
 from autotune.core.rules import ConfirmRules, MeasureRules
 from autotune.core.space_types import Limit
-from autotune.core.types import Config, ServingSpec, TrialSpec
+from autotune.core.specs import TrialSpec
+from autotune.core.workload_spec import ServingSpec
 from autotune.report.text import study_reader
 from autotune.space import configs
 from autotune.study.confirm import stage

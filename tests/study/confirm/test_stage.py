@@ -10,12 +10,14 @@ from typing import Any
 import msgspec
 import pytest
 
+from autotune.core.config import Config
 from autotune.core.confirmation import Confirmation, Finalist
 from autotune.core.errors import StudyError
 from autotune.core.results import Estimate, Status, TrialResult
 from autotune.core.rules import ConfirmRules, MeasureRules
 from autotune.core.space_types import Limit
-from autotune.core.types import Config, InterleavedSpec, TrialSpec, Value
+from autotune.core.specs import InterleavedSpec, TrialSpec
+from autotune.core.struct import Value
 from autotune.space import configs
 from autotune.study.confirm import comparison
 from autotune.study.confirm.stage import LEAST_S, confirm

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from autotune.core.results import Candidate, InterleavedRun, Status
-from autotune.core.types import InterleavedSpec
+from autotune.core.specs import InterleavedSpec
 from autotune.study.confirm import comparison
 from autotune.study.confirm import winner as claim
 from autotune.study.confirm.aggregate import pooled

@@ -12,11 +12,12 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
+from autotune.core.config import Config
 from autotune.core.errors import StudyError
 from autotune.core.results import Status, TrialResult
 from autotune.core.rules import MeasureRules
 from autotune.core.space_types import Domains, Space
-from autotune.core.types import Config, TrialSpec
+from autotune.core.specs import TrialSpec
 from autotune.study.search import driver, recipes, sampler, suggest
 from autotune.study.search.driver import search
 from autotune.study.storage import store

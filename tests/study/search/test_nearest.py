@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import pytest
 
+from autotune.core.config import Config
 from autotune.core.space_types import Domains
-from autotune.core.types import Config, Value
+from autotune.core.struct import Value
 from autotune.study.search.nearest import fitted
 from tests.study.fakes import DOMAINS, machine, resolved
 

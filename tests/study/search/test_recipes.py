@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import msgspec
 
+from autotune.core.machine import Hardware
 from autotune.core.space_types import Domains
-from autotune.core.types import Hardware, Value
+from autotune.core.struct import Value
 from autotune.report.text import formatting
 from autotune.study.search import recipes, suggest
 from tests.study.fakes import DOMAINS, machine, plain, resolved

@@ -11,9 +11,10 @@ import psutil
 import pytest
 from optuna.trial import TrialState
 
+from autotune.core.config import Config
 from autotune.core.results import Status, TrialResult
 from autotune.core.rules import MeasureRules
-from autotune.core.types import Config, TrialSpec
+from autotune.core.specs import TrialSpec
 from autotune.study.search import recovery, sampler
 from autotune.study.search.driver import search
 from autotune.study.storage import store

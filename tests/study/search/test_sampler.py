@@ -11,10 +11,11 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
+from autotune.core.config import Config
 from autotune.core.errors import StudyError
 from autotune.core.results import Status, TrialResult
 from autotune.core.space_types import Domains, Goal, Limit
-from autotune.core.types import Config, TrialSpec
+from autotune.core.specs import TrialSpec
 from autotune.study.ranking import Ranking
 from autotune.study.search import sampler
 from autotune.study.search.points import OfDomains

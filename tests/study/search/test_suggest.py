@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autotune.core.space_types import Domains
-from autotune.core.types import Value
+from autotune.core.struct import Value
 from autotune.space import configs
 from autotune.study.search import suggest
 from tests.study.fakes import DOMAINS, SMALL, machine, plain

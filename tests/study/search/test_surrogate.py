@@ -11,8 +11,9 @@ import pytest
 from optuna.trial import TrialState
 
 from autotune.core import plugins
+from autotune.core.config import Config
 from autotune.core.space_types import Domains
-from autotune.core.types import Config, Value
+from autotune.core.struct import Value
 from autotune.study.search import sampler, suggest, surrogate
 from autotune.study.search.points import OfDomains, Parameters, Points
 from autotune.study.search.surrogate import Surrogate, expected_gain

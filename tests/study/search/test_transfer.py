@@ -7,11 +7,14 @@ from typing import Any
 import msgspec
 import pytest
 
+from autotune.core.config import Config
 from autotune.core.errors import StudyError
+from autotune.core.machine import Hardware
 from autotune.core.results import Status
 from autotune.core.rules import MeasureRules
 from autotune.core.space_types import Domains, Limit, Space
-from autotune.core.types import Config, Hardware, Value, WorkloadSpec
+from autotune.core.struct import Value
+from autotune.core.workload_spec import WorkloadSpec
 from autotune.space import configs
 from autotune.study.search import recipes, transfer
 from autotune.study.search.driver import search

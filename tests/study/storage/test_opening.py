@@ -12,8 +12,9 @@ import optuna
 import pytest
 
 from autotune.core.errors import StudyError
+from autotune.core.machine import Hardware
 from autotune.core.space_types import Budget, Exclusion, Limit, Price, Space
-from autotune.core.types import Hardware, TrialSpec
+from autotune.core.specs import TrialSpec
 from autotune.study.storage import store
 from autotune.study.storage.opening import opened
 from tests.report.made import confirmation, winner

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from autotune.core.errors import StudyError
-from autotune.core.types import TrialSpec
+from autotune.core.specs import TrialSpec
 from autotune.study.storage import store
 from tests.study.fakes import WORKLOAD, machine, measured, plain
 

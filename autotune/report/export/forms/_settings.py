@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 
 from autotune.core.best import Best
+from autotune.core.config import Placement
 from autotune.core.errors import StudyError
-from autotune.core.types import OWN, LaunchPatch, Placement
+from autotune.core.launch_patch import LaunchPatch
+from autotune.core.machine import OWN
 from autotune.launch import environment
 
 CACHE = "/var/cache/autotune"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 
 from autotune.core.best import Best
-from autotune.core.types import Placement
+from autotune.core.config import Placement
 from autotune.report.export.forms import _settings
 
 CACHE = '"$AUTOTUNE_CACHE"'

@@ -6,7 +6,7 @@ from collections import Counter
 from html import escape
 from typing import TYPE_CHECKING
 
-from autotune.core.types import Value
+from autotune.core.struct import Value
 from autotune.report.text import formatting
 from autotune.report.text.dataframe import settings
 from autotune.report.text.study_reader import Study

@@ -5,8 +5,8 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
+from autotune.core.config import Layout
 from autotune.core.results import Status, TrialResult
-from autotune.core.types import Layout
 from autotune.report.text import formatting
 from autotune.report.text.study_reader import Study
 

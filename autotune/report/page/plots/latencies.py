@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from autotune.analysis.latency import Latencies
+from autotune.core.config import Config
 from autotune.core.results import InterleavedRun
-from autotune.core.types import Config
 from autotune.report.text import formatting
 from autotune.report.text.study_reader import Study
 from autotune.study.confirm import comparison

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autotune.core.results import TrialResult
-from autotune.core.types import Value
+from autotune.core.struct import Value
 from autotune.report.text import formatting
 from autotune.report.text.dataframe import FIRST, settings
 from autotune.report.text.study_reader import Study

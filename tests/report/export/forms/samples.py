@@ -9,7 +9,8 @@ import msgspec
 import yaml
 
 from autotune.core.best import Best
-from autotune.core.types import Cpu, Placement
+from autotune.core.config import Placement
+from autotune.core.machine import Cpu
 from tests.apply.made import FAST, best
 from tests.report.made import HW, config
 

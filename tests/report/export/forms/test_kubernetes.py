@@ -6,7 +6,7 @@ import msgspec
 import yaml
 
 from autotune.core.best import Best
-from autotune.core.types import Cpu
+from autotune.core.machine import Cpu
 from autotune.report.export import export
 from tests.apply.made import best
 from tests.report.export.forms.samples import BOUND, NUMA, SPREAD, container, single

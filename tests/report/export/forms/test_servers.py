@@ -6,7 +6,7 @@ import json
 
 import msgspec
 
-from autotune.core.types import ServingSpec
+from autotune.core.workload_spec import ServingSpec
 from autotune.report.export import export
 from tests.apply.made import best
 from tests.report.made import HW, config

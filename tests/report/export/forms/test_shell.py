@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from autotune.core.types import Placement
+from autotune.core.config import Placement
 from autotune.report.export import export
 from tests.apply.made import best
 from tests.conftest import ended

@@ -1,0 +1,13 @@
+"""The change that a knob or backend makes to how a worker process is started."""
+
+from __future__ import annotations
+
+from autotune.core.struct import Struct
+
+
+class LaunchPatch(Struct):
+    """What a knob or backend asks of a process: `{cache}` stands for the cache folder, None unsets."""
+
+    env: dict[str, str | None] = {}
+    preload: tuple[str, ...] = ()
+    argv_prefix: tuple[str, ...] = ()

@@ -1,0 +1,64 @@
+"""The workload of a space file: the model, its inputs or labelled samples, its requests."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from autotune.core.struct import Struct, Value
+
+Dtype = Literal["float32", "float64", "int32", "int64", "bool"]
+
+
+class InputSpec(Struct):
+    """One input; `batch` in the shape stands for the batch size, integers lie in [low, high)."""
+
+    shape: tuple[int | Literal["batch"], ...]
+    dtype: Dtype = "float32"
+    low: int = 0
+    high: int = 2
+
+
+class DataSpec(Struct):
+    """Labelled samples: a `.npz` file or a function (`file.py:function`), and the metric that judges outputs.
+
+    `metric` is `accuracy`, `f1` or a function of the user's. At most `samples` rows are judged; `calibration` others
+    are kept apart for quantising.
+    """
+
+    source: str
+    metric: str = "accuracy"
+    samples: int = 1000
+    calibration: int = 64
+
+
+class ServingSpec(Struct):
+    """Requests that arrive by themselves: the latency that a percentile of them may have, counted from arrival.
+
+    A batch waits at most `queue_delay_ms` for more requests.
+    """
+
+    latency_ms: float
+    percentile: Literal["p50", "p90", "p95", "p99"] = "p99"
+    queue_delay_ms: float = 0.0
+
+
+class WorkloadSpec(Struct):
+    """The model (`provider:name`), the provider's options, its inputs or data, and the seed of weights and inputs.
+
+    With `serving`, trials also find the largest rate of requests that keeps its latency.
+    """
+
+    model: str
+    inputs: tuple[InputSpec, ...]
+    options: dict[str, Value | None] = {}
+    seed: int = 0
+    data: DataSpec | None = None
+    serving: ServingSpec | None = None
+
+    @property
+    def provider(self) -> str:
+        return self.model.partition(":")[0]
+
+    @property
+    def name(self) -> str:
+        return self.model.partition(":")[2]
