@@ -11,9 +11,10 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from autotune.core import user_function
 from autotune.core.errors import ModelError, did_you_mean
+from autotune.core.user_files import absolute, sha256
 from autotune.core.workload_spec import DataSpec
-from autotune.workloads import _files, python
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,7 +38,7 @@ class Split(NamedTuple):
 def resolve(source: str, folder: Path) -> str:
     """The source independent of the space file's folder; ModelError if it is not there."""
     if source.endswith(".npz"):
-        return _files.found(source, folder)
+        return absolute(source, folder)
     return _function(source, folder, f"{source!r} is neither a .npz file nor a function; write such as digits.npz")
 
 
@@ -52,13 +53,13 @@ def _function(name: str, folder: Path, otherwise: str) -> str:
     file, _, function = name.rpartition(":")
     if not file or not function.isidentifier():
         raise ModelError(f"{otherwise}; a function is written file.py:function or package.module:function")
-    return python.resolve(name, folder)
+    return user_function.resolve(name, folder)
 
 
 def cache_key(spec: DataSpec) -> tuple[Any, ...]:
     """What the rows depend on: the content of the file or of the function's own file, and the numbers of rows."""
     is_file = spec.source.endswith(".npz")
-    content = (_files.digest(spec.source, "the data"),) if is_file else _content(spec.source)
+    content = (sha256(spec.source, "the data"),) if is_file else _content(spec.source)
     return (*content, spec.samples, spec.calibration)
 
 
@@ -68,7 +69,7 @@ def metric_key(spec: DataSpec) -> tuple[Any, ...]:
 
 
 def _content(function: str) -> tuple[Any, ...]:
-    return (function, *python.cache_key(function, python.Options()))
+    return (function, *user_function.cache_key(function))
 
 
 def load(spec: DataSpec, seed: int) -> Split:
@@ -104,7 +105,7 @@ def _stored(path: str) -> tuple[Arrays, np.ndarray[Any, Any]]:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
     except (OSError, EOFError, ValueError, TypeError, AttributeError, zipfile.BadZipFile) as error:
-        raise ModelError(f"{path} cannot be read as .npz: {python._last_line(error)}; {hint}") from error
+        raise ModelError(f"{path} cannot be read as .npz: {user_function.last_line(error)}; {hint}") from error
     if LABELS not in arrays or len(arrays) < 2:
         has = ", ".join(arrays) or "nothing"
         raise ModelError(f"{path} holds {has}; it needs the array {LABELS!r} and at least one input; {hint}")
@@ -113,11 +114,11 @@ def _stored(path: str) -> tuple[Arrays, np.ndarray[Any, Any]]:
 
 
 def _returned(source: str) -> tuple[Arrays, np.ndarray[Any, Any]]:
-    function = python._function(source)
+    function = user_function.load(source)
     try:
         made: Any = function()
     except (Exception, SystemExit) as error:
-        raise ModelError(f"{source} raised {python._last_line(error)}") from error
+        raise ModelError(f"{source} raised {user_function.last_line(error)}") from error
     if not isinstance(made, tuple) or len(made) != 2:
         raise ModelError(f"{source} returned a {type(made).__name__}; return a pair (inputs, labels)")
     inputs, labels = made
@@ -133,7 +134,7 @@ def _array(value: Any, what: str) -> np.ndarray[Any, Any]:
     try:
         array = np.asarray(value.detach().cpu() if hasattr(value, "detach") else value)
     except (TypeError, ValueError, RuntimeError) as error:
-        raise ModelError(f"{what} cannot be an array: {python._last_line(error)}") from error
+        raise ModelError(f"{what} cannot be an array: {user_function.last_line(error)}") from error
     if array.dtype.kind not in "biufU" or array.ndim == 0 or len(array) == 0:
         raise ModelError(f"{what} is {array.dtype} of shape {array.shape}; give numbers, one row a sample")
     return array

@@ -71,12 +71,13 @@ def _run(job: Job, rank: int, channel: Channel) -> None:
 
 
 def _end_with_parent(parent: int) -> None:
-    """The kernel kills us when our coordinator dies; and out of memory, we go before it does."""
+    """Have the kernel kill this process when its coordinator dies, and before it when memory runs out."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)
     score = Path("/proc/self/oom_score_adj")
-    score.write_text(str(max(500, int(score.read_text()))))  # lowering it (a pod may start at 1000) is not permitted
+    with contextlib.suppress(OSError):  # a container's /proc may be read-only
+        score.write_text(str(max(500, int(score.read_text()))))  # lowering it (a pod may start at 1000) is refused
 
 
 def _status(job: Job, error: Exception) -> Status:

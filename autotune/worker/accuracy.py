@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from autotune.core import user_function
 from autotune.core.errors import ModelError
 from autotune.core.interfaces import Session
 from autotune.core.protocol import ACCURACY
@@ -15,7 +16,6 @@ from autotune.core.results import Accuracy
 from autotune.models import data
 from autotune.models.workload import BuiltWorkload
 from autotune.worker import scoring
-from autotune.workloads import python
 
 ANSWERS = "answers.npz"
 
@@ -52,7 +52,7 @@ def answers(session: Session, workload: BuiltWorkload, size: int) -> np.ndarray[
     """
     assert workload.spec.data is not None
     metric, (_, inputs, labels) = workload.spec.data.metric, workload.labelled
-    function: Any = None if metric in data.METRICS else python._function(metric)
+    function: Any = None if metric in data.METRICS else user_function.load(metric)
     found = []
     for begin in range(0, len(labels), size):
         rows = np.arange(begin, begin + size) % len(labels)

@@ -13,6 +13,7 @@ import numpy as np
 
 from autotune.core.errors import ModelError
 from autotune.core.results import Estimate
+from autotune.core.user_function import last_line
 
 Array = np.ndarray[Any, Any]
 Scores = Callable[[tuple[Array, ...], Array], Any]
@@ -53,9 +54,7 @@ def scored(function: Scores, name: str, outputs: tuple[Array, ...], labels: Arra
     try:
         scores = np.asarray(function(outputs, labels))
     except (Exception, SystemExit) as error:
-        lines = str(error).strip().splitlines()
-        said = f"{type(error).__name__}: {lines[-1].strip()}" if lines else type(error).__name__
-        raise ModelError(f"metric {name} raised {said}") from error
+        raise ModelError(f"metric {name} raised {last_line(error)}") from error
     if scores.shape != (len(labels),) or scores.dtype.kind not in "biuf":
         got = f"{scores.dtype} of shape {scores.shape}" if scores.ndim else f"one {type(scores.item()).__name__}"
         raise ModelError(f"metric {name} returned {got} for {len(labels)} samples; return one score a sample")

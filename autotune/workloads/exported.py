@@ -12,8 +12,8 @@ from autotune.core.errors import ModelError
 from autotune.core.interfaces import Form
 from autotune.core.machine import Hardware
 from autotune.core.struct import Struct
+from autotune.core.user_files import absolute, sha256
 from autotune.hardware.interpreters import missing
-from autotune.workloads._files import digest, found
 from autotune.workloads._torch import arrays, one_line
 
 if TYPE_CHECKING:
@@ -35,12 +35,12 @@ def unavailable(options: Options, hw: Hardware) -> str | None:
 
 def resolve(name: str, folder: Path) -> str:
     """The file's absolute path; ModelError if it is not there."""
-    return found(name, folder)
+    return absolute(name, folder)
 
 
 def cache_key(name: str, options: Options) -> tuple[Any, ...]:
     """The digest of the file."""
-    return (digest(name),)
+    return (sha256(name),)
 
 
 def judged(name: str, options: Options) -> bool:

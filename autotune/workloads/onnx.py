@@ -13,8 +13,8 @@ from autotune.core.errors import ModelError
 from autotune.core.interfaces import Form
 from autotune.core.machine import Hardware
 from autotune.core.struct import Struct
+from autotune.core.user_files import absolute, sha256
 from autotune.hardware.interpreters import missing
-from autotune.workloads._files import digest, found
 
 if TYPE_CHECKING:
     import numpy as np
@@ -58,7 +58,7 @@ def unavailable(options: Options, hw: Hardware) -> str | None:
 
 def resolve(name: str, folder: Path) -> str:
     """The file's absolute path; ModelError if it is not there."""
-    return found(name, folder)
+    return absolute(name, folder)
 
 
 def file(name: str) -> Path:
@@ -68,8 +68,8 @@ def file(name: str) -> Path:
 
 def cache_key(name: str, options: Options) -> tuple[Any, ...]:
     """The digests of the file and of those that hold its weights."""
-    own = digest(name)
-    return (own, *(digest(Path(name).parent / other, "external data") for other in _external(name, own)))
+    own = sha256(name)
+    return (own, *(sha256(Path(name).parent / other, "external data") for other in _external(name, own)))
 
 
 def judged(name: str, options: Options) -> bool:

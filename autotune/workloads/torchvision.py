@@ -8,8 +8,8 @@ from autotune.core.errors import ModelError, did_you_mean
 from autotune.core.interfaces import Form
 from autotune.core.machine import Hardware
 from autotune.core.struct import Struct
+from autotune.core.user_files import sha256
 from autotune.hardware.interpreters import missing
-from autotune.workloads._files import digest
 from autotune.workloads._torch import import_torchvision, load_weights
 
 packages = ("torch", "torchvision")
@@ -31,7 +31,7 @@ def unavailable(options: Options, hw: Hardware) -> str | None:
 
 def cache_key(name: str, options: Options) -> tuple[Any, ...]:
     """The digest of the weights file, so that other content is another model; ModelError if it cannot be read."""
-    return () if options.weights is None else (digest(options.weights, "the weights"),)
+    return () if options.weights is None else (sha256(options.weights, "the weights"),)
 
 
 def judged(name: str, options: Options) -> bool:

@@ -20,8 +20,8 @@ from autotune.core.errors import ModelError, did_you_mean
 from autotune.core.interfaces import Form
 from autotune.core.machine import Hardware
 from autotune.core.struct import Struct
+from autotune.core.user_files import sha256
 from autotune.hardware.interpreters import missing
-from autotune.workloads._files import digest
 from autotune.workloads._torch import import_torchvision, one_line
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def cache_key(name: str, options: Options) -> tuple[Any, ...]:
     if not _is_folder(name):
         return ()
     files = [Path(name, CONFIG), *_weights(name)]
-    return tuple((file.name, digest(file)) for file in files)
+    return tuple((file.name, sha256(file)) for file in files)
 
 
 def judged(name: str, options: Options) -> bool:

@@ -136,6 +136,27 @@ os.execv(sys.executable, [sys.executable, "-m", "autotune.worker", sys.argv[1], 
     assert score == "900\n"
 
 
+def test_a_proc_that_cannot_be_written_ends_no_worker(lab: Lab, tmp_path: Path, job: Made) -> None:
+    (tmp_path / "job.json").write_bytes(msgspec.json.encode(job("exit")))
+    script = """
+import errno, os, runpy, sys
+def read_only(event, given):
+    if event == "open" and given[0] == "/proc/self/oom_score_adj" and given[2] & os.O_ACCMODE != os.O_RDONLY:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), given[0])
+sys.addaudithook(read_only)
+runpy.run_module("autotune.worker", run_name="__main__")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script, tmp_path / "job.json", "0", "0", "1", str(os.getpid())],
+        env=environ(lab),
+        cwd=lab.package,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (3, b"about to exit\n")
+
+
 def test_it_ends_when_its_coordinator_closes_the_pipe(lab: Lab, tmp_path: Path, job: Made) -> None:
     with measuring(lab).worker(job("fine"), tmp_path) as workers:
         workers.gather(30, "loading")

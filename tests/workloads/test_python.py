@@ -6,7 +6,6 @@ from typing import Any
 import msgspec
 import pytest
 
-from autotune.core.errors import ModelError
 from autotune.core.results import Status
 from autotune.core.workload_spec import InputSpec, WorkloadSpec
 from autotune.workloads import python
@@ -201,53 +200,6 @@ def test_a_function_runs_as_onnx(told: dict[str, Any], lab: Lab, tmp_path: Path,
     (result,) = lab.execute(tmp_path, [lab.spec("onnxruntime", {}, workload=workload)]).results
     assert (result.status, result.error) == (Status.OK, None)
     assert result.fidelity is not None and result.fidelity.judged
-
-
-# ------------------------------------------------------------------------------------------ without building anything
-
-
-def test_files_are_found_beside_the_space_file(tmp_path: Path) -> None:
-    write(tmp_path / "models/net.py", "")
-    write(tmp_path / "package/__init__.py", "")
-    for name in ("models/net.py:build", "models.net:build"):
-        assert python.resolve(name, tmp_path) == f"{tmp_path}/models/net.py:build"
-    assert python.resolve("package:build", tmp_path) == f"{tmp_path}/package/__init__.py:build"
-    assert python.resolve("torch.nn:Identity", tmp_path) == "torch.nn:Identity"
-    assert python.resolve(f"{tmp_path}/models/net.py:build", Path("/")) == f"{tmp_path}/models/net.py:build"
-
-
-def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ModelError) as caught:
-        python.resolve("nets.py:build", tmp_path)
-    assert str(caught.value) == f"there is no file 'nets.py'; looked for in {tmp_path}"
-
-
-@pytest.mark.parametrize("name", ["model.py", "model.py:", ":build", "model.py:not-a-name"])
-def test_a_name_without_a_function_is_refused(name: str, tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"names no function; write python:path/to/file\.py:FUNCTION"):
-        python.resolve(name, tmp_path)
-
-
-def test_the_source_file_is_the_key(tmp_path: Path) -> None:
-    write(tmp_path / "net.py", "one")
-    name = f"{tmp_path}/net.py:build"
-    before = python.cache_key(name, python.Options())
-    write(tmp_path / "net.py", "another")
-    assert python.cache_key(name, python.Options()) != before
-
-
-def test_the_source_of_an_installed_module_is_found_without_importing_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    write(tmp_path / "refusing/__init__.py", "raise AssertionError('imported')")
-    write(tmp_path / "refusing/inner.py", "")
-    write(tmp_path / "single.py", "")
-    monkeypatch.syspath_prepend(tmp_path)
-    keys = [python.cache_key(f"{module}:build", python.Options()) for module in ("refusing", "refusing.inner")]
-    assert all(len(key) == 1 for key in keys) and keys[0] != keys[1]
-    assert python.cache_key("single:build", python.Options()) == keys[1]  # both are empty
-    for unknown in ("refusing.missing", "no_such_module", "sys", ".relative"):
-        assert python.cache_key(f"{unknown}:build", python.Options()) == ()
 
 
 def test_unavailable_without_torch() -> None:

@@ -1,4 +1,4 @@
-"""The files that a model is made of: where they are, and a digest of what they hold."""
+"""Files that a user names: their absolute paths, and digests of their content."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from autotune.core.errors import ModelError
 
 
-def found(name: str, folder: Path) -> str:
+def absolute(name: str, folder: Path) -> str:
     """The absolute path of a file named relative to a folder; ModelError if there is none."""
     path = folder / name
     if not path.is_file():
@@ -17,17 +17,17 @@ def found(name: str, folder: Path) -> str:
     return str(path.resolve())
 
 
-def digest(path: str | Path, what: str = "the file") -> str:
+def sha256(path: str | Path, what: str = "the file") -> str:
     """The SHA-256 of a file, read once for each of its states; ModelError if it cannot be read."""
     try:
         state = Path(path).stat()
-        return _digest(str(path), state.st_mtime_ns, state.st_size)
+        return _sha256(str(path), state.st_mtime_ns, state.st_size)
     except OSError as error:
         raise ModelError(f"{what} {path} cannot be read: {error.strerror}") from error
 
 
 @functools.cache
-def _digest(path: str, modified_ns: int, size: int) -> str:
+def _sha256(path: str, modified_ns: int, size: int) -> str:
     """The key is asked for at every trial. Python 3.10 has no hashlib.file_digest."""
     read = hashlib.sha256()
     with open(path, "rb") as file:
