@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from autotune.core.types import Config
 from rich.console import Console
 
 from autotune.analysis import metrics
@@ -17,7 +18,6 @@ from autotune.core.best import Best
 from autotune.core.results import Block, Candidate, TrialResult
 from autotune.core.rules import Correction
 from autotune.core.space_types import Limit
-from autotune.core.types import Config
 from autotune.report.export import export
 from autotune.report.page import html, notes
 from autotune.report.text import dataframe, summary, table
