@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from autotune.core.types import Config
+from autotune.core.config import Config
 from rich.console import Console
 
 from autotune.analysis import metrics
