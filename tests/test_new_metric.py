@@ -9,12 +9,12 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from autotune.core.config import Config
 from rich.console import Console
 
 from autotune.analysis import metrics
 from autotune.analysis.metric import Metric
 from autotune.core.best import Best
+from autotune.core.config import Config
 from autotune.core.results import Block, Candidate, TrialResult
 from autotune.core.rules import Correction
 from autotune.core.space_types import Limit
