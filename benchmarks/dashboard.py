@@ -58,8 +58,8 @@ TRIALS = 60
 WORKLOAD = WorkloadSpec(model="torchvision:squeezenet1_1", inputs=(InputSpec(shape=("batch", 3, 224, 224)),))
 SERVE = """
 import pathlib, sys
-from autotune.report import dashboard
-dashboard.serve(pathlib.Path(sys.argv[1]), print, port=0)"""
+from autotune.report.dashboard import server
+server.serve(pathlib.Path(sys.argv[1]), print, port=0)"""
 
 
 def main() -> int:

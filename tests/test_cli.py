@@ -19,8 +19,8 @@ from typing import NoReturn
 import pytest
 
 import autotune
-from autotune import __version__, cli
-from autotune.cli import tune
+from autotune import __version__
+from autotune.cli import app, tune
 from autotune.core.rules import MeasureRules
 from autotune.core.workload_spec import WorkloadSpec
 from autotune.launch import canary_process, process
@@ -74,7 +74,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFi
     def command(*argv: str) -> Done:
         monkeypatch.setattr(sys, "argv", ["autotune", *argv])
         with pytest.raises(SystemExit) as ended:
-            cli.main()
+            app.main()
         assert isinstance(ended.value.code, int)
         out, err = capfd.readouterr()
         return Done(ended.value.code, out, err)

@@ -139,5 +139,5 @@ class Display:
 
     def interleaving(self, spec: InterleavedSpec, number: int) -> None:
         """Show where the confirmation is."""
-        what = f"run {spec.number}: round {number + 1} of {spec.rounds}, {len(spec.configs)} configurations in turn"
-        self._show(Text(f"      {what}", style="cyan"))
+        rounds = f"round {number + 1} of {spec.rounds}, {len(spec.configs)} configurations in turn"
+        self._show(Text(f"      interleaved run {spec.number}: {rounds}", style="cyan"))

@@ -22,6 +22,7 @@ from wsgiref.util import setup_testing_defaults
 import msgspec
 
 from autotune.core.errors import AutotuneError
+from autotune.report.dashboard.loopback import is_loopback
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -37,9 +38,6 @@ PAUSE_S = 10.0
 SHARE = 50
 """What is new takes at most one part in so many of a core's time, however large the study is."""
 
-LOCAL = ("localhost", "::1", "[::1]")
-"""Names of this machine beside 127.*."""
-
 MOST_ANSWERS = 32
 Answer = tuple[str, list[tuple[str, str]], bytes]
 
@@ -54,7 +52,7 @@ def serve(folder: Path, say: Callable[[str], None], host: str = "127.0.0.1", por
         give_way()
         from autotune.report.dashboard.view import View
 
-        local = host in LOCAL or host.startswith("127.")
+        local = is_loopback(host)
         app = Dashboard(View(folder), local=local)
         app.check()
         server.set_app(app)
@@ -110,9 +108,8 @@ class Dashboard:
         return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
 
     def _meant(self, environ: WSGIEnvironment) -> bool:
-        """Whether a request names this machine: a page elsewhere whose name was bound to it anew does not."""
-        host = re.sub(r":\d+$", "", environ.get("HTTP_HOST", "127.0.0.1"))
-        return not self.local or host in LOCAL or host.startswith("127.")
+        """True if a request names this machine; a page elsewhere whose name was bound to it anew does not."""
+        return not self.local or is_loopback(environ.get("HTTP_HOST", "127.0.0.1"))
 
     def check(self) -> None:
         """Read the study, and ask for it as a page does; AutotuneError if the answer is not what pages of today get."""

@@ -30,8 +30,8 @@ from tests.study.fakes import Clock
 
 SERVE = """
 import pathlib, sys
-from autotune.report import dashboard
-dashboard.serve(pathlib.Path(sys.argv[1]), print, port=0)"""
+from autotune.report.dashboard import server
+server.serve(pathlib.Path(sys.argv[1]), print, port=0)"""
 
 
 def ask(
@@ -164,8 +164,9 @@ def test_only_names_of_this_machine_are_answered(tmp_path: Path) -> None:
     app = opened(full(tmp_path).folder)
     for host in ("localhost:8080", "127.0.0.1", "[::1]:8080"):
         assert ask(app, "/api/meta", host=host)[0] == 200
-    status, body = ask(app, "/api/meta", host="evil.example:8080")
-    assert (status, json.loads(body)["reason"]) == (403, server.OTHER_NAME)
+    for host in ("evil.example:8080", "127.evil.example", "127.evil.example:8080", ""):
+        status, body = ask(app, "/api/meta", host=host)
+        assert (status, json.loads(body)["reason"]) == (403, server.OTHER_NAME), host
     app.local = False
     assert ask(app, "/api/meta", host="build.example:8080")[0] == 200
 

@@ -35,8 +35,8 @@ def test_a_bar_a_setting_the_most_worth_first(tmp_path: Path) -> None:
 
 
 def test_names_are_text(tmp_path: Path) -> None:
-    ablation = Ablation(setting="allocator", value=HOSTILE, instead="system", ratio=estimate(2.0))
-    plot = ablation.figure(keep(tmp_path, RESULTS, confirmation(winner(FAST), ablations=(ablation,))))
+    hostile = Ablation(setting="allocator", value=HOSTILE, instead="system", ratio=estimate(2.0))
+    plot = ablation.figure(keep(tmp_path, RESULTS, confirmation(winner(FAST), ablations=(hostile,))))
     assert plot is not None and "<" not in plot.data[0].y[0].replace("<br>", "")
 
 

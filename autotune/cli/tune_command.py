@@ -1,0 +1,87 @@
+"""The command without a name: `--space`, which tunes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from autotune import __version__
+from autotune.cli.console import open_console
+from autotune.cli.study_commands import STUDIES, Studies
+
+
+def tune(
+    context: typer.Context,
+    space: Annotated[str | None, typer.Option(help="A space file, or the name of a shipped one.")] = None,
+    trials: Annotated[
+        int | None, typer.Option(min=1, help="Stop after so many trials; the space's minutes stay.")
+    ] = None,
+    minutes: Annotated[
+        float | None,
+        typer.Option(min=0.1, max=1_000_000, help="Stop after so many minutes, earlier runs of the study included."),
+    ] = None,
+    no_budget: Annotated[
+        bool,
+        typer.Option("--no-budget", help="Leave the space's budget out; alone: stop when nothing better is expected."),
+    ] = False,
+    name: Annotated[str | None, typer.Option(help="The study's name; by default SPACE@INSTANCE-TYPE.")] = None,
+    studies: Studies = STUDIES,
+    storage: Annotated[str | None, typer.Option(help="An Optuna storage URL instead of the study's own.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, max=2**32 - 1, help="Seed of sampler, weights and inputs.")] = None,
+    instance_type: Annotated[str | None, typer.Option(help="This machine's type, where it cannot be read.")] = None,
+    prices: Annotated[
+        Path | None, typer.Option(help="A file of prices an hour by instance type, instead of the space file's.")
+    ] = None,
+    begin_with: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--from", metavar="STUDY", help="Try first what this study found best; may be given more than once."
+        ),
+    ] = None,
+    sampler: Annotated[
+        str | None,
+        typer.Option(help="How the search proposes: surrogate (the default), tpe, random, or a class as MODULE:CLASS."),
+    ] = None,
+    skip_confirmation: Annotated[
+        bool, typer.Option("--skip-confirmation", help="End after the search: nothing is claimed then.")
+    ] = False,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+) -> None:
+    """Find the fastest way to serve a PyTorch model on this machine that still gives right answers."""
+    if version:
+        print(f"autotune {__version__}")
+        return
+    if context.invoked_subcommand is not None:
+        for option in (name for name, value in context.params.items() if value not in (None, False, STUDIES, [], ())):
+            got = "--from" if option == "begin_with" else f"--{option.replace('_', '-')}"
+            raise typer.BadParameter(
+                f"goes without a command; got {got} before {context.invoked_subcommand}", param_hint=got
+            )
+        return
+    if space is None:
+        print(context.get_help())
+        raise typer.Exit(2)
+    if storage == "":
+        raise typer.BadParameter("is empty; give an Optuna storage URL, or leave it out", param_hint="--storage")
+    from autotune.cli import tune as workflow
+
+    measured = workflow.tune(
+        open_console(),
+        space,
+        trials=trials,
+        minutes=minutes,
+        no_budget=no_budget,
+        name=name,
+        studies=studies,
+        storage=storage,
+        seed=seed,
+        instance_type=instance_type,
+        skip_confirmation=skip_confirmation,
+        prices=prices,
+        begin_with=begin_with or (),
+        sampler=sampler,
+    )
+    if not measured:
+        raise typer.Exit(4)
