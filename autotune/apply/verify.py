@@ -11,9 +11,10 @@ from pathlib import Path
 
 import msgspec
 
-from autotune.analysis import constraints, metrics, rate_search
+from autotune.analysis import constraints, metrics
 from autotune.analysis.metric import Measured
 from autotune.analysis.metrics import METRICS
+from autotune.analysis.probe import claim_seconds
 from autotune.apply import best_file, verdict
 from autotune.apply.plain_progress import PlainProgress
 from autotune.apply.verdict import Verification
@@ -163,7 +164,7 @@ class Checking:
             return self.found("unresolved", ["the file has no rate of requests that was served"])
         rate = claimed * verdict.LEAST_SERVED
         spec = TrialSpec(id=0, workload=self.best.workload, config=self.best.config, folder="served")
-        served = machine.sustain(spec, self.rules, rate, rate_search.claim_seconds(rate, wanted))
+        served = machine.sustain(spec, self.rules, rate, claim_seconds(rate, wanted))
         if served.probe is None:
             found = self.found("fails", [f"the {WINNER} failed: {served.error}"])
             return msgspec.structs.replace(found, logs=str(self.root))

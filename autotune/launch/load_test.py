@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
-from autotune.analysis import rate_search, stats
-from autotune.analysis.rate_search import Ask, Task
+from autotune.analysis import probe, rate_search, stats
+from autotune.analysis.probe import ProbeSpec
+from autotune.analysis.rate_search import SystemUnderTest
 from autotune.core.protocol import Answered, Serve
 from autotune.core.results import Block, Probe, Served, Sustained
 from autotune.core.rules import MeasureRules
@@ -31,15 +32,18 @@ def largest(bench: Bench, blocks: Sequence[Block], wanted: ServingSpec, seed: in
     `blocks` are those of the closed loop. WorkerFailed as for a block.
     """
     capacity = max(block.rate for block in blocks)
-    task = Task(serving=wanted, capacity=capacity, batch_size=bench.batch_size, workers=len(bench.workers))
+    workers = len(bench.workers)
+    system = SystemUnderTest(serving=wanted, capacity=capacity, batch_size=bench.batch_size, workers=workers)
     probes: list[Probe] = []
-    while (ask := rate_search.following(task, probes, bench.rules)) is not None:
-        answers = requested(bench, ask, wanted, seed, len(probes))
-        probes.append(_judged(ask, answers, wanted, claim=False))
-    return Served(rate=rate_search.rate(probes, bench.rules), probes=tuple(probes))
+    while (spec := rate_search.next_probe(system, probes, bench.rules)) is not None:
+        answers = requested(bench, spec, wanted, seed, len(probes))
+        probes.append(_evaluated(spec, answers, wanted, claim=False))
+    return Served(rate=rate_search.highest_rate(probes, bench.rules), probes=tuple(probes))
 
 
-def sustained(place: Place, senses: Senses, spec: TrialSpec, rules: MeasureRules, ask: Ask, folder: Path) -> Sustained:
+def sustained(
+    place: Place, senses: Senses, spec: TrialSpec, rules: MeasureRules, probe_spec: ProbeSpec, folder: Path
+) -> Sustained:
     """One probe of fresh, warm workers, judged by the rule for claims; the error if they failed to run.
 
     `spec.workload.serving` must be given; `spec.id` chooses the arrivals.
@@ -53,7 +57,7 @@ def sustained(place: Place, senses: Senses, spec: TrialSpec, rules: MeasureRules
             watch = Watch(loaded.cpus, senses, rules)
             bench = Bench(loaded.workers, spec.config.workload.batch_size, watch, rules, call_s=loaded.call_s)
             _warm(bench)
-            answers = requested(bench, ask, wanted, spec.workload.seed, spec.id)
+            answers = requested(bench, probe_spec, wanted, spec.workload.seed, spec.id)
             peak_rss_bytes = loaded.finish()
     except PreparationFailed as failed:
         (folder / "stderr.log").write_text(failed.log)
@@ -61,7 +65,7 @@ def sustained(place: Place, senses: Senses, spec: TrialSpec, rules: MeasureRules
     except WorkerFailed as failed:
         return Sustained(error=str(failed))
     return Sustained(
-        probe=_judged(ask, answers, wanted, claim=True),
+        probe=_evaluated(probe_spec, answers, wanted, claim=True),
         setup_s=loaded.setup_s,
         peak_rss_bytes=peak_rss_bytes,
         fidelity=fidelity.worst([answer.fidelity for answer in loaded.ready]),
@@ -69,28 +73,28 @@ def sustained(place: Place, senses: Senses, spec: TrialSpec, rules: MeasureRules
     )
 
 
-def requested(bench: Bench, ask: Ask, wanted: ServingSpec, seed: int, number: int) -> list[Answered]:
+def requested(bench: Bench, spec: ProbeSpec, wanted: ServingSpec, seed: int, number: int) -> list[Answered]:
     """What each worker made of the requests that `seed` and `number` draw; then the workers are stopped."""
     call_s = bench.call_s or 0.0
     start_ns = time.monotonic_ns() + int((LEAD_S + WARM_CALLS * call_s) * 1e9)
     command = Serve(
         probe=number,
         start_ns=start_ns,
-        stop_ns=start_ns + int(ask.seconds * 1e9),
-        rate=ask.rate,
+        stop_ns=start_ns + int(spec.seconds * 1e9),
+        rate=spec.rate,
         queue_delay_ns=int(wanted.queue_delay_ms * 1e6),
         seed=seed,
     )
     bench.workers.send(command)
-    limit_s = 2 * ask.seconds + bench.rules.block_timeout_s + 10 * call_s
+    limit_s = 2 * spec.seconds + bench.rules.block_timeout_s + 10 * call_s
     answers = cast(list[Answered], bench.workers.gather(limit_s, "serving requests"))
     bench.workers.pause()
     return answers
 
 
-def _judged(ask: Ask, answers: Sequence[Answered], wanted: ServingSpec, *, claim: bool) -> Probe:
+def _evaluated(spec: ProbeSpec, answers: Sequence[Answered], wanted: ServingSpec, *, claim: bool) -> Probe:
     latencies_ns = [answer.latencies_ns for answer in answers]
-    return rate_search.judged(ask, latencies_ns, sum(answer.unanswered for answer in answers), wanted, claim=claim)
+    return probe.evaluate(spec, latencies_ns, sum(answer.unanswered for answer in answers), wanted, claim=claim)
 
 
 def _warm(bench: Bench) -> None:

@@ -6,7 +6,7 @@ import contextlib
 import tempfile
 from pathlib import Path
 
-from autotune.analysis.rate_search import Ask
+from autotune.analysis.probe import ProbeSpec
 from autotune.core.errors import ModelError
 from autotune.core.interfaces import Observer
 from autotune.core.machine import Hardware
@@ -76,7 +76,7 @@ class Machine:
 
         Judged by MLPerf's early-stopping rule: too few requests keep nothing.
         """
-        ask = Ask(rate=rate, seconds=seconds)
+        ask = ProbeSpec(rate=rate, seconds=seconds)
         return load_test.sustained(self.place, self.canary, spec, rules, ask, self.root / spec.folder)
 
     @property

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from autotune.analysis.rate_search import Ask
+from autotune.analysis.probe import ProbeSpec
 from autotune.core.protocol import Answered, Command, Reply, Serve
 from autotune.core.results import Block
 from autotune.core.rules import MeasureRules
@@ -21,7 +21,7 @@ from tests.queueing import Queue, constant
 MS = 1_000_000
 RULES = MeasureRules()
 WANTED = ServingSpec(latency_ms=40, queue_delay_ms=3)
-ASK = Ask(rate=100, seconds=2)
+ASK = ProbeSpec(rate=100, seconds=2)
 
 
 class Serving:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from autotune.analysis import rate_search
+from autotune.analysis import probe
 from autotune.analysis.constraints import ConstraintCheck
 from autotune.core.confirmation import Confirmation, Finalist, Winner
 from autotune.core.files import write_atomically
@@ -99,7 +99,7 @@ class ServingConfirmation:
 
     def _claim_s(self, name: str) -> float:
         wanted = self.study.space.workload.serving
-        return rate_search.CLAIM_S if wanted is None else rate_search.claim_seconds(self._rate(name), wanted)
+        return probe.CLAIM_S if wanted is None else probe.claim_seconds(self._rate(name), wanted)
 
     # --------------------------------------------------------------------------------------------------------- serving
 
