@@ -26,7 +26,7 @@ help:
 	@echo "make tune      search for the fastest configuration"
 	@echo "                 SPACE=<file>           the space to search ($(SPACE))"
 	@echo "                 ARGS='--minutes 30'    further arguments (of pytest, with test and slow)"
-	@echo "make test      lint, types, import rules, tests (make check is the same)"
+	@echo "make test      lint, types, import rules, tests (make check is the same); ends with the time and the slowest tests"
 	@echo "make lint      all of that but the tests"
 	@echo "make format    let ruff put the code in order"
 	@echo "make slow      the tests that take long"
@@ -52,9 +52,8 @@ system:
 tune: $(STAMP)
 	@$(BIN)/python -m autotune --space "$(SPACE)" $(ARGS)
 
-test check: lint
-	@echo "check: pytest"
-	@$(BIN)/python -m pytest -n 2 $(ARGS)
+test check: $(STAMP)
+	@scripts/check.sh $(ARGS)
 
 lint: $(STAMP)
 	@echo "check: ruff"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 import contextlib
 import os
 import shutil
@@ -37,6 +38,11 @@ for ignored in (signal.SIGINT, signal.SIGHUP):  # as a shell, or nohup, starts w
     if signal.getsignal(ignored) is signal.SIG_IGN:  # the programs under test would ignore it, too
         signal.signal(ignored, signal.default_int_handler)
 TINY = WorkloadSpec(model="tiny:conv", inputs=(InputSpec(shape=("batch", 3, 16, 16)),))
+QUICK = MeasureRules(block_s=0.05, measure_s=0.2, warmup_s=0.5, min_blocks=2, canary_s=0.01, gate_repeats=0)
+"""Rules under which a trial takes a fraction of a second, with limits that a loaded machine keeps.
+
+No block is repeated because of other programs: beside another test worker nearly each one would be.
+"""
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -48,14 +54,28 @@ def own_lock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The temporary folder of this run, the same for all xdist workers."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
+@pytest.fixture(scope="session")
+def inductor(shared: Path) -> Path:
+    """The folder of compiled kernels, the one that trials in the lab use too: inductor tests the compiler for 10 s."""
+    folder = shared / "cache" / "inductor"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def this_machine() -> Hardware:
     return hardware.probe()
 
 
 @pytest.fixture(scope="session")
 def quick() -> MeasureRules:
-    """Rules under which a trial takes a fraction of a second, and limits that a loaded machine keeps."""
-    return MeasureRules(block_s=0.05, measure_s=0.2, warmup_s=0.5, min_blocks=2)
+    return QUICK
 
 
 @pytest.fixture
@@ -150,12 +170,13 @@ class Lab:
 
 
 @pytest.fixture(scope="session")
-def lab(tmp_path_factory: pytest.TempPathFactory, this_machine: Hardware, quick: MeasureRules) -> Lab:
+def lab(tmp_path_factory: pytest.TempPathFactory, shared: Path, this_machine: Hardware, quick: MeasureRules) -> Lab:
     folder = tmp_path_factory.mktemp("lab")
     shutil.copytree(Path(autotune.__file__).parent, folder / "autotune", ignore=shutil.ignore_patterns("__pycache__"))
     for extra in EXTRA.glob("*/*.py"):
         shutil.copy(extra, folder / "autotune" / extra.relative_to(EXTRA))
-    return Lab(package=folder, cache=folder / "cache", hardware=this_machine, rules=quick)
+    compileall.compile_dir(folder / "autotune", quiet=2)
+    return Lab(package=folder, cache=shared / "cache", hardware=this_machine, rules=quick)
 
 
 def ended(pid: int, within_s: float = 5.0) -> bool:

@@ -96,8 +96,8 @@ class Place:
 
 
 @pytest.fixture(scope="session")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
+def cache(shared: Path) -> Path:
+    return shared / "cache"
 
 
 @pytest.fixture

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import msgspec
 import pytest
 
@@ -59,9 +61,8 @@ told["same place"] = os.environ["TMPDIR"] == str(folder / "temporary")
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
-    # the cache is shared by the tests of a run: inductor tests the compiler for 10 s
-    env: dict[str, str | None] = {"TORCHINDUCTOR_CACHE_DIR": str(tmp_path_factory.getbasetemp() / "inductor")}
+def told(tmp_path_factory: pytest.TempPathFactory, inductor: Path) -> dict[str, object]:
+    env: dict[str, str | None] = {"TORCHINDUCTOR_CACHE_DIR": str(inductor)}
     return child.told(CHILD, tmp_path_factory.mktemp("aot"), "torch", env=env)
 
 

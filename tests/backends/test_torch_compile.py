@@ -70,9 +70,8 @@ told["tuned"] = counters["inductor"]["select_algorithm_autotune"]
 """
 
 
-def environment(options: Options, folder: Path) -> dict[str, str | None]:
-    """What a child is started with, where `{cache}` is the folder."""
-    (folder / "inductor").mkdir(exist_ok=True)
+def environment(options: Options) -> dict[str, str | None]:
+    """The environment of a child, where `{cache}` is a folder that holds `inductor`."""
     return launch(options, child.configured("torch_compile"), HW).env
 
 
@@ -128,8 +127,8 @@ def test_inductor_is_told_by_the_environment(options: Options, freezing: str, tu
     }
 
 
-def test_a_graph_that_was_compiled_otherwise_is_found_out(tmp_path: Path) -> None:
-    told: dict[str, Any] = child.told(PROOFS, tmp_path, "torch", env=environment(Options(freezing=True), tmp_path))
+def test_a_graph_that_was_compiled_otherwise_is_found_out(inductor: Path) -> None:
+    told: dict[str, Any] = child.told(PROOFS, inductor.parent, "torch", env=environment(Options(freezing=True)))
     assert told["before the first call"] == "torch.compile compiled no graph"
     assert told["freezing"] is None
     assert told["not freezing"] == "inductor's freezing is True, not False"
@@ -138,14 +137,13 @@ def test_a_graph_that_was_compiled_otherwise_is_found_out(tmp_path: Path) -> Non
     assert told["as eager"] == "torch runs 1 threads, not 2"
 
 
-def test_settings_that_the_environment_turned_off_are_found_out(tmp_path: Path) -> None:
-    env = environment(Options(freezing=True, weight_prepack=False), tmp_path)
-    assert child.told(PROOFS, tmp_path, "torch", env=env)["not packed"] is None
+def test_settings_that_the_environment_turned_off_are_found_out(inductor: Path) -> None:
+    env = environment(Options(freezing=True, weight_prepack=False))
+    assert child.told(PROOFS, inductor.parent, "torch", env=env)["not packed"] is None
 
 
-def test_recompilations_are_counted_and_a_dynamic_batch_needs_none(tmp_path_factory: pytest.TempPathFactory) -> None:
-    folder = tmp_path_factory.getbasetemp()  # for all tests of a run: inductor tests the compiler for 10 s
-    told = child.told(COMPILED, folder, "torch", env=environment(Options(), folder))
+def test_recompilations_are_counted_and_a_dynamic_batch_needs_none(inductor: Path) -> None:
+    told = child.told(COMPILED, inductor.parent, "torch", env=environment(Options()))
     for run in ("static", "dynamic 1", "dynamic 4"):
         error, reason, flags = told[run]
         assert error < 1e-8
@@ -156,8 +154,8 @@ def test_recompilations_are_counted_and_a_dynamic_batch_needs_none(tmp_path_fact
 
 
 @pytest.mark.slow
-def test_max_autotune_times_kernels(tmp_path: Path) -> None:
-    told = child.told(TUNING, tmp_path, "torch", env=environment(TUNED, tmp_path))
+def test_max_autotune_times_kernels(inductor: Path) -> None:
+    told = child.told(TUNING, inductor.parent, "torch", env=environment(TUNED))
     assert told["error"] < 1e-8
     assert told["applied"] is None
     assert told["tuned"] > 0

@@ -87,10 +87,11 @@ for name, hw in {
 
 
 @pytest.fixture(scope="module")
-def env(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str | None]:
-    # the cache is shared by the tests of a run: inductor tests the compiler for 10 s
-    env = launch(Options(), child.configured("torch_int8"), hardware()).env
-    return {**env, "TORCHINDUCTOR_CACHE_DIR": str(tmp_path_factory.getbasetemp() / "inductor")}
+def env(inductor: Path) -> dict[str, str | None]:
+    return {
+        **launch(Options(), child.configured("torch_int8"), hardware()).env,
+        "TORCHINDUCTOR_CACHE_DIR": str(inductor),
+    }
 
 
 @pytest.fixture(scope="module")

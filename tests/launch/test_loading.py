@@ -9,13 +9,13 @@ import pytest
 from autotune.core.results import Status
 from autotune.core.rules import MeasureRules
 from autotune.models import cache as prepared
-from tests.conftest import TINY, Lab
+from tests.conftest import QUICK, TINY, Lab
 
 pytestmark = pytest.mark.skipif(find_spec("torch") is None, reason="reference outputs are torch's")
 
 
 def rules(**changes: float) -> MeasureRules:
-    return MeasureRules(block_s=0.05, measure_s=0.2, warmup_s=0.5, min_blocks=2, **changes)
+    return msgspec.structs.replace(QUICK, **changes)
 
 
 def test_an_artifact_is_made_once(lab: Lab, tmp_path: Path) -> None:
@@ -31,7 +31,7 @@ def test_an_artifact_is_made_once(lab: Lab, tmp_path: Path) -> None:
 
 def test_a_preparation_that_fails_is_remembered_with_its_log(lab: Lab, tmp_path: Path) -> None:
     specs = [lab.spec("faulty", {"mode": "prepare_error"}, trial=trial) for trial in (1, 2)]
-    told = lab.execute(tmp_path, specs)
+    told = lab.execute(tmp_path, specs, cache=tmp_path / "cache")
     first, second = told.results
     assert (first.status, second.status) == (Status.PREPARE_FAILED, Status.PREPARE_FAILED)
     assert first.error == "RuntimeError: no such operator: frobnicate"

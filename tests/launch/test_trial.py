@@ -18,7 +18,7 @@ from autotune.core.workload_spec import InputSpec, ServingSpec, WorkloadSpec
 from autotune.launch.local_executor import Machine
 from autotune.models import cache as prepared
 from autotune.space import configs
-from tests.conftest import TINY, Lab, ended
+from tests.conftest import QUICK, TINY, Lab, ended
 from tests.extra.execute import Listener, Told
 
 FRAMEWORKS = {"torch", "torchvision", "onnxruntime", "onnx", "openvino", "nncf"}
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.skipif(find_spec("torch") is None, reason="reference ou
 
 
 def rules(**changes: float) -> MeasureRules:
-    return MeasureRules(block_s=0.05, measure_s=0.2, warmup_s=0.5, min_blocks=2, verify_s=60.0, **changes)
+    return msgspec.structs.replace(QUICK, verify_s=60.0, **changes)
 
 
 def written(root: Path, spec: TrialSpec) -> TrialResult:
