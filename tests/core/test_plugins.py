@@ -21,11 +21,9 @@ from autotune.core.errors import PluginError
 from autotune.core.launch_patch import LaunchPatch
 from autotune.core.machine import Hardware
 from autotune.core.plugins import Kind
-from autotune.core.results import Status
 from autotune.core.struct import Value
 from autotune.hardware import probe
 from autotune.launch import environment
-from autotune.space import configs
 from autotune.space import values as setting
 from tests import machines
 from tests.conftest import Lab
@@ -346,78 +344,3 @@ def test_variables_of_a_child_are_those_of_plugins(hw: Hardware) -> None:
         patch = knob.launch(knob.default(hw), hw)
         assert not patch.preload and not patch.argv_prefix
         assert name == "layout" or not patch.env
-
-
-# ------------------------------------------------------------------------------- every setting, in a real child
-
-
-COMPILING = ("torch_compile", "torch_aot", "torch_int8")
-
-
-def runs() -> Iterator[Any]:
-    """Each option of each backend that can be had here; compiling takes long, so the defaults stand for all."""
-    for name in BACKENDS:
-        if "module" not in plugins.load("backends", name).runs:
-            continue
-        defaults = msgspec.structs.asdict(plugins.backend_options(name, {}))
-        for values in available_options(name, MACHINES["this"]):
-            changed = [f"{option}={value}" for option, value in values.items() if value != defaults[option]]
-            if len(changed) < 2:
-                slow = name in COMPILING and changed
-                text = changed[0] if changed else "defaults"
-                yield pytest.param(name, values, id=f"{name}-{text}", marks=[pytest.mark.slow] if slow else [])
-
-
-@pytest.mark.parametrize(("name", "options"), list(runs()))
-def test_a_backend_answers_as_the_reference_does(
-    lab: Lab, tmp_path: Path, name: str, options: dict[str, Value]
-) -> None:
-    (result,) = lab.execute(tmp_path, [lab.spec(name, options)]).results
-    assert (result.status, result.error) == (Status.OK, None)
-    assert result.fidelity is not None and result.fidelity.centred_error is not None
-    exact = name != "torch_int8" and options.get("precision", "float32") == "float32"
-    assert result.fidelity.centred_error < (1e-8 if exact else 0.1)
-    assert set(result.versions) == {"python", *plugins.load("backends", name).packages}
-
-
-PARTNERS: tuple[dict[str, Value], ...] = (
-    {},
-    {"allocator": "jemalloc"},
-    {"allocator": "tcmalloc"},
-    {"openmp": "intel"},
-)
-"""Some knobs do something only beside a value of another."""
-
-
-def with_effect(config: Config, hw: Hardware) -> Config | None:
-    """The configuration, with the first partner beside which all its knobs can be honoured and do something."""
-    found = (msgspec.structs.replace(config, knobs=config.knobs | partner) for partner in PARTNERS)
-    return next((one for one in found if configs.unavailable(one, hw) is None), None)
-
-
-def knob_runs() -> Iterator[Any]:
-    """Every value of every knob here; beside the backend that starts fastest, those that others crash under.
-
-    Those that only torch heeds run with it, on as many threads as there are.
-    """
-    hw = MACHINES["this"]
-    for backend in ("onnxruntime", "openvino", "torch_eager"):
-        for name in KNOBS if available_options(backend, hw) else ():
-            knob = plugins.load("knobs", name)
-            plain = configs.configure(hw, batch_size=2, backend=backend)
-            for value in knob.domain(hw)[:8]:
-                config = with_effect(msgspec.structs.replace(plain, knobs=plain.knobs | {name: value}), hw)
-                if config is None or (backend != "onnxruntime" and value == knob.default(hw)):
-                    continue
-                elsewhere = backend == "torch_eager" and with_effect(
-                    msgspec.structs.replace(config, backend="onnxruntime", options={}), hw
-                )
-                marks = [pytest.mark.slow] if elsewhere else []
-                yield pytest.param(config, id=f"{backend}-{name}-{value}", marks=marks)
-
-
-@pytest.mark.parametrize("config", list(knob_runs()))
-def test_a_knob_takes_effect(lab: Lab, tmp_path: Path, config: Config) -> None:
-    spec = lab.spec(config.backend, config.options)
-    (result,) = lab.execute(tmp_path, [msgspec.structs.replace(spec, config=config)]).results
-    assert (result.status, result.error) == (Status.OK, None)
