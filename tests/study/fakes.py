@@ -250,7 +250,7 @@ def in_memory(folder: Path, found: Space, hw: Hardware) -> OpenStudy:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     (folder / "trials").mkdir(parents=True, exist_ok=True)
     study = optuna.create_study(direction="maximize")
-    return OpenStudy(folder=folder, space=found, hardware=hw, optuna=study, url="sqlite://")
+    return OpenStudy(folder=folder, space=found, hardware=hw, optuna=study)
 
 
 def searched(

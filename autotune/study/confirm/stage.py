@@ -28,7 +28,7 @@ from autotune.study.confirm.comparison import PairedComparison, Table
 from autotune.study.confirm.decision import BASELINE, Chosen, Running
 from autotune.study.confirm.serving import ServingConfirmation
 from autotune.study.ranking import Ranking
-from autotune.study.storage import database, store
+from autotune.study.storage import store
 from autotune.study.storage.opening import OpenStudy
 from autotune.study.storage.stopwatch import stopwatch
 
@@ -54,7 +54,7 @@ def confirm(
     None if there is nothing to confirm (the baseline or any other trial is missing). The result is also written to the
     study's `confirmation.json`. A rate of requests is confirmed by `sustain`, everything else by `sit`.
     """
-    with store.disk(study.folder), database.explained(study.url):
+    with store.disk(study.folder):
         ranking = Ranking(store.results(study.folder), study.space.goal)
         if not any(result.spec.config != study.space.baseline for result in ranking.order()):
             return None

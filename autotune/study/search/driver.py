@@ -25,7 +25,7 @@ from autotune.space import configs
 from autotune.study.ranking import Ranking
 from autotune.study.search import recipes, recovery, sampler, suggest
 from autotune.study.search.points import OfDomains, Points
-from autotune.study.storage import database, store
+from autotune.study.storage import store
 from autotune.study.storage.opening import OpenStudy
 from autotune.study.storage.stopwatch import stopwatch
 
@@ -76,7 +76,7 @@ def search(
     cannot be used. Whatever ends `execute` early, Ctrl-C above all, comes through after the trial was put in order for
     the next run.
     """
-    with store.disk(study.folder), database.explained(study.url):
+    with store.disk(study.folder):
         recovery.recover(study)
         begun = len(study.optuna.get_trials(deepcopy=False))
         # Another seed for each run: a study that goes on must not draw again what it drew before.

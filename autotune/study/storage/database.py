@@ -1,4 +1,7 @@
-"""Optuna's storage of a study: opened or made, its errors put into one line, its passwords kept to ourselves."""
+"""Optuna's storage of a study: opened or made, its errors put into one line, its passwords kept to ourselves.
+
+Every call of the storage translates its own errors, so that an error of ours that passes through Optuna stays a bug.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,8 @@ from pathlib import Path
 
 import optuna
 import sqlalchemy
-from optuna.exceptions import OptunaError
-from optuna.storages import RDBStorage
+from optuna.exceptions import StorageInternalError
+from optuna.storages import BaseStorage, RDBStorage, get_storage
 from optuna.study import StudyDirection
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
@@ -22,6 +25,9 @@ from autotune.study.storage import store
 
 LOCK_TIMEOUT_S = 60
 
+CALLS = [name for name in vars(BaseStorage) if not name.startswith("_")]
+"""The calls of a storage."""
+
 
 def own(folder: Path) -> str:
     """The URL of the database inside a study's folder."""
@@ -29,42 +35,30 @@ def own(folder: Path) -> str:
 
 
 @contextlib.contextmanager
-def connected(url: str) -> Iterator[RDBStorage]:
-    """The storage of a URL, with its tables; StudyError in one line where it cannot be reached."""
-    with explained(url):
+def connected(url: str) -> Iterator[BaseStorage]:
+    """The storage of a URL, with its tables; StudyError in one line where it cannot be reached, then or later."""
+    with _translated(url, ImportError, RuntimeError, ValueError, SQLAlchemyError):
         parsed = sqlalchemy.make_url(url)
         local = parsed.get_backend_name() == "sqlite" and bool(parsed.database)
         # A connection may lie idle for as long as a trial takes; a reader may hold an SQLite file.
         arguments = {"connect_args": {"timeout": LOCK_TIMEOUT_S}} if local else {"pool_pre_ping": True}
-        storage = RDBStorage(url, engine_kwargs=arguments)
+        database = RDBStorage(url, engine_kwargs=arguments)
     try:
         if local:
-            with explained(url):
-                _set_up(storage)
-        yield storage
+            with _translated(url, SQLAlchemyError):
+                _set_up(database)
+        yield _translating(get_storage(database), url)
     finally:
-        storage.engine.dispose()
+        database.engine.dispose()
 
 
-def study(storage: RDBStorage, name: str, goal: Goal) -> optuna.Study:
+def study(storage: BaseStorage, name: str, goal: Goal) -> optuna.Study:
     """The study of this name, made if it is not there, with a direction for each objective."""
     # One line of ours says more than Optuna's log of each trial.
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     up, down = StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE
     better = [up if METRICS[name].better == "higher" else down for name in goal.objectives]
     return optuna.create_study(storage=storage, study_name=name, directions=better, load_if_exists=True)
-
-
-@contextlib.contextmanager
-def explained(url: str) -> Iterator[None]:
-    """Turns what a storage raises into a StudyError of one line that says what to do, without the password."""
-    try:
-        yield
-    except (ImportError, RuntimeError, ValueError, SQLAlchemyError, OptunaError) as error:
-        if not _from_storage(error):
-            raise
-        # Not chained: a driver's own message may repeat the URL, and a log would keep it.
-        raise StudyError(_advice(_hidden(_cause(error), url), shown(url))) from None
 
 
 def shown(url: str) -> str:
@@ -94,18 +88,22 @@ def _set_up(storage: RDBStorage) -> None:
     sqlalchemy.event.listen(storage.engine, "connect", fast)
 
 
-def _from_storage(error: Exception) -> bool:
-    """Whether an error comes from the storage; a ValueError of our own is a bug and stays one."""
-    if isinstance(error, SQLAlchemyError | OptunaError):
-        return True
-    return any("optuna/storages" in frame or "sqlalchemy" in frame for frame in _files(error))
+def _translating(storage: BaseStorage, url: str) -> BaseStorage:
+    """The storage, each of whose calls raises StudyError where its database fails."""
+    for name in CALLS:
+        call = getattr(storage, name)
+        setattr(storage, name, _translated(url, ImportError, ValueError, SQLAlchemyError, StorageInternalError)(call))
+    return storage
 
 
-def _files(error: BaseException) -> Iterator[str]:
-    trace = error.__traceback__
-    while trace is not None:
-        yield trace.tb_frame.f_code.co_filename
-        trace = trace.tb_next
+@contextlib.contextmanager
+def _translated(url: str, *kinds: type[Exception]) -> Iterator[None]:
+    """Turns these errors into a StudyError of one line that says what to do, without the password."""
+    try:
+        yield
+    except kinds as error:
+        # Not chained: a driver's own message may repeat the URL, and a log would keep it.
+        raise StudyError(_advice(_hidden(_cause(error), url), shown(url))) from None
 
 
 def _cause(error: BaseException) -> str:

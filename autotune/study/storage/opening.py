@@ -32,7 +32,6 @@ class OpenStudy:
     space: Space
     hardware: Hardware
     optuna: optuna.Study
-    url: str
 
 
 def check(folder: Path, space: Space, text: str, hw: Hardware) -> None:
@@ -58,7 +57,7 @@ def opened(folder: Path, space: Space, text: str, hw: Hardware, url: str | None 
     check(folder, space, text, hw)
     if new and url is not None:
         # Reached before anything is written, so that a mistyped URL leaves no folder behind.
-        with database.connected(url) as found, database.explained(url):
+        with database.connected(url) as found:
             _check_unused(found, folder.name, url)
     if new:
         _create(folder, space, text, hw)
@@ -67,10 +66,9 @@ def opened(folder: Path, space: Space, text: str, hw: Hardware, url: str | None 
         if space.price is not None and space.price != store.space(folder).price:
             _reprice(folder, space)
         frozen = _today(store.space(folder), space)
-        with database.explained(url):
-            study = database.study(found, folder.name, frozen.goal)
-            _claim(study, frozen, hw, url)
-        yield OpenStudy(folder=folder, space=frozen, hardware=hw, optuna=study, url=url)
+        study = database.study(found, folder.name, frozen.goal)
+        _claim(study, frozen, hw, url)
+        yield OpenStudy(folder=folder, space=frozen, hardware=hw, optuna=study)
 
 
 # --------------------------------------------------------------------------------------------------------- checks
@@ -128,7 +126,7 @@ def _machine(hw: Hardware) -> str:
     return f"{hw.instance_type or hw.cpu_model}, {len(hw.allowed_cpus)} CPUs, {hw.fingerprint}"
 
 
-def _check_unused(found: optuna.storages.RDBStorage, name: str, url: str) -> None:
+def _check_unused(found: optuna.storages.BaseStorage, name: str, url: str) -> None:
     if name in optuna.get_all_study_names(found):
         raise StudyError(
             f"the storage {database.shown(url)} already has a study {name!r}, whose folder is not here; "

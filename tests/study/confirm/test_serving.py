@@ -77,7 +77,7 @@ def opened(
     study = searched(folder, dict.fromkeys(rates, 10.0), minutes, constraints, **fields)
     workload = msgspec.structs.replace(study.space.workload, serving=serving)
     wanted = msgspec.structs.replace(study.space, objective="served_rate", workload=workload)
-    return OpenStudy(folder=folder, space=wanted, hardware=HW, optuna=study.optuna, url=study.url)
+    return OpenStudy(folder=folder, space=wanted, hardware=HW, optuna=study.optuna)
 
 
 def run(study: OpenStudy, server: Server) -> Confirmation | None:

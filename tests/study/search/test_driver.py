@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import optuna
@@ -21,6 +22,7 @@ from autotune.core.specs import TrialSpec
 from autotune.study.search import driver, recipes, sampler, suggest
 from autotune.study.search.driver import search
 from autotune.study.storage import store
+from autotune.study.storage.opening import OpenStudy
 from tests.study.fakes import (
     DOMAINS,
     SMALL,
@@ -378,7 +380,7 @@ def test_a_disk_that_fills_between_result_and_storage_loses_nothing(
     folder = tmp_path / "s"
     with on_disk(folder, resolved(HW, trials=5), HW) as study:
         with monkeypatch.context() as patch:
-            patch.setattr(study.optuna, "tell", _full)
+            fill(study, patch)
             with pytest.raises(StudyError, match=r"no space left for .*study\.db"):
                 search(study, Machine(folder), Watcher(), RULES)
         assert len(store.results(folder)) == 1
@@ -389,5 +391,14 @@ def test_a_disk_that_fills_between_result_and_storage_loses_nothing(
         assert study.optuna.trials[0].state is TrialState.COMPLETE
 
 
-def _full(*_: object, **__: object) -> None:
-    raise optuna.exceptions.StorageInternalError("during the commit") from Exception("database or disk is full")
+def fill(study: OpenStudy, patch: pytest.MonkeyPatch) -> None:
+    """Let the disk be full whenever the database is told the end of a trial."""
+    database: Any = study.optuna._storage._backend  # type: ignore[attr-defined]
+    keep = database.set_trial_state_values
+
+    def full(trial: int, state: TrialState, values: object = None) -> bool:
+        if state.is_finished():
+            raise optuna.exceptions.StorageInternalError("during the commit") from Exception("database or disk is full")
+        return bool(keep(trial, state, values))
+
+    patch.setattr(database, "set_trial_state_values", full)
