@@ -29,7 +29,7 @@ from autotune.report.text import formatting, plan, study_reader, summary, table
 from autotune.space import goal_section
 from autotune.space import load as spaces
 from autotune.study.confirm import stage
-from autotune.study.search import driver, recovery, suggest, transfer
+from autotune.study.search import driver, suggest, transfer
 from autotune.study.search import sampler as samplers
 from autotune.study.search.points import OfDomains, Points
 from autotune.study.search.transfer import Earlier
@@ -75,9 +75,8 @@ def tune(
     folder = studies / _checked_name(name or f"{space.name}@{hw.instance_type}")
     make_sampler = partial(samplers.make, samplers.SURROGATE if sampler is None else sampler)
     make_sampler(0, OfDomains(space.domains, hw))  # a name that is none ends here
-    opening.check(folder, space, path.read_text(), hw)
+    opening.check(folder, space, path.read_text(), hw)  # what a killed run left behind would hold the machine for ever
     first = transfer.find(folder, space, hw, [_earlier(study, studies, folder) for study in begin_with])
-    recovery.reap(folder)  # what a killed run left behind would hold the machine for ever
     with (
         Display(console, space) as display,
         Machine(hw, folder, artifacts.default_folder(), display) as machine,

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shlex
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -12,7 +14,9 @@ import pytest
 from autotune.cli import tune
 from autotune.core.errors import ModelError, StudyError
 from autotune.core.results import Status
-from autotune.study.storage import store
+from autotune.launch import orphans
+from autotune.study.search.transfer import Earlier
+from autotune.study.storage import store, study_lock
 from tests.lab import HW, SPACE, Lab, made_up
 from tests.study import fakes
 
@@ -250,6 +254,27 @@ def test_an_interruption_before_the_first_result_leaves_no_best_json(lab: Lab) -
         lab.tune()
     assert not (lab.study / "best.json").exists()
     assert f"go on     {tune.program()}" in lab.printed
+
+
+def test_a_study_that_another_process_has_taken_meanwhile_is_left_alone(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other one begins between the check and the opening, and has a worker by then."""
+    lab.tune()
+    with contextlib.ExitStack() as other:
+
+        def find(folder: Path, *_: object) -> Earlier:
+            other.enter_context(study_lock.locked(folder))
+            other.enter_context(running)
+            orphans.note(folder / "trials" / "00003" / "processes.json", [running.pid])
+            return Earlier()
+
+        running = subprocess.Popen(["sleep", "90"], start_new_session=True)
+        monkeypatch.setattr(tune.transfer, "find", find)
+        with pytest.raises(StudyError, match="is being written by process"):
+            lab.tune(trials=6)
+        assert running.poll() is None
+        running.kill()
 
 
 def test_nothing_measured_is_no_success(lab: Lab) -> None:

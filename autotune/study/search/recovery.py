@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import optuna
 from optuna.trial import Trial, TrialState
 
 from autotune.core.results import Status, TrialResult
 from autotune.core.specs import TrialSpec
-from autotune.launch import orphans
 from autotune.study.ranking import Ranking
 from autotune.study.search import sampler
 from autotune.study.storage import store
-from autotune.study.storage.opening import OpenStudy
+from autotune.study.storage.opening import OpenStudy, kill_orphans
 
 KILLED = "the coordinator was killed while it ran"
 
@@ -24,7 +21,7 @@ def recover(study: OpenStudy, error: str = KILLED) -> None:
     A trial that was cut short is `interrupted`, with `error`, and is measured again as a trial of its own. One during
     which the coordinator was killed twice is `crashed`: it may be what kills; the baseline alone is always tried again.
     """
-    reap(study.folder)
+    kill_orphans(study.folder)
     known = store.results(study.folder)
     for number in store.numbers(study.folder):
         spec = store.spec(study.folder, number)
@@ -34,12 +31,6 @@ def recover(study: OpenStudy, error: str = KILLED) -> None:
     for frozen in study.optuna.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         _tell(study, Trial(study.optuna, frozen._trial_id), ranking)
     _replay(study, ranking)
-
-
-def reap(folder: Path) -> None:
-    """End what a killed coordinator of this study left behind, in trials and in the confirmation."""
-    for record in (*folder.glob("trials/*/processes.json"), *folder.glob("confirmation/**/processes.json")):
-        orphans.reap(record)
 
 
 def _cut_short(spec: TrialSpec, error: str, known: list[TrialResult], study: OpenStudy) -> TrialResult:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -20,8 +18,10 @@ from autotune.core.files import write_atomically
 from autotune.core.machine import Hardware
 from autotune.core.space_types import PRICES, Space
 from autotune.core.struct import digest
+from autotune.launch import orphans
 from autotune.study.ranking import Ranking
 from autotune.study.storage import database, store
+from autotune.study.storage.study_lock import locked
 
 
 @dataclass(frozen=True)
@@ -35,13 +35,22 @@ class OpenStudy:
 
 
 def check(folder: Path, space: Space, text: str, hw: Hardware) -> None:
-    """StudyError where `opened` would refuse the folder; nothing of the study is made or changed."""
+    """StudyError where `opened` would refuse the folder; nothing of the study is made or changed.
+
+    What a killed coordinator left running is ended here, while the lock is held: another one's may be running.
+    """
     if not store.exists(folder):
         _check_free(folder)
         return
     _check_same(folder, space, text, hw)
-    with _locked(folder):
-        pass
+    with locked(folder):
+        kill_orphans(folder)
+
+
+def kill_orphans(folder: Path) -> None:
+    """End what a killed coordinator of this study left behind, in trials and in the confirmation; hold the lock."""
+    for record in (*folder.glob("trials/*/processes.json"), *folder.glob("confirmation/**/processes.json")):
+        orphans.reap(record)
 
 
 @contextlib.contextmanager
@@ -53,16 +62,16 @@ def opened(folder: Path, space: Space, text: str, hw: Hardware, url: str | None 
     folder's own. StudyError if the folder belongs to another space, another type of machine or another process, or if
     the storage cannot be used.
     """
-    new = not store.exists(folder)
-    check(folder, space, text, hw)
-    if new and url is not None:
-        # Reached before anything is written, so that a mistyped URL leaves no folder behind.
-        with database.connected(url) as found:
-            _check_unused(found, folder.name, url)
-    if new:
+    if not store.exists(folder):
+        _check_free(folder)
+        if url is not None:
+            # Reached before anything is written, so that a mistyped URL leaves no folder behind.
+            with database.connected(url) as found:
+                _check_unused(found, folder.name, url)
         _create(folder, space, text, hw)
     url = url or database.own(folder)
-    with store.disk(folder), _locked(folder), database.connected(url) as found:
+    _check_same(folder, space, text, hw)
+    with store.disk(folder), locked(folder), database.connected(url) as found:
         if space.price is not None and space.price != store.space(folder).price:
             _reprice(folder, space)
         frozen = _today(store.space(folder), space)
@@ -147,11 +156,14 @@ def _claim(study: optuna.Study, space: Space, hw: Hardware, url: str) -> None:
         )
 
 
-# -------------------------------------------------------------------------------------------------- creating, locking
+# ------------------------------------------------------------------------------------------------------- creating
 
 
 def _create(folder: Path, space: Space, text: str, hw: Hardware) -> None:
-    """The whole folder at once: made under a temporary name beside it, then renamed."""
+    """The whole folder at once: made under a temporary name beside it, then renamed.
+
+    Where another process begins the same study at this moment, the one that renames first has made it.
+    """
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         making = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
@@ -161,7 +173,11 @@ def _create(folder: Path, space: Space, text: str, hw: Hardware) -> None:
             (making / "domains.json").write_bytes(store.encode(space))
             (making / "trials").mkdir()
             making.chmod(0o755)
-            making.rename(folder)
+            try:
+                making.rename(folder)
+            except OSError:
+                if not store.exists(folder):
+                    raise
         finally:
             shutil.rmtree(making, ignore_errors=True)
     except OSError as error:
@@ -187,27 +203,3 @@ def _today(kept: Space, given: Space) -> Space:
     excluded = [one for one in kept.excluded if one.setting != PRICES]
     said = [one for one in given.excluded if one.setting == PRICES]
     return msgspec.structs.replace(kept, budget=given.budget, excluded=(*said, *excluded))
-
-
-@contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    try:
-        file = (folder / "lock").open("a+")
-    except OSError as error:
-        raise StudyError(
-            f"the study {folder} cannot be written: {error.strerror}; mend that, or choose another with --studies"
-        ) from error
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            raise StudyError(
-                f"the study {folder} is being written by process {file.read().strip() or 'unknown'}; "
-                "wait for it, or choose another --name"
-            ) from None
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
-        yield
-        file.truncate(0)

@@ -1,25 +1,19 @@
 from __future__ import annotations
 
 import math
-import os
-import signal
-import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
-import psutil
 import pytest
 
 from autotune.core.errors import StudyError
 from autotune.core.results import Block, Canary, Candidate, Interference, InterleavedRun, Latency
 from autotune.core.rules import ConfirmRules, Correction, MeasureRules
 from autotune.core.specs import InterleavedSpec
-from autotune.launch.orphans import Started
 from autotune.study.confirm import comparison
 from autotune.study.confirm.comparison import PairedComparison
-from autotune.study.search import recovery
 from tests.study.fakes import WORKLOAD, Interleaver, machine, plain
 
 HW = machine()
@@ -118,19 +112,6 @@ def test_a_damaged_run_is_named_and_can_be_made_again(tmp_path: Path, damage: st
     assert [one.spec.number for one in after] == [1, 2, 3, 4]
     assert after[2:] == before[2:]
     assert found.runs() == after
-
-
-@pytest.mark.parametrize("where", ["{}/0001/a", "confirmation/served/trial-1-0"])
-def test_what_a_killed_coordinator_left_running_is_ended(tmp_path: Path, where: str) -> None:
-    found = toy(tmp_path)
-    folder = tmp_path / where.format(found.folder)
-    folder.mkdir(parents=True)
-    worker = subprocess.Popen(["sleep", "90"], start_new_session=True)
-    started = Started(pid=worker.pid, started=psutil.Process(worker.pid).create_time())
-    (folder / "processes.json").write_bytes(msgspec.json.encode([started]))
-    recovery.reap(tmp_path)
-    assert worker.wait(10) == -signal.SIGKILL
-    assert os.listdir(folder) == []
 
 
 # -------------------------------------------------------------------------------------------------------- failing

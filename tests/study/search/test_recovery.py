@@ -2,8 +2,6 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -20,13 +18,12 @@ from autotune.study.search.driver import search
 from autotune.study.storage import store
 from autotune.study.storage.opening import OpenStudy
 from tests.conftest import ended
-from tests.study.coordinator import HANGS_AT
+from tests.study import coordinator
 from tests.study.fakes import SMALL, WORKLOAD, Machine, Watcher, in_memory, machine, measured, on_disk, plain, resolved
 
 HW = machine()
 SPACE = resolved(HW, SMALL, trials=6)
 RULES = MeasureRules()
-ROOT = Path(__file__).parents[3]
 
 
 def begin(study: OpenStudy, config: Config) -> TrialSpec:
@@ -129,14 +126,9 @@ def test_a_new_database_is_told_all_results_under_their_numbers(tmp_path: Path) 
         assert not {spec.id for spec in machine.ran} & before.keys()
 
 
-def coordinator(folder: Path, manner: str, trials: int) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "tests.study.coordinator", str(folder), manner, str(trials)]
-    return subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE)
-
-
 def test_a_study_goes_on_after_kill_9_to_the_original_total(tmp_path: Path) -> None:
     folder = tmp_path / "s"
-    process = coordinator(folder, "hang", 6)
+    process = coordinator.start(folder, "hang", 6)
     try:
         deadline = time.monotonic() + 60
         while not (folder / "trials" / "hanging").exists():
@@ -149,11 +141,11 @@ def test_a_study_goes_on_after_kill_9_to_the_original_total(tmp_path: Path) -> N
     (worker,) = json.loads(record.read_bytes())
     assert psutil.pid_exists(worker["pid"])
     killed = [number for number in store.numbers(folder) if store.result(folder, number) is None]
-    assert len(killed) == 1 and len(store.results(folder)) == HANGS_AT - 1
+    assert len(killed) == 1 and len(store.results(folder)) == coordinator.HANGS_AT - 1
     spec = store.spec(folder, killed[0])
     assert spec is not None
 
-    again = coordinator(folder, "finish", 6)
+    again = coordinator.start(folder, "finish", 6)
     assert (again.communicate()[1], again.returncode) == (b"", 0)
     assert ended(worker["pid"])
     assert not record.exists()
@@ -162,7 +154,7 @@ def test_a_study_goes_on_after_kill_9_to_the_original_total(tmp_path: Path) -> N
     assert len(settled) == len({result.spec.config.key for result in settled}) == 6
     assert spec.config in [result.spec.config for result in settled]
 
-    third = coordinator(folder, "finish", 6)
+    third = coordinator.start(folder, "finish", 6)
     assert (third.communicate()[1], third.returncode) == (b"", 0)
     assert store.results(folder) == results
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import json
 import os
 from collections.abc import Callable
@@ -219,32 +218,6 @@ def test_a_folder_below_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StudyError, match="cannot be made: "), on_disk(tmp_path / "file" / "s", SPACE, HW):
         pass
-
-
-def test_a_study_whose_lock_cannot_be_written_is_refused(tmp_path: Path) -> None:
-    with on_disk(tmp_path / "s", SPACE, HW):
-        pass
-    (tmp_path / "s" / "lock").unlink()
-    (tmp_path / "s" / "lock").mkdir()
-    with pytest.raises(StudyError, match="s cannot be written: Is a directory"), on_disk(tmp_path / "s", SPACE, HW):
-        pass
-
-
-def test_the_lock_is_not_inherited_by_children(tmp_path: Path) -> None:
-    with on_disk(tmp_path / "s", SPACE, HW), (tmp_path / "s" / "lock").open() as file:
-        flags = [
-            fcntl.fcntl(int(entry), fcntl.F_GETFD)
-            for entry in os.listdir("/proc/self/fd")
-            if int(entry) != file.fileno() and _is(entry, tmp_path / "s" / "lock")
-        ]
-    assert flags and all(flag & fcntl.FD_CLOEXEC for flag in flags)
-
-
-def _is(entry: str, path: Path) -> bool:
-    try:
-        return Path(f"/proc/self/fd/{entry}").readlink() == path
-    except FileNotFoundError:
-        return False
 
 
 def test_hardware_of_the_same_type_may_have_other_packages(tmp_path: Path) -> None:
