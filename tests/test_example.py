@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from autotune.report import formats
+from autotune.report import report_formats
 from autotune.report.text import study_reader, summary
 
 FOLDER = Path(__file__).parents[1] / "studies" / "example"
@@ -15,12 +15,12 @@ def test_it_is_read_and_reported() -> None:
     study = study_reader.read(FOLDER)
     assert study.confirmation is not None and study.confirmation.confirmed and study.baseline is not None
     assert summary.summary(FOLDER, study.results, study.space, study.confirmation)[0].startswith("best ")
-    assert all(formats.FORMATS[form](study) for form in formats.FORMATS)
+    assert all(report_formats.FORMATS[form](study) for form in report_formats.FORMATS)
 
 
 def test_its_report_is_the_one_of_today() -> None:
     kept = (FOLDER / "report.html").read_text(encoding="utf-8")
-    today = formats.FORMATS["html"](study_reader.read(FOLDER))
+    today = report_formats.FORMATS["html"](study_reader.read(FOLDER))
     # plotly.js follows its own versions; the nonce is another one each time.
     assert titles(kept) == titles(today) and trials(kept) == trials(today)
 

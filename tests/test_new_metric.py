@@ -18,8 +18,9 @@ from autotune.core.config import Config
 from autotune.core.results import Block, Candidate, TrialResult
 from autotune.core.rules import Correction
 from autotune.core.space_types import Limit
+from autotune.report.dashboard import notes
 from autotune.report.export import export
-from autotune.report.page import html, notes
+from autotune.report.page import html
 from autotune.report.text import dataframe, summary, table
 from autotune.report.text.study_reader import Study
 from autotune.space import json_schema

@@ -55,11 +55,11 @@ def report(
 
     Why its winner wins, every trial, what failed: one file that needs no network.
     """
-    from autotune.report import formats, lookup
+    from autotune.report import lookup, report_formats
 
     found = lookup.find(study, studies)
     path = output or found.folder / f"report.{'md' if form is ReportForm.MARKDOWN else form.value}"
-    formats.write(found, form.value, path)
+    report_formats.write(found, form.value, path)
     open_console().print(f"file      {shlex.quote(str(path))}", soft_wrap=True)
 
 
@@ -93,14 +93,13 @@ def compare(
     The best of each, what it costs, and what it loses on the machines of the others.
     """
     from autotune.report import lookup
-    from autotune.report.compare import compare as comparing
-    from autotune.report.compare import side_by_side
+    from autotune.report.compare import groups, render
 
-    found = comparing.compare([lookup.find(one, studies) for one in study], prices)
+    found = groups.compare([lookup.find(one, studies) for one in study], prices)
     if form is CompareForm.TABLE:
-        lookup.widened(open_console()).print(side_by_side.renderable(found))
+        lookup.widened(open_console()).print(render.renderable(found))
     else:
-        forms = {"markdown": side_by_side.markdown, "csv": side_by_side.as_csv, "json": side_by_side.json}
+        forms = {"markdown": render.markdown, "csv": render.as_csv, "json": render.json}
         sys.stdout.write(forms[form.value](found))
 
 

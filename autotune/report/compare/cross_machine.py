@@ -11,7 +11,7 @@ from autotune.analysis.metrics import METRICS
 from autotune.core.config import Config
 from autotune.core.results import Candidate, Estimate, InterleavedRun, TrialResult
 from autotune.core.rules import ConfirmRules
-from autotune.report.compare.comparison import Crossing
+from autotune.report.compare.comparison_types import Crossing
 from autotune.report.text.study_reader import Study
 from autotune.space import configs
 from autotune.study.confirm import comparison

@@ -22,8 +22,7 @@ import msgspec
 from autotune.analysis.metrics import METRICS
 from autotune.analysis.number_format import size
 from autotune.core.results import TrialResult
-from autotune.report.page import causes, sections
-from autotune.report.text import dataframe, formatting, summary
+from autotune.report.text import dataframe, failure_causes, formatting, summary, summary_sections
 from autotune.report.text.dataframe import Row
 from autotune.report.text.study_reader import Study
 from autotune.study.storage import store
@@ -108,7 +107,7 @@ def page(study: Study) -> str:
     import jinja2
 
     lines = summary.summary(study.folder, study.results, study.space, study.confirmation)
-    head, tables = sections.parts(lines)
+    head, tables = summary_sections.parts(lines)
     parts = [*map(_of_summary, tables), *SEARCH, *_failures(study)]
     figures = {name: _figure(name, study) for name in dict.fromkeys(name for part in parts for name in part.plots)}
     environment = jinja2.Environment(
@@ -139,7 +138,7 @@ def page(study: Study) -> str:
 # -------------------------------------------------------------------------------------------------------- parts
 
 
-def _of_summary(table: sections.Table) -> Part:
+def _of_summary(table: summary_sections.Table) -> Part:
     known = next((part for begin, part in SUMMARY.items() if table.title.startswith(begin)), None)
     part = known or Part(table.title[0].upper() + table.title[1:])
     figures = any(figure for figure, _ in table.rows)
@@ -149,7 +148,7 @@ def _of_summary(table: sections.Table) -> Part:
 
 
 def _failures(study: Study) -> list[Part]:
-    found = causes.grouped(study.results)
+    found = failure_causes.grouped(study.results)
     if not found:
         return []
     rows = [

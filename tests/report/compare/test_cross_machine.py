@@ -9,7 +9,7 @@ import pytest
 from autotune.core.confirmation import Finalist
 from autotune.core.results import Candidate, Status
 from autotune.core.space_types import Goal
-from autotune.report.compare.comparison import Crossing
+from autotune.report.compare.comparison_types import Crossing
 from autotune.report.compare.cross_machine import crossings, ratio
 from autotune.study.ranking import Ranking
 from tests.report.folders import SPACE

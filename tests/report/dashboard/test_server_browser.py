@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from tests.lab import files
 from tests.report.browser import chromium
-from tests.report.dashboard.test_server import served
-from tests.report.dashboard.test_view import files
+from tests.report.dashboard.samples import served
 from tests.report.folders import full
 
 

@@ -9,21 +9,21 @@ import pytest
 from markdown_it import MarkdownIt
 
 from autotune.core.errors import StudyError
-from autotune.report import formats
+from autotune.report import report_formats
 from tests.report.folders import HOSTILE, full, keep
 
 
-@pytest.mark.parametrize("form", formats.FORMATS)
+@pytest.mark.parametrize("form", report_formats.FORMATS)
 def test_every_format_of_a_study_with_hostile_text_and_of_one_without_trials(form: str, tmp_path: Path) -> None:
     for number, study in enumerate((full(tmp_path), keep(tmp_path / "empty", []))):
         path = tmp_path / f"{number}.txt"
-        formats.write(study, form, path)
+        report_formats.write(study, form, path)
         assert path.read_text()
 
 
 def test_csv_has_a_line_a_trial(tmp_path: Path) -> None:
     study = full(tmp_path)
-    found = list(csv.DictReader(io.StringIO(formats.csv(study))))
+    found = list(csv.DictReader(io.StringIO(report_formats.csv(study))))
     assert len(found) == len(study.results)
     assert (found[0]["trial"], found[0]["status"], found[0]["batch_size"]) == ("0", "ok", "1")
     assert found[-1]["error"] == HOSTILE
@@ -31,7 +31,7 @@ def test_csv_has_a_line_a_trial(tmp_path: Path) -> None:
 
 def test_json_has_everything(tmp_path: Path) -> None:
     study = full(tmp_path)
-    found = json.loads(formats.json(study))
+    found = json.loads(report_formats.json(study))
     assert (found["format"], found["study"], found["objective"]) == (1, study.name, ["throughput"])
     assert found["confirmation"]["winner"]["trial"] == 7
     assert [row["trial"] for row in found["trials"]] == [one.spec.id for one in study.results]
@@ -40,7 +40,7 @@ def test_json_has_everything(tmp_path: Path) -> None:
 
 def test_markdown_shows_text_as_it_is(tmp_path: Path) -> None:
     study = full(tmp_path)
-    page = formats.markdown(study)
+    page = report_formats.markdown(study)
     tokens = MarkdownIt("commonmark").enable("table").parse(page)
     inner = [child for token in tokens for child in token.children or ()]
     assert {token.type for token in inner} <= {"text", "strong_open", "strong_close", "text_special", "softbreak"}
@@ -56,6 +56,6 @@ def test_a_place_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     study = keep(tmp_path / "toy", [])
     for path in (tmp_path / "missing" / "report.html", tmp_path / "toy" / "trials-of" / "x"):
         with pytest.raises(StudyError, match=r"cannot be written: No such file or directory; choose another with -o"):
-            formats.write(study, "json", path)
+            report_formats.write(study, "json", path)
     with pytest.raises(StudyError, match=r"cannot be written: Is a directory"):
-        formats.write(study, "json", tmp_path / "toy")
+        report_formats.write(study, "json", tmp_path / "toy")

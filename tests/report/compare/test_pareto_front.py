@@ -6,8 +6,8 @@ import msgspec
 import pytest
 
 from autotune.core.results import Candidate, TrialResult
-from autotune.report.compare.compare import compare
-from autotune.report.compare.comparison import Front
+from autotune.report.compare.comparison_types import Front
+from autotune.report.compare.groups import compare
 from tests.report.made import config, confirmation, keep_latencies, keep_run, numbered, result, winner
 from tests.report.tuned import prices, study, timed
 

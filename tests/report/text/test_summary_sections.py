@@ -2,14 +2,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from autotune.report.page import sections
-from autotune.report.text import summary
+from autotune.report.text import summary, summary_sections
 from tests.report.folders import full
 
 
 def test_a_summary_in_its_parts(tmp_path: Path) -> None:
     study = full(tmp_path)
-    head, tables = sections.parts(summary.summary(study.folder, study.results, study.space, study.confirmation))
+    head, tables = summary_sections.parts(summary.summary(study.folder, study.results, study.space, study.confirmation))
     assert head[0] == ("best", "onnxruntime float32, batch 8, 1x2")
     assert dict(head)["speed-up"].startswith(
         "4.00x (3.90 to 4.10) over the plain model, confirmed in 6 interleaved runs"
@@ -26,11 +25,11 @@ def test_a_summary_in_its_parts(tmp_path: Path) -> None:
 def test_lines_without_a_label_or_a_figure() -> None:
     wide = "1234.00x (1000.00 to 1500.00)"
     lines = ["No configuration has been measured.", "trials    0: none", "", "a table", f"  {wide} of this", "", "b"]
-    head, tables = sections.parts([*lines, f"  {'':24} of that", f"  {'not measured':24} it"])
+    head, tables = summary_sections.parts([*lines, f"  {'':24} of that", f"  {'not measured':24} it"])
     assert head == [("", "No configuration has been measured."), ("trials", "0: none")]
     assert tables == [
-        sections.Table("a table", ((wide, "of this"),)),
-        sections.Table("b", (("", "of that"), ("not measured", "it"))),
+        summary_sections.Table("a table", ((wide, "of this"),)),
+        summary_sections.Table("b", (("", "of that"), ("not measured", "it"))),
     ]
-    assert sections.parts([]) == ([], [])
-    assert sections.parts(["          goes on"]) == ([("", "goes on")], [])
+    assert summary_sections.parts([]) == ([], [])
+    assert summary_sections.parts(["          goes on"]) == ([("", "goes on")], [])

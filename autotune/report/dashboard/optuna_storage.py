@@ -13,7 +13,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from autotune.analysis.metrics import METRICS
-from autotune.report.page import notes
+from autotune.report.dashboard import notes
 from autotune.report.page.plots import failures, heat_map, path, rates
 from autotune.report.text.study_reader import Study
 
@@ -25,7 +25,7 @@ PLOTS = {
 }
 
 
-class Snapshot(InMemoryStorage):
+class FrozenStorage(InMemoryStorage):
     """One study, number 0, whose trials come from elsewhere and have their numbers for ids."""
 
     def __init__(self, study: Study, trials: Sequence[FrozenTrial], problems: Sequence[str]) -> None:

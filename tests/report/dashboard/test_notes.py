@@ -9,7 +9,7 @@ import pytest
 from autotune.core.confirmation import Finalist
 from autotune.core.results import Latency, Status
 from autotune.core.space_types import Limit
-from autotune.report.page import notes
+from autotune.report.dashboard import notes
 from autotune.report.text.study_reader import Study
 from tests.report.folders import FAST, HOSTILE, SPACE, full, keep
 from tests.report.made import PLAIN, config, confirmation, result, winner

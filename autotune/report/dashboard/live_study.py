@@ -16,9 +16,9 @@ from autotune.core.confirmation import Confirmation
 from autotune.core.errors import StudyError
 from autotune.core.results import Status, TrialResult
 from autotune.core.specs import TrialSpec
-from autotune.report.dashboard.attached import Attached
-from autotune.report.dashboard.snapshot import Snapshot
-from autotune.report.page import notes
+from autotune.report.dashboard import notes
+from autotune.report.dashboard.artifact_files import ArtifactFiles
+from autotune.report.dashboard.optuna_storage import FrozenStorage
 from autotune.report.text import plan, table
 from autotune.report.text.dataframe import settings
 from autotune.report.text.markdown import literal
@@ -32,7 +32,7 @@ STATES = {Status.OK: TrialState.COMPLETE, Status.REJECTED: TrialState.PRUNED}
 T = TypeVar("T")
 
 
-class View:
+class LiveStudy:
     """A study as it was when somebody asked last; StudyError if the folder holds none that can be read.
 
     A trial keeps the rate that it was first seen with, as in Optuna's own storage: what is learnt of the machine's
@@ -43,7 +43,7 @@ class View:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.space, self.hardware = store.space(folder), store.hardware(folder)
-        self.files = Attached()
+        self.files = ArtifactFiles()
         self.study = Study(folder, self.space, self.hardware, [], Ranking([], self.space.goal), None)
         self.trials: list[FrozenTrial] = []
         self._axes = {
@@ -73,9 +73,9 @@ class View:
                 self.trials[running] = self._running(running, spec)
         return changed
 
-    def snapshot(self) -> Snapshot:
+    def snapshot(self) -> FrozenStorage:
         """The study as an Optuna storage."""
-        return Snapshot(self.study, self.trials, list(self._problems.values()))
+        return FrozenStorage(self.study, self.trials, list(self._problems.values()))
 
     def note(self, number: int) -> str:
         """What is to be said of a trial, in Markdown."""

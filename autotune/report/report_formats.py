@@ -10,15 +10,15 @@ import msgspec
 from autotune.analysis.number_format import size
 from autotune.core.struct import FORMAT
 from autotune.report.export import export
-from autotune.report.page import causes, html, sections
-from autotune.report.text import dataframe, formatting, summary
+from autotune.report.page import html
+from autotune.report.text import dataframe, failure_causes, formatting, summary, summary_sections
 from autotune.report.text.markdown import literal, table
 from autotune.report.text.study_reader import Study
 
 
 def markdown(study: Study) -> str:
     """The summary, its tables, every trial and the failures by cause, for an issue or a pull request."""
-    head, tables = sections.parts(_summary(study))
+    head, tables = summary_sections.parts(_summary(study))
     blocks = [f"# {literal(study.name)}", _list(head)]
     for part in tables:
         rows = [(figure, text) for figure, text in part.rows]
@@ -31,7 +31,7 @@ def markdown(study: Study) -> str:
             one.error,
             formatting.configuration(one.example.spec.config),
         )
-        for one in causes.grouped(study.results)
+        for one in failure_causes.grouped(study.results)
     ]
     if failed:
         blocks += ["## Failures", table(("trials", "status", "error", "for example"), failed)]

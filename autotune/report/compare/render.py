@@ -14,7 +14,7 @@ from rich.text import Text
 
 from autotune.analysis.number_format import size
 from autotune.core.results import Estimate
-from autotune.report.compare.comparison import Comparison, Crossing, Front, Group, Row
+from autotune.report.compare.comparison_types import Comparison, Crossing, Front, Group, Row
 from autotune.report.text import formatting
 from autotune.report.text.markdown import literal, table
 from autotune.space import goal_section

@@ -11,9 +11,9 @@ import pytest
 from rich.console import Console
 
 from autotune.core.space_types import Limit
-from autotune.report.compare import side_by_side
-from autotune.report.compare.compare import compare
-from autotune.report.compare.comparison import Comparison
+from autotune.report.compare import render
+from autotune.report.compare.comparison_types import Comparison
+from autotune.report.compare.groups import compare
 from tests.report.folders import HOSTILE, SPACE
 from tests.report.made import config, confirmation, result, winner
 from tests.report.tuned import prices, study, timed
@@ -33,7 +33,7 @@ def found(tmp_path: Path) -> Comparison:
 
 def printed(found: Comparison, width: int = 140) -> list[str]:
     console = Console(file=io.StringIO(), force_terminal=False, width=width, highlight=False, markup=False, emoji=False)
-    console.print(side_by_side.renderable(found))
+    console.print(render.renderable(found))
     assert isinstance(console.file, io.StringIO)
     return [line.rstrip() for line in console.file.getvalue().splitlines()]
 
@@ -55,7 +55,7 @@ def test_a_terminal_has_a_line_a_study(found: Comparison) -> None:
     assert "two: not confirmed" in lines
     assert any(line.startswith("two: no price for toy.small in ") for line in lines)
     assert "speed-up: over the plain model of the same machine" in lines
-    assert lines.count(side_by_side.UNCONFIRMED) == 3
+    assert lines.count(render.UNCONFIRMED) == 3
 
 
 def test_a_terminal_has_what_a_winner_loses_elsewhere(found: Comparison) -> None:
@@ -87,7 +87,7 @@ def test_different_questions_are_told_apart(tmp_path: Path) -> None:
     spaces = (SPACE, msgspec.structs.replace(SPACE, constraints=limits))
     compared = compare([study(tmp_path / str(place), RESULTS, space=space) for place, space in enumerate(spaces)])
     lines = printed(compared, width=200)
-    assert lines[:2] == ["2 groups", side_by_side.APART]
+    assert lines[:2] == ["2 groups", render.APART]
     assert "torchvision:resnet18: the best by throughput, with setup_s at most 9" in lines
     assert not any(line.startswith("What a winner loses") for line in lines)
 
@@ -102,14 +102,14 @@ def test_an_objective_without_a_column_gets_one(tmp_path: Path) -> None:
 
 def test_markdown_holds_names_as_they_are(tmp_path: Path) -> None:
     names = [HOSTILE.replace("/", "-"), "b"]
-    text = side_by_side.markdown(compare([study(tmp_path / name, RESULTS) for name in names]))
+    text = render.markdown(compare([study(tmp_path / name, RESULTS) for name in names]))
     assert "<script>" not in text and "\\<script\\>" in text
     rows = [line for line in text.splitlines() if line.startswith("|")]
     assert len({len(re.findall(r"(?<!\\)\|", line)) for line in rows[:4]}) == 1
 
 
 def test_csv_has_a_row_a_study(found: Comparison) -> None:
-    rows = list(csv.DictReader(io.StringIO(side_by_side.as_csv(found))))
+    rows = list(csv.DictReader(io.StringIO(render.as_csv(found))))
     assert [row["study"] for row in rows] == ["one", "two"]
     assert [(row["group"], row["confirmed"]) for row in rows] == [("1", "True"), ("1", "False")]
     assert float(rows[0]["cost_per_million"]) == pytest.approx(2.5) and rows[1]["cost_per_million"] == ""
@@ -118,6 +118,6 @@ def test_csv_has_a_row_a_study(found: Comparison) -> None:
 
 
 def test_json_holds_everything(found: Comparison) -> None:
-    text = side_by_side.json(found)
+    text = render.json(found)
     assert msgspec.json.decode(text, type=Comparison) == found
     assert json.loads(text)["format"] == 1

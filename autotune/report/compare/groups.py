@@ -14,8 +14,8 @@ from autotune.core.errors import StudyError
 from autotune.core.results import Estimate, Latency, TrialResult
 from autotune.core.space_types import Price
 from autotune.core.struct import digest
-from autotune.report.compare import cross_machine, tradeoff
-from autotune.report.compare.comparison import Comparison, Group, Row
+from autotune.report.compare import cross_machine, pareto_front
+from autotune.report.compare.comparison_types import Comparison, Group, Row
 from autotune.report.text.study_reader import Study
 from autotune.space import configs, goal_section
 from autotune.study.storage import latency_files
@@ -82,7 +82,7 @@ def _group(studies: dict[str, Study], rows: list[Row]) -> Group:
         constraints=first.constraints,
         rows=tuple(sorted(rows, key=lambda row: (row.cost_per_million is None, _place(row)))),
         crossings=cross_machine.crossings(studies, configs),
-        front=tradeoff.front(studies, rows),
+        front=pareto_front.front(studies, rows),
         notes=_notes(rows),
     )
 
@@ -95,7 +95,7 @@ def _place(row: Row) -> float:
 
 def _notes(rows: Sequence[Row]) -> tuple[str, ...]:
     notes = []
-    currencies = sorted(tradeoff.currencies(rows))
+    currencies = sorted(pareto_front.currencies(rows))
     if len(currencies) > 1:
         shown = " and ".join(name or "none named" for name in currencies)
         notes.append(f"the prices are in different currencies ({shown}): give all in one with --prices FILE")
@@ -145,7 +145,7 @@ def _price(study: Study, prices: Path | None) -> tuple[Price | None, tuple[str, 
 
 
 def _confirmed(row: Row, study: Study, confirmation: Confirmation, winner: Winner) -> Row:
-    calls = tradeoff.calls(study, winner)
+    calls = pareto_front.calls(study, winner)
     found = msgspec.structs.replace(
         row,
         confirmed=True,

@@ -12,7 +12,7 @@ from optuna.artifacts.exceptions import ArtifactNotFound
 TYPES = {".json": "application/json", ".log": "text/plain; charset=utf-8"}
 
 
-class Attached:
+class ArtifactFiles:
     """Files under names that cannot be guessed: any page that a browser shows may ask this machine for an artifact."""
 
     def __init__(self) -> None:

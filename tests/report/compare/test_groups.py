@@ -9,7 +9,7 @@ import pytest
 from autotune.core.errors import SpaceError, StudyError
 from autotune.core.results import Candidate, Status
 from autotune.core.space_types import Limit, Price
-from autotune.report.compare.compare import compare
+from autotune.report.compare.groups import compare
 from autotune.report.text import study_reader
 from autotune.space import goal_section
 from autotune.study.storage import store

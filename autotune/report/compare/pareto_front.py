@@ -10,7 +10,7 @@ from autotune.analysis.metrics import LATENCIES
 from autotune.core.config import Config
 from autotune.core.confirmation import Winner
 from autotune.core.results import Latency, Status
-from autotune.report.compare.comparison import Front, Point, Row
+from autotune.report.compare.comparison_types import Front, Point, Row
 from autotune.report.text.study_reader import Study
 from autotune.study.ranking import undominated
 from autotune.study.storage import latency_files
