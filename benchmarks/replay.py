@@ -118,7 +118,7 @@ class Own:
         self.rules = MeasureRules(correction=fitted)
         self.truths = {
             place: statistics.fmean(
-                statistics.fmean(map(math.log, drift.rates(blocks, fitted))) for blocks in launches(row)
+                statistics.fmean(map(math.log, drift.corrected(blocks, fitted))) for blocks in launches(row)
             )
             for place, row in self.rows.items()
             if row.status.measured
@@ -151,7 +151,7 @@ class Own:
         if row.artifact is not None and row.artifact not in made:
             made.add(row.artifact)
             seconds += self.prepare_s[row.artifact]
-        rates = stats.interval(drift.rates(found.blocks, self.rules.correction), self.rules.confidence)
+        rates = stats.interval(drift.corrected(found.blocks, self.rules.correction), self.rules.confidence)
         return Outcome(
             seconds=seconds,
             rate=rates.estimate,

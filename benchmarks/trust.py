@@ -119,7 +119,7 @@ def repeatability(model: str, repetitions: int, folder: Path) -> bool:
     for name, trials in ours.items():
         raw = [math.log(statistics.geometric_mean([block.rate for block in blocks])) for blocks in trials]
         corrected = [
-            math.log(stats.interval(drift.rates(blocks, fitted), RULES.confidence).estimate) for blocks in trials
+            math.log(stats.interval(drift.corrected(blocks, fitted), RULES.confidence).estimate) for blocks in trials
         ]
         plain_logs = [math.log(rate) for rate in articles[name]]
         plain, spread = statistics.stdev(plain_logs), statistics.stdev(corrected)
@@ -260,8 +260,8 @@ def power(repetitions: int) -> bool:
     block_s = noise.BLOCK_S + noise.CANARY_S
 
     def judged(runs: Any) -> Estimate:
-        logs = [[[math.log(rate) for rate in drift.rates(one, fitted)] for one in runs] for runs in runs]
-        return selection.paired(*logs, rules.confidence)
+        logs = [[[math.log(rate) for rate in drift.corrected(one, fitted)] for one in system] for system in runs]
+        return selection.paired_difference(*logs, rules.confidence)
 
     def live(seed: int, seconds: float) -> Estimate:
         rounds = int(seconds / (2 * rules.runs * block_s))

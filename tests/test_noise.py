@@ -23,7 +23,7 @@ def spread(rates: np.ndarray, blocks: int) -> float:
 def corrected(found: list[list[Block]]) -> np.ndarray:
     trials = [window[i : i + 10] for window in found for i in range(0, 200, 10)]
     fitted = drift.fit(trials)
-    return np.array([drift.rates(window, fitted) for window in found])
+    return np.array([drift.corrected(window, fitted) for window in found])
 
 
 @pytest.fixture(scope="module")

@@ -31,12 +31,12 @@ def fitted() -> Correction:
 
 
 def logs(runs: Sequence[Sequence[Block]], fitted: Correction) -> list[list[float]]:
-    return [[math.log(rate) for rate in drift.rates(run, fitted)] for run in runs]
+    return [[math.log(rate) for rate in drift.corrected(run, fitted)] for run in runs]
 
 
 def judged(runs: Runs, fitted: Correction) -> Estimate:
     """The first system's difference to the second."""
-    return selection.paired(logs(runs[0], fitted), logs(runs[1], fitted), RULES.confidence)
+    return selection.paired_difference(logs(runs[0], fitted), logs(runs[1], fitted), RULES.confidence)
 
 
 def rounds_in(seconds: float, systems: int, runs: int) -> int:
@@ -63,7 +63,7 @@ def test_equal_systems_are_seldom_told_apart(fitted: Correction) -> None:
 
     def drawn(_: int) -> Estimate:
         picked = draw.choice(300, RULES.runs, replace=False)
-        return selection.paired([a[i] for i in picked], [b[i] for i in picked], RULES.confidence)
+        return selection.paired_difference([a[i] for i in picked], [b[i] for i in picked], RULES.confidence)
 
     _, low, high = repeated(1000, drawn)
     assert 0.02 <= np.mean((low > 0) | (high < 0)) <= 0.07

@@ -1,4 +1,4 @@
-"""Taking the machine's drift out of rates: a regression of the log rate on the canary around each block."""
+"""Drift correction of rates: a regression of the log rate on the canary around each block."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Owners = np.ndarray[Any, np.dtype[np.int64]]
 """The group of each block, by its place."""
 
 
-def rates(blocks: Sequence[Block], correction: Correction) -> list[float]:
+def corrected(blocks: Sequence[Block], correction: Correction) -> list[float]:
     """Items per second of each block at the machine's usual speed; a block without a canary keeps its rate."""
     return [block.rate * math.exp(-_drift(block, correction)) for block in blocks]
 

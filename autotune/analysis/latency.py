@@ -19,54 +19,54 @@ Rows = np.ndarray[Any, np.dtype[np.int64]]
 
 @dataclass(frozen=True)
 class Latencies:
-    """All calls of the counted blocks of a configuration: latencies (ns, rising) with how often each was seen."""
+    """All calls of the counted blocks of a configuration: latencies (ns, rising), each with the calls up to it."""
 
     values_ns: Rows
-    seen: Rows
+    cumulative: Rows
 
     @property
     def calls(self) -> int:
-        """How many calls there were; at least one."""
-        return int(self.seen[-1])
+        """The number of calls; at least one."""
+        return int(self.cumulative[-1])
 
-    def seen_ms(self, name: Percentile) -> float:
+    def percentile_ms(self, name: Percentile) -> float:
         """The latency (ms) that such a share of the calls did not exceed."""
-        at = np.searchsorted(self.seen, PERCENTILES[name] * self.calls)
+        at = np.searchsorted(self.cumulative, PERCENTILES[name] * self.calls)
         return float(self.values_ns[min(int(at), len(self.values_ns) - 1)]) / 1e6
 
-    def percentile_ms(self, name: Percentile) -> float | None:
+    def backed_ms(self, name: Percentile) -> float | None:
         """The same where it can be claimed.
 
         None where the calls are too few: then not even the slowest of them bounds it at 99 % confidence.
         """
-        return None if stats.calls_over(self.calls, PERCENTILES[name]) is None else self.seen_ms(name)
+        return None if stats.calls_over(self.calls, PERCENTILES[name]) is None else self.percentile_ms(name)
 
-    def highest_ms(self) -> tuple[Percentile, float] | None:
+    def highest_backed(self) -> tuple[Percentile, float] | None:
         """The highest percentile that is backed, with its name."""
-        found = [(name, value) for name in PERCENTILES if (value := self.percentile_ms(name)) is not None]
-        return found[-1] if found else None
+        backed = [(name, value) for name in PERCENTILES if (value := self.backed_ms(name)) is not None]
+        return backed[-1] if backed else None
 
     def summary(self) -> Latency:
-        """What a result keeps of them."""
-        highest = self.highest_ms()
-        figures = {f"{name}_ms": self.seen_ms(name) for name in PERCENTILES}
-        return Latency(calls=self.calls, backed=highest and highest[0], **figures)
+        """The percentiles that a result keeps."""
+        highest = self.highest_backed()
+        percentiles = {f"{name}_ms": self.percentile_ms(name) for name in PERCENTILES}
+        return Latency(calls=self.calls, backed=highest and highest[0], **percentiles)
 
 
-def rows(folder: Path, blocks: Collection[int]) -> Rows | None:
+def load_rows(folder: Path, blocks: Collection[int]) -> Rows | None:
     """The rows (rank, block, ns, count) of these blocks of a trial or candidate; None where none were kept."""
     path = folder / FILE
     if not path.exists():
         return None
-    found: Rows = np.load(path, allow_pickle=False)
-    return found[np.isin(found[:, 1], list(blocks))]
+    rows: Rows = np.load(path, allow_pickle=False)
+    return rows[np.isin(rows[:, 1], list(blocks))]
 
 
-def joined(parts: Sequence[Rows | None]) -> Latencies | None:
-    """The calls of several such; None where there are none."""
-    kept = [part for part in parts if part is not None and len(part)]
-    if not kept:
+def merge(parts: Sequence[Rows | None]) -> Latencies | None:
+    """The calls of several parts; None where there are none."""
+    filled = [part for part in parts if part is not None and len(part)]
+    if not filled:
         return None
-    found = np.concatenate(kept)
-    found = found[np.argsort(found[:, 2], kind="stable")]
-    return Latencies(values_ns=found[:, 2], seen=np.cumsum(found[:, 3]))
+    rows = np.concatenate(filled)
+    rows = rows[np.argsort(rows[:, 2], kind="stable")]
+    return Latencies(values_ns=rows[:, 2], cumulative=np.cumsum(rows[:, 3]))

@@ -6,14 +6,14 @@ A new metric is one entry here; search, tables, reports, `best.json` and the spa
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, get_args
 
 from autotune.analysis.metric import Measured, Metric
 from autotune.analysis.number_format import rounded, size
 from autotune.core.results import Latency, Percentile, Sustained, TrialResult
 from autotune.core.space_types import Goal
 
-PERCENTILES: tuple[Percentile, ...] = ("p50", "p90", "p95", "p99")
+PERCENTILES: tuple[Percentile, ...] = get_args(Percentile)
 MEDIAN = "latency_median_ms"
 """The median of however few calls: no metric, but the judge of a limited percentile that too few calls back."""
 

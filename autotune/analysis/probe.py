@@ -71,7 +71,7 @@ def claim_seconds(rate: float, serving: ServingSpec) -> float:
 
     Of a Poisson process: a mean m with m − DEVIATIONS·√m requests enough.
     """
-    least = stats.calls_for(percentage(serving) / 100)
+    least = stats.calls_needed(percentage(serving) / 100)
     return max(CLAIM_S, ((DEVIATIONS + math.sqrt(DEVIATIONS**2 + 4 * least)) / 2) ** 2 / rate)
 
 

@@ -1,4 +1,4 @@
-"""Which of several configurations is the fastest: Kim and Nelson's selection on rounds, and verdicts on pairs."""
+"""Ranking and selection: Kim and Nelson's elimination of slower configurations by rounds, and verdicts on pairs."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from autotune.core.results import Estimate
 from autotune.core.rules import ConfirmRules
 
 
-def constant(systems: int, first_stage: int, alpha: float) -> float:
+def h_squared(systems: int, first_stage: int, alpha: float) -> float:
     """h² = 2·eta·(n0 − 1) with eta = ½[(2·alpha/(k − 1))^(−2/(n0 − 1)) − 1]: Kim and Nelson 2001, c = 1."""
     eta = (math.pow(2 * alpha / (systems - 1), -2 / (first_stage - 1)) - 1) / 2
     return 2 * eta * (first_stage - 1)
 
 
 def surviving(rounds: Mapping[str, Sequence[float]], rules: ConfirmRules, systems: int | None = None) -> set[str]:
-    """Which systems are still in the running after these rounds (log rates, of equal number and in order).
+    """The systems that are not eliminated after these rounds (log rates, of equal number and in order).
 
-    `systems` is how many there were at first, where some were dropped already.
+    `systems` is the number that there were at first, where some were dropped already.
 
     A system is dropped at the first round r >= n0 at which its sum is behind another's by more than
     max(0, (delta/2)(h²S²/delta² − r)), S² being the variance of their paired differences over the first n0 rounds. One
@@ -32,7 +32,7 @@ def surviving(rounds: Mapping[str, Sequence[float]], rules: ConfirmRules, system
     n0 = rules.first_stage
     if len(alive) < 2 or count < n0:
         return alive
-    h2 = constant(systems or len(rounds), n0, rules.alpha)
+    h2 = h_squared(systems or len(rounds), n0, rules.alpha)
     spread = {
         (i, j): stats.variance([a - b for a, b in zip(rounds[i][:n0], rounds[j][:n0], strict=True)])
         for i, j in itertools.permutations(rounds, 2)
@@ -54,7 +54,7 @@ def _bound(spread: float, h2: float, r: int, delta: float) -> float:
     return max(0.0, delta / 2 * (h2 * spread / delta**2 - r))
 
 
-def paired(a: Sequence[Sequence[float]], b: Sequence[Sequence[float]], confidence: float) -> Estimate:
+def paired_difference(a: Sequence[Sequence[float]], b: Sequence[Sequence[float]], confidence: float) -> Estimate:
     """The mean difference of log rates a − b with its t interval over runs, given the rounds of each run."""
     means = [
         math.fsum(x - y for x, y in zip(one, other, strict=True)) / len(one)

@@ -1,4 +1,4 @@
-"""Statistics as pure functions on log rates, so that every difference is a ratio.
+"""Confidence intervals of log rates (every difference is a ratio), of percentiles, and components of variance.
 
 The t quantile comes from scipy.special: scipy.stats costs 1.4 s and 60 MB at import.
 """
@@ -6,7 +6,6 @@ The t quantile comes from scipy.special: scipy.stats costs 1.4 s and 60 MB at im
 from __future__ import annotations
 
 import bisect
-import itertools
 import math
 import statistics
 from collections.abc import Sequence
@@ -14,7 +13,6 @@ from collections.abc import Sequence
 from scipy.special import bdtr, stdtrit
 
 from autotune.core.results import Estimate
-from autotune.core.rules import MeasureRules
 
 PERCENTILE_CONFIDENCE = 0.99
 
@@ -26,7 +24,7 @@ def interval(rates: Sequence[float], confidence: float) -> Estimate:
     mean (0.57 against 0.76 of the spread of 100 calls, docs/log.md). Of Gaussian noise the interval would cover 81 %
     where 90 % is asked for; it stops trials and describes a window, nothing is claimed from it.
     """
-    return exponential(_around_the_median([math.log(rate) for rate in rates], confidence))
+    return from_logs(_around_the_median([math.log(rate) for rate in rates], confidence))
 
 
 def _around_the_median(values: Sequence[float], confidence: float) -> Estimate:
@@ -43,19 +41,19 @@ def mean(values: Sequence[float], confidence: float) -> Estimate:
     middle = math.fsum(values) / len(values)
     if len(values) < 2:
         return Estimate(estimate=middle, low=None, high=None)
-    half = quantile(confidence, len(values) - 1) * math.sqrt(variance(values) / len(values))
+    half = t_quantile(confidence, len(values) - 1) * math.sqrt(variance(values) / len(values))
     return Estimate(estimate=middle, low=middle - half, high=middle + half)
 
 
-def exponential(logs: Estimate) -> Estimate:
-    """An estimate of logarithms as one of rates or ratios."""
+def from_logs(logs: Estimate) -> Estimate:
+    """The rate or ratio whose logarithm is estimated."""
     if logs.low is None or logs.high is None:
         return Estimate(estimate=math.exp(logs.estimate), low=None, high=None)
     return Estimate(estimate=math.exp(logs.estimate), low=math.exp(logs.low), high=math.exp(logs.high))
 
 
 def ratio(rates: Sequence[float], base: Sequence[float], confidence: float) -> Estimate:
-    """How many times faster one window is than another by their medians, with the half-width of Welch's interval.
+    """The ratio of two windows' median rates, with the half-width of Welch's interval.
 
     Welch's: unequal variances, Satterthwaite's degrees of freedom.
     """
@@ -67,8 +65,8 @@ def ratio(rates: Sequence[float], base: Sequence[float], confidence: float) -> E
     if va + vb == 0:
         return Estimate(estimate=math.exp(difference), low=math.exp(difference), high=math.exp(difference))
     df = (va + vb) ** 2 / (va**2 / (len(a) - 1) + vb**2 / (len(b) - 1))
-    half = quantile(confidence, df) * math.sqrt(va + vb)
-    return exponential(Estimate(estimate=difference, low=difference - half, high=difference + half))
+    half = t_quantile(confidence, df) * math.sqrt(va + vb)
+    return from_logs(Estimate(estimate=difference, low=difference - half, high=difference + half))
 
 
 def half_width(rates: Sequence[float], confidence: float) -> float:
@@ -79,53 +77,21 @@ def half_width(rates: Sequence[float], confidence: float) -> float:
     return math.log(estimate.high / estimate.low) / 2
 
 
-def still_rising(rates: Sequence[float], rules: MeasureRules) -> bool:
-    """Whether warm-up goes on: the last block is above the one before by more than max(rise, 2 s).
-
-    s is the spread of the differences from block to block before the last one, once there are three.
-    """
-    if len(rates) < 2:
-        return True
-    steps = [math.log(later / earlier) for earlier, later in itertools.pairwise(rates)]
-    earlier = steps[:-1]
-    spread = math.sqrt(variance(earlier)) if len(earlier) >= 3 else 0.0
-    return steps[-1] > max(rules.warmup_rise, 2 * spread)
-
-
-def enough(rates: Sequence[float], elapsed_s: float, rules: MeasureRules) -> bool:
-    """Whether measuring may stop: the interval is narrow enough, or the time is used up."""
-    if elapsed_s >= rules.measure_s:
-        return True
-    return len(rates) >= rules.min_blocks and half_width(rates, rules.confidence) <= rules.half_width
-
-
-def clearly_slower(rates: Sequence[float], incumbent: float | None, rules: MeasureRules) -> bool:
-    """Whether two blocks or more already say that a trial runs at under half the incumbent's rate."""
-    if incumbent is None or len(rates) < 2:
-        return False
-    return interval(rates, rules.confidence).estimate < rules.reject_blocks * incumbent
-
-
-def hopeless(rate: float, incumbent: float | None, rules: MeasureRules) -> bool:
-    """Whether the first block, which may be one call, already runs at under a third of the incumbent's rate."""
-    return incumbent is not None and rate < rules.reject_first_block * incumbent
-
-
 # -------------------------------------------------------------------------------------------------- percentiles
 
 
 def calls_over(calls: int, percentile: float, confidence: float = PERCENTILE_CONFIDENCE) -> int | None:
-    """How many of so many calls may lie above a latency that is claimed as the percentile; None: too few calls.
+    """The number of calls that may lie above a latency claimed as the percentile; None: too few calls for a claim.
 
     The largest t for which t or fewer calls over the true percentile would be seen with a probability of at most
     1 − confidence: MLPerf loadgen's early-stopping rule with no tolerance (44, 90 and 459 calls for t = 0 of p90, p95
     and p99). The (t+1)-th largest latency is then an upper bound of the percentile at that confidence.
     """
-    found = bisect.bisect_right(range(calls), 1 - confidence, key=lambda over: float(bdtr(over, calls, 1 - percentile)))
-    return found - 1 if found else None
+    count = bisect.bisect_right(range(calls), 1 - confidence, key=lambda over: float(bdtr(over, calls, 1 - percentile)))
+    return count - 1 if count else None
 
 
-def calls_for(percentile: float, confidence: float = PERCENTILE_CONFIDENCE) -> int:
+def calls_needed(percentile: float, confidence: float = PERCENTILE_CONFIDENCE) -> int:
     """The fewest calls that back a percentile: 44, 90 and 459 for p90, p95 and p99."""
     return math.ceil(math.log(1 - confidence) / math.log(percentile))
 
@@ -133,8 +99,8 @@ def calls_for(percentile: float, confidence: float = PERCENTILE_CONFIDENCE) -> i
 # ------------------------------------------------------------------------------------------------------ runs
 
 
-def rounds_per_run(start_s: float, round_s: float, within: float, between: float) -> float:
-    """How many rounds an interleaved run should have: √((c₂/c₁)·(T₁²/T₂²)), Kalibera and Jones (ISMM 2013), eq. 3.
+def optimal_rounds(start_s: float, round_s: float, within: float, between: float) -> float:
+    """The rounds of an interleaved run: √((c₂/c₁)·(T₁²/T₂²)), Kalibera and Jones (ISMM 2013), eq. 3.
 
     c₂ and c₁ are the seconds of starting a run and of a round; T₁² is the variance of rounds within a run, T₂²
     that of interleaved runs beyond what their rounds explain; infinite where interleaved runs do not differ.
@@ -142,7 +108,7 @@ def rounds_per_run(start_s: float, round_s: float, within: float, between: float
     return math.inf if between <= 0 else math.sqrt(start_s / round_s * within / between)
 
 
-def components(runs: Sequence[Sequence[float]]) -> tuple[float, float]:
+def variance_components(runs: Sequence[Sequence[float]]) -> tuple[float, float]:
     """The variances (within a run, between runs) of values by run; 0 where they cannot be told.
 
     Between is what the spread of the interleaved runs' means leaves after their own noise; never negative.
@@ -156,7 +122,7 @@ def components(runs: Sequence[Sequence[float]]) -> tuple[float, float]:
     return within, max(0.0, variance(means) - noise)
 
 
-def quantile(confidence: float, df: float) -> float:
+def t_quantile(confidence: float, df: float) -> float:
     """Student's t for a two-sided interval."""
     return float(stdtrit(df, 0.5 + confidence / 2))
 

@@ -184,7 +184,7 @@ def _candidate(config: Config, player: _Player, warmup: tuple[Block, ...], folde
     """What a configuration leaves behind in its folder; its workers are ended."""
     loaded = player.loaded
     peak_rss_bytes = loaded.finish()
-    calls = [latency.joined([latency.rows(folder, {block.number})]) for block in player.blocks]
+    calls = [latency.merge([latency.load_rows(folder, {block.number})]) for block in player.blocks]
     return Candidate(
         config=config,
         blocks=tuple(player.blocks),

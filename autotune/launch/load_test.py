@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
-from autotune.analysis import probe, rate_search, stats
+from autotune.analysis import probe, rate_search, stopping
 from autotune.analysis.probe import ProbeSpec
 from autotune.analysis.rate_search import SystemUnderTest
 from autotune.core.protocol import Answered, Serve
@@ -100,7 +100,7 @@ def _evaluated(spec: ProbeSpec, answers: Sequence[Answered], wanted: ServingSpec
 def _warm(bench: Bench) -> None:
     """Blocks that do not count, until the rate rises no more."""
     blocks: list[Block] = []
-    while stats.still_rising([block.rate for block in blocks], bench.rules):
+    while stopping.still_warming_up([block.rate for block in blocks], bench.rules):
         if sum(block.elapsed_ns for block in blocks) >= bench.rules.warmup_s * 1e9:
             break
         blocks.append(bench.warm())

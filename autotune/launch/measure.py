@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from autotune.analysis import drift, stats
+from autotune.analysis import drift, stopping
 from autotune.core.results import Block
 from autotune.core.rules import MeasureRules
 from autotune.core.struct import Struct
@@ -32,24 +32,24 @@ def measure(
     """
 
     def rates(blocks: Sequence[Block]) -> list[float]:
-        return drift.rates(blocks, rules.correction)
+        return drift.corrected(blocks, rules.correction)
 
     warmup = [bench.block()]
-    if stats.hopeless(rates(warmup)[0], incumbent, rules):
+    if stopping.hopeless(rates(warmup)[0], incumbent, rules):
         return Measurement(warmup=(), blocks=tuple(warmup), rejected=True)
     flags: tuple[str, ...] = ()
-    while stats.still_rising(rates(warmup), rules):
+    while stopping.still_warming_up(rates(warmup), rules):
         if sum(block.elapsed_ns for block in warmup) >= rules.warmup_s * 1e9:
             flags = ("not_steady",)
             break
         warmup.append(bench.block())
-    if stats.clearly_slower(rates(warmup[-2:]), incumbent, rules):
+    if stopping.clearly_slower(rates(warmup[-2:]), incumbent, rules):
         return Measurement(warmup=tuple(warmup[:-2]), blocks=tuple(warmup[-2:]), rejected=True, flags=flags)
 
     blocks: list[Block] = []
-    while not stats.enough(rates(blocks), sum(block.elapsed_ns for block in blocks) / 1e9, rules):
+    while not stopping.precise_enough(rates(blocks), sum(block.elapsed_ns for block in blocks) / 1e9, rules):
         blocks.append(bench.block())
         measured(tuple(blocks))
-        if stats.clearly_slower(rates(blocks), incumbent, rules):
+        if stopping.clearly_slower(rates(blocks), incumbent, rules):
             return Measurement(warmup=tuple(warmup), blocks=tuple(blocks), rejected=True, flags=flags)
     return Measurement(warmup=tuple(warmup), blocks=tuple(blocks), rejected=False, flags=flags)

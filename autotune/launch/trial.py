@@ -56,7 +56,7 @@ def _measured(
         if spec.workload.serving is not None and not found.rejected:
             served = load_test.largest(bench, found.blocks, spec.workload.serving, spec.workload.seed)
         peak_rss_bytes = loaded.finish()
-    calls = latency.joined([latency.rows(folder, {block.number for block in found.blocks})])
+    calls = latency.merge([latency.load_rows(folder, {block.number for block in found.blocks})])
     return TrialResult(
         spec=spec,
         status=Status.REJECTED if found.rejected else Status.OK,

@@ -10,8 +10,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from autotune.analysis import constraints, metrics, stats
-from autotune.analysis import drift as correction
+from autotune.analysis import constraints, drift, metrics, stats
 from autotune.analysis.constraints import ConstraintCheck
 from autotune.analysis.metric import Measured
 from autotune.analysis.metrics import METRICS
@@ -49,12 +48,12 @@ class Ranking:
     @cached_property
     def correction(self) -> Correction:
         """How rates follow the canary, from the blocks of all trials."""
-        return correction.fit([result.blocks for result in self.results])
+        return drift.fit([result.blocks for result in self.results])
 
     @_once
     def rates(self, result: TrialResult) -> list[float]:
         """The corrected rate of each block of a trial."""
-        return correction.rates(result.blocks, self.correction)
+        return drift.corrected(result.blocks, self.correction)
 
     def rate(self, result: TrialResult) -> float:
         """A measured trial's rate: the median of its blocks' corrected rates."""

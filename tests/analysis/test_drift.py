@@ -38,7 +38,7 @@ def groups(
 
 
 def log_rates(blocks: list[Block], fitted: Correction) -> np.ndarray:
-    return np.log(drift.rates(blocks, fitted))
+    return np.log(drift.corrected(blocks, fitted))
 
 
 # ------------------------------------------------------------------------------------------------------- fitting
@@ -188,7 +188,7 @@ def test_a_rate_is_that_of_the_usual_machine() -> None:
     )
     slow = block(math.log(10), np.log([81, 16, 1e-9]))
     usual = block(math.log(10), np.log([100, 100, 100]))
-    assert drift.rates([slow, usual], fitted) == pytest.approx([10 * (100 / 81) ** 0.5 * (100 / 16) ** 0.25, 10])
+    assert drift.corrected([slow, usual], fitted) == pytest.approx([10 * (100 / 81) ** 0.5 * (100 / 16) ** 0.25, 10])
 
 
 def test_correcting_leaves_the_study_where_it_was() -> None:
@@ -201,12 +201,12 @@ def test_correcting_leaves_the_study_where_it_was() -> None:
 def test_a_block_without_a_canary_keeps_its_rate() -> None:
     fitted = drift.fit(groups(15, (0.7, 0.2, 0.4)))
     assert fitted.slopes
-    assert drift.rates([block(2.0, None)], fitted) == pytest.approx([math.exp(2.0)])
+    assert drift.corrected([block(2.0, None)], fitted) == pytest.approx([math.exp(2.0)])
 
 
 def test_no_slopes_correct_nothing() -> None:
     for blocks in groups(16, (0.7, 0.2, 0.4), trials=2):
-        assert drift.rates(blocks, Correction()) == [block.rate for block in blocks]
+        assert drift.corrected(blocks, Correction()) == [block.rate for block in blocks]
 
 
 def test_each_number_of_cores_has_its_own_centre() -> None:
@@ -218,9 +218,9 @@ def test_each_number_of_cores_has_its_own_centre() -> None:
     assert fitted.centres[1]["memory"] == pytest.approx(3.0, abs=0.05)
     assert fitted.centres[2]["memory"] == pytest.approx(2.0, abs=0.05)
     for usual, cores in [((5.0, 3.0, 4.0), 1), ((5.0, 2.0, 4.0), 2)]:
-        assert drift.rates([block(2.0, np.array(usual), cores)], fitted) == pytest.approx([math.exp(2.0)], rel=0.05)
+        assert drift.corrected([block(2.0, np.array(usual), cores)], fitted) == pytest.approx([math.exp(2.0)], rel=0.05)
 
 
 def test_an_unknown_number_of_cores_corrects_nothing() -> None:
     fitted = drift.fit(groups(19, (0.7, 0.2, 0.4)))
-    assert drift.rates([block(2.0, np.ones(3), cores=64)], fitted) == pytest.approx([math.exp(2.0)])
+    assert drift.corrected([block(2.0, np.ones(3), cores=64)], fitted) == pytest.approx([math.exp(2.0)])

@@ -37,11 +37,11 @@ def drawn(means: dict[str, float], rounds: int, spread: float, seed: int = 1) ->
     [(2, 6, 7.56), (2, 10, 6.01), (4, 6, 14.49), (4, 10, 10.16), (5, 6, 16.87), (5, 10, 11.43)],
 )
 def test_constant_is_kim_and_nelsons(systems: int, first_stage: int, expected: float) -> None:
-    assert round(selection.constant(systems, first_stage, 0.05), 2) == expected
+    assert round(selection.h_squared(systems, first_stage, 0.05), 2) == expected
 
 
 def test_constant_falls_with_the_first_stage_and_rises_with_the_confidence() -> None:
-    assert selection.constant(4, 20, 0.05) < selection.constant(4, 10, 0.05) < selection.constant(4, 10, 0.01)
+    assert selection.h_squared(4, 20, 0.05) < selection.h_squared(4, 10, 0.05) < selection.h_squared(4, 10, 0.01)
 
 
 def test_nothing_is_dropped_before_the_first_stage() -> None:
@@ -65,7 +65,7 @@ def test_a_system_is_dropped_exactly_beyond_the_bound() -> None:
     n0 = RULES.first_stage
     values = [0.1 * (-1) ** i for i in range(n0)]
     variance = 0.01 * n0 / (n0 - 1)
-    bound = DELTA / 2 * (selection.constant(2, n0, RULES.alpha) * variance / DELTA**2 - n0)
+    bound = DELTA / 2 * (selection.h_squared(2, n0, RULES.alpha) * variance / DELTA**2 - n0)
     for factor, left in [(0.999, {"a", "b"}), (1.001, {"a"})]:
         rounds = {"a": [value + factor * bound / n0 for value in values], "b": [0.0] * n0}
         assert selection.surviving(rounds, RULES) == left
@@ -116,32 +116,32 @@ def test_paired_is_the_t_test_on_runs(confidence: float) -> None:
     b = [[draw.gauss(0.9, 0.2) for _ in one] for one in a]
     means = [[sum(one) / len(one) for one in runs] for runs in (a, b)]
     expected = scipy_stats().ttest_rel(*means).confidence_interval(confidence)
-    found = selection.paired(a, b, confidence)
+    found = selection.paired_difference(a, b, confidence)
     assert found.estimate == pytest.approx(sum(x - y for x, y in zip(*means, strict=True)) / len(a))
     assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
 
 
 def test_paired_counts_runs_and_not_rounds() -> None:
-    once = selection.paired([[1.0], [1.3], [1.1]], [[1.0], [1.0], [1.0]], 0.95)
-    often = selection.paired([[1.0] * 50, [1.3] * 50, [1.1] * 50], [[1.0] * 50] * 3, 0.95)
+    once = selection.paired_difference([[1.0], [1.3], [1.1]], [[1.0], [1.0], [1.0]], 0.95)
+    often = selection.paired_difference([[1.0] * 50, [1.3] * 50, [1.1] * 50], [[1.0] * 50] * 3, 0.95)
     assert (once.low, once.high) == pytest.approx((often.low, often.high))
 
 
 def test_paired_leaves_out_runs_without_rounds() -> None:
-    with_empty = selection.paired([[1.0, 1.1], [], [1.3]], [[0.9, 0.8], [], [1.0]], 0.95)
-    assert with_empty == selection.paired([[1.0, 1.1], [1.3]], [[0.9, 0.8], [1.0]], 0.95)
+    with_empty = selection.paired_difference([[1.0, 1.1], [], [1.3]], [[0.9, 0.8], [], [1.0]], 0.95)
+    assert with_empty == selection.paired_difference([[1.0, 1.1], [1.3]], [[0.9, 0.8], [1.0]], 0.95)
 
 
 def test_one_run_has_no_interval() -> None:
-    found = selection.paired([[1.0, 1.2]], [[1.0, 1.0]], 0.95)
+    found = selection.paired_difference([[1.0, 1.2]], [[1.0, 1.0]], 0.95)
     assert (found.estimate, found.low, found.high) == (pytest.approx(0.1), None, None)
 
 
 def test_paired_wants_equal_runs_and_rounds() -> None:
     with pytest.raises(ValueError, match="shorter"):
-        selection.paired([[1.0, 1.0]], [[1.0]], 0.95)
+        selection.paired_difference([[1.0, 1.0]], [[1.0]], 0.95)
     with pytest.raises(ValueError, match="shorter"):
-        selection.paired([[1.0], [1.0]], [[1.0]], 0.95)
+        selection.paired_difference([[1.0], [1.0]], [[1.0]], 0.95)
 
 
 @pytest.mark.parametrize(
@@ -172,8 +172,8 @@ def test_verdict(low: float | None, high: float | None, expected: str) -> None:
 def test_the_verdict_turned_round_is_the_opposite(a: list[float], b: list[float]) -> None:
     one, other = [[x] for x in a[: len(b)]], [[x] for x in b[: len(a)]]
     opposite = {"faster": "slower", "slower": "faster", "tie": "tie", "undecided": "undecided"}
-    there = selection.verdict(selection.paired(one, other, 0.95), DELTA)
-    assert selection.verdict(selection.paired(other, one, 0.95), DELTA) == opposite[there]
+    there = selection.verdict(selection.paired_difference(one, other, 0.95), DELTA)
+    assert selection.verdict(selection.paired_difference(other, one, 0.95), DELTA) == opposite[there]
 
 
 def test_the_smallest_difference_that_matters_is_three_per_cent() -> None:

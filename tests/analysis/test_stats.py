@@ -122,76 +122,6 @@ def test_ratio_with_spread_on_one_side_only() -> None:
     assert math.log(found.high / found.low) / 2 == pytest.approx(alone)
 
 
-# ------------------------------------------------------------------------------------------------------- warm-up
-
-
-@pytest.mark.parametrize(
-    ("values", "rising"),
-    [
-        ([], True),
-        ([100], True),  # one block says nothing
-        ([100, 104], False),
-        ([100, 106], True),
-        ([100, 80], False),  # falling is not warming up
-        ([100, 150, 180, 181], False),
-        ([100, 150, 180, 200], True),
-        # a machine whose blocks vary by 30 %: a rise of 20 % is one of them
-        ([100, 130, 95, 128, 100, 120], False),
-        ([100, 130, 95, 128, 100, 250], True),
-    ],
-)
-def test_still_rising(values: list[float], rising: bool) -> None:
-    assert stats.still_rising(values, RULES) is rising
-
-
-def test_the_rise_that_counts_is_a_rule() -> None:
-    assert stats.still_rising([100, 104], MeasureRules(warmup_rise=0.01))
-
-
-# ---------------------------------------------------------------------------------------------------- stop rules
-
-
-@pytest.mark.parametrize(
-    ("values", "elapsed_s", "stop"),
-    [
-        ([], 0.0, False),
-        ([100, 100], 1.0, False),  # fewer blocks than asked for
-        ([100, 101, 100], 1.5, True),
-        ([100, 150, 70], 1.5, False),  # too wide
-        ([100, 150, 70], 6.0, True),  # out of time
-        ([100], 6.0, True),
-    ],
-)
-def test_enough(values: list[float], elapsed_s: float, stop: bool) -> None:
-    assert stats.enough(values, elapsed_s, RULES) is stop
-
-
-def test_enough_ends_exactly_at_the_width() -> None:
-    values = [100, 110, 95, 104]
-    width = stats.half_width(values, RULES.confidence)
-    assert stats.enough(values, 0, MeasureRules(half_width=width * 1.001))
-    assert not stats.enough(values, 0, MeasureRules(half_width=width * 0.999))
-
-
-@pytest.mark.parametrize(
-    ("values", "incumbent", "slower"),
-    [
-        ([10, 10], None, False),  # nothing to lose against
-        ([10], 100, False),  # one block may be a stall
-        ([49, 49], 100, True),
-        ([51, 51], 100, False),
-        ([10, 300], 100, False),  # the geometric mean is 55
-    ],
-)
-def test_clearly_slower(values: list[float], incumbent: float | None, slower: bool) -> None:
-    assert stats.clearly_slower(values, incumbent, RULES) is slower
-
-
-@pytest.mark.parametrize(("rate", "incumbent", "hopeless"), [(1, None, False), (33, 100, True), (34, 100, False)])
-def test_hopeless(rate: float, incumbent: float | None, hopeless: bool) -> None:
-    assert stats.hopeless(rate, incumbent, RULES) is hopeless
-
-
 # ---------------------------------------------------------------------------------------------------------- mean
 
 
@@ -208,10 +138,10 @@ def test_mean_of_one_value_has_no_interval() -> None:
     assert stats.mean([-0.3], 0.9) == Estimate(estimate=-0.3, low=None, high=None)
 
 
-def test_exponential_takes_each_figure() -> None:
-    found = stats.exponential(Estimate(estimate=0.0, low=math.log(0.5), high=math.log(2)))
+def test_an_estimate_of_logs_becomes_one_of_rates() -> None:
+    found = stats.from_logs(Estimate(estimate=0.0, low=math.log(0.5), high=math.log(2)))
     assert (found.estimate, found.low, found.high) == pytest.approx((1.0, 0.5, 2.0))
-    assert stats.exponential(Estimate(estimate=0.0, low=None, high=None)) == Estimate(estimate=1.0, low=None, high=None)
+    assert stats.from_logs(Estimate(estimate=0.0, low=None, high=None)) == Estimate(estimate=1.0, low=None, high=None)
 
 
 # --------------------------------------------------------------------------------------------------- percentiles
@@ -219,7 +149,7 @@ def test_exponential_takes_each_figure() -> None:
 
 @pytest.mark.parametrize(("percentile", "calls"), [(0.5, 7), (0.9, 44), (0.95, 90), (0.99, 459)])
 def test_the_fewest_calls_that_back_a_percentile(percentile: float, calls: int) -> None:
-    assert stats.calls_for(percentile) == calls
+    assert stats.calls_needed(percentile) == calls
     assert stats.calls_over(calls - 1, percentile) is None
     assert stats.calls_over(calls, percentile) == 0
 
@@ -256,25 +186,25 @@ def test_a_claimed_percentile_is_a_bound() -> None:
 # ------------------------------------------------------------------------------------------------------ runs
 
 
-def test_rounds_per_run_is_kaliberas() -> None:
-    assert stats.rounds_per_run(20, 1.4, 0.01, 0.0004) == pytest.approx(math.sqrt(20 / 1.4 * 0.01 / 0.0004))
-    assert stats.rounds_per_run(20, 1.4, 0.01, 0.0) == math.inf
+def test_the_optimal_rounds_are_kaliberas() -> None:
+    assert stats.optimal_rounds(20, 1.4, 0.01, 0.0004) == pytest.approx(math.sqrt(20 / 1.4 * 0.01 / 0.0004))
+    assert stats.optimal_rounds(20, 1.4, 0.01, 0.0) == math.inf
 
 
 @pytest.mark.parametrize(("start_s", "within", "between"), [(20, 0.01, 0.0004), (5, 0.002, 0.001), (60, 0.05, 0.003)])
-def test_rounds_per_run_give_the_least_variance(start_s: float, within: float, between: float) -> None:
+def test_the_optimal_rounds_give_the_least_variance(start_s: float, within: float, between: float) -> None:
     def variance(rounds: float) -> float:
         """Of the mean, when interleaved runs of so many rounds of 1.4 s share an hour."""
         return (between + within / rounds) * (start_s + 1.4 * rounds) / 3600
 
-    best = stats.rounds_per_run(start_s, 1.4, within, between)
+    best = stats.optimal_rounds(start_s, 1.4, within, between)
     assert variance(best) < min(variance(best * 0.9), variance(best * 1.1))
 
 
 def test_components_are_those_of_the_analysis_of_variance() -> None:
     values = np.random.default_rng(1).normal(0, 0.1, (6, 4)) + np.random.default_rng(2).normal(0, 0.2, (6, 1))
     f = t_test().f_oneway(*values).statistic
-    within, between = stats.components(values.tolist())
+    within, between = stats.variance_components(values.tolist())
     assert within == pytest.approx(values.var(axis=1, ddof=1).mean())
     assert between == pytest.approx((f - 1) * within / 4)
 
@@ -283,16 +213,16 @@ def test_components_are_those_of_the_analysis_of_variance() -> None:
 def test_components_are_unbiased(sizes: tuple[int, ...]) -> None:
     draw = np.random.default_rng(3)
     found = [
-        stats.components([(draw.normal(3, 0.3) + draw.normal(0, 0.2, size)).tolist() for size in sizes])
+        stats.variance_components([(draw.normal(3, 0.3) + draw.normal(0, 0.2, size)).tolist() for size in sizes])
         for _ in range(3000)
     ]
     assert np.mean(found, axis=0) == pytest.approx([0.2**2, 0.3**2], rel=0.06)
 
 
 def test_runs_that_differ_by_less_than_their_noise_do_not_differ() -> None:
-    assert stats.components([[1.0, 3.0], [3.0, 1.0], [2.0, 2.0]]) == (pytest.approx(4 / 3), 0.0)
+    assert stats.variance_components([[1.0, 3.0], [3.0, 1.0], [2.0, 2.0]]) == (pytest.approx(4 / 3), 0.0)
 
 
 @pytest.mark.parametrize("runs", [[], [[1.0, 2.0]], [[1.0], [2.0], [3.0]]])
 def test_components_that_cannot_be_told(runs: list[list[float]]) -> None:
-    assert stats.components(runs) == (0.0, 0.0)
+    assert stats.variance_components(runs) == (0.0, 0.0)

@@ -200,7 +200,7 @@ def _latency(calls: Latencies | None) -> list[str]:
     """The percentiles that are backed, with the number of calls behind them."""
     if calls is None:
         return []
-    figures = [formatting.latency((name, ms)) for name in PERCENTILES if (ms := calls.percentile_ms(name)) is not None]
+    figures = [formatting.latency((name, ms)) for name in PERCENTILES if (ms := calls.backed_ms(name)) is not None]
     return [f"latency   {', '.join(figures)} over {calls.calls} calls"] if figures else []
 
 

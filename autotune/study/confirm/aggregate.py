@@ -90,7 +90,7 @@ def pooled(root: Path, runs: Sequence[InterleavedRun], name: str, confidence: fl
         setup_s=statistics.median(setups) if setups else None,
         flags=tuple(sorted({flag for candidate in candidates for flag in candidate.flags})),
     )
-    rate = stats.exponential(stats.mean(means, confidence))
+    rate = stats.from_logs(stats.mean(means, confidence))
     return Aggregate(candidate=whole, rate=rate, calls=None if calls is None else calls.summary(), folders=folders)
 
 

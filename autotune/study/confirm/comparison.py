@@ -15,8 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from autotune.analysis import drift as correction
-from autotune.analysis import metrics, selection, stats
+from autotune.analysis import drift, metrics, selection, stats
 from autotune.analysis.metric import Measured
 from autotune.analysis.metrics import LATENCIES, METRICS
 from autotune.core.config import Config
@@ -146,12 +145,12 @@ class Table:
         pairs = [pair for pair in pairs if pair[0]]
         if not pairs:
             return Estimate(estimate=math.nan, low=None, high=None)
-        return selection.paired([x for x, _ in pairs], [y for _, y in pairs], confidence or self.confidence)
+        return selection.paired_difference([x for x, _ in pairs], [y for _, y in pairs], confidence or self.confidence)
 
     def ratio(self, a: str, b: str) -> Estimate | None:
         """How many times better a is than b (faster, or less of what is paid); None where they never sat together."""
         difference = self.difference(a, b)
-        return None if math.isnan(difference.estimate) else stats.exponential(difference)
+        return None if math.isnan(difference.estimate) else stats.from_logs(difference)
 
     def rounds(self, names: Sequence[str]) -> dict[str, list[float]]:
         """The rounds that all of these have, over all interleaved runs."""
@@ -189,13 +188,13 @@ def scores(candidate: Candidate, objective: str, found: Correction) -> list[floa
     A percentile is the block's own. What the start has once (memory, the time to set up) is one value for the whole
     interleaved run. Of that and of latencies a configuration that failed leaves nothing.
     """
-    rates = [math.log(rate) for rate in correction.rates(candidate.blocks, found)]
+    rates = [math.log(rate) for rate in drift.corrected(candidate.blocks, found)]
     if METRICS[objective].rate_only:
         return rates
     if objective in LATENCIES:
-        drift = [math.log(block.rate) - rate for block, rate in zip(candidate.blocks, rates, strict=True)]
+        offsets = [math.log(block.rate) - rate for block, rate in zip(candidate.blocks, rates, strict=True)]
         milliseconds = _latencies_ms(candidate, objective)
-        return [-math.log(ms) - slower for ms, slower in zip(milliseconds, drift, strict=bool(milliseconds))]
+        return [-math.log(ms) - slower for ms, slower in zip(milliseconds, offsets, strict=bool(milliseconds))]
     once = METRICS[objective].per_start
     if once and candidate.error is not None:
         return []
@@ -220,7 +219,7 @@ def _latencies_ms(candidate: Candidate, objective: str) -> list[float]:
 
 def fitted(runs: Sequence[InterleavedRun]) -> Correction:
     """How rates follow the canary, from all blocks of some interleaved runs."""
-    return correction.fit([candidate.blocks for run in runs for candidate in run.candidates.values()])
+    return drift.fit([candidate.blocks for run in runs for candidate in run.candidates.values()])
 
 
 def _even(a: Sequence[float], b: Sequence[float]) -> tuple[Sequence[float], Sequence[float]]:
@@ -291,7 +290,7 @@ def _rounds(
         return None
     affordable = (left_s / max(1, to_come) - start_s) / round_s
     once = bool(runs) and METRICS[runs[-1].spec.objective].per_start
-    worth = 0 if once else stats.rounds_per_run(start_s, round_s, *_components(runs, names))
+    worth = 0 if once else stats.optimal_rounds(start_s, round_s, *_components(runs, names))
     wanted = math.ceil(min(affordable, worth, confirm.most_rounds))
     return max(confirm.least_rounds, wanted)
 
@@ -305,5 +304,5 @@ def _components(runs: Sequence[InterleavedRun], names: Sequence[str]) -> tuple[f
             [x - y for x, y in zip(*_even(one, other), strict=True)]
             for one, other in zip(rates.logs[a], rates.logs[b], strict=True)
         ]
-        found.append(stats.components([values for values in differences if values]))
+        found.append(stats.variance_components([values for values in differences if values]))
     return max(within for within, _ in found), max(between for _, between in found)

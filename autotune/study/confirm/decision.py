@@ -150,7 +150,7 @@ def choose(
                 config=result.spec.config,
                 ratio=rates.ratio(one, BASELINE),
                 verdict=None if math.isnan(means[one]) else verdicts.get(one),
-                behind=stats.exponential(behind[one]) if one in behind and not math.isnan(means[one]) else None,
+                behind=stats.from_logs(behind[one]) if one in behind and not math.isnan(means[one]) else None,
                 error=comparison.failure(runs, one),
                 ratios=_ratios(objectives, claims[one]) if limits.several else {},
                 broken=broken[one].description if one in broken else None,
@@ -169,7 +169,7 @@ def _shown(claim: Estimate, floor: float | None) -> bool:
 
 def _ratios(objectives: Sequence[str], claims: Sequence[Estimate]) -> dict[str, Estimate]:
     pairs = zip(objectives, claims, strict=True)
-    return {name: stats.exponential(claim) for name, claim in pairs if not math.isnan(claim.estimate)}
+    return {name: stats.from_logs(claim) for name, claim in pairs if not math.isnan(claim.estimate)}
 
 
 def _reason(

@@ -20,7 +20,7 @@ def rounds(goal: Goal, found: Aggregate, seconds: float) -> int | None:
     None where it lacks none, or where even the fewest would take longer than these seconds.
     """
     limited = [PERCENTILES[LATENCIES[limit.metric]] for limit in goal.limits if limit.metric in LATENCIES]
-    wanted = max(map(stats.calls_for, limited), default=0)
+    wanted = max(map(stats.calls_needed, limited), default=0)
     calls, blocks = 0 if found.calls is None else found.calls.calls, found.candidate.blocks
     if calls == 0 or calls >= wanted:
         return None

@@ -13,7 +13,7 @@ from autotune.study.storage import store
 
 def of_trial(folder: Path, result: TrialResult) -> Latencies | None:
     """The calls of a trial's measured blocks; None where no latencies were kept."""
-    return latency.joined([latency.rows(folder / result.spec.folder, {block.number for block in result.blocks})])
+    return latency.merge([latency.load_rows(folder / result.spec.folder, {block.number for block in result.blocks})])
 
 
 def summary(folder: Path, result: TrialResult) -> Latency | None:
@@ -31,5 +31,5 @@ def read(folders: Sequence[Path]) -> Latencies | None:
         path = folder.parent / "sitting.json"
         if path.exists():
             blocks = store.decode(path, InterleavedRun).candidates[folder.name].blocks
-            parts.append(latency.rows(folder, {block.number for block in blocks}))
-    return latency.joined(parts)
+            parts.append(latency.load_rows(folder, {block.number for block in blocks}))
+    return latency.merge(parts)

@@ -217,7 +217,7 @@ def test_a_search_that_found_nothing_faster_says_so(tmp_path: Path) -> None:
     assert second.endswith("from the search's own windows, not confirmed by a second measurement")
 
 
-def test_uncorrected_rates_are_said_with_the_reason(tmp_path: Path) -> None:
+def test_uncorrected_are_said_with_the_reason(tmp_path: Path) -> None:
     blind = msgspec.structs.replace(RESULTS[1], flags=("no_canary: it broke",))
     lines = said(tmp_path, (RESULTS[0], blind))
     assert "warning   the rates of 1 trials are not corrected for drift: no_canary: it broke" in lines

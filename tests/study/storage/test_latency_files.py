@@ -1,65 +1,12 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
-import numpy as np
-import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from autotune.analysis.latency import PERCENTILES, Latencies
 from autotune.core.results import Candidate, Status
 from autotune.study.storage import latency_files
 from tests.report.made import PLAIN, config, keep_latencies, keep_run, numbered, result
-
-ENOUGH = {"p50": 7, "p90": 44, "p95": 90, "p99": 459}
-"""Calls of which, at 99 % confidence, at least one lies above the percentile."""
-
-
-def calls(folder: Path, rows: Sequence[tuple[int, int]]) -> Latencies:
-    """Latencies (ns) with how often each was seen, of one block."""
-    found = result(0, rates=(10,))
-    keep_latencies(folder / found.spec.folder, [(0, 0, ns, count) for ns, count in rows])
-    seen = latency_files.of_trial(folder, found)
-    assert seen is not None
-    return seen
-
-
-# ------------------------------------------------------------------------------------------------------ percentiles
-
-
-@settings(deadline=None, max_examples=60)
-@given(st.lists(st.tuples(st.integers(1, 10**9), st.integers(1, 300)), min_size=1, max_size=40))
-def test_percentiles_are_those_of_all_calls_written_out(
-    tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[int, int]]
-) -> None:
-    found = calls(tmp_path_factory.mktemp("s"), rows)
-    everything = np.repeat([ns for ns, _ in rows], [count for _, count in rows])
-    assert found.calls == len(everything)
-    for name, share in PERCENTILES.items():
-        if len(everything) >= ENOUGH[name]:
-            expected = np.quantile(everything, share, method="inverted_cdf") / 1e6
-            assert found.percentile_ms(name) == pytest.approx(expected)
-        else:
-            assert found.percentile_ms(name) is None
-
-
-@pytest.mark.parametrize(("name", "needed"), ENOUGH.items())
-def test_a_percentile_needs_so_many_calls(tmp_path: Path, name: str, needed: int) -> None:
-    too_few = calls(tmp_path / "few", [(2_000_000, needed - 1)])
-    enough = calls(tmp_path / "enough", [(2_000_000, needed)])
-    assert (too_few.percentile_ms(name), enough.percentile_ms(name)) == (None, 2.0)
-    assert enough.highest_ms() == (name, 2.0)
-
-
-def test_the_highest_percentile_that_is_backed_is_named(tmp_path: Path) -> None:
-    found = calls(tmp_path, [(1_000_000, 80), (9_000_000, 15)])
-    assert found.highest_ms() == ("p95", 9.0)
-    assert found.percentile_ms("p50") == 1.0
-    assert calls(tmp_path / "few", [(1_000_000, 3)]).highest_ms() is None
-
 
 # ------------------------------------------------------------------------------------------------- what is counted
 
@@ -73,7 +20,7 @@ def test_only_the_measured_blocks_of_all_workers_count(tmp_path: Path) -> None:
     keep_latencies(tmp_path / found.spec.folder, rows)
     seen = latency_files.of_trial(tmp_path, found)
     assert seen is not None
-    assert (seen.calls, seen.percentile_ms("p50")) == (12, 2.0)
+    assert (seen.calls, seen.backed_ms("p50")) == (12, 2.0)
 
 
 def test_what_a_result_says_of_its_calls_is_believed_and_else_read_again(tmp_path: Path) -> None:
@@ -105,9 +52,9 @@ def test_a_confirmations_calls_are_those_of_its_runs(tmp_path: Path) -> None:
         keep_latencies(tmp_path / f"{number}" / "baseline", [(0, 1, 50_000_000, 7)])
     both = latency_files.read([tmp_path / "1" / "winner", tmp_path / "2" / "winner"])
     assert both is not None
-    assert (both.calls, both.percentile_ms("p50"), both.percentile_ms("p90")) == (50, 1.0, 2.0)
+    assert (both.calls, both.backed_ms("p50"), both.backed_ms("p90")) == (50, 1.0, 2.0)
     one = latency_files.read([tmp_path / "2" / "winner", tmp_path / "3" / "winner"])
-    assert one is not None and (one.calls, one.percentile_ms("p50")) == (25, 2.0)
+    assert one is not None and (one.calls, one.backed_ms("p50")) == (25, 2.0)
     assert latency_files.read([tmp_path / "3" / "winner"]) is latency_files.read([]) is None
 
 

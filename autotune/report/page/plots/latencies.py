@@ -35,7 +35,7 @@ def figure(study: Study) -> Figure | None:
     least = 1.0
     for name, calls in _calls(study).items():
         beyond = np.geomspace(1.0, 0.5 / calls.calls, POINTS)
-        places = np.searchsorted(calls.seen, (1.0 - beyond) * calls.calls)
+        places = np.searchsorted(calls.cumulative, (1.0 - beyond) * calls.calls)
         values = calls.values_ns[np.minimum(places, len(calls.values_ns) - 1)] / 1e6
         found.add_scatter(
             x=values.astype(np.float32),
