@@ -29,7 +29,7 @@ from autotune.report.text import formatting, plan, study_reader, summary, table
 from autotune.space import goal_section
 from autotune.space import load as spaces
 from autotune.study.confirm import stage
-from autotune.study.search import driver, suggest, transfer
+from autotune.study.search import driver, earlier_claim, suggest, transfer
 from autotune.study.search import sampler as samplers
 from autotune.study.search.points import OfDomains, Points
 from autotune.study.search.transfer import Earlier
@@ -131,7 +131,9 @@ def _work(
     if outcome.reason == "minutes" and not outcome.trials:
         console.print("they were too few for a trial; raise --minutes")
     found = None
-    if not skip_confirmation:
+    if skip_confirmation:
+        earlier_claim.drop_if_challenged(study)
+    else:
         found = stage.confirm(study, machine.interleave, display, rules, confirm_rules, sustain=machine.sustain)
     if not display.worked:
         console.print(_idle(outcome, study.space.budget, found, skip_confirmation), soft_wrap=True)

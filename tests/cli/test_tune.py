@@ -208,6 +208,30 @@ def test_a_confirmed_study_is_not_confirmed_again(lab: Lab) -> None:
     assert again.partition("\nbest ")[2] == first.partition("\nbest ")[2]
 
 
+def test_a_claim_survives_an_extension_that_is_interrupted_at_once(lab: Lab) -> None:
+    lab.tune(skip_confirmation=False)
+    best, claim = lab.best(), store.confirmation(lab.study)
+    assert best.confirmed
+    lab.interrupt_at = 0
+    with pytest.raises(KeyboardInterrupt):
+        lab.tune(trials=6, skip_confirmation=False)
+    assert (lab.best(), store.confirmation(lab.study)) == (best, claim)
+
+
+def test_a_claim_stands_until_a_better_trial_is_confirmed(lab: Lab) -> None:
+    lab.tune(skip_confirmation=False)
+    best = lab.best()
+    lab.behave = lambda config: 1000.0
+    lab.interrupt_run_at = 1
+    with pytest.raises(KeyboardInterrupt):
+        lab.tune(trials=6, skip_confirmation=False)
+    assert lab.best() == best
+    claim = store.confirmation(lab.study)
+    assert claim is not None and not claim.finished
+    lab.tune(trials=6)
+    assert not lab.best().confirmed and lab.best().trial not in range(4)
+
+
 def test_an_interrupted_confirmation_says_how_to_go_on_and_does(lab: Lab) -> None:
     lab.interrupt_run_at = 4
     with pytest.raises(KeyboardInterrupt):

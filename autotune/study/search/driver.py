@@ -23,7 +23,7 @@ from autotune.core.specs import TrialSpec
 from autotune.core.struct import Struct
 from autotune.space import configs
 from autotune.study.ranking import Ranking
-from autotune.study.search import recipes, recovery, sampler, suggest
+from autotune.study.search import earlier_claim, recipes, recovery, sampler, suggest
 from autotune.study.search.points import OfDomains, Points
 from autotune.study.storage import store
 from autotune.study.storage.opening import OpenStudy
@@ -72,9 +72,10 @@ def search(
 
     `earlier` are configurations to try before the recipes (`transfer`). `reserved` is the part of the budget's minutes
     that is kept for the confirmation. `observer.started` and `ended` are called here; `preparing` and `measured` are
-    the business of `execute`. StudyError if the baseline fails, if everything else does, or if the storage or disk
-    cannot be used. Whatever ends `execute` early, Ctrl-C above all, comes through after the trial was put in order for
-    the next run.
+    the business of `execute`. What an earlier confirmation claims stands until a later one has ended.
+
+    StudyError if the baseline fails, if everything else does, or if the storage or disk cannot be used. Whatever ends
+    `execute` early, Ctrl-C above all, comes through after the trial was put in order for the next run.
     """
     with store.disk(study.folder):
         recovery.recover(study)
@@ -85,7 +86,9 @@ def search(
         study.optuna.sampler = make_sampler(rng.getrandbits(32), points)
         with stopwatch(study, clock) as elapsed:
             results = store.results(study.folder)
-            reason = _Search(study, execute, observer, rules, rng, elapsed, results, earlier, reserved).run()
+            searching = _Search(study, execute, observer, rules, rng, elapsed, results, earlier, reserved)
+            reason = searching.run()
+            earlier_claim.reopen_if_challenged(study, searching.known)
             return _outcome(reason, study, elapsed())
 
 
@@ -191,7 +194,6 @@ class _Search:
         )
         # The baseline is never given up as slow: a study that goes on may already know faster ones.
         incumbent = None if config == self.study.space.baseline else self.known.incumbent
-        store.write_confirmation(self.study.folder, None)  # another trial may beat what was confirmed
         self.observer.started(spec)
         try:
             result = self.execute(spec, self._limited(self.known.correction), incumbent)

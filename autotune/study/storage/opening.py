@@ -23,6 +23,8 @@ from autotune.study.ranking import Ranking
 from autotune.study.storage import database, store
 from autotune.study.storage.study_lock import locked
 
+COST = "cost_per_million"
+
 
 @dataclass(frozen=True)
 class OpenStudy:
@@ -187,15 +189,30 @@ def _create(folder: Path, space: Space, text: str, hw: Hardware) -> None:
 
 
 def _reprice(folder: Path, space: Space) -> None:
-    """Another price: limits on the cost are judged anew, and what was confirmed is concluded again."""
+    """Another price: limits on the cost are judged anew, and what was confirmed is concluded again.
+
+    Where no limit and no objective is a cost the claim stands meanwhile, without the cost that it had.
+    """
     kept = msgspec.structs.replace(store.space(folder), price=space.price)
     write_atomically(folder / "domains.json", store.encode(kept))
-    store.write_confirmation(folder, None)
+    if COST in (*kept.goal.objectives, *(limit.metric for limit in kept.constraints)):
+        store.write_confirmation(folder, None)
+    else:
+        _reopen_without_cost(folder)
     results = store.results(folder)
     ranking = Ranking(results, kept.goal)
     for result in results:
         if (settled := ranking.settled(result)) != result:
             store.write_result(folder, settled)
+
+
+def _reopen_without_cost(folder: Path) -> None:
+    store.reopen_confirmation(folder)
+    confirmation = store.confirmation(folder)
+    if confirmation is not None and confirmation.winner is not None:
+        values = {name: value for name, value in confirmation.winner.metrics.items() if name != COST}
+        winner = msgspec.structs.replace(confirmation.winner, metrics=values)
+        store.write_confirmation(folder, msgspec.structs.replace(confirmation, winner=winner))
 
 
 def _today(kept: Space, given: Space) -> Space:

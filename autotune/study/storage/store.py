@@ -159,6 +159,13 @@ def write_confirmation(folder: Path, found: Confirmation | None) -> None:
         write_atomically(path, encode(found))
 
 
+def reopen_confirmation(folder: Path) -> None:
+    """Let the next confirmation compare anew: a claim stays, as unfinished; a confirmation without one is removed."""
+    found = confirmation(folder)
+    if found is not None:
+        write_confirmation(folder, msgspec.structs.replace(found, finished=False) if found.confirmed else None)
+
+
 def spec(folder: Path, number: int) -> TrialSpec | None:
     """What a begun trial was to measure; None where it was ended before that was written."""
     path = folder / trial_folder(number) / "spec.json"

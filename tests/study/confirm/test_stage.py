@@ -367,7 +367,7 @@ def test_another_search_confirms_anew(tmp_path: Path) -> None:
     spec = TrialSpec(id=2, workload=WORKLOAD, config=FIRST, folder=store.trial_folder(2))
     (tmp_path / spec.folder).mkdir()
     store.write_result(tmp_path, measured(spec, 30.0))
-    store.write_confirmation(tmp_path, None)  # as the search does before a trial
+    store.reopen_confirmation(tmp_path)  # as the search does after a better trial
     found = confirmed(study, Interleaver(tmp_path))
     assert found is not None and found.winner is not None and found.winner.config == FIRST
     assert store.confirmation(tmp_path) == found

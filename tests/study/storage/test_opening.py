@@ -251,6 +251,17 @@ def test_another_price_takes_the_place_of_the_first(tmp_path: Path) -> None:
         assert study.space.price == Price(per_hour=100.0)
 
 
+def test_another_price_leaves_a_claim_that_no_cost_decides(tmp_path: Path) -> None:
+    claim = confirmation(winner(plain(HW), metrics={"throughput": 10.0, "cost_per_million": 8.3}))
+    space = msgspec.structs.replace(SPACE, price=Price(per_hour=0.3))
+    with on_disk(tmp_path / "s", space, HW) as study:
+        store.write_confirmation(study.folder, claim)
+    with on_disk(tmp_path / "s", msgspec.structs.replace(space, price=Price(per_hour=1.0)), HW):
+        pass
+    without = winner(plain(HW), metrics={"throughput": 10.0})
+    assert store.confirmation(tmp_path / "s") == msgspec.structs.replace(claim, winner=without, finished=False)
+
+
 def test_a_file_without_a_price_for_this_machine_is_said_again(tmp_path: Path) -> None:
     with on_disk(tmp_path / "s", SPACE, HW):
         pass

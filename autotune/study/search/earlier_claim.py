@@ -1,0 +1,36 @@
+"""The claim of an earlier confirmation while the search goes on: it stands until another one is confirmed."""
+
+from __future__ import annotations
+
+from autotune.core.confirmation import Confirmation
+from autotune.core.rules import ConfirmRules
+from autotune.study.ranking import Ranking
+from autotune.study.storage import store
+from autotune.study.storage.opening import OpenStudy
+
+
+def reopen_if_challenged(study: OpenStudy, ranking: Ranking) -> None:
+    """Mark the confirmation as unfinished where a trial now ranks among the finalists that it did not compare.
+
+    The next confirmation then compares anew. Until that ends, an interruption leaves the claim as it is.
+    """
+    confirmation = store.confirmation(study.folder)
+    if confirmation is not None and _challenged(confirmation, ranking):
+        store.reopen_confirmation(study.folder)
+
+
+def drop_if_challenged(study: OpenStudy) -> None:
+    """Remove a confirmation that did not compare the best trials, where no other confirmation follows."""
+    confirmation = store.confirmation(study.folder)
+    ranking = Ranking(store.results(study.folder), study.space.goal)
+    if confirmation is not None and _challenged(confirmation, ranking):
+        store.write_confirmation(study.folder, None)
+
+
+def _challenged(confirmation: Confirmation, ranking: Ranking) -> bool:
+    """True if one of the finalists of today was not compared."""
+    compared = {one.config.key for one in confirmation.finalists}
+    broken = {one.config.key for one in confirmation.finalists if one.broken is not None}
+    ranked = dict.fromkeys(result.spec.config.key for result in ranking.order())
+    finalists = [key for key in ranked if key not in broken][: ConfirmRules().finalists]
+    return not compared.issuperset(finalists)

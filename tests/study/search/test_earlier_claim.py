@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from autotune.core.config import Config
+from autotune.core.confirmation import Confirmation, Finalist
+from autotune.core.specs import TrialSpec
+from autotune.study.ranking import Ranking
+from autotune.study.search import earlier_claim
+from autotune.study.storage import store
+from autotune.study.storage.opening import OpenStudy
+from tests.report.made import confirmation, winner
+from tests.study.fakes import WORKLOAD, machine, measured, plain, searched
+
+HW = machine()
+PLAIN = plain(HW)
+BEST, SECOND, THIRD, FOURTH = (plain(HW, size) for size in (16, 8, 4, 2))
+RATES = {PLAIN: 10.0, BEST: 40.0, SECOND: 30.0, THIRD: 20.0}
+
+
+def finalist(config: Config, broken: str | None = None) -> Finalist:
+    return Finalist(trial=0, config=config, ratio=None, broken=broken)
+
+
+def claim(*finalists: Finalist) -> Confirmation:
+    return confirmation(winner(BEST), finalists=(*finalists, finalist(PLAIN)))
+
+
+def study(folder: Path, confirmed: Confirmation, another: float | None = None) -> OpenStudy:
+    """A confirmed study, and a trial since that measured this rate."""
+    found = searched(folder, RATES | ({} if another is None else {FOURTH: another}))
+    store.write_confirmation(folder, confirmed)
+    return found
+
+
+def after(found: OpenStudy) -> Confirmation | None:
+    earlier_claim.reopen_if_challenged(found, Ranking(store.results(found.folder), found.space.goal))
+    return store.confirmation(found.folder)
+
+
+COMPARED = claim(finalist(BEST), finalist(SECOND), finalist(THIRD))
+
+
+@pytest.mark.parametrize(("rate", "stands"), [(None, True), (5.0, True), (15.0, True), (25.0, False), (50.0, False)])
+def test_a_claim_is_reopened_by_a_trial_among_the_finalists(tmp_path: Path, rate: float | None, stands: bool) -> None:
+    found = study(tmp_path, COMPARED, rate)
+    assert after(found) == msgspec.structs.replace(COMPARED, finished=stands)
+    earlier_claim.drop_if_challenged(found)
+    assert store.confirmation(tmp_path) == (COMPARED if stands else None)
+
+
+def test_a_confirmation_that_claims_nothing_is_removed(tmp_path: Path) -> None:
+    nothing = confirmation(None, reason="too short", finalists=COMPARED.finalists)
+    assert after(study(tmp_path / "a", nothing)) == nothing
+    assert after(study(tmp_path / "b", nothing, 50.0)) is None
+
+
+def test_who_took_the_place_of_a_finalist_that_broke_a_limit_was_compared(tmp_path: Path) -> None:
+    replaced = claim(finalist(BEST, broken="p95"), finalist(SECOND), finalist(THIRD), finalist(FOURTH))
+    assert after(study(tmp_path, replaced, 19.0)) == replaced
+
+
+def test_fewer_finalists_than_there_may_be_are_joined_by_the_next(tmp_path: Path) -> None:
+    few = claim(finalist(BEST), finalist(SECOND))
+    found = after(study(tmp_path, few))
+    assert found is not None and not found.finished and found.confirmed
+
+
+def test_a_trial_that_breaks_a_limit_challenges_nothing(tmp_path: Path) -> None:
+    found = study(tmp_path, COMPARED)
+    spec = TrialSpec(id=9, workload=WORKLOAD, config=FOURTH, folder=store.trial_folder(9))
+    (tmp_path / spec.folder).mkdir()
+    store.write_result(tmp_path, measured(spec, 99.0, feasible=False))
+    assert after(found) == COMPARED
