@@ -1,29 +1,25 @@
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from autotune.core.config import Config, WorkloadSettings
-from autotune.core.space_types import Budget
-from autotune.core.struct import Value, digest, is_number
-
-CONFIG = Config(workload=WorkloadSettings(batch_size=4), backend="torch_eager", options={}, knobs={"layout": "2x1"})
-
-
-def test_an_unknown_field_is_refused_wherever_it_stands() -> None:
-    good = msgspec.to_builtins(CONFIG)
-    assert msgspec.convert(good, Config) == CONFIG
-    for wrong in (good | {"thread": 1}, good | {"workload": {"batch_size": 4, "batchsize": 4}}):
-        with pytest.raises(msgspec.ValidationError, match="unknown field"):
-            msgspec.convert(wrong, Config)
+from autotune.core.struct import Struct, Value, digest, is_number
+from tests import structs
 
 
-def test_structs_are_frozen() -> None:
-    budget: Any = Budget(trials=3)
-    with pytest.raises(AttributeError):
-        budget.trials = 4
+@pytest.mark.parametrize("kind", structs.every(), ids=structs.name)
+@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_every_struct_is_frozen_survives_json_and_refuses_an_unknown_field(
+    kind: type[Struct], data: st.DataObject
+) -> None:
+    value = data.draw(structs.values(kind))
+    assert kind.__struct_config__.frozen
+    assert structs.decoded(value, kind) == value
+    with pytest.raises(msgspec.ValidationError, match="unknown field `colour`"):
+        msgspec.json.decode(msgspec.json.encode(structs.fields(value) | {"colour": "red"}), type=kind)
 
 
 def test_digests_stay_as_they_are() -> None:
