@@ -19,7 +19,7 @@ import msgspec
 from autotune.core.protocol import CanaryJob, Failed, Job, MeasureJob, Prepared, PrepareJob
 from autotune.core.results import Status
 from autotune.worker.channel import Channel
-from autotune.worker.failure import CheckFailed
+from autotune.worker.check_failed import CheckFailed
 
 PR_SET_PDEATHSIG = 1
 

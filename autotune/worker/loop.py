@@ -16,11 +16,12 @@ from autotune.core import plugins
 from autotune.core.files import write_array
 from autotune.core.interfaces import Call, Session
 from autotune.core.protocol import Finish, Finished, Measure, Measured, MeasureJob, Ready, Serve
+from autotune.core.results import Fidelity
 from autotune.models import workload
-from autotune.worker import meters, request_queue
-from autotune.worker import outputs as verify
+from autotune.worker import meters, output_check, request_queue, settings_check
+from autotune.worker.batches import Arrays, with_reference_rows
 from autotune.worker.channel import Channel
-from autotune.worker.prepare import EXAMPLES, load_reference, split
+from autotune.worker.reference import EXAMPLES, Reference, read_reference
 
 Stream = Callable[[Any, int], tuple[list[Call], int]]
 
@@ -32,8 +33,8 @@ def run(job: MeasureJob, rank: int, channel: Channel) -> None:
     config = job.spec.config
     backend = plugins.load("backends", config.backend)
     options = plugins.backend_options(config.backend, dict(config.options))
-    reference = Path(job.reference) if job.reference else None
-    model = workload.BuiltWorkload(job.spec.workload, reference and reference / EXAMPLES)
+    known = Path(job.reference) if job.reference else None
+    model = workload.BuiltWorkload(job.spec.workload, known and known / EXAMPLES)
     begin = clock()
     gc.disable()  # nearly all that importing torch makes lives on: looking through it took 0.8 s of 3.8
     session = backend.load(model, options, config, Path(job.artifact) if job.artifact else None)
@@ -41,16 +42,15 @@ def run(job: MeasureJob, rank: int, channel: Channel) -> None:
     loaded = clock()
     size = config.workload.batch_size
     batch, fidelity = None, None
-    if reference is None:
+    if known is None:
         session(batch)
         first_call_s = (clock() - loaded) / 1e9
     else:
-        batches = [session.convert(rows) for rows in split(model.arrays, size, job.rules.verify_samples)]
-        batch = batches[0]
-        outputs, calls, first_call_s = _call_all(session, batches, job.rules.verify_s)
-        wanted = load_reference(reference)
-        fidelity = verify.compare(outputs, wanted, workload.judged(job.spec.workload), calls * size)
-    verify.applied(session, config, job.hardware, job.placements[rank].cpus)
+        expected, trained = read_reference(known), workload.judged(job.spec.workload)
+        batch, fidelity, first_call_s = check_outputs(
+            session, model.arrays, size, expected, trained, job.rules.verify_s
+        )
+    settings_check.check(session, config, job.hardware, job.placements[rank].cpus)
     channel.send(
         Ready(
             load_s=(loaded - begin) / 1e9,
@@ -64,7 +64,26 @@ def run(job: MeasureJob, rank: int, channel: Channel) -> None:
     session.close()
 
 
-def _call_all(session: Session, batches: Sequence[Any], seconds: float) -> tuple[verify.Arrays, int, float]:
+def check_outputs(
+    session: Session,
+    arrays: Callable[[int], Arrays],
+    size: int,
+    expected: Reference,
+    trained: bool,
+    seconds: float,
+) -> tuple[Any, Fidelity, float]:
+    """The batch to measure, the closeness of the outputs to the reference, and the seconds of the first call.
+
+    CheckFailed where an output is wrong.
+    """
+    parts, rows = with_reference_rows(arrays, size, len(expected.outputs[0]))
+    converted = [session.convert(part) for part in parts]
+    outputs, calls, first_call_s = _call_all(session, converted, seconds)
+    fidelity = output_check.compare(outputs, expected, trained, rows[: calls * size])
+    return converted[0], fidelity, first_call_s
+
+
+def _call_all(session: Session, batches: Sequence[Any], seconds: float) -> tuple[Arrays, int, float]:
     """The joined outputs of the batches that were run, how many those are, and the seconds of the first call.
 
     Those after it go on while another one as long as the last ends within so many seconds. Of a first call that

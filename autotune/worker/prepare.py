@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import numpy as np
 
 from autotune.core import plugins
 from autotune.core.config import Config, WorkloadSettings
@@ -17,24 +16,13 @@ from autotune.core.interfaces import Session
 from autotune.core.machine import Hardware
 from autotune.core.protocol import PrepareJob
 from autotune.core.rules import MeasureRules
-from autotune.core.struct import Struct
 from autotune.core.workload_spec import WorkloadSpec
 from autotune.models.data import METRICS
-from autotune.models.workload import BuiltWorkload, load_arrays, options, provider, save_arrays
-from autotune.worker import accuracy, outputs
-from autotune.worker.outputs import Arrays, Reference
-
-REFERENCE = "reference.npz"
-NOTES = "reference.json"
-EXAMPLES = "examples.npz"
-
-
-class Notes(Struct):
-    """What is written beside the reference outputs: all else that is known of them."""
-
-    names: tuple[str, ...]
-    noise: float | None
-    classes: bool = False
+from autotune.models.workload import BuiltWorkload, options, provider, save_arrays
+from autotune.worker import accuracy, output_check
+from autotune.worker.batches import Arrays, joined, split
+from autotune.worker.output_names import label, output_names
+from autotune.worker.reference import EXAMPLES, Reference, write_reference
 
 
 def run(job: PrepareJob) -> None:
@@ -83,7 +71,7 @@ def save_reference(workload: BuiltWorkload, hw: Hardware, rules: MeasureRules, f
         check_numbers(again)
         if workload.spec.data is not None:
             accuracy.save_answers(session, workload, size, folder)
-    noise = outputs.compare(again.outputs, first, trained=True).centred_error
+    noise = output_check.compare(again.outputs, first, trained=True).centred_error
     write_reference(first._replace(noise=noise, classes=classifies(workload.spec)), folder)
     if not workload.spec.inputs:
         save_arrays(folder / EXAMPLES, joined(batches))
@@ -99,24 +87,11 @@ def classifies(spec: WorkloadSpec) -> bool:
 def check_numbers(found: Reference) -> None:
     """ModelError, with output and place, where an output of the plain model is NaN."""
     for name, array in zip(found.names, found.outputs, strict=True):
-        if reason := outputs.not_a_number(array):
+        if reason := output_check.not_a_number(array):
             raise ModelError(
-                f"{outputs.said(name)} of the float32 model {reason}; nothing can be compared with it: "
+                f"{label(name)} of the float32 model {reason}; nothing can be compared with it: "
                 "mend the model or its inputs"
             )
-
-
-def write_reference(reference: Reference, folder: Path) -> None:
-    """The outputs, and beside them what else is known of them."""
-    save_arrays(folder / REFERENCE, reference.outputs)
-    notes = Notes(names=reference.names, noise=reference.noise, classes=reference.classes)
-    (folder / NOTES).write_bytes(msgspec.json.encode(notes))
-
-
-def load_reference(folder: Path) -> Reference:
-    """What `write_reference` wrote."""
-    notes = msgspec.json.decode((folder / NOTES).read_bytes(), type=Notes)
-    return Reference(load_arrays(folder / REFERENCE), notes.names, notes.noise, notes.classes)
 
 
 def called(session: Session, batches: Sequence[Arrays]) -> Reference:
@@ -128,7 +103,7 @@ def called(session: Session, batches: Sequence[Arrays]) -> Reference:
     found: list[str] = []
     for batch in batches:
         result = session(session.convert(batch))
-        found = places(result)
+        found = output_names(result)
         parts.append(session.outputs(result))
     if not parts[0]:
         raise ModelError("the model returns no tensor; there is nothing to compare")
@@ -137,39 +112,7 @@ def called(session: Session, batches: Sequence[Arrays]) -> Reference:
     for name, array in zip(names, parts[0], strict=True):
         if array.shape[:1] != (size,):
             raise ModelError(
-                f"{outputs.said(name)} has shape {array.shape} for a batch of {size}; "
+                f"{label(name)} has shape {array.shape} for a batch of {size}; "
                 "the first dimension of every output must be the batch"
             )
     return Reference(joined(parts), names)
-
-
-def places(result: Any, prefix: str = "") -> list[str]:
-    """Where each tensor is in what a model returns, depth first: `logits`, `hidden.0`, `0`; a lone one is `output`.
-
-    None has no place. ModelError, which names the place, for what is no tensor.
-    """
-    if result is None:
-        return []
-    if hasattr(result, "shape"):
-        return [prefix or outputs.LONE]
-    if isinstance(result, (str, bytes)) or not hasattr(result, "__iter__"):
-        raise ModelError(f"{outputs.said(prefix or outputs.LONE)} is a {type(result).__name__}, not a tensor")
-    if hasattr(result, "items"):
-        parts = result.items()
-    elif hasattr(result, "_fields"):
-        parts = zip(result._fields, result, strict=True)
-    else:
-        parts = enumerate(result)
-    return [name for place, part in parts for name in places(part, f"{prefix}.{place}" if prefix else str(place))]
-
-
-def split(arrays: Any, size: int, samples: int) -> list[tuple[np.ndarray[Any, Any], ...]]:
-    """Batches of `size` rows that together hold at least `samples` rows; the first is the batch to measure."""
-    count = -(-samples // size)
-    whole = arrays(count * size)
-    return [tuple(np.ascontiguousarray(a[i * size : (i + 1) * size]) for a in whole) for i in range(count)]
-
-
-def joined(parts: Sequence[tuple[np.ndarray[Any, Any], ...]]) -> tuple[np.ndarray[Any, Any], ...]:
-    """The rows of several batches as those of one."""
-    return tuple(np.concatenate(arrays) for arrays in zip(*parts, strict=True)) if len(parts) > 1 else parts[0]

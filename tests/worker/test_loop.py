@@ -17,6 +17,7 @@ from autotune.core.interfaces import Call
 from autotune.core.protocol import Answered, Command, Finish, Finished, Measure, Measured, Reply, Serve
 from autotune.worker import loop, request_queue
 from autotune.worker.channel import Channel
+from autotune.worker.reference import Reference
 
 MS = 1_000_000
 
@@ -83,29 +84,6 @@ def test_calls_in_flight_count_side_by_side() -> None:
 def test_a_call_may_do_many_batches_with_latencies_of_their_own() -> None:
     assert loop.count([Call(50, 250, 10.0, (3, 4))], 100, 200) == (5.0, [3, 4])
     assert loop.count([Call(50, 250, 10.0, ())], 100, 200) == (5.0, [])
-
-
-# ------------------------------------------------------------------------------------------------------------ split
-
-
-def rows(count: int) -> tuple[np.ndarray[Any, Any], ...]:
-    """Two inputs whose rows are numbered."""
-    return np.arange(count)[:, None] * np.ones((1, 3)), np.arange(count)
-
-
-@given(st.integers(1, 20), st.integers(1, 40))
-def test_batches_hold_the_samples_in_order(size: int, samples: int) -> None:
-    batches = loop.split(rows, size, samples)
-    assert all(len(array) == size for batch in batches for array in batch)
-    joined = np.concatenate([batch[1] for batch in batches])
-    np.testing.assert_array_equal(joined, np.arange(len(joined)))
-    assert samples <= len(joined) < samples + size
-
-
-def test_the_first_batch_is_that_of_its_size() -> None:
-    for mine, whole in zip(loop.split(rows, 4, 8)[0], rows(4), strict=True):
-        np.testing.assert_array_equal(mine, whole)
-        assert mine.flags.c_contiguous
 
 
 # ---------------------------------------------------------------------------------------------------------- measure
@@ -260,6 +238,9 @@ def test_serve_ends_when_the_coordinator_is_gone(coordinator: Coordinator, tmp_p
     assert list(tmp_path.iterdir()) == []
 
 
+# ------------------------------------------------------------------------------------------------------ check_outputs
+
+
 class Echo(Sleeper):
     """Returns its batch, and twice that, as long after it was called."""
 
@@ -268,7 +249,8 @@ class Echo(Sleeper):
         return batch
 
     def outputs(self, result: Any) -> tuple[np.ndarray[Any, Any], ...]:
-        return (result, result * 2)
+        rows = result[0] if isinstance(result, tuple) else result
+        return (rows, rows * 2)
 
 
 @given(st.lists(st.integers(1, 30), min_size=2, max_size=5))
@@ -314,3 +296,37 @@ def test_after_the_first_call_checking_takes_no_longer_than_allowed(
     (same, _), calls, first_call_s = loop._call_all(Slow(0), batches, allowed_s)
     assert (calls, first_call_s) == (done, first_s)
     np.testing.assert_array_equal(same, np.repeat(np.arange(done), 2))
+
+
+def drawn(count: int) -> tuple[np.ndarray[Any, Any], ...]:
+    """Rows that are the same for every number of them."""
+    return (np.random.default_rng(0).standard_normal((count, 3)),)
+
+
+REFERENCE = Reference((drawn(8)[0], drawn(8)[0] * 2), ("same", "double"))
+
+
+@pytest.mark.parametrize("size", [1, 3, 8, 12, 16, 40])
+def test_right_outputs_of_every_batch_size_are_close(size: int) -> None:
+    batch, fidelity, _ = loop.check_outputs(Echo(0), drawn, size, REFERENCE, True, 60)
+    assert fidelity.max_abs_error == 0
+    assert fidelity.samples >= min(16, size)
+    assert batch[0].shape == (size, 3)
+    if size <= 8:
+        np.testing.assert_array_equal(batch[0], drawn(size)[0])
+
+
+@pytest.mark.parametrize(
+    ("size", "row"), [(1, 0), (3, 2), (8, 7), *((16, row) for row in range(16)), (40, 39), (40, 32)]
+)
+def test_garbage_in_a_row_of_the_batch_is_found(size: int, row: int) -> None:
+    class Garbage(Echo):
+        def __call__(self, batch: Any) -> Any:
+            (array,) = batch
+            result = array.copy()
+            result[row] = 100
+            return result
+
+    _, fidelity, _ = loop.check_outputs(Garbage(0), drawn, size, REFERENCE, True, 60)
+    assert fidelity.max_abs_error > 90
+    assert fidelity.centred_error is not None and fidelity.centred_error > 100

@@ -17,8 +17,7 @@ from autotune.core.config import Placement
 from autotune.core.protocol import Finish, Finished, MeasureJob, Ready
 from autotune.core.results import Status
 from autotune.launch.process import WorkerFailed, Workers
-from autotune.worker.outputs import Reference
-from autotune.worker.prepare import write_reference
+from autotune.worker.reference import Reference, write_reference
 from tests.conftest import Lab, ended
 
 
@@ -42,7 +41,10 @@ def job(lab: Lab, tmp_path: Path) -> Callable[[str], MeasureJob]:
 
 
 Made = Callable[[str], MeasureJob]
-WRONG = "the output is nan in sample 0 at [0]; 4 values are NaN, or Inf where the reference is finite"
+WRONG = (
+    "the output is nan in sample {} at [0], where the reference is 0; {} values are NaN, or infinite or unmasked where "
+    "the reference is not"
+)
 
 
 def pid(workers: Workers) -> int:
@@ -211,13 +213,21 @@ time.sleep(60)
     [
         ("error", Status.CRASHED, "ValueError: this model cannot be loaded"),
         ("memory_error", Status.OUT_OF_MEMORY, "MemoryError"),
-        ("nan", Status.WRONG_OUTPUT, WRONG),
+        ("nan", Status.WRONG_OUTPUT, WRONG.format(0, 4)),
+        ("nan_at_the_end", Status.WRONG_OUTPUT, WRONG.format(1, 4)),
         ("ignored", Status.NOT_APPLIED, "faulty: the setting was ignored"),
     ],
 )
 def test_a_failure_has_its_status(lab: Lab, tmp_path: Path, job: Made, mode: str, status: Status, message: str) -> None:
     error = failure(lab, job(mode), tmp_path)
     assert (error.status, str(error)) == (status, message)
+
+
+def test_the_last_row_of_a_large_batch_is_checked(lab: Lab, tmp_path: Path, job: Made) -> None:
+    asked = job("nan_at_the_end")
+    large = lab.spec("faulty", dict(asked.spec.config.options), batch_size=40)
+    error = failure(lab, msgspec.structs.replace(asked, spec=large), tmp_path)
+    assert (error.status, str(error)) == (Status.WRONG_OUTPUT, WRONG.format(39, 1))
 
 
 def test_a_layout_that_is_not_in_effect_is_found_out(lab: Lab, tmp_path: Path, job: Made) -> None:

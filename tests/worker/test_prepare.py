@@ -17,7 +17,7 @@ from autotune.core.struct import Value
 from autotune.core.workload_spec import DataSpec, WorkloadSpec
 from autotune.launch.process import WorkerFailed
 from autotune.worker import prepare as making
-from autotune.worker.outputs import Reference
+from autotune.worker.reference import read_reference
 from tests.conftest import TINY, Lab
 
 
@@ -42,7 +42,7 @@ def test_reference_outputs_are_those_of_the_seed(lab: Lab, tmp_path: Path) -> No
     for name, seed in (("one", 0), ("two", 0), ("three", 1)):
         seeded = msgspec.structs.replace(TINY, seed=seed)
         prepare(lab, tmp_path, asked(lab, tmp_path / name, workload=seeded))
-        reference = making.load_reference(tmp_path / name)
+        reference = read_reference(tmp_path / name)
         assert reference.names == ("output",)
         assert reference.noise is not None and reference.noise < 1e-9
         outputs.append(reference.outputs[0])
@@ -152,15 +152,6 @@ def test_outputs_without_a_row_for_each_sample_are_refused(model: Any, message: 
         making.called(Session(model), BATCHES)
 
 
-def test_a_reference_is_read_as_it_was_written(tmp_path: Path) -> None:
-    written = Reference((np.ones((2, 3)), np.arange(2)), ("logits", "label"), 0.25, classes=True)
-    making.write_reference(written, tmp_path)
-    found = making.load_reference(tmp_path)
-    assert (found.names, found.noise, found.classes) == (written.names, written.noise, True)
-    for one, other in zip(found.outputs, written.outputs, strict=True):
-        np.testing.assert_array_equal(one, other)
-
-
 @pytest.mark.skipif(find_spec("torch") is None, reason="reference outputs are torch's")
 def test_a_model_that_is_not_deterministic_is_noticed(lab: Lab, tmp_path: Path) -> None:
     (tmp_path / "noisy.py").write_text(
@@ -173,7 +164,7 @@ def test_a_model_that_is_not_deterministic_is_noticed(lab: Lab, tmp_path: Path) 
     )
     noisy = WorkloadSpec(model=f"python:{tmp_path}/noisy.py:build", inputs=())
     prepare(lab, tmp_path, asked(lab, tmp_path / "made", workload=noisy))
-    reference = making.load_reference(tmp_path / "made")
+    reference = read_reference(tmp_path / "made")
     assert reference.names == ("scores",)
     assert reference.noise is not None and 0.5 < reference.noise < 2  # two draws of noise, over data and one of them
 

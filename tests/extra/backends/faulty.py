@@ -36,6 +36,7 @@ Mode = Literal[
     "hang",
     "oom",
     "nan",
+    "nan_at_the_end",
     "shape",
     "outputs",
     "ignored",
@@ -176,6 +177,8 @@ class FaultySession:
         result = np.tile(np.arange(4, dtype=np.float32), (len(batch), 1))
         if self.mode == "nan":
             result[0, 0] = np.nan
+        if self.mode == "nan_at_the_end":
+            result[-1, 0] = np.nan
         return result[:, :3] if self.mode == "shape" else result
 
     def outputs(self, result: Any) -> tuple[np.ndarray[Any, Any], ...]:

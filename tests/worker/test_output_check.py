@@ -8,11 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autotune.core.results import Status
-from autotune.knobs import layout
-from autotune.space import configs
-from autotune.worker import outputs as verify
-from autotune.worker.outputs import CheckFailed, Reference
-from tests.study import fakes
+from autotune.worker import output_check
+from autotune.worker.batches import Arrays
+from autotune.worker.check_failed import CheckFailed
+from autotune.worker.reference import Reference
 
 REFERENCE = np.array([[1.0, 2.0, 3.0], [3.0, 1.0, -2.0], [0.5, 0.0, 4.0], [-1.0, 2.5, 2.0]], dtype=np.float32)
 
@@ -22,12 +21,12 @@ def alone(wanted: np.ndarray) -> Reference:
 
 
 def compare(got: np.ndarray, wanted: np.ndarray = REFERENCE, **more: Any):
-    return verify.compare((got,), alone(wanted), **{"trained": True} | more)
+    return output_check.compare((got,), alone(wanted), **{"trained": True} | more)
 
 
-def wrong(outputs: verify.Arrays, reference: Reference | None = None) -> str:
+def wrong(outputs: Arrays, reference: Reference | None = None) -> str:
     with pytest.raises(CheckFailed) as caught:
-        verify.compare(outputs, reference or alone(REFERENCE), trained=True)
+        output_check.compare(outputs, reference or alone(REFERENCE), trained=True)
     assert caught.value.status is Status.WRONG_OUTPUT
     return str(caught.value)
 
@@ -90,7 +89,7 @@ def test_the_figures_have_no_unit(scale: float, noise: float, seed: int) -> None
 @given(st.integers(1, 4), st.integers(0, 2**32))
 def test_the_figures_are_those_of_the_formulas(samples: int, seed: int) -> None:
     got = REFERENCE + np.random.default_rng(seed).standard_normal(REFERENCE.shape)
-    found = compare(got, samples=samples)
+    found = compare(got[:samples], rows=np.arange(samples))
     error = (got - REFERENCE)[:samples].astype(np.float64)
     spread = REFERENCE.astype(np.float64) - REFERENCE.astype(np.float64).mean(axis=0)
     assert found.centred_error == pytest.approx((error**2).sum(1).mean() / (spread**2).sum(1).mean())
@@ -103,13 +102,13 @@ def test_the_figures_are_those_of_the_formulas(samples: int, seed: int) -> None:
 def test_fewer_samples_are_compared_with_the_variation_of_all() -> None:
     got = REFERENCE[:1] + np.float32(0.5)
     spread = ((REFERENCE - REFERENCE.mean(axis=0)) ** 2).sum() / 4
-    assert compare(got, samples=1).centred_error == pytest.approx(3 * 0.25 / spread)
-    padded = np.concatenate([got, np.full((3, 3), 1e6)])
-    assert compare(padded, samples=1) == compare(got, samples=1)
+    assert compare(got, rows=np.array([0])).centred_error == pytest.approx(3 * 0.25 / spread)
 
 
-def test_more_samples_than_the_reference_are_cut() -> None:
-    assert compare(np.concatenate([REFERENCE, REFERENCE]), samples=8) == compare(REFERENCE)
+def test_rows_without_a_reference_are_not_compared() -> None:
+    got = np.concatenate([REFERENCE[:3], np.full((2, 3), np.nan), REFERENCE[[1, 0]]])
+    found = compare(got, rows=np.array([0, 1, 2, -1, -1, 1, 0]))
+    assert (found.samples, found.max_abs_error, found.centred_error, found.top1_agreement) == (5, 0, 0, 1)
 
 
 def test_the_worst_output_decides_each_figure() -> None:
@@ -117,7 +116,7 @@ def test_the_worst_output_decides_each_figure() -> None:
     got = REFERENCE.copy()
     got[0, 0] += 10
     reference = Reference((REFERENCE, labels), ("logits", "label"), classes=True)
-    found = verify.compare((got, labels + 1), reference, trained=True)
+    found = output_check.compare((got, labels + 1), reference, trained=True)
     logits, label = found.outputs
     assert (logits.name, label.name) == ("logits", "label")
     assert (label.max_abs_error, label.top1_agreement) == (1, None)
@@ -131,11 +130,11 @@ def test_an_error_is_not_hidden_by_a_larger_output() -> None:
     large = np.random.default_rng(0).standard_normal((4, 1000)) * 100
     reference = Reference((large, REFERENCE), ("hidden", "logits"))
     blind = np.broadcast_to(REFERENCE.mean(axis=0), REFERENCE.shape)
-    assert verify.compare((large, blind), reference, trained=True).centred_error == pytest.approx(1)
+    assert output_check.compare((large, blind), reference, trained=True).centred_error == pytest.approx(1)
 
 
 def test_embeddings_have_no_class() -> None:
-    found = verify.compare((REFERENCE,), alone(REFERENCE)._replace(classes=False), trained=True)
+    found = output_check.compare((REFERENCE,), alone(REFERENCE)._replace(classes=False), trained=True)
     assert found.top1_agreement is found.outputs[0].top1_agreement is None
 
 
@@ -168,13 +167,13 @@ def test_outputs_that_do_not_vary_cannot_be_judged(spread: float) -> None:
 
 def test_one_output_that_varies_is_enough() -> None:
     same = np.ones((4, 3), np.float32)
-    found = verify.compare((same, REFERENCE), Reference((same, REFERENCE), ("0", "1")), trained=True)
+    found = output_check.compare((same, REFERENCE), Reference((same, REFERENCE), ("0", "1")), trained=True)
     assert (found.judged, found.centred_error) == (True, 0)
 
 
 @pytest.mark.parametrize(("noise", "judged"), [(None, True), (0.009, True), (0.234, False)])
 def test_a_model_that_differs_from_itself_is_not_judged(noise: float | None, judged: bool) -> None:
-    found = verify.compare((REFERENCE,), alone(REFERENCE)._replace(noise=noise), trained=True)
+    found = output_check.compare((REFERENCE,), alone(REFERENCE)._replace(noise=noise), trained=True)
     assert (found.judged, found.noise) == (judged, noise)
     if not judged:
         assert found.reason == "the float32 model differs from itself by 23.4% of the variation between inputs"
@@ -198,6 +197,7 @@ def test_another_shape() -> None:
     assert wrong((REFERENCE[:, :2],)) == "the output has shape (4, 2), the reference (4, 3)"
     named = Reference((REFERENCE,), ("logits",))
     assert wrong((REFERENCE[:3],), named) == "output 'logits' has shape (3, 3), the reference (4, 3)"
+    assert wrong((REFERENCE[[0, 1, 2, 3, 0]],), named) == "output 'logits' has shape (5, 3), the reference (4, 3)"
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -206,7 +206,8 @@ def test_values_that_are_no_numbers(value: float) -> None:
     got[1, 2] = got[3, 2] = value
     reference = Reference((REFERENCE, REFERENCE), ("logits", "hidden"))
     assert wrong((REFERENCE, got), reference) == (
-        f"output 'hidden' is {value} in sample 1 at [2]; 2 values are NaN, or Inf where the reference is finite"
+        f"output 'hidden' is {value} in sample 1 at [2], where the reference is -2; "
+        "2 values are NaN, or infinite or unmasked where the reference is not"
     )
 
 
@@ -214,46 +215,78 @@ def test_the_place_of_a_wrong_value_has_as_many_indices_as_a_sample() -> None:
     wanted = REFERENCE.reshape(2, 2, 3)
     got = wanted.copy()
     got[1, 0, 2] = np.nan
-    assert "in sample 1 at [0, 2]; 1 values" in wrong((got,), alone(wanted))
-    assert "in sample 1; 1 values" in wrong((got[:, 0, 2],), alone(wanted[:, 0, 2]))
+    assert "in sample 1 at [0, 2], where the reference is 4; 1 values" in wrong((got,), alone(wanted))
+    assert "in sample 1, where the reference is 4; 1 values" in wrong((got[:, 0, 2],), alone(wanted[:, 0, 2]))
 
 
 @pytest.mark.parametrize("masked", [-np.inf, np.inf, np.finfo(np.float32).min])
 def test_a_nan_is_wrong_where_the_reference_is_masked_too(masked: float) -> None:
     wanted, got = REFERENCE.copy(), REFERENCE.copy()
     wanted[1, 0], got[1, 0] = masked, np.nan
-    assert "is nan in sample 1 at [0]; 1 values" in wrong((got,), alone(wanted))
+    assert "is nan in sample 1 at [0], where the reference is " in wrong((got,), alone(wanted))
 
 
 def test_the_first_nan_of_an_output_is_found() -> None:
     outputs = np.zeros((2, 2, 3))
     outputs[0, 0, 0], outputs[1, 0, 2], outputs[1, 1, 1] = np.inf, np.nan, np.nan
-    assert verify.not_a_number(outputs) == "is nan in sample 1 at [0, 2]; 2 values are NaN"
-    assert verify.not_a_number(outputs[1, :, 1]) == "is nan in sample 1; 1 values are NaN"
-    assert verify.not_a_number(np.array([1, 2])) is verify.not_a_number(np.array([np.inf, -np.inf])) is None
+    assert output_check.not_a_number(outputs) == "is nan in sample 1 at [0, 2]; 2 values are NaN"
+    assert output_check.not_a_number(outputs[1, :, 1]) == "is nan in sample 1; 1 values are NaN"
+    assert output_check.not_a_number(np.array([1, 2])) is output_check.not_a_number(np.array([np.inf, -np.inf])) is None
 
 
-@pytest.mark.parametrize("value", [np.inf, -np.inf, np.finfo(np.float32).min])
-@pytest.mark.parametrize("answer", ["same", "finite"])
-def test_what_is_no_number_in_the_reference_is_left_out(value: float, answer: str) -> None:
-    wanted, got = REFERENCE.copy(), REFERENCE.copy()
-    wanted[1, 0] = value
-    if answer == "same":
-        got[1, 0] = value
+# ------------------------------------------------------------------------------------------------------------- masks
+
+LEAST = np.finfo(np.float32).min
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("masked", [-np.inf, LEAST])
+@pytest.mark.parametrize("answer", [-np.inf, LEAST, -65504.0, -1e9])
+def test_a_masked_value_may_be_another_mask(sign: float, masked: float, answer: float) -> None:
+    wanted = sign * REFERENCE
+    got = wanted.copy()
+    wanted[1, 0], got[1, 0] = sign * masked, sign * answer
     found = compare(got, wanted)
-    assert (found.judged, found.max_abs_error, found.centred_error) == (True, 0, 0)
+    assert (found.judged, found.max_abs_error, found.centred_error, found.top1_agreement) == (True, 0, 0, 1)
     assert found.cosine_similarity == pytest.approx(1)
     got[2, 1] += 0.5
     assert compare(got, wanted).max_abs_error == pytest.approx(0.5)
 
 
-# ------------------------------------------------------------------------------------------------------------ applied
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("masked", [-np.inf, LEAST])
+@pytest.mark.parametrize("answer", [np.inf, 1e9, 0.5, 0.0, np.nan])
+def test_a_masked_value_keeps_its_sign(sign: float, masked: float, answer: float) -> None:
+    wanted = sign * REFERENCE
+    got = wanted.copy()
+    wanted[1, 0], got[1, 0] = sign * masked, sign * answer
+    assert "in sample 1 at [0], where the reference is " in wrong((got,), alone(wanted))
 
 
-def test_a_knob_that_is_not_in_effect_is_named() -> None:
-    hw = fakes.machine()
-    config = configs.configure(hw, batch_size=1, backend="torch_eager", options={}, knobs={"allocator": "tcmalloc"})
-    with pytest.raises(CheckFailed, match=r"^allocator: .*libtcmalloc\.so is not mapped") as caught:
-        # the layout comes later by name, so this process may have any
-        verify.applied(None, config, hw, tuple(layout.reach()))  # type: ignore[arg-type]
-    assert caught.value.status is Status.NOT_APPLIED
+def test_a_masked_score_does_not_become_the_largest() -> None:
+    wanted = np.log(np.array([[0.5, 0.3, 0.2, 1.0], [0.1, 0.7, 0.2, 1.0]]))
+    wanted[:, 3] = -np.inf
+    got = wanted.copy()
+    got[1, 3] = -0.7
+    compare(got, wanted)  # between the others: neither the largest nor of another sign
+    got[1, 3] = -0.1
+    assert wrong((got,), alone(wanted)) == (
+        "the output is -0.1 in sample 1 at [3], where the reference is -inf; "
+        "1 values are NaN, or infinite or unmasked where the reference is not"
+    )
+
+
+def test_a_score_masked_at_one_position_is_compared_with_the_others_there() -> None:
+    wanted = np.array([[[-5.0, -6.0, -np.inf], [-1.0, -2.0, -3.0]]], np.float32)
+    got = wanted.copy()
+    got[0, 0, 2] = -4.0
+    assert "is -4 in sample 0 at [0, 2]" in wrong((got,), alone(wanted))
+
+
+def test_where_all_is_masked_the_sign_is_all_that_counts() -> None:
+    wanted = np.array([[1.0, 2.0], [-np.inf, -np.inf]], np.float32)
+    compare(np.array([[1.0, 2.0], [-1e9, -3.0]]), wanted)
+    assert "is 3 in sample 1 at [1]" in wrong((np.array([[1.0, 2.0], [-1e9, 3.0]]),), alone(wanted))
+    one = np.array([1.0, -np.inf, 3.0])
+    assert compare(np.array([1.0, -1e9, 3.0]), one).max_abs_error == 0
+    assert "is 5 in sample 1, where the reference is -inf" in wrong((np.array([1.0, 5.0, 3.0]),), alone(one))

@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from autotune.worker import batches
+
+
+def numbered(count: int) -> tuple[np.ndarray[Any, Any], ...]:
+    """Two inputs whose rows are numbered."""
+    return np.arange(count)[:, None] * np.ones((1, 3)), np.arange(count)
+
+
+@given(st.integers(1, 20), st.integers(1, 40))
+def test_batches_hold_the_samples_in_order(size: int, samples: int) -> None:
+    parts = batches.split(numbered, size, samples)
+    assert all(len(array) == size for part in parts for array in part)
+    joined = np.concatenate([part[1] for part in parts])
+    np.testing.assert_array_equal(joined, np.arange(len(joined)))
+    assert samples <= len(joined) < samples + size
+
+
+def test_the_first_batch_is_that_of_its_size() -> None:
+    for mine, whole in zip(batches.split(numbered, 4, 8)[0], numbered(4), strict=True):
+        np.testing.assert_array_equal(mine, whole)
+        assert mine.flags.c_contiguous
+
+
+@given(st.integers(1, 100), st.integers(1, 12))
+def test_both_ends_have_a_reference(count: int, known: int) -> None:
+    rows = batches.reference_rows(count, known)
+    first, last = min(known, count), min(known, max(0, count - known))
+    assert list(rows[:first]) == list(range(first))
+    assert list(rows[count - last :]) == list(range(last))[::-1]
+    assert set(rows[first : count - last]) <= {batches.UNKNOWN}
+
+
+@given(st.integers(1, 40), st.integers(1, 12))
+def test_inputs_are_those_of_their_references(size: int, known: int) -> None:
+    parts, rows = batches.with_reference_rows(numbered, size, known)
+    whole, (_, inputs) = numbered(len(rows)), batches.joined(parts)
+    assert all(len(array) == size and array.flags.c_contiguous for part in parts for array in part)
+    assert known <= len(inputs) == len(rows) < known + size
+    np.testing.assert_array_equal(inputs, np.where(rows >= 0, rows, whole[1]))
+
+
+def test_a_half_of_a_batch_does_not_pass_for_the_other() -> None:
+    rows = batches.reference_rows(16, 8)
+    assert not (rows[:8] == rows[8:]).any()
