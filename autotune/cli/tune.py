@@ -28,6 +28,7 @@ from autotune.report.export import export
 from autotune.report.text import formatting, plan, study_reader, summary, table
 from autotune.space import goal_section
 from autotune.space import load as spaces
+from autotune.study import versions
 from autotune.study.confirm import stage
 from autotune.study.search import driver, earlier_claim, suggest, transfer
 from autotune.study.search import sampler as samplers
@@ -187,6 +188,8 @@ def _introduce(
     head = f"{space.workload.model} on {hw.instance_type}: {size}"
     console.print(head, soft_wrap=True)
     console.print(f"study     {folder}" + (f", going on after trial {earlier}" if earlier else ""), soft_wrap=True)
+    for change in versions.changes(store.results(folder), hw):
+        console.print(f"versions  {change}, which are marked; a confirmation measures anew", soft_wrap=True)
     console.print(f"budget    {' or '.join(limits) or 'none: until nothing better is to be expected'}")
     wanted = [f"{name} at its best" for name in space.goal.objectives if space.goal.objectives != ("throughput",)]
     limits = [formatting.bounds(limit) for limit in space.constraints if limit != goal_section.ANSWERS]

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from autotune.cli import tune
@@ -105,6 +106,18 @@ def test_a_larger_budget_goes_on(lab: Lab) -> None:
     assert len(lab.ran[1].ran) == 2
     assert [line.split()[0] for line in text.splitlines() if "/6 " in line] == ["5/6", "6/6"]
     assert not {spec.config for spec in lab.ran[0].ran} & {spec.config for spec in lab.ran[1].ran}
+
+
+def test_a_study_that_goes_on_after_an_update_says_what_changed(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    lab.tune()
+    for result in store.results(lab.study)[:2]:
+        store.write_result(lab.study, msgspec.structs.replace(result, versions={"torch": "1.0"}))
+    _, text = lab.tune(trials=5)
+    assert "versions  " not in text
+    updated = msgspec.structs.replace(HW, packages=HW.packages | {"torch": "1.1"})
+    monkeypatch.setattr(tune.probe, "probe", lambda instance_type=None: updated)
+    _, text = lab.tune(trials=6)
+    assert "\nversions  torch 1.0, now 1.1: measured by 2 of the trials, which are marked; a confirmation " in text
 
 
 def test_a_space_may_be_used_up(lab: Lab) -> None:

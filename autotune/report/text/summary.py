@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from autotune.analysis import constraints, metrics
@@ -14,6 +14,7 @@ from autotune.core.confirmation import Ablation, Confirmation, Finalist, Step, W
 from autotune.core.results import Estimate, Status, TrialResult
 from autotune.core.space_types import Space
 from autotune.report.text import answers, formatting
+from autotune.study import versions
 from autotune.study.ranking import Ranking
 from autotune.study.storage import latency_files
 
@@ -40,6 +41,9 @@ def summary(folder: Path, results: Sequence[TrialResult], space: Space, confirma
     blind = [flag for result in results for flag in result.flags if flag.startswith("no_canary")]
     if blind:
         lines.append(f"warning   the rates of {len(blind)} trials are not corrected for drift: {blind[-1]}")
+    if older := versions.outdated(results):
+        other = f"{len(older)} trials had other versions than later ones ({_versions(older.values())})"
+        lines.append(f"warning   {other}: only a confirmation compares them fairly")
     failures = sum(not result.blocks for result in results)
     slow = sum(result.status is Status.REJECTED for result in results)
     beyond = sum(result.status is Status.OK and not result.feasible for result in results)
@@ -51,6 +55,10 @@ def summary(folder: Path, results: Sequence[TrialResult], space: Space, confirma
         finalists = _finalists(confirmation.finalists, space)
         lines += [*finalists, *_ablations(confirmation.ablations), *_path(confirmation.path)]
     return lines
+
+
+def _versions(older: Iterable[Mapping[str, str]]) -> str:
+    return ", ".join(dict.fromkeys(f"{name} {version}" for one in older for name, version in one.items()))
 
 
 def _confirmed(folder: Path, confirmation: Confirmation, winner: Winner, space: Space) -> list[str]:

@@ -19,6 +19,7 @@ from autotune.analysis.number_format import size
 from autotune.core.results import Status, TrialResult
 from autotune.core.space_types import Space
 from autotune.report.text import formatting
+from autotune.study import versions
 from autotune.study.ranking import Ranking
 from autotune.study.storage import latency_files
 
@@ -110,6 +111,8 @@ def _columns(folder: Path, ranking: Ranking, space: Space) -> dict[str, Cell]:
         found[_heading(name, space)] = _Value(ranking, name)
     if goal.limits:
         found["limits"] = lambda result: formatting.limits(ranking.checks(result))
+    if older := versions.outdated(ranking.results):
+        found["versions"] = lambda result: ", ".join(" ".join(one) for one in older.get(result.spec.id, {}).items())
     if len(goal.objectives) > 1:
         front = {result.spec.id: "knee" if place == 0 else "front" for place, result in enumerate(ranking.order())}
         found["front"] = lambda result: front.get(result.spec.id, "")

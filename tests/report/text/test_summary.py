@@ -378,3 +378,15 @@ def test_where_nobody_serves_any_request_that_is_said(tmp_path: Path) -> None:
         "none      no configuration of 2 serves requests within the latency of workload.serving: "
         "the least seen is 212.0 ms"
     )
+
+
+def test_trials_of_other_versions_are_counted(tmp_path: Path) -> None:
+    plain, fast = (
+        msgspec.structs.replace(one, versions={"torch": version})
+        for one, version in zip(RESULTS[:2], ("2.4", "2.5"), strict=True)
+    )
+    warning = (
+        "warning   1 trials had other versions than later ones (torch 2.4): only a confirmation compares them fairly"
+    )
+    assert warning in said(tmp_path, (plain, fast))
+    assert not any(line.startswith("warning") for line in said(tmp_path, (fast,)))

@@ -94,3 +94,14 @@ def test_a_study_without_trials_has_the_header_alone(tmp_path: Path) -> None:
 def test_what_was_cut_short_is_not_counted() -> None:
     kept = [result(0, rates=(10,)), result(2), result(3, FAST, rates=(1,), status=Status.REJECTED)]
     assert table.counted([*kept, result(1, status=Status.INTERRUPTED)]) == kept
+
+
+def test_trials_of_other_versions_are_marked(tmp_path: Path) -> None:
+    results = [
+        msgspec.structs.replace(result(0, rates=(10, 10)), versions={"torch": "2.4"}),
+        msgspec.structs.replace(result(1, FAST, rates=(40, 40)), versions={"torch": "2.5"}),
+    ]
+    head, first, second = (re.split(r"  +", line.strip()) for line in printed(tmp_path, results))
+    assert head[-2:] == ["versions", "configuration"]
+    assert "torch 2.4" in second and "torch 2.5" not in first
+    assert "versions" not in printed(tmp_path, results[:1])[0]
