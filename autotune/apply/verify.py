@@ -78,7 +78,7 @@ def verify(
 
 
 def claimed(path: Path) -> Best:
-    """A `best.json` that claims something; StudyError where it is none, or its figures were never confirmed."""
+    """A `best.json` that claims something; StudyError where it is none, or it was never confirmed."""
     best = best_file.read(path)
     if not best.confirmed:
         raise StudyError(

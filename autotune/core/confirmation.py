@@ -64,7 +64,7 @@ class Step(Struct):
 class Winner(Struct):
     """The configuration that is exported, and what the runs say of it; `trial` is None if no trial measured it.
 
-    `ratio` is by the first objective, None where the baseline's figure is not known; `metrics` are those of all its
+    `ratio` is by the first objective, None where the baseline's metric is not known; `metrics` are those of all its
     interleaved runs by name. `sustained` is the rate of requests that it kept, where asked for.
     """
 

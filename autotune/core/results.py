@@ -71,7 +71,7 @@ class Block(Struct):
 
 
 class Estimate(Struct):
-    """A figure with its interval; None where there are too few values for one."""
+    """An estimate with its interval; None where there are too few values for one."""
 
     estimate: float
     low: float | None
@@ -94,7 +94,7 @@ class OutputFidelity(Struct):
 
 
 class Fidelity(Struct):
-    """How close the outputs are to the float32 eager reference; the worst of `outputs` in each figure.
+    """How close the outputs are to the float32 eager reference; the worst of `outputs` in each metric.
 
     `judged` is false where that says nothing, `reason` says why. `noise` is the centred error of the reference against
     itself: not 0 for a model that is not deterministic.

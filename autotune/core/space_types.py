@@ -73,7 +73,7 @@ class Price(Struct):
 
 
 class Goal(Struct):
-    """What is wanted: one figure at its best, or several as a Pareto front, within limits."""
+    """The objectives (several are a Pareto front), the constraints, and the price."""
 
     objectives: tuple[str, ...] = ("throughput",)
     limits: tuple[Limit, ...] = ()

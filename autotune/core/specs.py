@@ -20,7 +20,7 @@ class InterleavedSpec(Struct):
     """Configurations to start together and measure in turn, block by block, for so many rounds.
 
     `order` seeds the order within the rounds. Without `together` each is started and ended before the next. `folder` is
-    relative to the study; `limit_s` is when no further round begins; `objective` is the figure that is compared.
+    relative to the study; `limit_s` is when no further round begins; `objective` is the metric that is compared.
     """
 
     number: int

@@ -72,7 +72,7 @@ class Ranking:
 
     @_once
     def known(self, result: TrialResult) -> dict[str, float]:
-        """The figures of a measured trial by name."""
+        """The metrics of a measured trial by name."""
         return metrics.values(Measured(result, self.rate(result), self.goal.price, result.latency))
 
     def checks(self, result: TrialResult) -> tuple[ConstraintCheck, ...]:

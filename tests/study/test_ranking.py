@@ -158,6 +158,15 @@ def test_a_trial_is_feasible_if_it_keeps_every_limit() -> None:
     assert ranking.settled(failed) is failed
 
 
+@pytest.mark.parametrize(("unjudged", "feasible"), [("accept", True), ("reject", False)])
+def test_a_limit_that_cannot_be_judged_refuses_where_it_is_hard(unjudged: str, feasible: bool) -> None:
+    limit = msgspec.convert({"figure": "cosine_similarity", "min": 0.99, "unjudged": unjudged}, Limit)
+    results = [result(0, 10.0)]
+    settled = Ranking(results, Goal(limits=(limit,))).settled(results[0])
+    assert settled.feasible is feasible
+    assert (Ranking([settled], Goal(limits=(limit,))).best is settled) is feasible
+
+
 def test_where_nothing_keeps_the_limits_the_nearest_is_named() -> None:
     goal = Goal(limits=(Limit(metric="peak_rss_bytes", max=100 * 2**20),))
     results = [with_memory(0, 10.0, 300), with_memory(1, 5.0, 120), with_memory(2, 3.0, 150)]

@@ -189,7 +189,7 @@ def _timed(row: Row, calls: Latency | None) -> Row:
 
 
 def _priced(row: Row) -> Row:
-    """With the cost at this row's price; a study's figures are at its own."""
+    """With the cost at this row's price; a study's metrics are at its own."""
     known = {name: value for name, value in row.metrics.items() if name != "cost_per_million"}
     rate, price = row.throughput, row.price
     if rate is None or price is None:

@@ -29,7 +29,7 @@ class _Candidate:
 
 
 def front(studies: Mapping[str, Study], rows: Sequence[Row]) -> Front | None:
-    """The front over every trial that keeps the limits, and the best of each study with its confirmed figures.
+    """The front over every trial that keeps the limits, and the best of each study with its confirmed metrics.
 
     By the highest percentile that half of them back; None without prices in one currency, or without latencies.
     """

@@ -65,7 +65,7 @@ def markdown(found: Comparison) -> str:
 
 
 def as_csv(found: Comparison) -> str:
-    """A row a study, with a column a figure; studies of one `group` may be compared."""
+    """A row a study, with a column a metric; studies of one `group` may be compared."""
     rows = [_flat(number, group, row) for number, group in enumerate(found.groups, 1) for row in group.rows]
     names = dict.fromkeys(name for row in rows for name in row)
     file = io.StringIO()

@@ -28,7 +28,7 @@ def best(
 ) -> Best | None:
     """What the confirmation upholds as `Best`, the baseline where that found no gain.
 
-    Without a confirmation it is the fastest feasible trial, with the figures of the search's own windows and
+    Without a confirmation it is the fastest feasible trial, with the metrics of the search's own windows and
     `confirmed` false; None while the baseline or any other trial is missing.
     """
     if confirmation is not None and confirmation.winner is not None:
@@ -44,7 +44,7 @@ def best(
 
 
 def trial(folder: Path, space: Space, hw: Hardware, ranking: Ranking, winner: TrialResult) -> Best | None:
-    """A measured trial as `Best`, with the search's own figures; None while the baseline is missing."""
+    """A measured trial as `Best`, with the search's own metrics; None while the baseline is missing."""
     base = ranking.baseline(space.baseline)
     if base is None:
         return None

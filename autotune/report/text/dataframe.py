@@ -1,4 +1,4 @@
-"""All trials of a study as a table: one row a trial, columns named as settings and figures are everywhere."""
+"""All trials of a study as a table: one row a trial, columns named as settings and metrics are everywhere."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def frame(study: Study) -> pd.DataFrame:
 
     `throughput` (samples a second) has the 90 % interval of the trial's own window; `speedup` is over the baseline.
     `feasible` trials were measured fully and keep the limits; `rank` is their place by the goal, 1 the best; with
-    several objectives only the trials of the front have one. Other columns are the settings and the figures by their
+    several objectives only the trials of the front have one. Other columns are the settings and the metrics by their
     names; what a trial does not have is empty.
     """
     import pandas as pd
@@ -40,7 +40,7 @@ def frame(study: Study) -> pd.DataFrame:
 
 
 def columns(found: Sequence[Row]) -> list[str]:
-    """The columns in their order: the settings and figures that any row has between those that all have."""
+    """The columns in their order: the settings and metrics that any row has between those that all have."""
     held = {name for row in found for name in row}
     shown = [name for name in METRICS if name in held and name not in RATES]
     fixed = {*HEAD, *RATES, *TAIL, *METRICS}

@@ -1,4 +1,4 @@
-"""Configurations and figures in a person's words, the same in every table and display."""
+"""Configurations and metrics as text, the same in every table and display."""
 
 from __future__ import annotations
 

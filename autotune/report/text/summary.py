@@ -147,7 +147,7 @@ def _unconfirmed(folder: Path, ranking: Ranking, baseline: Config, confirmation:
 
 
 def _plain(ranking: Ranking, base: TrialResult) -> str:
-    """The plain model's own figure, where one is wanted: `'s 10.0/s ±1.0 %`."""
+    """The plain model's own value, where there is one objective: `'s 10.0/s ±1.0 %`."""
     if metrics.rate_decides(ranking.goal):
         return f"'s {formatting.rate(ranking.interval(base))}"
     values, goal = ranking.values(base), ranking.goal
@@ -208,8 +208,8 @@ def _latency(calls: Latencies | None) -> list[str]:
     """The percentiles that are backed, with the number of calls behind them."""
     if calls is None:
         return []
-    figures = [formatting.latency((name, ms)) for name in PERCENTILES if (ms := calls.backed_ms(name)) is not None]
-    return [f"latency   {', '.join(figures)} over {calls.calls} calls"] if figures else []
+    percentiles = [formatting.latency((name, ms)) for name in PERCENTILES if (ms := calls.backed_ms(name)) is not None]
+    return [f"latency   {', '.join(percentiles)} over {calls.calls} calls"] if percentiles else []
 
 
 def _finalists(finalists: Sequence[Finalist], space: Space) -> list[str]:

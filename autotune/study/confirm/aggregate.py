@@ -1,4 +1,4 @@
-"""A configuration over all its interleaved runs as one: its figures, and whether they keep the limits."""
+"""A configuration over all its interleaved runs as one: its metrics, and the check of its limits."""
 
 from __future__ import annotations
 
@@ -47,23 +47,23 @@ class Limits:
         """Whether there are several objectives: a front, and no single best."""
         return len(self.goal.objectives) > 1
 
-    def checks(self, runs: Sequence[InterleavedRun], name: str) -> tuple[ConstraintCheck, ...]:
+    def checks(self, runs: Sequence[InterleavedRun], name: str, *, tried: bool = True) -> tuple[ConstraintCheck, ...]:
         """Each limit checked by these interleaved runs; nothing for a configuration without a block.
 
-        A time to set up that they do not show was checked by the trial.
+        A time to set up that they do not show was checked by the trial of a configuration that was `tried`.
         """
         found = pooled(self.root, [*runs, *self.alone], name, self.confidence)
         if found is None:
             return ()
         values = found.metrics(self.goal.price)
-        limits = [limit for limit in self.goal.limits if limit.metric != "setup_s" or limit.metric in values]
+        limits = [one for one in self.goal.limits if not tried or one.metric != "setup_s" or one.metric in values]
         return constraints.check(limits, values)
 
-    def broken(self, runs: Sequence[InterleavedRun], name: str) -> ConstraintCheck | None:
+    def broken(self, runs: Sequence[InterleavedRun], name: str, *, tried: bool = True) -> ConstraintCheck | None:
         """The limit that it breaks the most; None where it keeps all."""
         if not self.goal.limits:
             return None
-        worst = max(self.checks(runs, name), key=lambda one: one.violation, default=None)
+        worst = max(self.checks(runs, name, tried=tried), key=lambda one: one.violation, default=None)
         return None if worst is None or worst.satisfied else worst
 
 

@@ -183,7 +183,7 @@ def table(
 
 
 def scores(candidate: Candidate, objective: str, found: Correction) -> list[float]:
-    """A candidate's blocks by an objective, as logarithms of which more is better; none where it has no such figure.
+    """A candidate's blocks by an objective, as logarithms of which more is better; none where it has no such metric.
 
     A percentile is the block's own. What the start has once (memory, the time to set up) is one value for the whole
     interleaved run. Of that and of latencies a configuration that failed leaves nothing.
@@ -244,7 +244,7 @@ def complete(runs: Sequence[InterleavedRun], names: Sequence[str]) -> int:
 
 
 def shared(runs: Sequence[InterleavedRun], a: str, b: str) -> int:
-    """In how many interleaved runs both have a block, whether or not that has the figure."""
+    """In how many interleaved runs both have a block, whether or not that has the metric."""
     return sum(all(name in s.candidates and s.candidates[name].blocks for name in (a, b)) for s in runs)
 
 

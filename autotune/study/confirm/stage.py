@@ -259,7 +259,7 @@ class _Confirming:
         gain = rates.difference(ablation.WINNER, BASELINE)
         if rates.counts(ablation.WINNER, BASELINE)[0] < self.confirm.runs or loss.low is None or gain.low is None:
             return False
-        kept = self._limits.broken(whole, ablation.WINNER) is None
+        kept = self._limits.broken(whole, ablation.WINNER, tried=False) is None
         return kept and gain.low > 0 and gain.estimate > (floor or 0.0) and loss.estimate <= self.confirm.delta
 
     def _concluded(

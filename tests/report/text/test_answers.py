@@ -49,12 +49,14 @@ def test_accuracy_and_limits_have_a_line_each() -> None:
         ConstraintCheck(Limit(metric="accuracy_drop", max=0.01), "accuracy_drop", 0.005),
         ConstraintCheck(Limit(metric="top1_agreement", min=0.9), None, None),
         ConstraintCheck(Limit(metric="setup_s", max=9.0), None, None),
+        ConstraintCheck(Limit(metric="top1_agreement", min=0.8, unjudged="reject"), None, None),
     ]
     assert answers.lines(CLOSE, accuracy, judged, {}, Goal())[1:] == [
         "accuracy  0.9650, the float32 model 0.9700: drop +0.0050 (-0.0050 to +0.0150) over 360 samples",
         "limit     accuracy_drop is 0.005, allowed at most 0.01: kept, 50 % inside",
         "limit     top1_agreement at least 0.9: not judged (no output has classes)",
         "limit     setup_s at most 9: not judged (no trial started just this configuration)",
+        "limit     top1_agreement at least 0.8: refused, not judged (no output has classes)",
     ]
     random = msgspec.structs.replace(CLOSE, judged=False, reason="random weights")
     for fidelity, why in ((random, "random weights"), (None, "its answers were not compared")):

@@ -5,9 +5,10 @@ import re
 
 import pytest
 
+from autotune.analysis.constraints import ConstraintCheck
 from autotune.core.config import Config
 from autotune.core.results import Estimate, Status, TrialResult
-from autotune.core.space_types import Goal
+from autotune.core.space_types import Goal, Limit
 from autotune.core.struct import Value
 from autotune.report.text import formatting
 from autotune.study.ranking import Ranking
@@ -115,3 +116,13 @@ def test_a_latency_bears_its_percentile() -> None:
 )
 def test_a_change_reads_as_a_space_file_has_it(value: Value, instead: Value, text: str) -> None:
     assert formatting.change("knob", value, instead) == text
+
+
+def test_the_limit_that_is_nearest_or_refuses_is_named() -> None:
+    inside = ConstraintCheck(Limit(metric="setup_s", max=10.0), "setup_s", 7.5)
+    soft, hard = (Limit(metric="accuracy", min=0.9), Limit(metric="accuracy", min=0.9, unjudged="reject"))
+    unknown = [ConstraintCheck(limit, None, None) for limit in (soft, hard)]
+    assert formatting.limits([]) == ""
+    assert formatting.limits([unknown[0]]) == "unjudged"
+    assert formatting.limits([unknown[0], inside]) == "setup_s 25 % inside"
+    assert formatting.limits([unknown[1], inside]) == "accuracy unjudged"

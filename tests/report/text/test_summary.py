@@ -259,6 +259,13 @@ def test_where_nothing_keeps_the_limits_the_nearest_is_named_with_the_limit_in_t
     ]
 
 
+def test_a_hard_limit_that_cannot_be_judged_is_in_the_way(tmp_path: Path) -> None:
+    space = asked(constraints=(Limit(metric="cosine_similarity", min=0.99, unjudged="reject"),))
+    results = tuple(msgspec.structs.replace(one, feasible=False) for one in RESULTS)
+    lines = summary.summary(tmp_path, results, space, None)
+    assert lines[2] == "limit     cosine_similarity is not judged: refused, allowed at least 0.99"
+
+
 def test_a_winner_that_is_not_faster_keeps_a_limit_that_the_plain_model_breaks(tmp_path: Path) -> None:
     lines = said(tmp_path, found=confirmation(winner(FAST), gain=False))
     assert lines[:2] == [

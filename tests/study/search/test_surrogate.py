@@ -176,7 +176,7 @@ def test_while_no_limit_is_kept_nothing_is_said_to_be_expected() -> None:
     assert proposer.gain is None
 
 
-@pytest.mark.parametrize("excess", [1.0, 1e6])
+@pytest.mark.parametrize("violation", [1.0, 1e6])
 def test_while_all_break_a_limit_alike_what_was_seldom_tried_comes_first(violation: float) -> None:
     def tell(study: optuna.Study, trial: optuna.Trial) -> None:
         trial.set_constraint("serves", violation)
