@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from autotune.core import plugins
+from autotune.core import packages
 from autotune.core.machine import Hardware
 from autotune.hardware import probe
 from autotune.report.text import plan
@@ -68,7 +68,7 @@ def _packages() -> dict[str, str]:
     return {
         f"{SITE}/{name}-{version}.dist-info/METADATA": f"Metadata-Version: 2.4\nName: {name}\nVersion: {version}"
         for name, version in pinned.items()
-        if name in plugins.packages()
+        if name in packages.named()
     }
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import functools
 import importlib
 from pathlib import Path
-from typing import Any, Literal, cast, overload
+from typing import Literal, cast, overload
 
 import msgspec
 
+from autotune.core import moved
 from autotune.core.errors import PluginError, did_you_mean
 from autotune.core.interfaces import Backend, Knob, Provider
 from autotune.core.struct import Struct, Value
@@ -42,17 +43,9 @@ def _module(kind: Kind, name: str) -> Knob | Backend | Provider:
         module = importlib.import_module(f"autotune.{kind}.{name}")
     except Exception as error:
         raise PluginError(
-            f"the {kind[:-1]} plugin {name!r} does not import: {type(error).__name__}: {error}"
+            f"the {kind[:-1]} plugin {name!r} does not import: {type(error).__name__}: {error}{moved.hint(error)}"
         ) from error
     return cast(Knob | Backend | Provider, module)
-
-
-@functools.cache
-def packages() -> tuple[str, ...]:
-    """What backends and workloads run with or make their models with, sorted: the packages whose versions matter."""
-    kinds: tuple[Kind, ...] = ("backends", "workloads")
-    modules: list[Any] = [load(kind, name) for kind in kinds for name in names(kind)]
-    return tuple(sorted({name for one in modules for name in (*one.packages, *getattr(one, "optional", ()))}))
 
 
 def backend_options(name: str, values: dict[str, object]) -> Struct:

@@ -14,7 +14,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from autotune.core import plugins
+from autotune.core import packages
 from autotune.core.machine import Environment, Hardware
 
 NEEDED = ("msgspec", "numpy")
@@ -48,7 +48,7 @@ def read(prefix: Path) -> Environment:
     return Environment(
         prefix=str(prefix),
         python=".".join(map(str, newest)),
-        packages=packages(own, (*plugins.packages(), *NEEDED)),
+        packages=installed(own, (*packages.named(), *NEEDED)),
     )
 
 
@@ -72,7 +72,7 @@ def missing(names: Sequence[str], hw: Hardware) -> str | None:
     return f"{', '.join(absent)} not installed; pip install {' '.join(absent)}" if absent else None
 
 
-def packages(path: Sequence[str], names: Sequence[str]) -> dict[str, str]:
+def installed(path: Sequence[str], names: Sequence[str]) -> dict[str, str]:
     """The installed versions of packages in some folders, read from their metadata."""
     found: dict[str, str] = {}
     for name in names:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import msgspec
 
-from autotune.core import plugins
+from autotune.core import packages
 from autotune.core.machine import Hardware
 from autotune.hardware import energy, interpreters, libraries, topology
 from autotune.hardware.cgroups import limits, read
@@ -98,8 +98,8 @@ def probe(
         glibc=glibc or (_glibc() if live else None),
         kernel=read(root / "proc/sys/kernel/osrelease"),
         libraries=libraries.find(architecture, root, environ, prefix=prefix, path=path),
-        packages=interpreters.packages(
-            [str(under(root, entry)) for entry in path if entry.startswith("/")], plugins.packages()
+        packages=interpreters.installed(
+            [str(under(root, entry)) for entry in path if entry.startswith("/")], packages.named()
         ),
         compiler=_compiler(root, environ),
         numactl=_numactl(root, environ) if not live or _may_bind_memory() else None,

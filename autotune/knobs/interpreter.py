@@ -11,7 +11,6 @@ from typing import Annotated
 
 import msgspec
 
-from autotune.core import plugins
 from autotune.core.config import Config
 from autotune.core.launch_patch import LaunchPatch
 from autotune.core.machine import OWN, Hardware
@@ -42,7 +41,7 @@ def unavailable(value: str, hw: Hardware) -> str | None:
 
 def without_effect(value: str, config: Config, packages: tuple[str, ...]) -> str | None:
     """The reason where the interpreter runs only the worker, and the worker another program."""
-    if value != OWN and "command" in plugins.load("backends", config.backend).runs:
+    if value != OWN and config.backend == "command":
         return "a command is started by its own name, whatever runs the worker"
     return None
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from autotune.core import plugins
+from autotune.core import packages, plugins
 from autotune.core.config import Config, WorkloadSettings
 from autotune.core.errors import SpaceError, did_you_mean
 from autotune.core.machine import OWN, Hardware
@@ -85,5 +85,5 @@ def completed(config: Config) -> Config:
 def _without_effect(name: str, config: Config) -> str | None:
     backend = plugins.load("backends", config.backend)
     # Any program may hold anything.
-    packages = plugins.packages() if "command" in backend.runs else backend.packages
-    return plugins.load("knobs", name).without_effect(config.knobs[name], config, packages)
+    used = packages.named() if "command" in backend.runs else backend.packages
+    return plugins.load("knobs", name).without_effect(config.knobs[name], config, used)
