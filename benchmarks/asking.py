@@ -25,7 +25,8 @@ from autotune.core.rules import MeasureRules
 from autotune.core.space_types import Budget
 from autotune.core.specs import TrialSpec
 from autotune.report.text import plan
-from autotune.space import load
+from autotune.space.find import find
+from autotune.space.load import load
 from autotune.study.search import driver
 from autotune.study.storage import opening, store
 
@@ -53,7 +54,7 @@ def main() -> int:
 
 def between(folder: Path, trials: int, more: int) -> list[float]:
     """The seconds from each of the trials to the next one of a study that has so many."""
-    hw, file = plan.machine(MACHINE), load.find(SPACE)
+    hw, file = plan.machine(MACHINE), find(SPACE)
     make(folder, hw, trials)
     (folder / "confirmation.json").unlink(missing_ok=True)
     simulated = Simulated(folder, hw, seed=1)
@@ -69,7 +70,7 @@ def between(folder: Path, trials: int, more: int) -> list[float]:
         ends.append(time.monotonic())
         return result
 
-    wanted = msgspec.structs.replace(load.load(file, hw), budget=Budget(trials=trials + more))
+    wanted = msgspec.structs.replace(load(file, hw), budget=Budget(trials=trials + more))
     with opening.opened(folder, wanted, file.read_text(), hw) as study:
         driver.search(study, execute, Quiet(), MeasureRules())
     return gaps

@@ -36,7 +36,9 @@ from autotune.core.rules import ConfirmRules, MeasureRules
 from autotune.core.space_types import Budget
 from autotune.core.specs import InterleavedSpec, TrialSpec
 from autotune.core.struct import digest
-from autotune.space import configs, load
+from autotune.space import configs
+from autotune.space.find import find
+from autotune.space.load import load
 from autotune.study.confirm import stage
 from autotune.study.search import suggest
 from autotune.study.storage import store
@@ -62,8 +64,8 @@ FAILURES = {
 def make(folder: Path, hw: Hardware, trials: int, seed: int = 0) -> None:
     """A study of so many trials, searched at random, and its confirmation; the same for the same seed."""
     (folder / "trials").mkdir(parents=True)
-    file = load.find(SPACE)
-    found = msgspec.structs.replace(load.load(file, hw), budget=Budget(trials=trials))
+    file = find(SPACE)
+    found = msgspec.structs.replace(load(file, hw), budget=Budget(trials=trials))
     (folder / "space.yaml").write_bytes(file.read_bytes())
     (folder / "hardware.json").write_bytes(store.encode(hw))
     (folder / "domains.json").write_bytes(store.encode(found))

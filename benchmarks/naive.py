@@ -42,7 +42,8 @@ from autotune.hardware import probe
 from autotune.launch import environment
 from autotune.launch.local_executor import Machine
 from autotune.report.text import formatting
-from autotune.space import load as spaces
+from autotune.space.find import find
+from autotune.space.load import load
 from autotune.study.confirm import comparison
 from autotune.study.ranking import Ranking
 from autotune.study.search import driver, suggest
@@ -83,7 +84,7 @@ def main() -> int:
     chosen = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     hw = probe.probe()
-    resolved = spaces.load(spaces.find(SPACE), hw)
+    resolved = load(find(SPACE), hw)
     workload = msgspec.structs.replace(resolved.workload, seed=chosen.seed)
     budget = msgspec.structs.replace(resolved.budget, trials=chosen.trials or resolved.budget.trials)
     resolved = msgspec.structs.replace(resolved, workload=workload, budget=budget)
@@ -194,7 +195,7 @@ class Ours:
 
     def search(self) -> None:
         """From building the model once to the end of the space's budget, without a confirmation."""
-        text = spaces.find(SPACE).read_text()
+        text = find(SPACE).read_text()
         self.machine.check(self.resolved.workload, RULES)
         with opening.opened(self.machine.root, self.resolved, text, self.hw) as study:
             driver.search(study, self._execute, Quiet(), RULES, clock=self.seconds)

@@ -30,7 +30,8 @@ from autotune.core.space_types import Space
 from autotune.core.specs import TrialSpec
 from autotune.hardware import probe
 from autotune.launch.local_executor import Machine
-from autotune.space import configs, load
+from autotune.space import configs
+from autotune.space.load import load
 from autotune.study.ranking import Ranking
 from autotune.study.search import suggest
 from autotune.study.storage import store
@@ -50,7 +51,7 @@ def main() -> int:
     hw = probe.probe()
     if chosen.memory_gib is not None:
         hw = msgspec.structs.replace(hw, memory_limit_bytes=int(chosen.memory_gib * 2**30))
-    whole = load.load(FOLDER / f"{chosen.space}.yaml", hw)
+    whole = load(FOLDER / f"{chosen.space}.yaml", hw)
     configs = every(whole, hw)
     chosen.folder.mkdir(parents=True, exist_ok=True)
     with Machine(hw, chosen.folder, chosen.folder / "cache", Quiet()) as machine:

@@ -13,7 +13,7 @@ from autotune.core.specs import InterleavedSpec
 from autotune.core.struct import Value
 from autotune.core.workload_spec import DataSpec, WorkloadSpec
 from autotune.models import data
-from autotune.space import load
+from autotune.space.load import load
 from autotune.study.ranking import Ranking
 from tests.backends import child
 from tests.conftest import Lab
@@ -183,7 +183,7 @@ def test_a_space_files_goal_accepts_int8_and_refuses_what_answers_wrongly(
     path.write_text(
         f"name: digits\nworkload: {{model: 'python:net.py:build', data: digits.npz}}\nsearch: {{}}\n{constraints}"
     )
-    ranking = Ranking(judged.told.results, load.load(path, lab.hardware).goal)
+    ranking = Ranking(judged.told.results, load(path, lab.hardware).goal)
     settled = {name: ranking.settled(judged.result(name)) for name in ("float32", "int8", "doubled", "blind")}
     assert [name for name, result in settled.items() if result.feasible] == ["float32", "int8"]
     assert not [one.limit.metric for one in ranking.checks(settled["blind"]) if one.value is None]

@@ -25,7 +25,7 @@ from autotune.core.rules import MeasureRules
 from autotune.core.workload_spec import WorkloadSpec
 from autotune.launch import canary_process, process
 from autotune.report.export import export as exporting
-from autotune.space import json_schema, load
+from autotune.space import find, json_schema
 from tests.apply import made as apply_made
 from tests.study import fakes
 
@@ -179,7 +179,7 @@ def test_wrong_usage_is_exit_2(run: Run, tmp_path: Path, argv: list[str], says: 
 
 def test_spaces_lists_what_is_shipped(run: Run) -> None:
     lines = run("spaces").out.splitlines()
-    assert [line.split()[0] for line in lines] == [path.name for path in load.shipped()]
+    assert [line.split()[0] for line in lines] == [path.name for path in find.shipped()]
     assert all(Path(line.split()[1]).is_file() for line in lines)
 
 
@@ -563,7 +563,7 @@ def test_a_bug_is_exit_3_with_its_log(run: Run, monkeypatch: pytest.MonkeyPatch)
     def broken() -> NoReturn:
         raise RuntimeError("two\nlines")
 
-    monkeypatch.setattr(load, "shipped", broken)
+    monkeypatch.setattr(find, "shipped", broken)
     done = run("spaces")
     assert (done.status, done.out) == (3, "")
     found = re.fullmatch(r"autotune: a bug in autotune; please report it with the log (\S+)\n", done.err)
@@ -574,7 +574,7 @@ def test_a_bug_is_exit_3_with_its_log(run: Run, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_missing_file_that_nobody_expected_is_a_bug(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(load, "shipped", lambda: Path("nowhere").read_text())
+    monkeypatch.setattr(find, "shipped", lambda: Path("nowhere").read_text())
     assert run("spaces").status == 3
 
 
@@ -586,7 +586,7 @@ def test_a_signal_ends_any_command_with_its_status(
         os.kill(os.getpid(), number)
         return ()
 
-    monkeypatch.setattr(load, "shipped", interrupted)
+    monkeypatch.setattr(find, "shipped", interrupted)
     assert run("spaces") == Done(status, "", "")
 
 

@@ -24,7 +24,7 @@ from autotune.report.page import html
 from autotune.report.text import dataframe, summary, table
 from autotune.report.text.study_reader import Study
 from autotune.space import json_schema
-from autotune.space import load as space_file
+from autotune.space.load import load
 from autotune.study.confirm import comparison
 from autotune.study.confirm.aggregate import Aggregate
 from autotune.study.storage import store
@@ -82,7 +82,7 @@ def lines(study: Study) -> list[str]:
 
 def test_a_space_file_has_it_as_an_objective_and_a_limit(tmp_path: Path) -> None:
     (tmp_path / "space.yaml").write_text(SPACE_FILE)
-    goal = space_file.load(tmp_path / "space.yaml", HW).goal
+    goal = load(tmp_path / "space.yaml", HW).goal
     assert goal.objectives == (NAME,)
     assert goal.limits[0] == Limit(metric=NAME, max=1.9)
 

@@ -42,10 +42,11 @@ def plan(
         raise typer.BadParameter("goes without --config", param_hint="--pick")
     from autotune.hardware import probe as machines
     from autotune.report.text import plan as report
-    from autotune.space import load as spaces
+    from autotune.space.find import find
+    from autotune.space.load import load
 
     hw = machines.probe() if hardware is None else report.machine(hardware)
-    found = spaces.load(spaces.find(space), hw)
+    found = load(find(space), hw)
     chosen = report.chosen(found, hw, pick, config)
     report.print_to(open_console(), found, hw, chosen, os.environ if hardware is None else None)
 
@@ -53,10 +54,10 @@ def plan(
 @app.command()
 def spaces() -> None:
     """List the shipped search spaces."""
-    from autotune.space import load as space
+    from autotune.space.find import shipped
 
     console = open_console()
-    for path in space.shipped():
+    for path in shipped():
         console.print(f"{path.name:24} {path}", highlight=False, soft_wrap=True)
 
 

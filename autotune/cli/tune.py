@@ -26,8 +26,9 @@ from autotune.models import artifacts
 from autotune.report import lookup
 from autotune.report.export import export
 from autotune.report.text import formatting, plan, study_reader, summary, table
-from autotune.space import goal_section
-from autotune.space import load as spaces
+from autotune.space import goal_section, yaml_nodes
+from autotune.space.find import find
+from autotune.space.load import load
 from autotune.study import versions
 from autotune.study.confirm import stage
 from autotune.study.search import driver, earlier_claim, suggest, transfer
@@ -71,19 +72,20 @@ def tune(
     study's folder before the space, the machine, the workload and the storage are known good.
     """
     hw = probe.probe(instance_type=instance_type)
-    path = spaces.find(space_file)
-    space = _with_options(spaces.load(path, hw, prices), trials, minutes, no_budget, seed)
+    path = find(space_file)
+    text = yaml_nodes.text(path)  # once: what is frozen is what was resolved
+    space = _with_options(load(path, hw, prices, text), trials, minutes, no_budget, seed)
     folder = studies / _checked_name(name or f"{space.name}@{hw.instance_type}")
     make_sampler = partial(samplers.make, samplers.SURROGATE if sampler is None else sampler)
     make_sampler(0, OfDomains(space.domains, hw))  # a name that is none ends here
-    opening.check(folder, space, path.read_text(), hw)  # what a killed run left behind would hold the machine for ever
+    opening.check(folder, space, text, hw)  # what a killed run left behind would hold the machine for ever
     first = transfer.find(folder, space, hw, [_earlier(study, studies, folder) for study in begin_with])
     with (
         Display(console, space) as display,
         Machine(hw, folder, artifacts.default_folder(), display) as machine,
     ):
         machine.check(space.workload, MeasureRules())
-        with opening.opened(folder, space, path.read_text(), hw, storage) as study:
+        with opening.opened(folder, space, text, hw, storage) as study:
             space = study.space
             shown = None if storage is None else databases.public(storage)
             options = store.Options(

@@ -1,11 +1,10 @@
-"""The goal in a space file: `objective`, `constraints` and `prices`, checked against what can be measured here."""
+"""The goal in a space file: `objective` and `constraints`, checked against the metrics that can be measured here."""
 
 from __future__ import annotations
 
 import itertools
 import math
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Literal
 
 from autotune.analysis.metrics import LATENCIES, METRICS
@@ -15,7 +14,6 @@ from autotune.core.machine import Hardware
 from autotune.core.space_types import Goal, Limit, Price
 from autotune.core.workload_spec import WorkloadSpec
 from autotune.models import data
-from autotune.space import yaml_nodes
 from autotune.space.values import one
 from autotune.space.yaml_nodes import Node
 
@@ -45,18 +43,6 @@ def load(objective: Node, constraints: Node, price: Price | None, spec: Workload
     if _compared(spec) and all(limit.metric != ANSWERS.metric for limit in limits):
         limits.append(ANSWERS)
     return Goal(objectives=tuple(name for _, name in objectives), limits=tuple(limits), price=price)
-
-
-def prices(path: Path, instance_type: str) -> Price | None:
-    """The price of an instance type in a file of prices; None if it is not listed, SpaceError if it is no such file."""
-    parts = yaml_nodes.read(path).section(("currency", "date", "per_hour"))
-    listed = parts["per_hour"].value if "per_hour" in parts else None
-    if not isinstance(listed, dict) or not listed:
-        where = parts.get("per_hour") or yaml_nodes.read(path)
-        raise where.error("there are no prices", "; write such as per_hour: {c7i.xlarge: 0.1785}")
-    found = {name: _positive(node) for name, node in listed.items()}
-    told = {key: str(one(parts[key], str)) for key in ("currency", "date") if key in parts}
-    return Price(per_hour=found[instance_type], **told) if instance_type in found else None
 
 
 def _objectives(node: Node) -> list[tuple[Node, str]]:
@@ -136,10 +122,3 @@ def _check_measured(node: Node, name: str, price: Price | None, spec: WorkloadSp
 def _compared(spec: WorkloadSpec) -> bool:
     """True if answers are compared with a reference's."""
     return bool(plugins.load("workloads", spec.provider).form != "command")
-
-
-def _positive(node: Node) -> float:
-    price = float(one(node, float))
-    if not price > 0 or not math.isfinite(price):
-        raise node.error(f"{node.key} is {node.written}", "; write what an hour costs, above 0")
-    return price

@@ -1,14 +1,7 @@
-"""The values of one setting: a single value, a list, a range or `auto`, each of the type that its plugin declares.
-
-Ranges are written out when the file is read, so that every setting is a finite choice: `{low, high}` with a `step`
-(1 unless given) as low, low + step, … and high; with `log: true` as low, 2·low, 4·low, … and high.
-"""
+"""The values of one setting: a single value, a list, a range or `auto`, each of the type that its plugin declares."""
 
 from __future__ import annotations
 
-import itertools
-import math
-from fractions import Fraction
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 import msgspec
@@ -17,6 +10,7 @@ from msgspec import inspect
 from autotune.core import plugins
 from autotune.core.errors import did_you_mean
 from autotune.core.struct import Value
+from autotune.space import ranges
 from autotune.space.yaml_nodes import Node, written
 
 Count = Annotated[int, msgspec.Meta(ge=1)]
@@ -28,7 +22,6 @@ Name = Annotated[
         description="letters, digits, '.', '_' and '-', a letter or digit first",
     ),
 ]
-MAX_RANGE = 1024
 
 
 def values(node: Node, kind: Any, auto: tuple[Value, ...] | None = None) -> tuple[Any, ...]:
@@ -136,42 +129,19 @@ def _bounds(low: float | None, high: float | None) -> str:
 
 
 def _range(node: Node) -> tuple[int | float, ...]:
+    """The numbers of a range, written out; SpaceError for one that is not legal or too long."""
     parts = node.section(("low", "high", "step", "log"))
     for name in ("low", "high"):
         if name not in parts:
             raise node.error(f"{node.key} has no {name!r}", "; write {low: 1, high: 8}, or with step: 2 or log: true")
     low, high = (one(parts[name], float) for name in ("low", "high"))
     step = one(parts["step"], float) if "step" in parts else None
-    log = "log" in parts and one(parts["log"], bool)
-    if low > high:
-        raise node.error(f"{node.key} has low {low:g} above high {high:g}", "; write the smaller one as low")
-    if log and step is not None:
-        raise node.error(f"{node.key} has both 'log' and 'step'", "; write one of them")
-    if log and low <= 0:
-        raise node.error(f"{node.key} has low {low:g} and 'log'", "; write a low above 0")
-    if step is not None and step <= 0:
-        raise node.error(f"{node.key} has step {step:g}", "; write a step above 0")
-    if step is None and not log and not (low.is_integer() and high.is_integer()):
-        raise node.error(f"{node.key} is a range of fractions without a step", "; write step: 0.1 or log: true")
-    found = expand(low, high, step=step or 1, log=log)
-    if found is None:
-        raise node.error(f"{node.key} has more than {MAX_RANGE} values", "; write a larger step, log: true or a list")
-    return found
-
-
-def expand(low: float, high: float, *, step: float = 1, log: bool = False) -> tuple[int | float, ...] | None:
-    """A range written out, ascending from `low` to `high`, both included; None if it has more than MAX_RANGE values.
-
-    Exact in the decimals as written (0.1, 0.2, 0.3), where binary fractions would drift; whole values are ints.
-    `low` <= `high`; `step` and, with `log`, `low` are above 0.
-    """
-    start, end, stride = (Fraction(str(number)) for number in (low, high, step))
-    if log:
-        doublings = (start * 2**i for i in range(MAX_RANGE))
-        exact = [*itertools.takewhile(lambda number: number < end, doublings), end]
-    else:
-        steps = min(math.ceil((end - start) / stride), MAX_RANGE)
-        exact = [*(start + i * stride for i in range(steps)), end]
-    if len(exact) > MAX_RANGE:
-        return None
-    return tuple(int(number) if number.denominator == 1 else float(number) for number in exact)
+    log = one(parts["log"], bool) if "log" in parts else False
+    if mistake := ranges.mistake(low, high, step, log):
+        what, remedy = mistake
+        raise node.error(f"{node.key} has {what}", f"; {remedy}")
+    numbers = ranges.expand(low, high, step=step or 1, log=log)
+    if numbers is None:
+        too_long = f"{node.key} has more than {ranges.MAX_RANGE} values"
+        raise node.error(too_long, "; write a larger step, log: true or a list")
+    return numbers

@@ -72,20 +72,24 @@ def written(value: object) -> str:
 
 def read(path: Path) -> Node:
     """The mapping at the root of a file; SpaceError, with the line, for anything that is not plain settings."""
-    file = str(path)
+    return parse(text(path), str(path))
+
+
+def text(path: Path) -> str:
+    """A file's text, which is UTF-8 with or without a byte-order mark, with every line end as a line feed."""
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
-        raise SpaceError(f"there is no file {file}") from None
+        raise SpaceError(f"there is no file {path}") from None
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
-        raise SpaceError(f"{file}, line {line}, is not UTF-8; save it as UTF-8") from None
+        raise SpaceError(f"{path}, line {line}, is not UTF-8; save it as UTF-8") from None
     except (OSError, ValueError) as error:
-        raise SpaceError(f"cannot read {file}: {getattr(error, 'strerror', None) or error}") from None
-    return _parse(text, file)
+        raise SpaceError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
 
 
-def _parse(text: str, file: str) -> Node:
+def parse(text: str, file: str) -> Node:
+    """The mapping at the root of the text of a file, whose name errors bear; SpaceError as `read`."""
     try:
         return _Reader(text, file).document()
     except yaml.MarkedYAMLError as error:

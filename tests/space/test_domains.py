@@ -1,18 +1,22 @@
 from __future__ import annotations
 
 import itertools
+import types
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from autotune.core import plugins
+from autotune.core.config import Config
 from autotune.core.errors import SpaceError
 from autotune.core.machine import Hardware
 from autotune.core.space_types import Domains, Exclusion
+from autotune.space import configs, values
 from autotune.space import domains as resolving
-from autotune.space import values
 from autotune.space.yaml_nodes import Node
 from tests import machines
+from tests.space.space_file import OPTIONS, SEARCH, hinted_axes, load, machine, refusal
 
 PACKAGES = dict.fromkeys(("torch", "torchvision", "onnxruntime", "onnx", "onnxscript", "openvino", "nncf"), "1.0")
 EQUIPPED: dict[str, Any] = {
@@ -158,3 +162,112 @@ def test_counts_beside_auto_fill_the_machine() -> None:
     assert domains.knobs["layout"] == ("1x1", "1x2", "1x3", "1x4", "1x5", "1x6", "3x1", "3x2")
     reason = "7x1 needs 7 cores, and 6 are usable"
     assert excluded == (Exclusion(setting="layout", value="7x1", reason=reason),)
+
+
+# ------------------------------------------------------------------------------------------ of a written file
+
+
+def test_auto_asks_knobs_and_options(folder: Path) -> None:
+    found = load(f"{SEARCH}allocator: auto\n  huge_pages: auto\n  backend: {{torch_compile: {{freezing: auto}}}}")
+    assert found.domains.knobs["allocator"] == ("system", "tcmalloc")
+    assert found.domains.knobs["huge_pages"] == (False, True)
+    assert found.domains.backends["torch_compile"]["freezing"] == (False, True)
+
+
+def test_workers_and_threads_become_layouts(folder: Path) -> None:
+    def layouts(text: str) -> tuple[object, ...]:
+        return load(SEARCH + text, machine(cores=4)).domains.knobs["layout"]
+
+    assert layouts("workers: [1, 2]\n  threads: [1, 2]") == ("1x1", "1x2", "2x1", "2x2")
+    assert layouts("workers: 4") == ("4x1",)
+    assert layouts("threads: auto\n  workers: auto") == ("1x1", "1x2", "1x3", "1x4", "2x1", "2x2", "3x1", "4x1")
+    assert layouts("layout: [2x2, 1x4]") == ("2x2", "1x4")
+    assert layouts("layout: auto") == layouts("workers: auto")
+
+
+def test_a_count_that_fits_with_nothing_is_left_out_with_the_reason(folder: Path) -> None:
+    found = load(f"{SEARCH}workers: [1, 8]\n  threads: [1, 2]")
+    assert found.domains.knobs["layout"] == ("1x1", "1x2")
+    reason = "8x1 needs 8 cores, and 2 are usable"
+    assert found.excluded == (Exclusion(setting="layout", value="8x1", reason=reason),)
+
+
+def test_what_this_machine_cannot_honour_is_left_out_with_the_reason(folder: Path) -> None:
+    text = (
+        f"{SEARCH}allocator: [system, jemalloc]\n  huge_pages: [false, true]\n  layout: [1x2, 4x4]\n  backend:\n"
+        "    torch_eager: {precision: [float32, bfloat16]}\n    openvino:\n    torch_compile: {precision: bfloat16}"
+    )
+    hw = machine(huge_page_mode="never", packages={"torch": "1", "torchvision": "1"})
+    found = load(text, hw)
+    assert found.domains.knobs.items() >= {"allocator": ("system",), "huge_pages": (False,), "layout": ("1x2",)}.items()
+    assert found.domains.backends == {"torch_eager": {"memory_format": ("contiguous",), "precision": ("float32",)}}
+    excluded = {(exclusion.setting, exclusion.value): exclusion.reason for exclusion in found.excluded}
+    assert set(excluded) == {
+        ("allocator", "jemalloc"),
+        ("huge_pages", True),
+        ("layout", "4x4"),
+        ("torch_eager.precision", "bfloat16"),
+        ("backend", "openvino"),
+        ("backend", "torch_compile"),
+    }
+    assert all(excluded.values())
+    assert excluded["backend", "openvino"].startswith("openvino, onnx, onnxscript not installed")
+
+
+def test_nothing_left_to_run_is_an_error_with_every_reason(folder: Path) -> None:
+    hw = machine(packages={"torch": "1", "torchvision": "1"}, compiler=None)
+    message = refusal(OPTIONS + "torch_compile:\n    openvino: {precision: int8}", hw)
+    assert message.startswith(
+        "no backend of search.backend can be used here in space.yaml, line 6; torch_compile: torch."
+    )
+    assert "; openvino: openvino, onnx, onnxscript, nncf not installed" in message
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            SEARCH + "backend: {}",
+            f"search.backend is empty in space.yaml, line 6; allowed: {', '.join(plugins.names('backends'))}",
+        ),
+        (
+            SEARCH + "threads: [4, 8]",
+            "no pair of search.workers and search.threads fits in space.yaml, line 6"
+            "; 1x4 needs 4 cores, and 2 are usable",
+        ),
+        (
+            SEARCH + "layout: 9x9",
+            "no value of search.layout can be used here in space.yaml, line 6"
+            "; 9x9: 9x9 needs 81 cores, and 2 are usable",
+        ),
+    ],
+)
+def test_a_mistake_is_named_in_one_line(text: str, message: str, folder: Path) -> None:
+    assert refusal(text) == message
+
+
+def test_what_fails_only_together_stays_and_is_found_by_unavailable(folder: Path, hinted: types.ModuleType) -> None:
+    found = load(f"{SEARCH}backend: {{hinted: {{hint: [latency, none], streams: [1, 4, 8]}}}}")
+    assert found.domains.backends["hinted"] == {"hint": ("latency", "none"), "streams": (1, 4), "ratio": (0.5,)}
+    assert found.excluded == (Exclusion(setting="hinted.streams", value=8, reason="too many"),)
+
+    def config(hint: str) -> Config:
+        return configs.configure(machine(), batch_size=1, backend="hinted", options={"hint": hint, "streams": 2})
+
+    assert configs.unavailable(config("latency"), machine()) == "hinted: a hint excludes streams"
+    assert configs.unavailable(config("none"), machine()) is None
+
+
+def test_only_combinations_that_never_run_exclude_the_backend(folder: Path, hinted: types.ModuleType) -> None:
+    text = f"{OPTIONS}torch_eager:\n    hinted: {{hint: latency, streams: [2, 4]}}"
+    assert load(text).excluded == (Exclusion(setting="backend", value="hinted", reason="a hint excludes streams"),)
+
+
+def test_auto_of_an_option_is_its_literal_unless_the_backend_says_more(folder: Path, hinted: Any) -> None:
+    assert hinted_axes("hint: auto")["hint"] == ("none", "latency", "auto")
+    assert hinted_axes("hint: [auto]")["hint"] == ("auto",)
+    assert refusal(f"{SEARCH}backend: {{hinted: {{streams: auto}}}}") == (
+        "search.backend.hinted.streams has no 'auto' in space.yaml, line 6; allowed: a whole number"
+    )
+    hinted.domains = lambda hw: {"streams": (1, len(hw.cores)), "hint": ("none",)}
+    assert hinted_axes("streams: auto, hint: auto") == {"hint": ("none",), "streams": (1, 2), "ratio": (0.5,)}

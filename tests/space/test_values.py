@@ -1,19 +1,18 @@
 from __future__ import annotations
 
-from fractions import Fraction
-from itertools import pairwise
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from autotune.core import plugins
 from autotune.core.errors import SpaceError
 from autotune.space import values as setting
-from autotune.space.values import MAX_RANGE, Count, Name, Seed, choices, expand, kinds, legal, one, values
+from autotune.space.values import Count, Name, Seed, choices, kinds, legal, one, values
 from autotune.space.yaml_nodes import Node
+from tests.space import space_file
+from tests.space.space_file import BASELINE, HEAD, OPTIONS, SEARCH
 
 Colour = Literal["red", "green", "blue"]
 Ratio = Annotated[float, msgspec.Meta(ge=0.5, le=2)]
@@ -139,53 +138,101 @@ def test_one_value_is_neither_a_list_nor_a_range(value: Any) -> None:
 # -------------------------------------------------------------------------------------------------------- ranges
 
 
+# ----------------------------------------------------------------------------------------------- of a whole file
+
+
 @pytest.mark.parametrize(
-    ("low", "high", "given", "found"),
+    ("written", "values"),
     [
-        (5, 5, {}, (5,)),
-        (5, 5, {"log": True}, (5,)),
-        (1, 4, {"step": 10}, (1, 4)),
-        (-2, 2, {"step": 2}, (-2, 0, 2)),
-        (0.1, 0.3, {"step": 0.1}, (0.1, 0.2, 0.3)),
-        (0.7, 1.0, {"step": 0.1}, (0.7, 0.8, 0.9, 1)),
-        (0.1, 1, {"log": True}, (0.1, 0.2, 0.4, 0.8, 1)),
-        (1e-9, 3e-9, {"step": 1e-9}, (1e-9, 2e-9, 3e-9)),
+        ("4", (4,)),
+        ("1e1", (10,)),
+        ("[4, 1, 2]", (4, 1, 2)),
+        ("{low: 1, high: 4}", (1, 2, 3, 4)),
+        ("{low: 1, high: 8, step: 3}", (1, 4, 7, 8)),
+        ("{low: 4, high: 4}", (4,)),
+        ("{low: 1, high: 12, log: true}", (1, 2, 4, 8, 12)),
+        ("{low: 3, high: 24, log: true}", (3, 6, 12, 24)),
+        ("{low: 1, high: 1024, log: false}", tuple(range(1, 1025))),
     ],
 )
-def test_a_range_is_exact(low: float, high: float, given: dict[str, Any], found: tuple[float, ...]) -> None:
-    assert expand(low, high, **given) == found
+def test_a_value_a_list_or_a_range(written: str, values: tuple[int, ...], folder: Path) -> None:
+    found = space_file.load(f"{SEARCH}batch_size: {written}").domains.batch_size
+    assert found == values
+    assert all(type(value) is int for value in found)
 
 
-@pytest.mark.parametrize(("high", "length"), [(MAX_RANGE, MAX_RANGE), (MAX_RANGE + 1, None), (2.0**62, None)])
-def test_a_range_is_long_up_to_a_limit(high: float, length: int | None) -> None:
-    found = expand(1, high)
-    assert (found and len(found)) == length
-
-
-@given(st.floats(1e-9, 1e9), st.floats(1e-9, 1e9))
-def test_doubling_ends_at_high(a: float, b: float) -> None:
-    low, high = sorted((a, b))
-    found = expand(low, high, log=True)
-    assert found is not None
-    assert (found[0], found[-1]) == (low, high)
-    assert all(2 * a == pytest.approx(b) for a, b in pairwise(found[:-1]))
-    assert list(found) == sorted(set(found))
-
-
-def test_doubling_too_often_is_too_long() -> None:
-    assert expand(1e-300, 1e300, log=True) is None
-
-
-tenths = st.integers(-1000, 1000).map(lambda number: number / 10)
-
-
-@given(tenths, tenths, st.integers(1, 50).map(lambda number: number / 10))
-def test_steps_do_not_drift(a: float, b: float, step: float) -> None:
-    low, high = sorted((a, b))
-    found = expand(low, high, step=step)
-    if found is None:
-        assert (high - low) / step > MAX_RANGE - 2
-        return
-    exact = [Fraction(str(number)) for number in found]
-    assert (found[0], found[-1]) == (low, high)
-    assert all(number - exact[0] == index * Fraction(str(step)) for index, number in enumerate(exact[:-1]))
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (HEAD + "serch: {}", "unknown key 'serch' in space.yaml, line 5; did you mean 'search'?"),
+        (SEARCH + "alocator: auto", "unknown knob 'alocator' in space.yaml, line 6; did you mean 'allocator'?"),
+        (
+            OPTIONS + "onnxruntim: {}",
+            "unknown backend 'onnxruntim' in space.yaml, line 7; did you mean 'onnxruntime'?",
+        ),
+        (
+            OPTIONS + "torch_eager:\n      precison: float32",
+            "unknown torch_eager option 'precison' in space.yaml, line 8; did you mean 'precision'?",
+        ),
+        (
+            OPTIONS + "torch_eager: {precision: bfloat}",
+            "search.backend.torch_eager.precision is 'bfloat' in space.yaml, line 7; allowed: bfloat16, float32"
+            "; did you mean 'bfloat16' or 'float32'?",
+        ),
+        (
+            SEARCH + "huge_pages: [false, 1]",
+            "search.huge_pages[1] is 1 in space.yaml, line 6; allowed: true, false",
+        ),
+        (SEARCH + "batch_size: {low: 1, hihg: 2}", "unknown key 'hihg' in space.yaml, line 6; did you mean 'high'?"),
+        (
+            HEAD + "search: {}\nbudget: {trails: 3}",
+            "unknown key 'trails' in space.yaml, line 6; did you mean 'trials'?",
+        ),
+        (BASELINE + "allocater: system", "unknown knob 'allocater' in space.yaml, line 7; did you mean 'allocator'?"),
+        (
+            HEAD + "  wieghts: x\nsearch: {}",
+            "unknown key 'wieghts' in space.yaml, line 5; did you mean 'weights'?",
+        ),
+        (
+            HEAD.replace("torchvision:", "torchvison:") + "search: {}",
+            "unknown provider 'torchvison' of workload.model in space.yaml, line 3; did you mean 'torchvision'?",
+        ),
+        (SEARCH + "batch_size: 0", "search.batch_size is 0 in space.yaml, line 6; allowed: a whole number from 1"),
+        (
+            SEARCH + "batch_size: [1, -2]",
+            "search.batch_size[1] is -2 in space.yaml, line 6; allowed: a whole number from 1",
+        ),
+        (SEARCH + "batch_size: 1.5", "search.batch_size is 1.5 in space.yaml, line 6; allowed: a whole number from 1"),
+        (
+            SEARCH + "batch_size: true",
+            "search.batch_size is true in space.yaml, line 6; allowed: a whole number from 1",
+        ),
+        (SEARCH + "batch_size:", "search.batch_size is null in space.yaml, line 6; allowed: a whole number from 1"),
+        (
+            SEARCH + "batch_size: auto",
+            "search.batch_size has no 'auto' in space.yaml, line 6; allowed: a whole number from 1",
+        ),
+        (
+            SEARCH + "batch_size: []",
+            "search.batch_size is an empty list in space.yaml, line 6; write at least one value: a whole number from 1",
+        ),
+        (
+            SEARCH + "batch_size:\n    - 1\n    - [2]",
+            "search.batch_size[1] is a list in space.yaml, line 8; write one value: a whole number from 1",
+        ),
+        (
+            SEARCH + "batch_size: [1, 2, 1e0]",
+            "search.batch_size has 1 twice in space.yaml, line 6; write each value once",
+        ),
+        (
+            SEARCH + "layout: [1x1, two]",
+            "search.layout[1] is 'two' in space.yaml, line 6; allowed: WORKERSxTHREADS, such as 2x1",
+        ),
+        (
+            SEARCH + "layout: 1x1\n  threads: 2",
+            "search.layout beside workers or threads in space.yaml, line 6; write one or the other",
+        ),
+    ],
+)
+def test_a_mistake_is_named_in_one_line(text: str, message: str, folder: Path) -> None:
+    assert space_file.refusal(text) == message

@@ -8,8 +8,11 @@ import pytest
 
 from autotune.core.errors import SpaceError
 from autotune.core.workload_spec import InputSpec, ServingSpec
+from autotune.space import load as loading
 from autotune.space import workload_section
 from tests import machines
+from tests.space import space_file
+from tests.space.space_file import HEAD, machine
 from tests.space.test_domains import node
 
 HW = machines.hardware(2, packages=dict.fromkeys(("torch", "torchvision", "onnx", "onnxruntime"), "1.0"))
@@ -171,3 +174,103 @@ def test_data_and_inputs_are_one_too_many(tmp_path: Path) -> None:
 def test_a_commands_answers_are_not_judged(tmp_path: Path) -> None:
     with pytest.raises(SpaceError, match=r"^workload.data beside a command in s.yaml, line 3; nobody sees what"):
         load({"model": "command:./bench", "data": "digits.npz"}, tmp_path)
+
+
+# ----------------------------------------------------------------------------------------------- of a whole file
+
+
+def test_workload_options_and_inputs(folder: Path) -> None:
+    (folder / "spaces").mkdir()
+    weights = folder / "model.pth"
+    weights.write_bytes(b"")
+    file = folder / "spaces" / "space.yaml"
+    file.write_text(
+        "name: toy\nsearch: {}\nworkload:\n  model: torchvision:resnet18\n  seed: 7\n  weights: ../model.pth\n"
+        "  inputs:\n    - {shape: [batch, 3], dtype: int64, low: 5, high: 9}\n    - {shape: [batch]}"
+    )
+    workload = loading.load(file, machine()).workload
+    assert (workload.seed, workload.options) == (7, {"weights": str(weights)})
+    assert workload.inputs == (
+        InputSpec(shape=("batch", 3), dtype="int64", low=5, high=9),
+        InputSpec(shape=("batch",)),
+    )
+    file.write_text(file.read_text().replace("../model.pth", str(weights)))
+    assert loading.load(file, machine()).workload == workload
+
+
+@pytest.mark.parametrize(
+    ("workload", "message"),
+    [
+        ("{}", "workload has no 'model' in space.yaml, line 2; write one such as model: torchvision:resnet50"),
+        ("resnet50", "workload has no 'model' in space.yaml, line 2; write one such as model: torchvision:resnet50"),
+        (
+            "{model: 'torchvision:'}",
+            "workload.model is 'torchvision:' in space.yaml, line 2; write torchvision: and the model's name",
+        ),
+        (
+            "{model: torchvision:resnet18}",
+            "workload has no list of 'inputs' in space.yaml, line 2"
+            "; write such as inputs: [{shape: [batch, 3, 224, 224], dtype: float32}]",
+        ),
+        (
+            "\n  model: torchvision:resnet18\n  inputs: []",
+            "workload has no list of 'inputs' in space.yaml, line 4"
+            "; write such as inputs: [{shape: [batch, 3, 224, 224], dtype: float32}]",
+        ),
+        (
+            "{model: torchvision:resnet18, seed: -1, inputs: [{shape: [batch]}]}",
+            "workload.seed is -1 in space.yaml, line 2; allowed: a whole number from 0",
+        ),
+        (
+            "\n  model: torchvision:resnet18\n  weights: none.pth\n  inputs: [{shape: [batch]}]",
+            "workload.weights names the missing file 'none.pth' in space.yaml, line 4; looked for in {folder}",
+        ),
+        *(
+            (
+                f"{{model: torchvision:resnet18, inputs: [{{{text}}}]}}",
+                f"{key} in space.yaml, line 2; {hint}",
+            )
+            for text, key, hint in (
+                ("dtype: int32", "workload.inputs[0].shape is missing", "write such as [batch, 3, 224, 224]"),
+                ("shape: 3", "workload.inputs[0].shape is 3", "write such as [batch, 3, 224, 224]"),
+                (
+                    "shape: [3, batch]",
+                    "workload.inputs[0].shape is a shape that does not begin with batch",
+                    "write such as [batch, 3, 224, 224]",
+                ),
+                (
+                    "shape: [batch, batch]",
+                    "workload.inputs[0].shape[1] is 'batch'",
+                    "allowed: a whole number from 1",
+                ),
+                ("shape: [batch, 0]", "workload.inputs[0].shape[1] is 0", "allowed: a whole number from 1"),
+                (
+                    "shape: [batch], dtype: float16",
+                    "workload.inputs[0].dtype is 'float16'",
+                    "allowed: bool, float32, float64, int32, int64; did you mean 'float64' or 'float32'?",
+                ),
+                (
+                    "shape: [batch], high: 5",
+                    "workload.inputs[0].high beside dtype float32",
+                    "low and high bound int32 and int64",
+                ),
+                (
+                    "shape: [batch], dtype: int64, low: 5",
+                    "workload.inputs[0] has low 5 and high 2",
+                    "low must be below high",
+                ),
+            )
+        ),
+    ],
+)
+def test_a_workload_that_cannot_be_built_is_named_in_one_line(workload: str, message: str, folder: Path) -> None:
+    assert space_file.refusal(f"name: toy\nworkload: {workload}\nsearch: {{}}") == message.replace(
+        "{folder}", str(folder)
+    )
+
+
+def test_a_provider_that_is_not_installed(folder: Path) -> None:
+    message = space_file.refusal(HEAD + "search: {}", machine(packages={"torch": "1"}))
+    assert message.startswith(
+        "workload.model 'torchvision:resnet18' cannot be used here in space.yaml, line 3; torchvision"
+    )

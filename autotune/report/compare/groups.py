@@ -18,6 +18,7 @@ from autotune.report.compare import cross_machine, pareto_front
 from autotune.report.compare.comparison_types import Comparison, Group, Row
 from autotune.report.text.study_reader import Study
 from autotune.space import configs, goal_section
+from autotune.space import prices as price_files
 from autotune.study.storage import latency_files
 
 
@@ -138,7 +139,7 @@ def _row(name: str, study: Study, prices: Path | None) -> Row:
 def _price(study: Study, prices: Path | None) -> tuple[Price | None, tuple[str, ...]]:
     """The price of a study's machine, and what to say where there is none."""
     kind = study.hardware.instance_type
-    found = study.space.price if prices is None else goal_section.prices(prices, kind)
+    found = study.space.price if prices is None else price_files.find(prices, kind)
     if found is not None:
         return found, ()
     return None, (f"no price for {kind}" + ("; --prices FILE gives one" if prices is None else f" in {prices}"),)

@@ -26,7 +26,7 @@ from autotune.models import artifacts
 from autotune.report.text import doctor, plan
 from autotune.report.text import formatting as words
 from autotune.space import configs
-from autotune.space import load as spaces
+from autotune.space.load import load
 from autotune.study.search import recipes
 from autotune.study.storage import store
 from tests import machines, recorded
@@ -59,7 +59,7 @@ LARGE_LAYOUTS = {1: 112, 2: 56, 4: 28, 7: 16, 8: 14, 14: 8, 16: 7, 28: 4, 32: 2,
 
 def resolved(folder: Path, hw: Hardware, text: str = SPACE) -> Space:
     folder.joinpath("space.yaml").write_text(text)
-    return spaces.load(folder / "space.yaml", hw)
+    return load(folder / "space.yaml", hw)
 
 
 def configured(hw: Hardware, backend: str = "torch_eager", batch_size: int = 1, **knobs: Value) -> Config:
@@ -494,12 +494,13 @@ def test_planning_for_another_machine_looks_at_no_file_of_this_one_and_imports_n
     script = f"""
 import sys
 from rich.console import Console
-from autotune.space import load as spaces
+from autotune.space.find import find
+from autotune.space.load import load
 from autotune.report.text import plan
 seen = []
 sys.addaudithook(lambda event, found: seen.append((event, str(found[0]))) if found else None)
 hw = plan.machine("c8g.xlarge")
-space = spaces.load(spaces.find({str(tmp_path / "space.yaml")!r}), hw)
+space = load(find({str(tmp_path / "space.yaml")!r}), hw)
 plan.print_to(Console(), space, hw, plan.chosen(space, hw, 2))
 print([found for found in seen if found[1].startswith(("/proc", "/sys"))])
 print([event for event, _ in seen if event in ("subprocess.Popen", "os.system", "os.exec", "socket.connect")])
