@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from autotune.cli import tune
-from autotune.core.errors import ModelError, StudyError
+from autotune.core.errors import ModelError, SpaceError, StudyError
 from autotune.core.results import Status
 from autotune.launch import orphans
 from autotune.study.search.transfer import Earlier
@@ -312,6 +312,24 @@ def test_a_study_that_another_process_has_taken_meanwhile_is_left_alone(
             lab.tune(trials=6)
         assert running.poll() is None
         running.kill()
+
+
+def test_an_edit_of_the_space_file_while_the_machine_is_checked_changes_nothing(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def check(*_: object) -> None:
+        (lab.folder / "toy.yaml").write_text("name: another\n")
+
+    monkeypatch.setattr(lab, "check", check)
+    assert lab.tune()[0]
+    assert (lab.study / "space.yaml").read_text() == SPACE
+
+
+def test_a_space_file_in_another_encoding_is_one_line(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tune, "find", lambda _: lab.folder / "latin.yaml")
+    (lab.folder / "latin.yaml").write_bytes(SPACE.encode() + "# größe\n".encode("latin-1"))
+    with pytest.raises(SpaceError, match=r"latin\.yaml, line 12, is not UTF-8; save it as UTF-8"):
+        lab.tune()
 
 
 def test_nothing_measured_is_no_success(lab: Lab) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +15,7 @@ from autotune.core.errors import SpaceError
 from autotune.core.machine import Environment, Hardware
 from autotune.core.space_types import Exclusion, Space
 from autotune.core.workload_spec import InputSpec
-from autotune.space import configs
+from autotune.space import configs, yaml_nodes
 from autotune.space import load as loading
 from autotune.space.find import shipped
 from tests.space.space_file import HEAD, SEARCH, load, machine, refusal
@@ -157,3 +158,27 @@ def test_any_settings_are_a_space_or_refused_with_their_line(lines: list[str], w
     else:
         assert found.baseline.key
         assert all(found.domains.knobs.values())
+
+
+# ------------------------------------------------------------------------------------------------------- the text
+
+SAVED_ELSEWHERE = [b"", codecs.BOM_UTF8]
+
+
+@pytest.mark.parametrize("mark", SAVED_ELSEWHERE, ids=["no mark", "byte-order mark"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"], ids=["LF", "CRLF"])
+def test_a_file_may_have_any_line_ends_and_a_byte_order_mark(mark: bytes, end: str, folder: Path) -> None:
+    path = folder / "space.yaml"
+    text = SEARCH + "batch_size: [1, 2]\n"
+    path.write_bytes(mark + text.replace("\n", end).encode())
+    assert yaml_nodes.text(path) == text
+    assert loading.load(path, machine()) == load(text)
+    path.write_bytes(mark + f"{SEARCH}alocator: auto\n".replace("\n", end).encode())
+    with pytest.raises(SpaceError, match=r"unknown knob 'alocator' in .*space\.yaml, line 6"):
+        loading.load(path, machine())
+
+
+def test_a_text_that_was_read_before_is_the_one_that_counts(folder: Path) -> None:
+    load(SEARCH + "batch_size: 1")
+    found = loading.load(Path("space.yaml"), machine(), text=SEARCH + "batch_size: 2")
+    assert found.domains.batch_size == (2,)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from autotune.core.space_types import Space
 from autotune.space import load as loading
 from autotune.space.ranges import MAX_RANGE, expand
-from tests.space.space_file import SEARCH, hinted_axes, load, machine, refusal
+from tests.space.space_file import SEARCH, hinted_axes, machine, refusal
 
 
 @pytest.mark.parametrize(
