@@ -1,1 +1,1 @@
-"""Pure statistics: estimates, drift correction, selection, latency percentiles, metrics."""
+"""Pure functions on measurements: metrics and constraints, estimates, drift correction, selection, load-test search."""

@@ -246,8 +246,8 @@ LATENCIES: dict[str, Percentile] = {
 
 def values(measured: Measured) -> dict[str, float]:
     """The metrics that a measured configuration has by name, and `MEDIAN`, where there were calls."""
-    found = {name: value for name, metric in METRICS.items() if (value := metric.read(measured)) is not None}
-    return found if measured.latency is None else found | {MEDIAN: measured.latency.p50_ms}
+    known = {name: value for name, metric in METRICS.items() if (value := metric.read(measured)) is not None}
+    return known if measured.latency is None else known | {MEDIAN: measured.latency.p50_ms}
 
 
 def objective(name: str, result: TrialResult, known: dict[str, float]) -> float | None:

@@ -12,9 +12,9 @@ from autotune.core.results import Fidelity, OutputFidelity
 COMPARED = [name for name in OutputFidelity.__struct_fields__ if name in METRICS]
 
 
-def worst(found: Sequence[Fidelity | None]) -> Fidelity | None:
+def worst(workers: Sequence[Fidelity | None]) -> Fidelity | None:
     """The fidelity of all workers of a configuration: the worst of each metric; None where nothing was compared."""
-    known = [one for one in found if one is not None]
+    known = [one for one in workers if one is not None]
     if not known:
         return None
     by_output = zip(*(one.outputs for one in known), strict=True)
@@ -26,8 +26,8 @@ def worst(found: Sequence[Fidelity | None]) -> Fidelity | None:
     )
 
 
-def _worst(found: Sequence[Fidelity | OutputFidelity]) -> dict[str, float]:
+def _worst(several: Sequence[Fidelity | OutputFidelity]) -> dict[str, float]:
     """The worst of each metric that all of them have."""
-    values = {name: [getattr(one, name) for one in found] for name in COMPARED}
+    values = {name: [getattr(one, name) for one in several] for name in COMPARED}
     picks = {name: min if METRICS[name].better == "higher" else max for name in COMPARED}
     return {name: picks[name](of_all) for name, of_all in values.items() if None not in of_all}

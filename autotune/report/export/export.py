@@ -73,8 +73,8 @@ def _measurements(
     known = {name: value for name, value in values.items() if name in METRICS}
     own = {name: known[name] for name in known if name in Measurements.__struct_fields__ and name != "throughput"}
     calls = None if latency is None else latency.calls
-    found = Measurements(throughput=throughput, speedup=claim, latency_calls=calls, metrics=known)
-    return msgspec.structs.replace(found, **own)
+    measured = Measurements(throughput=throughput, speedup=claim, latency_calls=calls, metrics=known)
+    return msgspec.structs.replace(measured, **own)
 
 
 def _best(
@@ -105,9 +105,9 @@ def _best(
     )
 
 
-def write(path: Path, found: Best) -> None:
+def write(path: Path, exported: Best) -> None:
     """Write `best.json`, whole or not at all."""
-    write_atomically(path, text(found, "json").encode())
+    write_atomically(path, text(exported, "json").encode())
 
 
 def save(path: Path, written: str) -> None:
@@ -125,9 +125,9 @@ def formats() -> tuple[str, ...]:
     return tuple(sorted(file.stem for file in files))
 
 
-def text(found: Best, form: str) -> str:
+def text(exported: Best, form: str) -> str:
     """A configuration in one of `formats()`; StudyError names the forms, or says why this one does not fit it."""
     if form not in formats():
         raise StudyError(f"unknown format {form!r}{did_you_mean(form, formats())}")
-    told: str = importlib.import_module(f"autotune.report.export.forms.{form}").text(found)
-    return told
+    written: str = importlib.import_module(f"autotune.report.export.forms.{form}").text(exported)
+    return written
