@@ -49,14 +49,14 @@ def _objectives(node: Node) -> list[tuple[Node, str]]:
     nodes = node.value if isinstance(node.value, tuple) else (node,) if node.value is not None else ()
     if isinstance(node.value, tuple) and not nodes:
         raise node.error("objective is an empty list", "; write one metric or several")
-    found = [(one_of, str(one(one_of, str))) for one_of in nodes] or [(node, "throughput")]
-    for position, (where, name) in enumerate(found):
+    objectives = [(one_of, str(one(one_of, str))) for one_of in nodes] or [(node, "throughput")]
+    for position, (where, name) in enumerate(objectives):
         if name not in METRICS:
             allowed = [metric.name for metric in METRICS.values() if metric.objective]
             raise where.error(f"unknown objective {name!r}", did_you_mean(name, allowed))
-        if name in [earlier for _, earlier in found[:position]]:
+        if name in [earlier for _, earlier in objectives[:position]]:
             raise where.error(f"objective has {name} twice", "; write each once")
-    return found
+    return objectives
 
 
 def _limit(node: Node, name: str, spec: WorkloadSpec) -> Limit:
