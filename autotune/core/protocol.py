@@ -132,11 +132,12 @@ class Sensed(Struct, tag="sensed"):
 
 
 class Failed(Struct, tag="failed"):
-    """The worker cannot go on; the traceback is in stderr.log."""
+    """The worker cannot go on; the traceback is in stderr.log. A full disk has its error's number and a path on it."""
 
     status: Status
     message: str
     errno: int | None = None
+    path: str | None = None
 
 
 Reply = Prepared | Ready | Measured | Answered | Finished | Sensed | Failed

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import selectors
 import signal
@@ -15,6 +14,7 @@ from pathlib import Path
 
 import msgspec
 
+from autotune.core.full_disk import NO_SPACE
 from autotune.core.protocol import Command, Failed, Reply
 from autotune.core.results import Status
 from autotune.launch import orphans, process_tree
@@ -28,9 +28,6 @@ LOOK_S = 1.0
 
 PAUSE_S = 0.3
 """How long stopping the workers may take; it is a matter of microseconds."""
-
-DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
-"""No fault of a configuration: these end the study and stay OSError."""
 
 Program = subprocess.Popen[bytes]
 
@@ -122,8 +119,8 @@ class Workers:
             worker.buffer = rest
             reply: Reply = msgspec.json.decode(line, type=Reply)
             if isinstance(reply, Failed):
-                if reply.errno in DISK_FULL:
-                    raise OSError(reply.errno, os.strerror(reply.errno), str(self.folder))
+                if reply.errno in NO_SPACE:
+                    raise OSError(reply.errno, os.strerror(reply.errno), reply.path or str(self.folder))
                 raise WorkerFailed(reply.status, reply.message)
             replies[rank] = reply
 
@@ -230,7 +227,7 @@ def _spawn(
                     start_new_session=True,
                 )
             except OSError as error:
-                if error.errno in DISK_FULL:
+                if error.errno in NO_SPACE:
                     raise
                 raise WorkerFailed(Status.CRASHED, f"{argv[0]} does not start: {error.strerror or error}") from error
     except BaseException:

@@ -16,7 +16,6 @@ malice. Inductor's own cache is not checked by autotune at all.
 from __future__ import annotations
 
 import contextlib
-import errno
 import functools
 import os
 import shutil
@@ -29,7 +28,7 @@ import filelock
 import msgspec
 import platformdirs
 
-from autotune.core import plugins
+from autotune.core import full_disk, plugins
 from autotune.core.config import Config
 from autotune.core.errors import CacheError
 from autotune.core.files import write_atomically
@@ -53,7 +52,6 @@ WAIT_S = 900.0
 """How long to wait for another process that makes the same artifact."""
 
 FOLDERS = ("artifacts", "failures", "locks", "making", "inductor", "package")
-NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
 
 class PreparationFailed(Exception):
@@ -235,8 +233,8 @@ def _ensure(key: str, what: str, make: Callable[[Path], None], cache: Path, wait
                 _remove([folder])
                 making.rename(folder)
         except PreparationFailed as error:
-            if any(os.strerror(number) in f"{error}\n{error.log}" for number in NO_SPACE):
-                raise _no_space(cache, what) from error
+            if (full := full_disk.error_in_log(f"{error}\n{error.log}", [cache])) is not None:
+                raise _no_space(cache, what, full) from error
             if error.remember:
                 with ours():
                     write_atomically(failure, f"{error}\n{error.log}".encode())
@@ -268,12 +266,12 @@ def _locked(cache: Path, key: str, what: str, wait_s: float) -> contextlib.Abstr
 
 @contextlib.contextmanager
 def _told(cache: Path, what: str, *, ours: bool) -> Iterator[None]:
-    """A full disk becomes a CacheError, and if only our own folders are touched, so does every OSError."""
+    """A full disk under the cache becomes a CacheError, and where only our own folders are used, every OSError does."""
     try:
         yield
     except OSError as error:
-        if error.errno in NO_SPACE:
-            raise _no_space(cache, what) from error
+        if error.errno in full_disk.NO_SPACE:
+            raise _no_space(cache, what, error) from error
         if not ours:
             raise
         raise CacheError(
@@ -282,7 +280,11 @@ def _told(cache: Path, what: str, *, ours: bool) -> Iterator[None]:
         ) from error
 
 
-def _no_space(cache: Path, what: str) -> CacheError:
+def _no_space(cache: Path, what: str, error: OSError) -> Exception:
+    """A CacheError where it is the cache's disk that is full, else the error with the path that is."""
+    full = full_disk.full_path(error, [cache])
+    if not full_disk.same_disk(full, cache):
+        return OSError(error.errno, error.strerror, full)
     return CacheError(
         f"no space left while making {what}; cache {cache}: free some, run `python -m autotune cache --clear`, "
         "or set AUTOTUNE_CACHE to a folder on another disk"

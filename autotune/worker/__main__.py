@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import errno
 import os
 import signal
 import sys
@@ -16,6 +15,7 @@ from pathlib import Path
 
 import msgspec
 
+from autotune.core import full_disk
 from autotune.core.protocol import CanaryJob, Failed, Job, MeasureJob, Prepared, PrepareJob
 from autotune.core.results import Status
 from autotune.worker.channel import Channel
@@ -39,7 +39,10 @@ def main() -> None:
         channel.send(Failed(status=Status.OUT_OF_MEMORY, message=_summary(error)))
     except Exception as error:
         _print_traceback()
-        channel.send(Failed(status=_status(job, error), message=_summary(error), errno=_no_space(error)))
+        number = full_disk.error_number(error)
+        folders = (getattr(job, "folder", "."), os.getcwd())
+        path = None if number is None else full_disk.full_path(error, folders)
+        channel.send(Failed(status=_status(job, error), message=_summary(error), errno=number, path=path))
     with contextlib.suppress(OSError):  # a full disk was reported above
         sys.stdout.flush()
         sys.stderr.flush()
@@ -87,13 +90,6 @@ def _status(job: Job, error: Exception) -> Status:
     if isinstance(job, PrepareJob):
         return Status.PREPARE_FAILED
     return Status.TIMEOUT if isinstance(error, TimeoutError) else Status.CRASHED
-
-
-def _no_space(error: BaseException) -> int | None:
-    """The number of a full disk's error, also of one that a library reworded: it says nothing of the configuration."""
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return error.errno
-    return errno.ENOSPC if os.strerror(errno.ENOSPC) in str(error) else None
 
 
 def _summary(error: BaseException) -> str:

@@ -217,6 +217,9 @@ def test_a_full_disk_is_no_fault_of_the_configuration(tmp_path: Path, number: in
     with pytest.raises(OSError, match=os.strerror(number)) as caught:
         gathered(tmp_path, f'say("failed", status="crashed", message="cannot write", errno={number})')
     assert (caught.value.errno, caught.value.filename) == (number, str(tmp_path))
+    with pytest.raises(OSError, match=os.strerror(number)) as caught:
+        gathered(tmp_path, f'say("failed", status="crashed", message="", errno={number}, path="/dev/shm/torch_1")')
+    assert (caught.value.errno, caught.value.filename) == (number, "/dev/shm/torch_1")
 
 
 def test_another_system_error_is_a_failure(tmp_path: Path) -> None:

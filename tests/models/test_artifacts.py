@@ -466,13 +466,37 @@ def test_a_full_disk_is_said_and_leaves_nothing(small_disk: Path, run: artifacts
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
-@pytest.mark.parametrize("in_child", [False, True])
-def test_no_space_is_said_in_one_line(tmp_path: Path, number: int, in_child: bool) -> None:
-    error = OSError(number, os.strerror(number))
+def test_no_space_is_said_in_one_line(tmp_path: Path, number: int) -> None:
+    making = str(tmp_path / "making" / "gone" / "model.bin")
     with pytest.raises(CacheError) as caught:
-        ensure(tmp_path, Maker(failed(f"OSError: {error}") if in_child else error))
+        ensure(tmp_path, Maker(OSError(number, os.strerror(number), making)))
     one_line(caught.value, tmp_path)
     assert listing(tmp_path / "artifacts") == listing(tmp_path / "failures") == listing(tmp_path / "making") == []
+
+
+@pytest.mark.parametrize("how", ["named", "unnamed", "in a log"])
+def test_a_full_disk_that_is_not_the_caches_is_named(
+    tmp_path: Path, small_disk: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    (small_disk / "filler").write_bytes(bytes(2**20 - 2**16))
+    monkeypatch.setenv("TMPDIR", str(small_disk))
+    text = os.strerror(errno.ENOSPC)
+    error = {
+        "named": OSError(errno.ENOSPC, text, small_disk / "torch_1"),
+        "unnamed": OSError(errno.ENOSPC, text),
+        "in a log": PreparationFailed("a worker was killed by SIGABRT", f"{text}\nterminated", remember=True),
+    }[how]
+    with pytest.raises(OSError, match=text) as caught:
+        ensure(tmp_path / "cache", Maker(error))
+    assert caught.value.errno == errno.ENOSPC
+    assert Path(str(caught.value.filename)).is_relative_to(small_disk)
+    assert listing(tmp_path / "cache" / "failures") == []
+
+
+def test_a_log_that_mentions_a_full_disk_where_none_is_full_is_a_failure(tmp_path: Path) -> None:
+    with pytest.raises(PreparationFailed, match="the converter gave up"):
+        error = PreparationFailed("the converter gave up", "cannot log: No space left on device", remember=True)
+        ensure(tmp_path, Maker(error))
 
 
 @pytest.mark.parametrize("error", [PermissionError(errno.EACCES, "not yours"), TimeoutError("too late")])

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -221,6 +222,16 @@ time.sleep(60)
 def test_a_failure_has_its_status(lab: Lab, tmp_path: Path, job: Made, mode: str, status: Status, message: str) -> None:
     error = failure(lab, job(mode), tmp_path)
     assert (error.status, str(error)) == (status, message)
+
+
+def test_a_full_disk_is_told_with_its_folder(lab: Lab, tmp_path: Path, job: Made) -> None:
+    with (
+        pytest.raises(OSError, match=os.strerror(errno.ENOSPC)) as caught,
+        measuring(lab).worker(job("full_disk"), tmp_path) as workers,
+    ):
+        workers.gather(30, "loading")
+    assert caught.value.errno == errno.ENOSPC
+    assert caught.value.filename in {str(tmp_path), os.environ.get("TMPDIR", "/tmp"), "/dev/shm"}
 
 
 def test_the_last_row_of_a_large_batch_is_checked(lab: Lab, tmp_path: Path, job: Made) -> None:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import atexit
+import errno
 import hashlib
 import os
 import signal
@@ -32,6 +33,7 @@ Mode = Literal[
     "exit",
     "error",
     "memory_error",
+    "full_disk",
     "allocator_error",
     "hang",
     "oom",
@@ -50,6 +52,15 @@ Mode = Literal[
     "prepare_exit",
     "prepare_hang",
 ]
+
+
+RAISED = {
+    "error": ValueError("this model cannot be loaded\nin two lines"),
+    "memory_error": MemoryError(),
+    "full_disk": OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)),
+    "allocator_error": RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 TB"),
+}
+"""What is raised on loading."""
 
 
 class Options(Struct):
@@ -104,12 +115,8 @@ def load(workload: Workload, options: Options, config: Config, folder: Path | No
     if options.mode == "exit":
         print("about to exit", file=sys.stderr, flush=True)
         os._exit(3)
-    if options.mode == "error":
-        raise ValueError("this model cannot be loaded\nin two lines")
-    if options.mode == "memory_error":
-        raise MemoryError
-    if options.mode == "allocator_error":
-        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 TB")
+    if options.mode in RAISED:
+        raise RAISED[options.mode]
     if options.mode == "hang":
         child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
         print("grandchild", child.pid, flush=True)
