@@ -20,7 +20,8 @@ from replay import Outcome, Replay, key
 
 from autotune.study.search import sampler
 from autotune.study.search.driver import REPEATS
-from autotune.study.search.points import Parameters, numbers
+from autotune.study.search.encoding import all_numbers
+from autotune.study.search.points import Parameters
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
@@ -201,8 +202,8 @@ def _config_space(replay: Replay, seed: int) -> Any:
 
     space = ConfigurationSpace(seed=seed)
     axes = {
-        axis: (OrdinalHyperparameter if numbers(values) else CategoricalHyperparameter)(
-            axis, [str(values.index(value)) for value in (sorted(values) if numbers(values) else values)]
+        axis: (OrdinalHyperparameter if all_numbers(values) else CategoricalHyperparameter)(
+            axis, [str(values.index(value)) for value in (sorted(values) if all_numbers(values) else values)]
         )
         for axis, values in replay.axes.items()
     }

@@ -77,7 +77,7 @@ def make(folder: Path, hw: Hardware, trials: int, seed: int = 0) -> None:
         if configs.unavailable(config, hw) is None:
             spec = TrialSpec(id=number, workload=found.workload, config=config, folder=store.trial_folder(number))
             best, number = max(best, machine.execute(spec, best)), number + 1
-        config = next(suggest.unseen(found.domains, hw, seen, rng), None)
+        config = next(suggest.untried(found.domains, hw, seen, rng), None)
     (folder / "elapsed.json").write_bytes(store.encode(store.Elapsed(elapsed_s=machine.now)))
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = OpenStudy(folder=folder, space=found, hardware=hw, optuna=optuna.create_study(), url="sqlite://")

@@ -97,7 +97,7 @@ def every(whole: Space, hw: Hardware) -> list[Config]:
     """All configurations that this machine can honour, in an order that is the same in each run."""
     found = [
         config
-        for config in suggest.unseen(whole.domains, hw, (), random.Random(0))
+        for config in suggest.untried(whole.domains, hw, (), random.Random(0))
         if configs.unavailable(config, hw) is None
     ]
     distinct = sorted({config.key: config for config in found}.values(), key=lambda config: config.key)

@@ -26,7 +26,7 @@ from autotune.core.struct import Struct, Value
 from autotune.launch import measure
 from autotune.launch.blocks import Bench
 from autotune.study.search import recipes, suggest
-from autotune.study.search.points import OfDomains, Parameters, Points
+from autotune.study.search.points import DomainPoints, Parameters, Points
 from autotune.study.search.sampler import FEW_BLOCKS, noise
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ class Own:
             for place, row in self.rows.items()
             if row.status.measured
         }
-        self.points = OfDomains(self.space.domains, self.hardware)
+        self.points = DomainPoints(self.space.domains, self.hardware)
         self.axes = dict(sorted(self.points.axes.items(), key=lambda axis: self._by_hand(axis[0])))
         advised = (self._parameters(config) for config in recipes.first(self.space, self.hardware))
         self.first = tuple(point for point in advised if point is not None)
@@ -254,11 +254,11 @@ class Product:
             point[axis] = values[digit]
         return point
 
-    def whole(self, asked: Parameters) -> Parameters:
+    def of_trial(self, asked: Parameters) -> Parameters:
         """The same: every combination has all parameters."""
         return asked
 
-    def near(self, point: Parameters, dice: random.Random) -> Iterator[Parameters]:
+    def neighbours(self, point: Parameters, dice: random.Random) -> Iterator[Parameters]:
         """Those that differ in one parameter."""
         for axis, values in self.axes.items():
             yield from ({**point, axis: value} for value in values if value != point[axis])

@@ -101,7 +101,7 @@ def taken(there: Own, here: Own, seed: int, trials: int) -> list[Parameters]:
 
 def _result(there: Own, number: int, point: Parameters, outcome: Outcome) -> TrialResult:
     domains = there.space.domains
-    config = suggest.nth(suggest.place(point, str(point["backend"]), domains), domains, there.hardware)
+    config = suggest.nth(suggest.index(point, str(point["backend"]), domains), domains, there.hardware)
     spec = TrialSpec(id=number, workload=there.space.workload, config=config, folder=store.trial_folder(number))
     status = Status.OK if outcome.complete else Status.CRASHED if outcome.rate is None else Status.REJECTED
     return TrialResult(spec=spec, status=status, blocks=outcome.blocks)

@@ -33,7 +33,7 @@ from autotune.study import versions
 from autotune.study.confirm import stage
 from autotune.study.search import driver, earlier_claim, suggest, transfer
 from autotune.study.search import sampler as samplers
-from autotune.study.search.points import OfDomains, Points
+from autotune.study.search.points import DomainPoints, Points
 from autotune.study.search.transfer import Earlier
 from autotune.study.storage import database as databases
 from autotune.study.storage import opening, store
@@ -77,7 +77,7 @@ def tune(
     space = _with_options(load(path, hw, prices, text), trials, minutes, no_budget, seed)
     folder = studies / _checked_name(name or f"{space.name}@{hw.instance_type}")
     make_sampler = partial(samplers.make, samplers.SURROGATE if sampler is None else sampler)
-    make_sampler(0, OfDomains(space.domains, hw))  # a name that is none ends here
+    make_sampler(0, DomainPoints(space.domains, hw))  # a name that is none ends here
     opening.check(folder, space, text, hw)  # what a killed run left behind would hold the machine for ever
     first = transfer.find(folder, space, hw, [_earlier(study, studies, folder) for study in begin_with])
     with (

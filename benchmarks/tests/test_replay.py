@@ -58,7 +58,7 @@ def fails(config: Config) -> bool:
 def table(noise: tuple[float, ...] = (1.0,) * BLOCKS) -> Table:
     """Eight configurations, of which two fail; those of onnxruntime share an artifact, which the first row made."""
     rows: list[Row] = []
-    for config in suggest.unseen(SMALL, HW, (), random.Random(0)):
+    for config in suggest.untried(SMALL, HW, (), random.Random(0)):
         parameters = suggest.parameters(config, SMALL, HW)
         assert parameters is not None
         if fails(config):
@@ -188,7 +188,7 @@ def test_an_external_grid_s_points_are_all_combinations() -> None:
     points = External("grid", GRID).points
     every = [points.at(place) for place in range(len(points))]
     assert {key(point) for point in every if point} == {key({"x": x, "y": y}) for x in (1, 2) for y in (1, 2)}
-    near = list(points.near({"x": 1, "y": 1}, random.Random(0)))
+    near = list(points.neighbours({"x": 1, "y": 1}, random.Random(0)))
     assert near == [{"x": 2, "y": 1}, {"x": 1, "y": 2}]
 
 

@@ -24,7 +24,7 @@ from autotune.core.struct import Struct
 from autotune.space import configs
 from autotune.study.ranking import Ranking
 from autotune.study.search import earlier_claim, recipes, recovery, sampler, suggest
-from autotune.study.search.points import OfDomains, Points
+from autotune.study.search.points import DomainPoints, Points
 from autotune.study.storage import store
 from autotune.study.storage.opening import OpenStudy
 from autotune.study.storage.stopwatch import stopwatch
@@ -82,7 +82,7 @@ def search(
         begun = len(study.optuna.get_trials(deepcopy=False))
         # Another seed for each run: a study that goes on must not draw again what it drew before.
         rng = random.Random(f"{study.space.workload.seed}/{begun}")
-        points = OfDomains(study.space.domains, study.hardware)
+        points = DomainPoints(study.space.domains, study.hardware)
         study.optuna.sampler = make_sampler(rng.getrandbits(32), points)
         with stopwatch(study, clock) as elapsed:
             results = store.results(study.folder)
@@ -174,7 +174,7 @@ class _Search:
 
     def _unseen(self, seen: dict[str, int]) -> Config | None:
         hw = self.study.hardware
-        found = suggest.unseen(self.study.space.domains, hw, seen, self.rng)
+        found = suggest.untried(self.study.space.domains, hw, seen, self.rng)
         return next((config for config in found if configs.unavailable(config, hw) is None), None)
 
     def _skip(self, trial: optuna.Trial, config: Config, why: str) -> None:

@@ -1,4 +1,4 @@
-"""Which settings, alone or together, make a configuration fail: learned from the failures and successes so far."""
+"""A model of the settings that, alone or together, make a configuration fail, learned from the trials so far."""
 
 from __future__ import annotations
 
@@ -11,20 +11,21 @@ from typing import Any
 import numpy as np
 
 from autotune.core.struct import Value
-from autotune.study.search.points import Matrix, Parameters
+from autotune.study.search.encoding import Matrix
+from autotune.study.search.points import Parameters
 
 Item = tuple[str, Value]
 Cause = tuple[Item, ...]
 Counts = np.ndarray[Any, np.dtype[np.float32]]
 
 CERTAINTY = 0.9
-"""How far a failure is believed to come from what no success has had; the rest is bad luck."""
+"""The chance that a failure comes from settings that no success has had; the rest is bad luck."""
 
 MOST = 2000
 """So many suspects are kept, those of the failures that have the fewest."""
 
 STEPS = 5
-"""How often blame moves towards what is suspected of several failures (expectation maximisation)."""
+"""Iterations of expectation maximisation, each of which moves blame to what is suspected of several failures."""
 
 
 class FailureModel:
@@ -41,17 +42,17 @@ class FailureModel:
         for row, point in enumerate(worked):
             had[row, [suspects[item] for item in point.items() if item in suspects]] = 1
         together = had.T @ had
-        found = []
+        shares_of = []
         for point in failed:
             items = sorted(point.items())
             columns = [suspects[item] for item in items]
-            found.append(_shares(items, together[np.ix_(columns, columns)], had[:, columns]))
-        self._shares = list(_clearest(found))
+            shares_of.append(_equal_shares(items, together[np.ix_(columns, columns)], had[:, columns]))
+        self._shares = list(_clearest(shares_of))
         for _ in range(STEPS if len(failed) > 1 else 0):
-            whole: Counter[Cause] = Counter()
+            blame: Counter[Cause] = Counter()
             for shares in self._shares:
-                whole.update(shares)
-            self._shares = [_parts({cause: whole[cause] for cause in shares}) for shares in self._shares]
+                blame.update(shares)
+            self._shares = [_normalised({cause: blame[cause] for cause in shares}) for shares in self._shares]
 
     def works(self, points: Sequence[Parameters]) -> Matrix:
         """The chance that each of the points runs, from 0 to 1."""
@@ -69,17 +70,18 @@ class FailureModel:
         return np.asarray(np.prod(1.0 - CERTAINTY * blamed, axis=0))
 
 
-def _shares(items: Sequence[Item], together: Counts, same: Counts) -> dict[Cause, float]:
-    """What each suspect has of a failure's blame.
+def _equal_shares(items: Sequence[Item], together: Counts, had: Counts) -> dict[Cause, float]:
+    """Each suspect's equal share of a failure's blame.
 
-    `same` says which of its settings each success had, too, and `together` how many had both of each two.
+    `had` (successes × settings of the failure) is 1 where a success had the setting, too; `together` counts the
+    successes that had both of each two of them.
     """
     alone: list[Cause] = [(item,) for item, times in zip(items, np.diag(together), strict=True) if not times]
     pairs = [_cause(items, places) for places in zip(*np.triu(together == 0, 1).nonzero(), strict=True)]
-    suspected = [found for found in (alone, pairs) if found]
+    suspected = [causes for causes in (alone, pairs) if causes]
     if not suspected:
-        times = np.array([(same * same[:, [place]]).T @ same for place in range(len(items))])
-        triples = [places for places in zip(*(times == 0).nonzero(), strict=True) if places[0] < places[1] < places[2]]
+        counts = np.array([(had * had[:, [place]]).T @ had for place in range(len(items))])
+        triples = [places for places in zip(*(counts == 0).nonzero(), strict=True) if places[0] < places[1] < places[2]]
         suspected = [[_cause(items, places) for places in triples]] if triples else []
     return {cause: 1 / len(suspects) / len(suspected) for suspects in suspected for cause in suspects}
 
@@ -93,7 +95,7 @@ def _clearest(shares: Sequence[dict[Cause, float]]) -> Iterator[dict[Cause, floa
         yield one
 
 
-def _parts(shares: dict[Cause, float]) -> dict[Cause, float]:
+def _normalised(shares: dict[Cause, float]) -> dict[Cause, float]:
     total = sum(shares.values())
     return {cause: share / total for cause, share in shares.items()}
 

@@ -1,4 +1,4 @@
-"""A Gaussian process over encoded points: what is known of a figure at points that were not measured.
+"""A Gaussian process over encoded points: it predicts a figure, and how sure that is, where nothing was measured.
 
 Rasmussen and Williams, Gaussian Processes for Machine Learning (2006): equations 2.25 and 2.26 predict, 5.8 and 5.9
 are the likelihood and its gradient. The kernel falls exponentially with the weighted number of settings in which two
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from autotune.study.search.points import Encoded, Matrix
+from autotune.study.search.encoding import EncodedPoints, Matrix
 
 LEAST = 1e-6
 ALIKE = 1e-9
@@ -36,48 +36,49 @@ class Process:
     """A process that was fitted; figures are in the units that it was given."""
 
     theta: Matrix
-    points: Encoded
+    points: EncodedPoints
     centre: float
     scale: float
     inverse: Matrix
     alpha: Matrix
 
-    def predict(self, points: Encoded) -> tuple[Matrix, Matrix]:
+    def predict(self, points: EncodedPoints) -> tuple[Matrix, Matrix]:
         """The mean and the deviation of the figure at points, noise left out."""
         weights, variance = np.exp(self.theta[:-2]), math.exp(self.theta[-2])
-        kernel = variance * np.exp(-points.apart(self.points, weights))
+        kernel = variance * np.exp(-points.distances(self.points, weights))
         means = kernel @ self.alpha
         left = variance - np.einsum("ij,ij->i", kernel @ self.inverse, kernel)
         return self.centre + self.scale * means, self.scale * np.sqrt(np.maximum(left, LEAST))
 
 
-def fit(points: Encoded, values: Matrix, noise: Matrix, start: Matrix | None = None, steps: int = STEPS) -> Process:
-    """The process behind values with a deviation of noise each (same units), and what they do not explain besides.
+def fit(
+    points: EncodedPoints, values: Matrix, noise: Matrix, start: Matrix | None = None, steps: int = STEPS
+) -> Process:
+    """The process behind values that have a deviation of noise each, in the same units; it finds the noise besides.
 
     `start` is the `theta` of an earlier fit to go on from.
     """
     centre, spread = float(values.mean()), float(values.std())
     scale = spread if spread > ALIKE * (1 + abs(centre)) else 1.0
     scaled, known = (values - centre) / scale, (noise / scale) ** 2
-    theta = _prior(len(points.encoding.names))[0] if start is None else start
+    theta = _prior(len(points.encoder.names))[0] if start is None else start
     if steps:
         from scipy.optimize import minimize
 
-        means, deviations = _prior(len(points.encoding.names))
+        means, deviations = _prior(len(points.encoder.names))
         reach = list(zip(means - FAR * deviations, means + FAR * deviations, strict=True))
-        data = points.each(), scaled, known
-        found = minimize(_loss, theta, data, "L-BFGS-B", jac=True, bounds=reach, options={"maxiter": steps})
-        theta = found.x
+        data = points.distances_by_dimension(), scaled, known
+        theta = minimize(_loss, theta, data, "L-BFGS-B", jac=True, bounds=reach, options={"maxiter": steps}).x
     weights, variance, unexplained = np.exp(theta[:-2]), math.exp(theta[-2]), math.exp(theta[-1])
-    kernel = variance * np.exp(-points.apart(points, weights))
+    kernel = variance * np.exp(-points.distances(points, weights))
     inverse = _inverse(kernel + np.diag(known + unexplained))
     return Process(theta, points, centre, scale, inverse, inverse @ scaled)
 
 
-def _loss(theta: Matrix, each: Matrix, values: Matrix, known: Matrix) -> tuple[float, Matrix]:
+def _loss(theta: Matrix, distances: Matrix, values: Matrix, known: Matrix) -> tuple[float, Matrix]:
     """The negative logarithm of likelihood times prior, and its gradient."""
     weights, variance, unexplained = np.exp(theta[:-2]), math.exp(theta[-2]), math.exp(theta[-1])
-    kernel = variance * np.exp(-np.tensordot(weights, each, axes=1))
+    kernel = variance * np.exp(-np.tensordot(weights, distances, axes=1))
     whole = kernel + np.diag(known + unexplained)
     inverse = _inverse(whole)
     alpha = inverse @ values
@@ -85,7 +86,7 @@ def _loss(theta: Matrix, each: Matrix, values: Matrix, known: Matrix) -> tuple[f
     by_kernel = slope * kernel
     gradient = np.concatenate(
         [
-            -weights * np.tensordot(each, by_kernel, axes=2),
+            -weights * np.tensordot(distances, by_kernel, axes=2),
             [by_kernel.sum(), unexplained * np.trace(slope)],
         ]
     )

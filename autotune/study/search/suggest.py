@@ -47,7 +47,7 @@ def suggest(trial: optuna.Trial, domains: Domains, hw: Hardware) -> Config:
 
 
 def parameters(config: Config, domains: Domains, hw: Hardware) -> dict[str, Value] | None:
-    """What to enqueue so that `suggest` returns `config`; None if it is not a point of the domains.
+    """The parameters to enqueue so that `suggest` returns `config`; None if it is not a point of the domains.
 
     A baseline may lie outside: the plain model is measured even where the space names no plain backend.
     """
@@ -66,58 +66,58 @@ def parameters(config: Config, domains: Domains, hw: Hardware) -> dict[str, Valu
 
 
 def count(domains: Domains) -> int:
-    """How many configurations the domains hold, those that this machine cannot honour included."""
+    """The number of configurations in the domains, those that this machine cannot honour included."""
     return sum(_count(domains, backend) for backend in domains.backends)
 
 
-def unseen(domains: Domains, hw: Hardware, seen: Container[str], rng: random.Random) -> Iterator[Config]:
-    """Every configuration whose key is not in `seen`, from a random place on; again where it has several places.
+def untried(domains: Domains, hw: Hardware, tried: Container[str], rng: random.Random) -> Iterator[Config]:
+    """Every configuration whose key is not in `tried`, from a random index on; again where it has several indices.
 
-    Before the first one there are only places of seen ones, however large the space is.
+    The first one comes after at most as many steps as tried ones have indices, however large the space is.
     """
     total = count(domains)
     start = rng.randrange(total)
     for step in range(total):
         config = nth((start + step) % total, domains, hw)
-        if config.key not in seen:
+        if config.key not in tried:
             yield config
 
 
 def axes(domains: Domains) -> dict[str, tuple[Value, ...]]:
     """Every parameter that the sampler is asked for, whatever the backend, with its values."""
-    found: dict[str, tuple[Value, ...]] = {"backend": tuple(domains.backends)}
+    values_of: dict[str, tuple[Value, ...]] = {"backend": tuple(domains.backends)}
     for backend in domains.backends:
-        found |= _axes(domains, backend)
-    return {name: values for name, values in found.items() if len(values) > 1}
+        values_of |= _axes(domains, backend)
+    return {name: values for name, values in values_of.items() if len(values) > 1}
 
 
-def nth(place: int, domains: Domains, hw: Hardware) -> Config:
-    """The canonical configuration at a place below `count`; several places may have the same."""
+def nth(index: int, domains: Domains, hw: Hardware) -> Config:
+    """The canonical configuration at an index below `count`; several indices may have the same."""
     for backend in domains.backends:
         size = _count(domains, backend)
-        if place < size:
+        if index < size:
             break
-        place -= size
+        index -= size
     chosen: dict[str, Value] = {}
     for name, values in _axes(domains, backend).items():
-        place, digit = divmod(place, len(values))
+        index, digit = divmod(index, len(values))
         chosen[name] = values[digit]
     return _configure(backend, chosen, domains, hw)
 
 
-def place(held: Mapping[str, Value], backend: str, domains: Domains, rng: random.Random | None = None) -> int:
-    """The place of a configuration of a backend that has these parameters; ValueError if there is none.
+def index(parameters: Mapping[str, Value], backend: str, domains: Domains, rng: random.Random | None = None) -> int:
+    """The index of a configuration of a backend that has these parameters; ValueError if there is none.
 
     Those that are missing have random values, without `rng` the first ones.
     """
-    found, size = 0, 1
+    number, size = 0, 1
     for name, values in _axes(domains, backend).items():
         other = rng.randrange(len(values)) if rng else 0
-        digit = values.index(held[name]) if name in held else other
-        found += size * digit
+        digit = values.index(parameters[name]) if name in parameters else other
+        number += size * digit
         size *= len(values)
     before = list(domains.backends)[: list(domains.backends).index(backend)]
-    return found + sum(_count(domains, other) for other in before)
+    return number + sum(_count(domains, other) for other in before)
 
 
 def _with_effect(
@@ -126,8 +126,8 @@ def _with_effect(
     """The values of a knob, but for its default, that change something beside these knobs."""
     plain = configs.configure(hw, batch_size=1, backend=backend, knobs=knobs)
     others = [value for value in values if value != plain.knobs[name]]
-    found = [msgspec.structs.replace(plain, knobs=plain.knobs | {name: value}) for value in others]
-    return [value for value, config in zip(others, found, strict=True) if configs.canonical(config, hw) == config]
+    changed = [msgspec.structs.replace(plain, knobs=plain.knobs | {name: value}) for value in others]
+    return [value for value, config in zip(others, changed, strict=True) if configs.canonical(config, hw) == config]
 
 
 def _choose(trial: optuna.Trial, name: str, values: tuple[Value, ...]) -> Value:

@@ -1,4 +1,4 @@
-"""The sampler that autotune searches with: a model of the rate, and of what fails."""
+"""The sampler that autotune searches with: a model of the rate, of the limits, and of failures."""
 
 from __future__ import annotations
 
@@ -6,20 +6,18 @@ import math
 import random
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.samplers import BaseSampler, RandomSampler
-from optuna.study import StudyDirection
-from optuna.trial import TrialState
 
 from autotune.study.search import gaussian_process
+from autotune.study.search.encoding import EncodedPoints, Matrix, PointEncoder
 from autotune.study.search.failure_model import FailureModel
 from autotune.study.search.gaussian_process import Process
-from autotune.study.search.points import Encoded, Encoding, Matrix, Parameters, Points
+from autotune.study.search.observations import Observations, Reader, distinct, key
+from autotune.study.search.points import Parameters, Points
 
 if TYPE_CHECKING:
     from optuna.study import Study
@@ -46,54 +44,31 @@ EVERY = 20
 """With n trials the model's own parameters are fitted anew after n / EVERY more."""
 
 DOUBTFUL = 0.3
-"""What runs, and keeps the limits, with a smaller chance comes after all others: its gain would never be measured."""
+"""A point whose chance to run and to keep the limits is smaller comes after all others: it is hardly ever measured."""
 
 LEAST = 1e-12
 UNSURE = 0.1
-"""How far a trial keeps or breaks a limit by chance, as a part of the limit."""
-
-FAR = 3.0
-"""So far inside or beyond a limit, by the inverse hyperbolic sine of the excess, is as good as farther."""
-
-
-@dataclass
-class Seen:
-    """What is known of the trials so far.
-
-    `excess` is by how much each point that runs breaks its worst limit; `proposed` counts those that were not planned.
-    """
-
-    points: list[Parameters] = field(default_factory=list)
-    scores: list[float] = field(default_factory=list)
-    noise: list[float] = field(default_factory=list)
-    violation: list[float] = field(default_factory=list)
-    failed: list[Parameters] = field(default_factory=list)
-    proposed: int = 0
-
-    @cached_property
-    def order(self) -> list[int]:
-        """The places of the points, the best first; of those that break a limit the one that breaks it least."""
-        return sorted(range(len(self.points)), key=lambda place: (max(self.violation[place], 0.0), -self.scores[place]))
+"""The deviation of a violation from one trial to the next, as a part of the limit."""
 
 
 class Surrogate(BaseSampler):
     """Proposes the point with the largest expected gain, of those that were not tried.
 
     Trials may bear a user attribute `noise`, the deviation of the logarithm of the measured figure. A trial told PRUNED
-    failed; constraints above 0 are limits that are broken, and while all are, what keeps them is looked for. Of several
-    objectives a random weighting is improved at a time (ParEGO, Knowles 2006).
+    failed; constraints above 0 are limits that are violated, and while all are, points that keep them are looked for.
+    Of several objectives a random weighting is improved at a time (ParEGO, Knowles 2006).
     """
 
     def __init__(self, points: Points, seed: int) -> None:
         self.points = points
         self.gain: float | None = None
-        self._dice = random.Random(seed)
+        self._rng = random.Random(seed)
         self._independent = RandomSampler(seed=seed)
-        self._encoding = Encoding(points.axes)
+        self._encoder = PointEncoder(points.axes)
+        self._reader = Reader(points)
         self._theta: dict[str, tuple[int, Matrix]] = {}
-        self._all: tuple[list[Parameters], Encoded] | None = None
+        self._all: tuple[list[Parameters], EncodedPoints] | None = None
         self._drawn: list[Parameters | None] = []
-        self._points: dict[int, Parameters | None] = {}
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         """All parameters, whatever a trial's backend has of them."""
@@ -110,94 +85,74 @@ class Surrogate(BaseSampler):
         return {name: value for name, value in self.propose(study).items() if name in search_space}
 
     def sample_independent(self, study: Study, trial: FrozenTrial, name: str, distribution: BaseDistribution) -> Any:
-        """A random value, for what the points do not have."""
+        """A random value, for a parameter that the points do not have."""
         return self._independent.sample_independent(study, trial, name, distribution)
 
-    def propose(self, study: Study) -> Parameters:
-        """The next point to try; `gain` is then what is expected of it, as a difference of logarithms.
+    # ------------------------------------------------------------------------------------------------- the proposal
 
-        It is None of what tries something new, while no limit is kept, and of several objectives.
+    def propose(self, study: Study) -> Parameters:
+        """The next point to try; `gain` is then its expected gain, as a difference of logarithms.
+
+        `gain` is None of a point that tries new settings, while no limit is kept, and with several objectives.
         """
-        seen, tried = self._read(study)
-        points, encoded = self._candidates(seen)
-        fresh = [place for place, point in enumerate(points) if _key(point) not in tried]
         self.gain = None
-        if not fresh:
-            return self._dice.choice(points) if points else {}
-        points, encoded = [points[place] for place in fresh], encoded.rows(fresh)
-        works = FailureModel(seen.failed, seen.points).works(points)
-        news, seldom = self._untried(seen, points)
+        weights = [self._rng.expovariate(1) for _ in study.directions]
+        seen = self._reader.read(study, weights)
+        every, every_encoded = self._candidates(seen)
+        untried = [i for i, point in enumerate(every) if key(point) not in seen.tried]
+        if not untried:
+            return self._rng.choice(every) if every else {}
+        points, encoded = [every[i] for i in untried], every_encoded.rows(untried)
+
+        runs = FailureModel(seen.failed, seen.points).works(points)
+        new_settings, rarity = self._novelty(seen, points)
         if len(seen.points) < FIRST:
-            return points[int(np.argmax((news + seldom) * works))]
-        known = self._encoding.encode(seen.points)
-        chances = works * self._keeps(seen, known, encoded)
-        gains = self._gains(seen, known, encoded) * np.where(chances < DOUBTFUL, chances * LEAST, chances)
-        if news.any() and seen.proposed < OPENINGS:
-            return points[int(np.lexsort((seldom, gains * (1 + news)))[-1])]
-        best = int(np.lexsort((seldom, gains))[-1])  # while no limit is within reach all gains are equal
+            return points[int(np.argmax((new_settings + rarity) * runs))]
+        gains = self._expected_gains(seen, runs, encoded)
+        if new_settings.any() and seen.proposed < OPENINGS:
+            return points[_largest(gains * (1 + new_settings), rarity)]
+        best = _largest(gains, rarity)
         if min(seen.violation) <= 0 and len(study.directions) == 1:
             self.gain = float(gains[best])
         return points[best]
 
-    def _read(self, study: Study) -> tuple[Seen, set[frozenset[Any]]]:
-        signs = [1.0 if direction == StudyDirection.MAXIMIZE else -1.0 for direction in study.directions]
-        weights = [self._dice.expovariate(1) for _ in signs]
-        states = (TrialState.COMPLETE, TrialState.PRUNED)
-        seen, tried = Seen(), set()
-        rows: list[list[float]] = []
-        for trial in study.get_trials(deepcopy=False, states=states):
-            point = self._point(trial)
-            if point is None:
-                continue
-            tried.add(_key(point))
-            seen.proposed += "fixed_params" not in trial.system_attrs
-            if trial.state == TrialState.PRUNED:
-                seen.failed.append(point)
-                continue
-            rows.append([sign * value for sign, value in zip(signs, trial.values, strict=True)])
-            seen.points.append(point)
-            seen.noise.append(float(trial.user_attrs.get("noise", 0.0)))
-            violation = math.asinh(max(trial.constraints.values(), default=-math.inf))
-            seen.violation.append(min(max(violation, -FAR), FAR))
-        seen.scores, unit = _scalarised([_logs(column) for column in zip(*rows, strict=True)], weights)
-        seen.noise = [noise * unit for noise in seen.noise]
-        return seen, tried
-
-    def _point(self, trial: FrozenTrial) -> Parameters | None:
-        """A trial's point; None where it is outside the space, as a baseline may be, or of another version."""
-        if trial.number not in self._points:
-            outside = not trial.params and bool(self.points.axes)
-            self._points[trial.number] = None if outside else self.points.whole(dict(trial.params))
-        return self._points[trial.number]
-
-    def _candidates(self, seen: Seen) -> tuple[list[Parameters], Encoded]:
+    def _candidates(self, seen: Observations) -> tuple[list[Parameters], EncodedPoints]:
+        """The points to choose from: all of a small space; of a large one random ones, and those near the best."""
         total = len(self.points)
         if total <= ALL:
             if self._all is None:
-                points = _distinct(self.points.at(place) for place in range(total))
-                self._all = points, self._encoding.encode(points)
+                points = distinct(self.points.at(index) for index in range(total))
+                self._all = points, self._encoder.encode(points)
             return self._all
         count = FRESH if self._drawn else SOME
-        fresh = [self.points.at(self._dice.randrange(total)) for _ in range(count)]
-        self._drawn = [*fresh, *self._drawn][:SOME]
-        best = [seen.points[place] for place in seen.order[:NEAR]]
-        near = [point for one in best for point in self.points.near(one, self._dice)]
-        points = _distinct([*near, *self._drawn])
-        return points, self._encoding.encode(points)
+        drawn = [self.points.at(self._rng.randrange(total)) for _ in range(count)]
+        self._drawn = [*drawn, *self._drawn][:SOME]
+        best = [seen.points[i] for i in seen.best_first[:NEAR]]
+        near = [point for one in best for point in self.points.neighbours(one, self._rng)]
+        points = distinct([*near, *self._drawn])
+        return points, self._encoder.encode(points)
 
-    def _untried(self, seen: Seen, points: Sequence[Parameters]) -> tuple[Matrix, Matrix]:
-        """How many settings of each point were not tried, and how seldom all of them were, at most 1.
+    def _novelty(self, seen: Observations, points: Sequence[Parameters]) -> tuple[Matrix, Matrix]:
+        """The number of each point's settings that were never tried, and how rare all of them are, at most 1.
 
-        Of numbers only the ends count: the model knows what lies between them.
+        Of numbers only the ends count: the model knows what lies between them. A little luck tells equals apart.
         """
-        tried = Counter(item for point in [*seen.points, *seen.failed] for item in point.items())
-        marked = self._encoding.marked
-        news = [sum(item in marked and not tried[item] for item in point.items()) for point in points]
-        seldom = [sum(1 / (1 + tried[item]) for item in point.items()) / max(len(point), 1) for point in points]
-        luck = [1e-3 * self._dice.random() for _ in points]
-        return np.array(news, dtype=float), np.array(seldom) + luck
+        times = Counter(setting for point in [*seen.points, *seen.failed] for setting in point.items())
+        landmarks = self._encoder.landmarks
+        new = [sum(setting in landmarks and not times[setting] for setting in point.items()) for point in points]
+        rarity = [sum(1 / (1 + times[setting]) for setting in point.items()) / max(len(point), 1) for point in points]
+        luck = [1e-3 * self._rng.random() for _ in points]
+        return np.array(new, dtype=float), np.array(rarity) + luck
 
-    def _gains(self, seen: Seen, known: Encoded, candidates: Encoded) -> Matrix:
+    # ---------------------------------------------------------------------------------------------------- the models
+
+    def _expected_gains(self, seen: Observations, runs: Matrix, candidates: EncodedPoints) -> Matrix:
+        """The gain of each candidate times its chance to be had: that it runs, as given, and keeps the limits."""
+        known = self._encoder.encode(seen.points)
+        chances = runs * self._chances_to_satisfy(seen, known, candidates)
+        return self._improvements(seen, known, candidates) * np.where(chances < DOUBTFUL, chances * LEAST, chances)
+
+    def _improvements(self, seen: Observations, known: EncodedPoints, candidates: EncodedPoints) -> Matrix:
         """The expected improvement (Jones, Schonlau and Welch 1998) over the best mean of a feasible point.
 
         While there is none, all are equal: the chance to keep the limits decides.
@@ -205,41 +160,43 @@ class Surrogate(BaseSampler):
         feasible = np.flatnonzero(np.array(seen.violation) <= 0)
         if not len(feasible):
             return np.ones(len(candidates))
-        process = self._fitted("score", seen, known, np.array(seen.scores), np.array(seen.noise))
+        process = self._process("score", seen, known, np.array(seen.scores), np.array(seen.noise))
         best = process.predict(known.rows(feasible))[0].max()
         means, deviations = process.predict(candidates)
-        return expected_gain(means - best, deviations)
+        return expected_improvement(means - best, deviations)
 
-    def _keeps(self, seen: Seen, known: Encoded, candidates: Encoded) -> Matrix:
+    def _chances_to_satisfy(self, seen: Observations, known: EncodedPoints, candidates: EncodedPoints) -> Matrix:
         """The chance that each candidate keeps the limits."""
         if max(seen.violation) <= 0:
             return np.ones(len(candidates))
         from scipy.special import ndtr
 
-        process = self._fitted("excess", seen, known, np.array(seen.violation), np.full(len(known), UNSURE))
+        noise = np.full(len(known), UNSURE)
+        process = self._process("violation", seen, known, np.array(seen.violation), noise)
         means, deviations = process.predict(candidates)
         return np.asarray(np.maximum(ndtr(-means / deviations), LEAST))
 
-    def _fitted(self, name: str, seen: Seen, known: Encoded, values: Matrix, noise: Matrix) -> Process:
+    def _process(self, name: str, seen: Observations, known: EncodedPoints, values: Matrix, noise: Matrix) -> Process:
+        """The Gaussian process of a figure; its own parameters are fitted only now and then."""
         count = len(values)
         fitted_at, theta = self._theta.get(name, (0, None))
-        kept = self._chosen(seen, KEPT)
+        kept = self._subset(seen, KEPT)
         if count - fitted_at > fitted_at // EVERY or theta is None:
-            some = self._chosen(seen, FITTED)
+            some = self._subset(seen, FITTED)
             theta = gaussian_process.fit(known.rows(some), values[some], noise[some], theta).theta
             self._theta[name] = count, theta
         return gaussian_process.fit(known.rows(kept), values[kept], noise[kept], theta, steps=0)
 
-    def _chosen(self, seen: Seen, most: int) -> list[int]:
-        """All trials, or of many the best half of `most` and as many of the others."""
+    def _subset(self, seen: Observations, most: int) -> list[int]:
+        """The indices of all points that ran, or of many the best half of `most` and as many of the others."""
         count = len(seen.points)
         if count <= most:
             return list(range(count))
-        order = seen.order
-        return sorted([*order[: most // 2], *self._dice.sample(order[most // 2 :], most - most // 2)])
+        order = seen.best_first
+        return sorted([*order[: most // 2], *self._rng.sample(order[most // 2 :], most - most // 2)])
 
 
-def expected_gain(ahead: Matrix, deviations: Matrix) -> Matrix:
+def expected_improvement(ahead: Matrix, deviations: Matrix) -> Matrix:
     """The expected part above 0 of normal variables with these means and deviations."""
     from scipy.special import ndtr
 
@@ -248,36 +205,6 @@ def expected_gain(ahead: Matrix, deviations: Matrix) -> Matrix:
     return np.asarray(np.maximum(deviations * (z * ndtr(z) + density), LEAST))
 
 
-def _scalarised(columns: Sequence[Matrix], weights: Sequence[float]) -> tuple[list[float], float]:
-    """One score a trial, and what a difference of logarithms is in its units.
-
-    With several objectives that is the weighted worst of them, each on a scale from 0 to 1.
-    """
-    if len(columns) < 2:
-        return [float(value) for column in columns for value in column], 1.0
-    table = np.column_stack(columns)
-    width = np.ptp(table, axis=0)
-    units = np.array(weights) / sum(weights) / np.where(width > 0, width, 1.0)
-    scaled = (table - table.max(axis=0)) * units
-    return list(map(float, scaled.min(axis=1) + 0.05 * scaled.sum(axis=1))), float(units.max())
-
-
-def _logs(scores: Sequence[float]) -> Matrix:
-    """An objective, more being better, as signed logarithms, so that ratios count; as it is where signs differ.
-
-    One that is 0 counts as a tenth of the least other one.
-    """
-    values = np.array(scores)
-    sizes = np.abs(values)
-    if values.min() < 0 < values.max() or not sizes.any():
-        return values
-    logs = np.log(np.maximum(sizes, sizes[sizes > 0].min() / 10))
-    return np.asarray(logs if values.max() > 0 else -logs)
-
-
-def _key(point: Parameters) -> frozenset[Any]:
-    return frozenset(point.items())
-
-
-def _distinct(points: Any) -> list[Parameters]:
-    return list({_key(point): point for point in points if point is not None}.values())
+def _largest(gains: Matrix, rarity: Matrix) -> int:
+    """The index of the largest gain, of equal ones the rarest: while no limit is within reach all are equal."""
+    return int(np.lexsort((rarity, gains))[-1])

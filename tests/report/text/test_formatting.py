@@ -35,7 +35,7 @@ def test_a_configuration_names_what_is_on(found: Config, text: str) -> None:
 
 
 def test_no_two_configurations_read_the_same() -> None:
-    configs = list(suggest.unseen(DOMAINS, HW, (), random.Random(0)))
+    configs = list(suggest.untried(DOMAINS, HW, (), random.Random(0)))
     assert len({formatting.configuration(found) for found in configs}) == len(configs) == suggest.count(DOMAINS) > 100
 
 

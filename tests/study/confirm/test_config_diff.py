@@ -25,7 +25,7 @@ DOMAINS = Domains(
         "openvino": {"precision": ("float32", "int8")},
     },
 )
-EVERYTHING = list(suggest.unseen(DOMAINS, HW, (), random.Random(0)))
+EVERYTHING = list(suggest.untried(DOMAINS, HW, (), random.Random(0)))
 
 
 def config(backend: str = "torch_eager", batch_size: int = 1, **settings: Value) -> Config:

@@ -72,7 +72,7 @@ def test_a_trial_is_written_observed_and_told(tmp_path: Path) -> None:
 def test_nothing_is_measured_twice_and_the_best_is_found(tmp_path: Path, seed: int) -> None:
     ran = run(tmp_path, resolved(HW, trials=60, seed=seed))
     assert len(ran.ran) == len({config.key for config in ran.configs}) == 60
-    everything = [speed(config) for config in suggest.unseen(DOMAINS, HW, (), random.Random(0))]
+    everything = [speed(config) for config in suggest.untried(DOMAINS, HW, (), random.Random(0))]
     assert max(map(speed, ran.configs)) >= 0.95 * max(everything)
 
 
@@ -133,7 +133,7 @@ def test_without_a_budget_the_search_ends_when_nothing_more_is_to_be_expected(tm
     study = in_memory(tmp_path, resolved(HW), HW)
     ran = Machine(tmp_path)
     outcome = search(study, ran, Watcher(), RULES)
-    everything = [speed(config) for config in suggest.unseen(DOMAINS, HW, (), random.Random(0))]
+    everything = [speed(config) for config in suggest.untried(DOMAINS, HW, (), random.Random(0))]
     assert outcome.reason == "settled"
     assert len(ran.ran) < 0.5 * suggest.count(DOMAINS)
     assert max(map(speed, ran.configs)) >= 0.97 * max(everything)

@@ -7,11 +7,12 @@ import pytest
 from scipy.optimize import approx_fprime
 
 from autotune.study.search import gaussian_process
-from autotune.study.search.points import Encoding, Parameters
+from autotune.study.search.encoding import PointEncoder
+from autotune.study.search.points import Parameters
 
 AXES = {"batch": (1, 2, 4, 8), "backend": ("a", "b", "c"), "idle": ("x", "y", "z")}
 POINTS: list[Parameters] = [dict(zip(AXES, values, strict=True)) for values in itertools.product(*AXES.values())]
-ENCODED = Encoding(AXES).encode(POINTS)
+ENCODED = PointEncoder(AXES).encode(POINTS)
 TRUTH = np.array([{"a": 3.0, "b": 4.0, "c": 2.0}[str(p["backend"])] + 0.2 * float(p["batch"]) for p in POINTS])
 
 
@@ -21,11 +22,11 @@ def some(count: int, seed: int = 0) -> np.ndarray:
 
 def test_the_gradient_is_that_of_the_loss() -> None:
     rows = some(12)
-    each, values = ENCODED.rows(rows).each(), TRUTH[rows] - TRUTH[rows].mean()
+    distances, values = ENCODED.rows(rows).distances_by_dimension(), TRUTH[rows] - TRUTH[rows].mean()
     theta = np.random.default_rng(1).normal(-1, 0.5, len(AXES) + 2)
     known = np.full(12, 0.01)
-    numeric = approx_fprime(theta, lambda at: gaussian_process._loss(at, each, values, known)[0])
-    assert gaussian_process._loss(theta, each, values, known)[1] == pytest.approx(numeric, rel=1e-3, abs=1e-3)
+    numeric = approx_fprime(theta, lambda at: gaussian_process._loss(at, distances, values, known)[0])
+    assert gaussian_process._loss(theta, distances, values, known)[1] == pytest.approx(numeric, rel=1e-3, abs=1e-3)
 
 
 def test_what_was_not_measured_is_predicted_from_what_was() -> None:

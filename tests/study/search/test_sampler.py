@@ -18,7 +18,7 @@ from autotune.core.space_types import Domains, Goal, Limit
 from autotune.core.specs import TrialSpec
 from autotune.study.ranking import Ranking
 from autotune.study.search import sampler
-from autotune.study.search.points import OfDomains
+from autotune.study.search.points import DomainPoints
 from autotune.study.search.surrogate import Surrogate
 from tests.study.fakes import DOMAINS, SMALL, WORKLOAD, machine, measured, plain, speed
 
@@ -101,7 +101,7 @@ def test_what_does_not_come_of_the_blocks_has_not_their_noise() -> None:
 
 
 def test_samplers_go_by_names() -> None:
-    points = OfDomains(SMALL, HW)
+    points = DomainPoints(SMALL, HW)
     assert isinstance(sampler.make("surrogate", 0, points), Surrogate)
     assert isinstance(sampler.make("tpe", 0, points), optuna.samplers.TPESampler)
     assert isinstance(sampler.make("random", 0, points), optuna.samplers.RandomSampler)
@@ -123,7 +123,7 @@ def test_samplers_go_by_names() -> None:
 )
 def test_a_name_of_no_sampler_is_an_error(name: str, says: str) -> None:
     with pytest.raises(StudyError, match=re.escape(says)):
-        sampler.make(name, 0, OfDomains(SMALL, HW))
+        sampler.make(name, 0, DomainPoints(SMALL, HW))
 
 
 def test_an_interruption_teaches_nothing() -> None:

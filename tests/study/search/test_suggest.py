@@ -47,7 +47,7 @@ def domains(draw: st.DrawFn) -> Domains:
 @settings(deadline=None, max_examples=30)
 @given(domains(), st.randoms(use_true_random=False))
 def test_every_configuration_is_reached_by_its_parameters(found: Domains, rng: random.Random) -> None:
-    everything = list(suggest.unseen(found, HW, (), rng))
+    everything = list(suggest.untried(found, HW, (), rng))
     # some settings do nothing beside others, and so do not tell configurations apart
     assert len({config.key for config in everything}) <= len(everything) == suggest.count(found)
     study = optuna.create_study()
@@ -95,7 +95,7 @@ def test_a_baseline_outside_the_domains_has_no_parameters(found: Domains) -> Non
 
 
 def test_a_setting_that_is_not_named_must_have_its_default() -> None:
-    changed = next(suggest.unseen(DOMAINS, HW, {plain(HW).key}, random.Random(0)))
+    changed = next(suggest.untried(DOMAINS, HW, {plain(HW).key}, random.Random(0)))
     named = {"allocator", "layout"}
     found = Domains(batch_size=(1, 2, 4, 8, 16), knobs={}, backends=DOMAINS.backends)
     differs = any(changed.knobs[name] != plain(HW).knobs[name] for name in named)
@@ -103,12 +103,12 @@ def test_a_setting_that_is_not_named_must_have_its_default() -> None:
 
 
 def test_unseen_leaves_out_what_was_seen_and_starts_anywhere() -> None:
-    everything = list(suggest.unseen(SMALL, HW, (), random.Random(0)))
+    everything = list(suggest.untried(SMALL, HW, (), random.Random(0)))
     left = everything[3]
     seen = {config.key for config in everything} - {left.key}
-    assert list(suggest.unseen(SMALL, HW, seen, random.Random(1))) == [left]
-    assert list(suggest.unseen(SMALL, HW, seen | {left.key}, random.Random(1))) == []
-    first = {next(suggest.unseen(SMALL, HW, (), random.Random(seed))).key for seed in range(40)}
+    assert list(suggest.untried(SMALL, HW, seen, random.Random(1))) == [left]
+    assert list(suggest.untried(SMALL, HW, seen | {left.key}, random.Random(1))) == []
+    first = {next(suggest.untried(SMALL, HW, (), random.Random(seed))).key for seed in range(40)}
     assert len(first) == suggest.count(SMALL) == 8
 
 
@@ -123,7 +123,7 @@ def test_knobs_that_would_do_nothing_are_left_at_their_defaults() -> None:
         "layout": ("1x2", "2x1"),
     }
     found = Domains(batch_size=(1,), knobs=knobs, backends={"onnxruntime": {}})
-    drawn = list(suggest.unseen(found, HW, (), random.Random(0)))
+    drawn = list(suggest.untried(found, HW, (), random.Random(0)))
     assert len(drawn) == suggest.count(found)
     assert {configs.unavailable(config, HW) for config in drawn} == {None}
     assert len({config.key for config in drawn}) == 2 * (1 + 3 + 3)

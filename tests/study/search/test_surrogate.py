@@ -14,9 +14,9 @@ from autotune.core import plugins
 from autotune.core.config import Config
 from autotune.core.space_types import Domains
 from autotune.core.struct import Value
-from autotune.study.search import sampler, suggest, surrogate
-from autotune.study.search.points import OfDomains, Parameters, Points
-from autotune.study.search.surrogate import Surrogate, expected_gain
+from autotune.study.search import sampler, surrogate
+from autotune.study.search.points import DomainPoints, Parameters, Points
+from autotune.study.search.surrogate import Surrogate, expected_improvement
 from tests.study.fakes import DOMAINS, machine, speed
 
 HW = machine(cores=4)
@@ -43,11 +43,11 @@ class Listed:
         """The point at a place."""
         return self.points[place]
 
-    def whole(self, asked: Parameters) -> Parameters | None:
+    def of_trial(self, asked: Parameters) -> Parameters | None:
         """The same: each trial is asked for all that its point has."""
         return asked
 
-    def near(self, point: Parameters, rng: random.Random) -> Iterator[Parameters]:
+    def neighbours(self, point: Parameters, rng: random.Random) -> Iterator[Parameters]:
         """None: all points are looked at anyway."""
         return iter(())
 
@@ -194,10 +194,10 @@ def test_of_many_trials_the_model_has_the_best_and_some_of_the_others(monkeypatc
     best = max(map(hill, GRID.points))
     study, proposer = searched(GRID, telling(hill), 25)
     assert study.best_value == best
-    seen, _ = proposer._read(study)
-    chosen = proposer._chosen(seen, 10)
+    seen = proposer._reader.read(study, [1.0])
+    chosen = proposer._subset(seen, 10)
     assert len(set(chosen)) == 10
-    assert set(seen.order[:5]) <= set(chosen)
+    assert set(seen.best_first[:5]) <= set(chosen)
 
 
 def test_a_study_that_goes_on_does_not_begin_to_explore_anew() -> None:
@@ -237,8 +237,8 @@ def test_a_space_of_a_billion_points_is_searched_from_samples() -> None:
     knobs = {name: plugins.load("knobs", name).domain(large) for name in plugins.names("knobs")}
     options: dict[str, tuple[Value, ...]] = {"streams": tuple(range(1, 65)), "requests": tuple(range(1, 65))}
     wide = Domains(batch_size=tuple(range(1, 129)), knobs=knobs, backends={"openvino": options, "onnxruntime": {}})
-    assert len(OfDomains(wide, large)) > 10**9
-    study = optuna.create_study(direction="maximize", sampler=Surrogate(OfDomains(wide, large), 0))
+    assert len(DomainPoints(wide, large)) > 10**9
+    study = optuna.create_study(direction="maximize", sampler=Surrogate(DomainPoints(wide, large), 0))
     for _ in range(8):
         trial, config = sampler.ask(study, wide, large, None)
         study.tell(trial, speed(config))
@@ -247,7 +247,7 @@ def test_a_space_of_a_billion_points_is_searched_from_samples() -> None:
 
 def test_a_space_of_many_points_is_searched_from_samples_and_neighbours() -> None:
     many = Domains(batch_size=tuple(range(1, 501)), knobs=DOMAINS.knobs, backends=DOMAINS.backends)
-    points = OfDomains(many, HW)
+    points = DomainPoints(many, HW)
     proposer = Surrogate(points, 0)
     study = optuna.create_study(direction="maximize", sampler=proposer)
     for _ in range(12):
@@ -265,40 +265,14 @@ def rate(config: Config) -> float:
     return speed(config) / config.workload.batch_size
 
 
-def test_trials_of_another_version_and_outside_the_space_are_passed_over() -> None:
-    points = OfDomains(DOMAINS, HW)
-    study = optuna.create_study(direction="maximize", sampler=Surrogate(points, 0))
-    foreign = optuna.distributions.CategoricalDistribution(("gone", "other"))
-    for value in ("gone", "other"):
-        study.add_trial(optuna.create_trial(value=1e9, params={"backend": value}, distributions={"backend": foreign}))
-    study.add_trial(optuna.create_trial(value=1e9))
-    for _ in range(8):
-        trial, config = sampler.ask(study, DOMAINS, HW, None)
-        study.tell(trial, speed(config))
-    assert {trial.params["backend"] for trial in study.trials[3:]} <= set(DOMAINS.backends)
-
-
 def test_proposals_are_those_of_the_seed() -> None:
     first, second = (searched(GRID, telling(hill), 12, seed=3)[0] for _ in range(2))
     assert keys(first) == keys(second)
     assert keys(first) != keys(searched(GRID, telling(hill), 12, seed=4)[0])
 
 
-def test_trials_whose_knobs_do_nothing_are_known_again() -> None:
-    found = Domains(batch_size=(1,), knobs={"block_time": (0, 1, 200)}, backends={"onnxruntime": {}, "openvino": {}})
-    points = OfDomains(found, HW)
-    study = optuna.create_study(direction="maximize", sampler=Surrogate(points, 0))
-    distinct = {config.key for config in suggest.unseen(found, HW, (), random.Random(0))}
-    seen = set()
-    for _ in range(len(distinct)):
-        trial, config = sampler.ask(study, found, HW, None)
-        seen.add(config.key)
-        study.tell(trial, speed(config))
-    assert seen == distinct
-
-
 @pytest.mark.parametrize(("ahead", "deviation", "gain"), [(0.0, 1.0, 0.39894), (2.0, 1e-3, 2.0), (-9.0, 1.0, 0.0)])
 def test_the_expected_gain_is_the_mean_of_what_is_above(ahead: float, deviation: float, gain: float) -> None:
     import numpy as np
 
-    assert expected_gain(np.array([ahead]), np.array([deviation]))[0] == pytest.approx(gain, abs=1e-4)
+    assert expected_improvement(np.array([ahead]), np.array([deviation]))[0] == pytest.approx(gain, abs=1e-4)
