@@ -24,7 +24,7 @@ from autotune.core.results import TrialResult
 from autotune.core.rules import MeasureRules
 from autotune.core.space_types import Budget
 from autotune.core.specs import TrialSpec
-from autotune.report.text import plan
+from autotune.report.text import recorded_machines
 from autotune.space.find import find
 from autotune.space.load import load
 from autotune.study.search import driver
@@ -54,7 +54,7 @@ def main() -> int:
 
 def between(folder: Path, trials: int, more: int) -> list[float]:
     """The seconds from each of the trials to the next one of a study that has so many."""
-    hw, file = plan.machine(MACHINE), find(SPACE)
+    hw, file = recorded_machines.find(MACHINE), find(SPACE)
     make(folder, hw, trials)
     (folder / "confirmation.json").unlink(missing_ok=True)
     simulated = Simulated(folder, hw, seed=1)

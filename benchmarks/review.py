@@ -18,7 +18,7 @@ from pathlib import Path
 
 from large_study import SPACE, make
 
-from autotune.report.text import plan
+from autotune.report.text import recorded_machines
 
 MACHINES = ("c7i.xlarge", "c8g.xlarge")
 PRICES = "currency: USD\nper_hour: {c7i.xlarge: 0.1785, c8g.xlarge: 0.15952}\n"
@@ -35,7 +35,7 @@ def main() -> int:
     parser.add_argument("--machine", choices=MACHINES, default=MACHINES[0])
     chosen = parser.parse_args()
     if chosen.make is not None:
-        make(chosen.make, plan.machine(chosen.machine), chosen.trials)
+        make(chosen.make, recorded_machines.find(chosen.machine), chosen.trials)
         return 0
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

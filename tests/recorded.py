@@ -15,7 +15,7 @@ import msgspec
 from autotune.core import packages
 from autotune.core.machine import Hardware
 from autotune.hardware import probe
-from autotune.report.text import plan
+from autotune.report.text import recorded_machines
 from tests import machines
 
 Tree = Callable[[Path], Path]
@@ -75,4 +75,4 @@ def _packages() -> dict[str, str]:
 if __name__ == "__main__":
     for name, tree in TREES.items():
         with tempfile.TemporaryDirectory() as root:
-            (plan.MACHINES / f"{name}.json").write_text(rendered(record(tree, Path(root))))
+            (recorded_machines.MACHINES / f"{name}.json").write_text(rendered(record(tree, Path(root))))

@@ -42,12 +42,13 @@ def plan(
         raise typer.BadParameter("goes without --config", param_hint="--pick")
     from autotune.hardware import probe as machines
     from autotune.report.text import plan as report
+    from autotune.report.text import planned_config, recorded_machines
     from autotune.space.find import find
     from autotune.space.load import load
 
-    hw = machines.probe() if hardware is None else report.machine(hardware)
+    hw = machines.probe() if hardware is None else recorded_machines.find(hardware)
     found = load(find(space), hw)
-    chosen = report.chosen(found, hw, pick, config)
+    chosen = planned_config.chosen(found, hw, pick, config)
     report.print_to(open_console(), found, hw, chosen, os.environ if hardware is None else None)
 
 

@@ -6,11 +6,16 @@ import enum
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from autotune.cli.console import open_console
+from autotune.cli.console import open_console, print_lines, table_console
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from autotune.report.text.study_reader import Study
 
 app = typer.Typer()
 
@@ -41,7 +46,19 @@ def show(study: str, studies: Studies = STUDIES) -> None:
     """Print a study's trials and its best configuration."""
     from autotune.report import lookup
 
-    lookup.show(open_console(), lookup.find(study, studies))
+    print_study(open_console(), lookup.find(study, studies))
+
+
+def print_study(console: Console, study: Study) -> None:
+    """Print the trials of a study and its summary."""
+    from autotune.report.text import summary, table
+
+    table_console(console).print(table.trials(study.folder, study.results, study.space))
+    console.print()
+    print_lines(console, summary.summary(study.folder, study.results, study.space, study.confirmation))
+    best = study.folder / "best.json"
+    if best.exists():
+        print_lines(console, [f"file      {shlex.quote(str(best))}"])
 
 
 @app.command()
@@ -97,7 +114,7 @@ def compare(
 
     found = groups.compare([lookup.find(one, studies) for one in study], prices)
     if form is CompareForm.TABLE:
-        lookup.widened(open_console()).print(render.renderable(found))
+        table_console(open_console()).print(render.renderable(found))
     else:
         forms = {"markdown": render.markdown, "csv": render.as_csv, "json": render.json}
         sys.stdout.write(forms[form.value](found))

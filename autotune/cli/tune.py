@@ -1,11 +1,9 @@
-"""What `--space` does: a study from the space file to `best.json`."""
+"""The workflow of `--space`: a study from the space file to `best.json`."""
 
 from __future__ import annotations
 
 import re
 import shlex
-import shutil
-import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -14,8 +12,9 @@ import msgspec
 from optuna.samplers import BaseSampler
 from rich.console import Console
 
+from autotune.cli import invocation, study_messages
+from autotune.cli.console import print_lines
 from autotune.cli.progress import Display
-from autotune.core.confirmation import Confirmation
 from autotune.core.errors import StudyError
 from autotune.core.machine import Hardware
 from autotune.core.rules import ConfirmRules, MeasureRules
@@ -25,28 +24,18 @@ from autotune.launch.local_executor import Machine
 from autotune.models import artifacts
 from autotune.report import lookup
 from autotune.report.export import export
-from autotune.report.text import formatting, plan, study_reader, summary, table
-from autotune.space import goal_section, yaml_nodes
+from autotune.report.text import study_reader, summary, table
+from autotune.space import yaml_nodes
 from autotune.space.find import find
 from autotune.space.load import load
-from autotune.study import versions
 from autotune.study.confirm import stage
-from autotune.study.search import driver, earlier_claim, suggest, transfer
+from autotune.study.search import driver, earlier_claim, transfer
 from autotune.study.search import sampler as samplers
 from autotune.study.search.points import DomainPoints, Points
 from autotune.study.search.transfer import Earlier
 from autotune.study.storage import database as databases
 from autotune.study.storage import opening, store
 from autotune.study.storage.opening import OpenStudy
-
-ENDED = {
-    "trials": "all trials of the budget are done",
-    "minutes": "the search's part of the budget's minutes is used up",
-    "exhausted": "every configuration of the space was tried",
-    "settled": "nothing untried that is likely to run promises another 1 %",
-    "stale": f"the last {driver.STALE} trials found nothing better",
-}
-ALL_MINUTES = "the budget's minutes are used up"
 
 
 def tune(
@@ -95,14 +84,15 @@ def tune(
             earlier = table.counted(store.results(folder))
             display.resume(earlier, store.elapsed_s(folder))
             transfer.keep(folder, first)
-            _introduce(console, space, hw, folder, len(earlier), first, sampler)
+            print_lines(console, study_messages.introduction(space, hw, folder, len(earlier), first, sampler))
+            console.print()
             try:
                 _work(console, study, machine, display, first, make_sampler, skip_confirmation)
             except KeyboardInterrupt:
                 display.stop()
                 console.print("\ninterrupted; what is finished is kept", highlight=False)
                 _conclude(console, folder, space, hw)
-                console.print(f"go on     {command(storage)}", soft_wrap=True)
+                console.print(f"go on     {invocation.again(storage)}", soft_wrap=True)
                 raise
     console.print()
     return _conclude(console, folder, space, hw)
@@ -129,17 +119,16 @@ def _work(
         reserved=reserved,
         make_sampler=make_sampler,
     )
-    ended = ALL_MINUTES if skip_confirmation and outcome.reason == "minutes" else ENDED[outcome.reason]
-    console.print(f"\n{ended}, after {formatting.duration(outcome.elapsed_s)}")
-    if outcome.reason == "minutes" and not outcome.trials:
-        console.print("they were too few for a trial; raise --minutes")
-    found = None
+    console.print()
+    print_lines(console, study_messages.search_ended(outcome, skip_confirmation))
+    confirmation = None
     if skip_confirmation:
         earlier_claim.drop_if_challenged(study)
     else:
-        found = stage.confirm(study, machine.interleave, display, rules, confirm_rules, sustain=machine.sustain)
+        confirmation = stage.confirm(study, machine.interleave, display, rules, confirm_rules, sustain=machine.sustain)
     if not display.worked:
-        console.print(_idle(outcome, study.space.budget, found, skip_confirmation), soft_wrap=True)
+        budget = study.space.budget
+        print_lines(console, [study_messages.nothing_measured(outcome, budget, confirmation, skip_confirmation)])
 
 
 def _with_options(space: Space, trials: int | None, minutes: float | None, no_budget: bool, seed: int | None) -> Space:
@@ -162,16 +151,6 @@ def _earlier(study: str, studies: Path, folder: Path) -> Path:
         return Path(study)
 
 
-def _idle(outcome: driver.Outcome, budget: Budget, found: Confirmation | None, skip_confirmation: bool) -> str:
-    """Why a study measured nothing, and what gives it more to do."""
-    if found is not None and found.reason is not None:
-        return f"the budget is used up: {found.reason}"
-    most = {"trials": budget.trials, "minutes": budget.minutes}.get(outcome.reason)
-    more = [] if most is None else [f"raise --{outcome.reason} ({most:g} now) to search further"]
-    more += ["leave out --skip-confirmation to confirm"] if skip_confirmation else []
-    return "; ".join(["nothing is left to do", ", ".join(more)]) if more else "nothing is left to do"
-
-
 def _checked_name(name: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._@+-]*", name):
         raise StudyError(
@@ -180,60 +159,12 @@ def _checked_name(name: str) -> str:
     return name
 
 
-def _introduce(
-    console: Console, space: Space, hw: Hardware, folder: Path, earlier: int, first: Earlier, sampler: str | None
-) -> None:
-    count = suggest.count(space.domains)
-    limits = [formatting.number(space.budget.trials, "trial")] if space.budget.trials is not None else []
-    limits += [formatting.number(space.budget.minutes, "minute")] if space.budget.minutes is not None else []
-    size = f"up to {formatting.number(count, 'configuration')}, {formatting.number(len(hw.cores), 'core')}"
-    head = f"{space.workload.model} on {hw.instance_type}: {size}"
-    console.print(head, soft_wrap=True)
-    console.print(f"study     {folder}" + (f", going on after trial {earlier}" if earlier else ""), soft_wrap=True)
-    for change in versions.changes(store.results(folder), hw):
-        console.print(f"versions  {change}, which are marked; a confirmation measures anew", soft_wrap=True)
-    console.print(f"budget    {' or '.join(limits) or 'none: until nothing better is to be expected'}")
-    wanted = [f"{name} at its best" for name in space.goal.objectives if space.goal.objectives != ("throughput",)]
-    limits = [formatting.bounds(limit) for limit in space.constraints if limit != goal_section.ANSWERS]
-    if wanted or limits:
-        console.print(f"wanted    {', '.join([*wanted, *limits])}", soft_wrap=True)
-    if sampler is not None:
-        console.print(f"sampler   {sampler}", soft_wrap=True)
-    if first.sources and not earlier:
-        taken = (
-            f"{formatting.number(count, 'configuration') if count else 'none'} from {plan.quoted(source.study)}"
-            for source in first.sources
-            for count in [len(source.configs)]
-        )
-        console.print(f"first     {', '.join(taken)}", soft_wrap=True)
-    for left_out in space.excluded:
-        console.print(f"left out  {left_out.setting} {left_out.value}: {left_out.reason}", soft_wrap=True)
-    console.print()
-
-
 def _conclude(console: Console, folder: Path, space: Space, hw: Hardware) -> bool:
     study = study_reader.read(folder)
-    lookup.say(console, summary.summary(folder, study.results, space, study.confirmation))
-    found = export.best(folder, space, hw, study.results, study.confirmation)
-    if found is not None:
-        export.write(folder / "best.json", found)
+    print_lines(console, summary.summary(folder, study.results, space, study.confirmation))
+    best = export.best(folder, space, hw, study.results, study.confirmation)
+    if best is not None:
+        export.write(folder / "best.json", best)
         console.print(f"file      {shlex.quote(str(folder / 'best.json'))}", soft_wrap=True)
-        console.print(f"next      {program()} show {shlex.quote(str(folder))}", soft_wrap=True)
-    return found is not None
-
-
-def program() -> str:
-    """How this program was started, so that a printed command runs as it stands."""
-    python = Path(sys.executable)
-    if python.is_relative_to(Path.cwd()):
-        return shlex.join([str(python.relative_to(Path.cwd())), "-m", "autotune"])
-    same = shutil.which("python") == str(python)
-    return shlex.join(["python" if same else str(python), "-m", "autotune"])
-
-
-def command(storage: str | None) -> str:
-    """The same command again, without the password that a storage's URL may hold."""
-    arguments = sys.argv[1:]
-    if storage is not None:
-        arguments = [argument.replace(storage, databases.public(storage)) for argument in arguments]
-    return f"{program()} {shlex.join(arguments)}"
+        console.print(f"next      {invocation.program()} show {shlex.quote(str(folder))}", soft_wrap=True)
+    return best is not None

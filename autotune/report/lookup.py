@@ -1,36 +1,21 @@
-"""What the commands do that read a study: show it, and export from it."""
+"""Studies by their names, and trials of them by their numbers."""
 
 from __future__ import annotations
 
 import os
-import shlex
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-from rich.console import Console
 
 from autotune.core.best import Best
 from autotune.core.errors import StudyError, did_you_mean
 from autotune.core.results import Status
 from autotune.report.export import export
-from autotune.report.text import dataframe, study_reader, summary, table
+from autotune.report.text import dataframe, study_reader
 from autotune.report.text.study_reader import Study
 from autotune.study.storage import store
 
 if TYPE_CHECKING:
     import pandas as pd
-
-WIDTH = 140
-
-
-def show(console: Console, study: Study) -> None:
-    """Print the trials of a study and its summary again."""
-    widened(console).print(table.trials(study.folder, study.results, study.space))
-    console.print()
-    say(console, summary.summary(study.folder, study.results, study.space, study.confirmation))
-    if (study.folder / "best.json").exists():
-        console.print(f"file      {shlex.quote(str(study.folder / 'best.json'))}", soft_wrap=True)
 
 
 def best(study: Study, number: int | None) -> Best:
@@ -84,24 +69,6 @@ def folder(study: str, studies: Path) -> Path:
         raise StudyError(f"{study!r} begins the names of several studies: {', '.join(meant)}; give more of one")
     hint = did_you_mean(study, known) if known else f"; there is none in {studies}/"
     raise StudyError(f"no study {study!r}{hint}")
-
-
-def widened(console: Console) -> Console:
-    """A console for tables: wider than a narrow terminal rather than with columns squeezed; the last one may wrap."""
-    return Console(
-        file=console.file,
-        force_terminal=console.is_terminal,
-        width=max(console.width, WIDTH),
-        highlight=False,
-        markup=False,
-        emoji=False,
-    )
-
-
-def say(console: Console, lines: Sequence[str]) -> None:
-    """Print lines, each as it is however narrow the terminal."""
-    for line in lines:
-        console.print(line, soft_wrap=True)
 
 
 def _unpicked(status: Status) -> str:

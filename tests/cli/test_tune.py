@@ -4,7 +4,6 @@ import contextlib
 import os
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from autotune.cli import tune
+from autotune.cli import invocation, tune
 from autotune.core.errors import ModelError, SpaceError, StudyError
 from autotune.core.results import Status
 from autotune.launch import orphans
@@ -51,7 +50,7 @@ def test_a_study_from_the_space_file_to_best_json(lab: Lab) -> None:
     assert re.search(r"\nall trials of the budget are done, after \d+ s\n\nbest      ", text)
     assert text.endswith(
         f"trials    4: 0 given up as clearly slower, 0 failed\nfile      {lab.study / 'best.json'}\n"
-        f"next      {tune.program()} show {shlex.quote(str(lab.study))}\n"
+        f"next      {invocation.program()} show {shlex.quote(str(lab.study))}\n"
     )
 
 
@@ -272,7 +271,7 @@ def test_an_interruption_prints_the_best_so_far_and_how_to_go_on(lab: Lab, monke
     lines = lab.printed.splitlines()
     assert lines[lines.index("interrupted; what is finished is kept") + 1].startswith("best      ")
     (last,) = [line for line in lines if line.startswith("go on ")]
-    assert shlex.split(last.removeprefix("go on")) == [*shlex.split(tune.program()), *command]
+    assert shlex.split(last.removeprefix("go on")) == [*shlex.split(invocation.program()), *command]
     assert lines[-1] == last
     assert len(store.results(lab.study)) == 3
     before = lab.best()
@@ -290,7 +289,7 @@ def test_an_interruption_before_the_first_result_leaves_no_best_json(lab: Lab) -
     with pytest.raises(KeyboardInterrupt):
         lab.tune()
     assert not (lab.study / "best.json").exists()
-    assert f"go on     {tune.program()}" in lab.printed
+    assert f"go on     {invocation.program()}" in lab.printed
 
 
 def test_a_study_that_another_process_has_taken_meanwhile_is_left_alone(
@@ -368,20 +367,3 @@ def test_a_study_has_a_plain_name(lab: Lab, name: str) -> None:
 def test_ordinary_names_are_taken(lab: Lab) -> None:
     lab.tune(name="A1._@+-z", trials=1)
     assert (lab.studies / "A1._@+-z" / "best.json").exists()
-
-
-def test_printed_commands_run_as_they_stand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "executable", str(tmp_path / ".venv/bin/python"))
-    assert tune.program() == ".venv/bin/python -m autotune"
-    monkeypatch.setattr(sys, "executable", "/opt/my python/bin/python")
-    assert shlex.split(tune.program()) == ["/opt/my python/bin/python", "-m", "autotune"]
-    monkeypatch.setattr(shutil, "which", lambda name: "/opt/my python/bin/python")
-    assert tune.program() == "python -m autotune"
-
-
-def test_the_command_that_goes_on_hides_a_password(monkeypatch: pytest.MonkeyPatch) -> None:
-    url = "postgresql://me:secret@host/db"
-    monkeypatch.setattr(sys, "argv", ["autotune", "--space", "s.yaml", "--storage", url])
-    assert "secret" not in tune.command(url)
-    assert tune.command(url).endswith("--space s.yaml --storage 'postgresql://me:***@host/db'")

@@ -1,74 +1,19 @@
 from __future__ import annotations
 
-import io
-import json
-import shutil
 from pathlib import Path
 
-import msgspec
 import pytest
-from rich.console import Console
 
-from autotune.cli import study_commands
 from autotune.core.errors import StudyError
 from autotune.core.results import Status
-from autotune.core.space_types import Limit
 from autotune.report import lookup
-from tests.lab import Lab, files, made_up, printed
+from tests.lab import Lab, made_up
 from tests.report import folders, made
-from tests.study import fakes
 
 
 @pytest.fixture
 def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
     return made_up(tmp_path, monkeypatch)
-
-
-# ---------------------------------------------------------------------------------------------------------- showing
-
-
-def shown(study: str | Path, studies: Path, width: int = 80) -> str:
-    console = Console(file=io.StringIO(), force_terminal=False, width=width)
-    lookup.show(console, lookup.find(str(study), studies))
-    return printed(console)
-
-
-def test_show_prints_table_and_summary_from_the_folder_alone(lab: Lab) -> None:
-    lab.behave = lambda found: Status.CRASHED if found.knobs["allocator"] == "tcmalloc" else fakes.speed(found)
-    _, text = lab.tune(trials=8)
-    summary = "best " + text.partition("\nbest ")[2].partition("file ")[0]
-    moved = lab.folder / "elsewhere"
-    shutil.copytree(lab.study, moved)
-    shutil.rmtree(lab.studies)
-    (moved / "study.db").unlink()
-    before = files(moved)
-    again = shown(moved, lab.studies)
-    assert files(moved) == before
-    head, _, rest = again.partition("\n\n4 failed:\n")
-    assert len(head.splitlines()) == 5 and head.count("(baseline)") == 1
-    assert rest.count("tcmalloc: crashed: a made-up crashed") == 4
-    assert again.endswith(f"\n\n{summary}file      {moved / 'best.json'}\n") and len(summary) > 100
-
-
-def test_show_has_what_was_confirmed_from_the_folder_alone(lab: Lab) -> None:
-    _, text = lab.tune(skip_confirmation=False)
-    moved = lab.folder / "elsewhere"
-    shutil.copytree(lab.study, moved)
-    shutil.rmtree(lab.studies)
-    summary = "best " + text.partition("\nbest ")[2].partition("file ")[0]
-    assert summary in shown(moved, lab.studies) and "finalists, against the baseline" in summary
-
-
-def test_show_is_wide_enough_on_a_narrow_terminal(lab: Lab) -> None:
-    lab.tune()
-    assert shown(lab.study, lab.studies, width=20) == shown(lab.study, lab.studies, width=120)
-
-
-def test_show_of_a_study_that_has_only_begun(lab: Lab) -> None:
-    lab.interrupt_at = 0
-    with pytest.raises(KeyboardInterrupt):
-        lab.tune()
-    assert "No configuration has been measured." in shown(lab.study, lab.studies)
 
 
 def test_a_study_is_a_folder_or_a_name(lab: Lab) -> None:
@@ -84,7 +29,7 @@ def test_a_study_is_a_folder_or_a_name(lab: Lab) -> None:
 def test_a_study_that_is_not_there_has_near_names(lab: Lab, study: str, says: str) -> None:
     lab.tune(trials=1)
     with pytest.raises(StudyError, match=f"^no study '{study}'; {says}$"):
-        shown(study, lab.studies)
+        lookup.find(study, lab.studies)
 
 
 def test_a_beginning_that_only_one_name_has_is_enough(lab: Lab) -> None:
@@ -101,42 +46,7 @@ def test_a_beginning_that_only_one_name_has_is_enough(lab: Lab) -> None:
 
 def test_without_any_study_the_folder_is_named(lab: Lab) -> None:
     with pytest.raises(StudyError, match=r"^no study 'x'; there is none in studies/$"):
-        shown("x", Path("studies"))
-
-
-def test_a_trial_that_breaks_a_limit_is_exported_with_a_warning(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    space = msgspec.structs.replace(folders.SPACE, constraints=(Limit(metric="throughput", max=30.0),))
-    fast = made.result(1, folders.FAST, (40, 40), feasible=False)
-    study = folders.keep(tmp_path / "toy", [made.result(0, made.PLAIN, (10, 10)), fast], space=space)
-    study_commands.export(str(study.folder), pick=0)
-    assert capsys.readouterr().err == ""
-    study_commands.export(str(study.folder), pick=1)
-    out, err = capsys.readouterr()
-    assert json.loads(out)["trial"] == 1
-    assert err == "autotune: trial 1 breaks a limit: throughput is 40, allowed at most 30\n"
-
-
-def test_another_trial_never_takes_the_place_of_the_winner(lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:
-    lab.tune(skip_confirmation=False)
-    before = (lab.study / "best.json").read_bytes()
-    study_commands.export(str(lab.study), pick=0, studies=lab.studies)
-    assert (lab.study / "best.json").read_bytes() == before
-    assert json.loads(capsys.readouterr().out)["trial"] == 0
-    study_commands.export(str(lab.study), studies=lab.studies)
-    assert (lab.study / "best.json").read_bytes() == before
-
-
-def test_a_form_that_is_named_is_printed_and_the_study_is_left_alone(
-    lab: Lab, capsys: pytest.CaptureFixture[str]
-) -> None:
-    lab.tune()
-    (lab.study / "best.json").unlink()
-    capsys.readouterr()
-    study_commands.export(str(lab.study), "json", studies=lab.studies)
-    assert json.loads(capsys.readouterr().out)["study"] == lab.study.name
-    assert not (lab.study / "best.json").exists()
+        lookup.find("x", Path("studies"))
 
 
 def test_a_trial_that_was_given_up_is_not_exported(tmp_path: Path) -> None:

@@ -19,8 +19,7 @@ from autotune.core.specs import TrialSpec
 from autotune.report.dashboard import notes
 from autotune.report.dashboard.artifact_files import ArtifactFiles
 from autotune.report.dashboard.optuna_storage import FrozenStorage
-from autotune.report.text import plan, table
-from autotune.report.text.dataframe import settings
+from autotune.report.text import settings, table
 from autotune.report.text.markdown import literal
 from autotune.report.text.study_reader import Study, settled
 from autotune.study.ranking import Ranking
@@ -48,7 +47,7 @@ class LiveStudy:
         self.trials: list[FrozenTrial] = []
         self._axes = {
             name: CategoricalDistribution(values)
-            for name, values in plan.settings(self.space.domains).items()
+            for name, values in settings.of_domains(self.space.domains).items()
             if len(values) > 1
         }
         self._results: dict[int, TrialResult] = {}
@@ -152,7 +151,7 @@ class LiveStudy:
 
     def _place(self, trial: FrozenTrial, config: Config) -> None:
         """Give a trial its parameters; the baseline's may lie outside what is searched."""
-        for name, value in settings(config).items():
+        for name, value in settings.of_config(config).items():
             if name in self._axes:
                 if value not in self._axes[name].choices:
                     self._axes[name] = CategoricalDistribution((*self._axes[name].choices, value))

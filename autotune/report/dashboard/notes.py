@@ -11,7 +11,7 @@ from autotune.core.results import Status, TrialResult
 from autotune.launch import environment
 from autotune.report.text import doctor, formatting, summary
 from autotune.report.text.markdown import fenced, literal, table
-from autotune.report.text.plan import quoted
+from autotune.report.text.shell_command import quoted
 from autotune.report.text.study_reader import Study
 
 NOT_RUN = "Not run: it was proposed before, promised too little, or this machine cannot honour it. It has no folder."

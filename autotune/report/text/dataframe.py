@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from autotune.analysis import metrics
 from autotune.analysis.metric import Measured
 from autotune.analysis.metrics import METRICS
-from autotune.core.config import Config
 from autotune.core.results import Estimate, Status, TrialResult
 from autotune.core.struct import Value
+from autotune.report.text import settings
 from autotune.report.text.study_reader import Study
 from autotune.study.storage import latency_files
 
@@ -50,12 +50,6 @@ def columns(found: Sequence[Row]) -> list[str]:
     return [*HEAD, *known, *RATES, *shown, *TAIL]
 
 
-def settings(config: Config) -> dict[str, Value]:
-    """A configuration's settings by the names that they have everywhere: `batch_size`, knobs, `openvino.precision`."""
-    options = {f"{config.backend}.{name}": value for name, value in config.options.items()}
-    return {"batch_size": config.workload.batch_size, "backend": config.backend, **config.knobs, **options}
-
-
 def rows(study: Study) -> list[Row]:
     """The trials in their order; what a trial does not have is not in its row."""
     ranks = {result.spec.id: place for place, result in enumerate(study.ranking.order(), 1)}
@@ -70,7 +64,7 @@ def rows(study: Study) -> list[Row]:
             "feasible": result.status is Status.OK and result.feasible,
             "baseline": result is base,
             "front": number in front,
-            **settings(result.spec.config),
+            **settings.of_config(result.spec.config),
             "started": result.started,
             "wall_s": result.wall_s,
             "folder": result.spec.folder,

@@ -7,8 +7,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from autotune.core.struct import Value
-from autotune.report.text import formatting
-from autotune.report.text.dataframe import settings
+from autotune.report.text import formatting, settings
 from autotune.report.text.study_reader import Study
 
 if TYPE_CHECKING:
@@ -27,7 +26,7 @@ def figure(study: Study) -> Figure | None:
     tried: Counter[Named] = Counter()
     failed: dict[str, Counter[Named]] = {}
     for result in study.results:
-        values = settings(result.spec.config).items()
+        values = settings.of_config(result.spec.config).items()
         tried.update(values)
         if not result.blocks:
             failed.setdefault(result.status.replace("_", " "), Counter()).update(values)

@@ -8,7 +8,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from autotune.core.struct import Value
-from autotune.report.text.dataframe import settings
+from autotune.report.text import settings
 from autotune.report.text.study_reader import Study
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def shares(study: Study) -> dict[str, float]:
     from optuna.distributions import BaseDistribution, CategoricalDistribution
     from optuna.importance import PedAnovaImportanceEvaluator
 
-    held = [(settings(one.spec.config), study.ranking.scores(one)) for one in study.results if one.blocks]
+    held = [(settings.of_config(one.spec.config), study.ranking.scores(one)) for one in study.results if one.blocks]
     scored = [(row, scores[0]) for row, scores in held if scores is not None]
     if len(scored) < LEAST_TRIALS:
         return {}

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from autotune.core.results import TrialResult
 from autotune.core.struct import Value
-from autotune.report.text import formatting
-from autotune.report.text.dataframe import FIRST, settings
+from autotune.report.text import formatting, settings
+from autotune.report.text.dataframe import FIRST
 from autotune.report.text.study_reader import Study
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def _evenness(counts: Counter[Value]) -> float:
 
 
 def _merged(result: TrialResult) -> dict[str, Value]:
-    return {name.rpartition(".")[2]: value for name, value in settings(result.spec.config).items()}
+    return {name.rpartition(".")[2]: value for name, value in settings.of_config(result.spec.config).items()}
 
 
 def _order(value: Value) -> tuple[bool, float, str]:

@@ -1,0 +1,87 @@
+"""The lines that a study prints before and after its search; `cli.progress` has those of its trials."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from autotune.core.confirmation import Confirmation
+from autotune.core.machine import Hardware
+from autotune.core.space_types import Budget, Space
+from autotune.report.text import formatting
+from autotune.report.text.shell_command import quoted
+from autotune.space import goal_section
+from autotune.study import versions
+from autotune.study.search import driver, suggest
+from autotune.study.search.transfer import Earlier
+from autotune.study.storage import store
+
+ENDED = {
+    "trials": "all trials of the budget are done",
+    "minutes": "the search's part of the budget's minutes is used up",
+    "exhausted": "every configuration of the space was tried",
+    "settled": "nothing untried that is likely to run promises another 1 %",
+    "stale": f"the last {driver.STALE} trials found nothing better",
+}
+"""The reason for which a search ended, in words."""
+
+ALL_MINUTES = "the budget's minutes are used up"
+
+
+def introduction(
+    space: Space, hw: Hardware, folder: Path, finished: int, first: Earlier, sampler: str | None
+) -> Iterator[str]:
+    """The model, the study, its budget and goal, what it begins with, and what of the space cannot be tried here.
+
+    `finished` is the number of trials of earlier runs.
+    """
+    size = f"up to {formatting.number(suggest.count(space.domains), 'configuration')}"
+    yield f"{space.workload.model} on {hw.instance_type}: {size}, {formatting.number(len(hw.cores), 'core')}"
+    yield f"study     {folder}" + (f", going on after trial {finished}" if finished else "")
+    for change in versions.changes(store.results(folder), hw):
+        yield f"versions  {change}, which are marked; a confirmation measures anew"
+    yield f"budget    {_budget(space.budget)}"
+    wanted = [f"{name} at its best" for name in space.goal.objectives if space.goal.objectives != ("throughput",)]
+    limits = [formatting.bounds(limit) for limit in space.constraints if limit != goal_section.ANSWERS]
+    if wanted or limits:
+        yield f"wanted    {', '.join([*wanted, *limits])}"
+    if sampler is not None:
+        yield f"sampler   {sampler}"
+    if first.sources and not finished:
+        yield f"first     {', '.join(_taken(len(source.configs), source.study) for source in first.sources)}"
+    for left_out in space.excluded:
+        yield f"left out  {left_out.setting} {left_out.value}: {left_out.reason}"
+
+
+def search_ended(outcome: driver.Outcome, skip_confirmation: bool) -> Iterator[str]:
+    """The reason for which the search ended, and how long all runs of the study took."""
+    ended = ALL_MINUTES if skip_confirmation and outcome.reason == "minutes" else ENDED[outcome.reason]
+    yield f"{ended}, after {formatting.duration(outcome.elapsed_s)}"
+    if outcome.reason == "minutes" and not outcome.trials:
+        yield "they were too few for a trial; raise --minutes"
+
+
+def nothing_measured(
+    outcome: driver.Outcome, budget: Budget, confirmation: Confirmation | None, skip_confirmation: bool
+) -> str:
+    """The reason for which a run measured nothing, and the option that gives it more to do."""
+    if confirmation is not None and confirmation.reason is not None:
+        return f"the budget is used up: {confirmation.reason}"
+    most = {"trials": budget.trials, "minutes": budget.minutes}.get(outcome.reason)
+    more = [] if most is None else [f"raise --{outcome.reason} ({most:g} now) to search further"]
+    more += ["leave out --skip-confirmation to confirm"] if skip_confirmation else []
+    return "; ".join(["nothing is left to do", ", ".join(more)]) if more else "nothing is left to do"
+
+
+def _budget(budget: Budget) -> str:
+    limits = [
+        formatting.number(count, unit)
+        for count, unit in ((budget.trials, "trial"), (budget.minutes, "minute"))
+        if count is not None
+    ]
+    return " or ".join(limits) or "none: until nothing better is to be expected"
+
+
+def _taken(count: int, study: str) -> str:
+    """`3 configurations from resnet50@c7i.xlarge`."""
+    return f"{formatting.number(count, 'configuration') if count else 'none'} from {quoted(study)}"
