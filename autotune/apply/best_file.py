@@ -14,7 +14,7 @@ from autotune.core import plugins
 from autotune.core.best import Best
 from autotune.core.config import Config, Layout
 from autotune.core.errors import AutotuneError, StudyError
-from autotune.core.machine import OWN, Hardware
+from autotune.core.machine import Hardware
 from autotune.knobs import layout
 from autotune.space import configs, values
 from autotune.study.storage import store
@@ -149,7 +149,7 @@ def _machine(tuned: Hardware, hw: Hardware) -> Iterator[str]:
 
 def _versions(best: Best, hw: Hardware) -> Iterator[str]:
     interpreter = best.config.interpreter
-    if interpreter != OWN and interpreter not in hw.environments:
+    if not hw.has(interpreter):
         return  # that it is missing is said already
     installed = hw.seen_by(interpreter).packages
     for name, version in best.versions.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from autotune.core.errors import MachineError
 from autotune.core.struct import FORMAT, Struct, Value, digest
 
 OWN = "own"
@@ -72,10 +73,20 @@ class Hardware(Struct):
             return usable
         return usable[: max(1, -int(-self.cpu_quota // 1))]
 
+    def has(self, interpreter: Value) -> bool:
+        """True for autotune's own interpreter and those of `environments`."""
+        return interpreter == OWN or interpreter in self.environments
+
     def seen_by(self, interpreter: Value) -> Hardware:
-        """The same machine with the packages that another environment has; KeyError if there is no such environment."""
+        """The same machine with the packages of an environment; MachineError if it was removed since it was chosen."""
         if interpreter == OWN:
             return self
+        if interpreter not in self.environments:
+            here = ", ".join(self.environments) or "none"
+            raise MachineError(
+                f"there is no environment {interpreter} that can run workers here (there are: {here}); "
+                "make it again with `python -m autotune environments create` or `add`"
+            )
         return msgspec.structs.replace(self, packages=self.environments[str(interpreter)].packages)
 
     @property

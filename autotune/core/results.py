@@ -50,7 +50,8 @@ class Interference(Struct):
 class Block(Struct):
     """One measured slice of time, summed over the workers; calls that straddle an edge count in part.
 
-    `number` is the one that the workers' latencies bear. `gates` names what was closed while it was measured.
+    `number` is the one that the workers' latencies bear. `unit` is what an item is: files say it, so that other kinds
+    of work can be told apart. `gates` names what was closed while it was measured.
     """
 
     start_ns: int
@@ -59,7 +60,7 @@ class Block(Struct):
     calls: int
     cpu_ns: int
     number: int = 0
-    unit: Literal["sample", "token", "step"] = "sample"
+    unit: Literal["sample"] = "sample"
     canary: Canary | None = None
     interference: Interference | None = msgspec.field(default=None, name="surroundings")
     gates: tuple[str, ...] = ()

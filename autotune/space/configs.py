@@ -47,7 +47,7 @@ def unavailable(config: Config, hw: Hardware) -> str | None:
     """Why a configuration cannot be honoured here, or None: single values may only fail, or do nothing, together."""
     options = plugins.backend_options(config.backend, dict(config.options))
     backend = plugins.load("backends", config.backend)
-    if config.interpreter != OWN and config.interpreter not in hw.environments:
+    if not hw.has(config.interpreter):
         return f"interpreter: {plugins.load('knobs', 'interpreter').unavailable(config.interpreter, hw)}"
     if reason := backend.unavailable(options, hw.seen_by(config.interpreter)):
         where = "" if config.interpreter == OWN else f" in the environment {config.interpreter}"

@@ -15,9 +15,11 @@ from autotune.analysis.constraints import ConstraintCheck
 from autotune.analysis.metric import Measured
 from autotune.analysis.metrics import METRICS
 from autotune.core.config import Config
+from autotune.core.machine import Hardware
 from autotune.core.results import Estimate, Status, TrialResult
 from autotune.core.rules import Correction, MeasureRules
 from autotune.core.space_types import Goal
+from autotune.space import configs
 
 CONFIDENCE = MeasureRules().confidence
 Found = TypeVar("Found")
@@ -40,9 +42,11 @@ def _once(method: Callable[[Ranking, TrialResult], Found]) -> Callable[[Ranking,
 class Ranking:
     """Trials with what all of them together say of the drift, in the order of a goal; rates are items per second."""
 
-    def __init__(self, results: Sequence[TrialResult], goal: Goal) -> None:
+    def __init__(self, results: Sequence[TrialResult], goal: Goal, hardware: Hardware | None = None) -> None:
+        """With `hardware`, configurations that it can no longer honour have no place in `order`."""
         self.results = tuple(results)
         self.goal = goal
+        self.hardware = hardware
         self._found: dict[tuple[str, int], tuple[TrialResult, Any]] = {}
 
     @cached_property
@@ -111,6 +115,8 @@ class Ranking:
         With several objectives: those of the front, its knee first, then its ends, then what is between.
         """
         complete = [result for result in self.results if result.status is Status.OK and result.feasible]
+        if (hw := self.hardware) is not None:
+            complete = [result for result in complete if configs.unavailable(result.spec.config, hw) is None]
         scored = [(result, scores) for result in complete if (scores := self.scores(result)) is not None]
         if len(self.goal.objectives) == 1:
             ranked = sorted(scored, key=lambda one: (-one[1][0], one[0].spec.id))

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from autotune.core.config import Config
-from autotune.core.machine import OWN, Hardware
+from autotune.core.machine import Hardware
 from autotune.core.results import TrialResult
 
 UNCOUNTED = ("python",)
@@ -22,7 +22,7 @@ def changed(config: Config, versions: Mapping[str, str], hw: Hardware) -> dict[s
 
     Empty for an interpreter that was removed since: what runs in it cannot be measured again.
     """
-    if config.interpreter != OWN and config.interpreter not in hw.environments:
+    if not hw.has(config.interpreter):
         return {}
     installed = hw.seen_by(config.interpreter).packages
     return {

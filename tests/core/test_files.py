@@ -25,9 +25,14 @@ def test_replaces_what_was_there(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["a.json"]
 
 
-def test_others_may_read_it(tmp_path: Path) -> None:
-    write_atomically(tmp_path / "a.json", b"1")
-    assert stat.S_IMODE((tmp_path / "a.json").stat().st_mode) == 0o644
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
+def test_the_umask_says_who_may_read_it(tmp_path: Path, umask: int, mode: int) -> None:
+    before = os.umask(umask)
+    try:
+        write_atomically(tmp_path / "a.json", b"1")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "a.json").stat().st_mode) == mode
 
 
 def test_a_reader_never_meets_half_a_file(tmp_path: Path) -> None:

@@ -3,6 +3,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from autotune.core.errors import MachineError
+from autotune.core.machine import Environment
 from tests import machines
 
 
@@ -60,3 +62,16 @@ def test_a_fingerprint_is_of_the_type_and_not_of_what_is_installed() -> None:
 )
 def test_sums_of_bytes_saturate_on_x86_without_vnni(architecture: str, isa: tuple[str, ...], saturates: bool) -> None:
     assert machines.hardware(1, architecture=architecture, isa=isa).saturates is saturates
+
+
+def test_a_removed_environment_is_named_with_those_that_are_there() -> None:
+    there = Environment(prefix="/env/torch28", python="3.12", packages={"torch": "2.8.0"})
+    hw = machines.hardware(1, environments={"torch28": there})
+    assert hw.has("own") and hw.has("torch28") and not hw.has("torch27")
+    assert hw.seen_by("own") == hw
+    assert hw.seen_by("torch28").packages == {"torch": "2.8.0"}
+    with pytest.raises(
+        MachineError, match=r"no environment torch27 .*there are: torch28.*environments create"
+    ) as caught:
+        hw.seen_by("torch27")
+    assert "\n" not in str(caught.value)

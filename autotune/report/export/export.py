@@ -28,8 +28,8 @@ def best(
 ) -> Best | None:
     """What the confirmation upholds as `Best`, the baseline where that found no gain.
 
-    Without a confirmation it is the fastest feasible trial, with the metrics of the search's own windows and
-    `confirmed` false; None while the baseline or any other trial is missing.
+    Without a confirmation it is the fastest feasible trial whose interpreter is still there, with the figures of the
+    search's own windows and `confirmed` false; None while the baseline or any other trial is missing.
     """
     if confirmation is not None and confirmation.winner is not None:
         winner = confirmation.winner
@@ -40,7 +40,9 @@ def best(
         measured = msgspec.structs.replace(measured, noise_floor=confirmation.noise_floor)
         return _best(folder, space, hw, winner, measured, confirmed=True)
     ranking = Ranking(results, space.goal)
-    return None if ranking.best is None else trial(folder, space, hw, ranking, ranking.best)
+    startable = (result for result in ranking.order() if hw.has(result.spec.config.interpreter))
+    fastest = next(startable, None)
+    return None if fastest is None else trial(folder, space, hw, ranking, fastest)
 
 
 def trial(folder: Path, space: Space, hw: Hardware, ranking: Ranking, winner: TrialResult) -> Best | None:

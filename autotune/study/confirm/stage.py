@@ -55,7 +55,7 @@ def confirm(
     study's `confirmation.json`. A rate of requests is confirmed by `sustain`, everything else by `sit`.
     """
     with store.disk(study.folder):
-        ranking = Ranking(store.results(study.folder), study.space.goal)
+        ranking = Ranking(store.results(study.folder), study.space.goal, study.hardware)
         if not any(result.spec.config != study.space.baseline for result in ranking.order()):
             return None
         if ranking.baseline(study.space.baseline) is None:

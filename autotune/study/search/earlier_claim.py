@@ -15,14 +15,15 @@ def reopen_if_challenged(study: OpenStudy, ranking: Ranking) -> None:
     The next confirmation then compares anew. Until that ends, an interruption leaves the claim as it is.
     """
     confirmation = store.confirmation(study.folder)
-    if confirmation is not None and _challenged(confirmation, ranking):
+    honoured = Ranking(ranking.results, study.space.goal, study.hardware)
+    if confirmation is not None and _challenged(confirmation, honoured):
         store.reopen_confirmation(study.folder)
 
 
 def drop_if_challenged(study: OpenStudy) -> None:
     """Remove a confirmation that did not compare the best trials, where no other confirmation follows."""
     confirmation = store.confirmation(study.folder)
-    ranking = Ranking(store.results(study.folder), study.space.goal)
+    ranking = Ranking(store.results(study.folder), study.space.goal, study.hardware)
     if confirmation is not None and _challenged(confirmation, ranking):
         store.write_confirmation(study.folder, None)
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import secrets
 import shutil
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -168,13 +168,13 @@ def _create(folder: Path, space: Space, text: str, hw: Hardware) -> None:
     """
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        making = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+        making = folder.with_name(f".{folder.name}-{secrets.token_hex(4)}")
+        making.mkdir()
         try:
             (making / "space.yaml").write_text(text, encoding="utf-8")
             (making / "hardware.json").write_bytes(store.encode(hw))
             (making / "domains.json").write_bytes(store.encode(space))
             (making / "trials").mkdir()
-            making.chmod(0o755)
             try:
                 making.rename(folder)
             except OSError:

@@ -13,6 +13,7 @@ import pytest
 from autotune.core.best import Best, Claim, Measurements
 from autotune.core.config import Config, Placement
 from autotune.core.confirmation import Confirmation
+from autotune.core.errors import MachineError
 from autotune.core.results import Accuracy, ArtifactRef, Candidate, Fidelity, Status, TrialResult
 from autotune.core.space_types import Limit
 from autotune.core.workload_spec import WorkloadSpec
@@ -221,3 +222,14 @@ def test_what_is_inside_the_keys_is_documented_too() -> None:
         "artifact": ArtifactRef,
     }
     assert documented == {name for key, kind in structs.items() for name in inner(kind, key)}
+
+
+def test_a_trial_whose_environment_was_removed_is_not_the_best(tmp_path: Path) -> None:
+    gone = result(8, config("onnxruntime", 8, interpreter="removed"), rates=(90, 90, 90))
+    assert found(tmp_path, BASE, winner(), gone).config == FAST
+
+
+def test_a_winner_whose_environment_was_removed_is_one_line(tmp_path: Path) -> None:
+    chosen = made.winner(config("onnxruntime", 8, interpreter="removed"))
+    with pytest.raises(MachineError, match=r"there is no environment removed .* make it again with"):
+        found(tmp_path, BASE, winner(), confirmed=confirmation(chosen))

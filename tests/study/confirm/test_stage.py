@@ -493,3 +493,15 @@ def test_one_that_fails_alone_is_not_measured_for_ever(tmp_path: Path) -> None:
     found = confirmed(study, interleave)
     assert found is not None and found.confirmed and found.winner is not None and found.winner.config == FIRST
     assert sum("/alone-trial-1-" in spec.folder for spec in interleave.asked) == 1
+
+
+# ------------------------------------------------------------------------------------------- an environment removed
+
+
+def test_a_trial_whose_environment_was_removed_is_no_finalist(tmp_path: Path) -> None:
+    gone = config(8, "onnxruntime", interpreter="removed")
+    study = searched(tmp_path, {PLAIN: 10.0, SECOND: 20.0, gone: 40.0})
+    found = confirmed(study, Interleaver(tmp_path))
+    assert found is not None and found.winner is not None
+    assert found.winner.config == SECOND
+    assert gone not in [one.config for one in found.finalists]
