@@ -1,1 +1,1 @@
-"""What runs the model; one file each. See `interfaces.Backend`."""
+"""Backends, the runtimes that a model runs in; one file each. See `interfaces.Backend`."""

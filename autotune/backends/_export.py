@@ -1,4 +1,4 @@
-"""What the torch backends share that need the model as one graph: flat outputs, and torch.export's program."""
+"""Flat outputs and torch.export's program, for the torch backends that need the model as one graph."""
 
 from __future__ import annotations
 

@@ -186,7 +186,7 @@ def quantize(workload: Workload, hw: Hardware, source: Path, path: Path) -> None
 
 
 class Feeds:
-    """What onnxruntime.quantization calls a CalibrationDataReader."""
+    """A CalibrationDataReader of onnxruntime.quantization."""
 
     def __init__(self, feeds: list[dict[str, np.ndarray[Any, Any]]]) -> None:
         self._feeds = iter(feeds)

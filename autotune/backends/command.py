@@ -39,7 +39,7 @@ PIDFD_OPEN = 434
 LONGEST_POLL_MS = 2**31 - 1
 SHOWN = 300
 GRACE_NS = 10**9
-"""How long what a program started may outlive it: Python's own resource_tracker ends a moment after its parent."""
+"""Seconds that a program's children may outlive it: Python's own resource_tracker ends a moment after its parent."""
 
 clock = time.monotonic_ns
 
@@ -194,7 +194,7 @@ def _last(text: str) -> str:
 
 
 def _ends(pid: int, timeout_s: float) -> bool:
-    """Whether a child ends in time, told at once: Popen.wait(timeout) looks only every 50 ms."""
+    """True if a child ends in time, told at once: Popen.wait(timeout) looks only every 50 ms."""
     watched = ctypes.CDLL(None, use_errno=True).syscall(PIDFD_OPEN, pid, 0)
     if watched < 0:
         number = ctypes.get_errno()
@@ -209,7 +209,7 @@ def _ends(pid: int, timeout_s: float) -> bool:
 
 
 def _left_running() -> bool:
-    """Whether a child runs on, now that the program itself has ended; those that end soon are waited for."""
+    """True if a child runs on, now that the program itself has ended; those that end soon are waited for."""
     limit = clock() + GRACE_NS
     try:
         while clock() < limit:

@@ -201,7 +201,7 @@ class OrtSession:
 
 
 def _own_threads() -> int:
-    """How many threads this process has, without those that an allocator may start at any time."""
+    """The number of this process's threads, without those that an allocator may start at any time."""
     names = []
     for thread in os.listdir("/proc/self/task"):
         with contextlib.suppress(OSError):  # it ended meanwhile

@@ -227,7 +227,7 @@ class OpenvinoSession:
         return tuple(result[port].copy() for port in self.compiled.outputs)
 
     def flags(self) -> tuple[str, ...]:
-        """What OpenVINO chose by a hint."""
+        """The value that OpenVINO chose by a hint."""
         if self._hint == "none":
             return ()
         names = ("NUM_STREAMS", "OPTIMAL_NUMBER_OF_INFER_REQUESTS")
@@ -257,7 +257,7 @@ class QueuedSession(OpenvinoSession):
 
     @property
     def requests(self) -> int:
-        """How many calls can be in flight."""
+        """The number of calls that can be in flight."""
         return len(self._queue)
 
     def __call__(self, batch: Any) -> Any:
@@ -281,7 +281,7 @@ class QueuedSession(OpenvinoSession):
         return calls, 0
 
     def overlap(self) -> bool:
-        """Whether all requests can be in flight at once: submitted before any of them completes."""
+        """True if all requests can be in flight at once: submitted before any of them completes."""
         submitted, late = threading.Event(), []
 
         def completed(request: Any) -> None:

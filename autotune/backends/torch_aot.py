@@ -28,7 +28,7 @@ source = torch_eager.source
 
 PACKAGE = "model.pt2"
 UNPACKED = "/data/aotinductor/"
-"""Where a package holds its library, also once it is unpacked."""
+"""The pattern of the library's path in a package, also once it is unpacked."""
 
 
 class Options(Struct):
@@ -59,7 +59,7 @@ def cache_key(options: Options, config: Config, hw: Hardware) -> tuple[Any, ...]
 
 
 def made_with(options: Options, config: Config) -> dict[str, str]:
-    """What a package says of itself."""
+    """A package's metadata."""
     return {"threads": str(config.layout.threads), **{k: str(v) for k, v in msgspec.structs.asdict(options).items()}}
 
 

@@ -109,7 +109,7 @@ class CompiledSession(torch_eager.TorchSession):
         return self.run(self._compiled, batch)
 
     def varies(self) -> bool:
-        """Whether another batch size runs without compiling again; call it after a batch was converted and run.
+        """True if another batch size runs without compiling again; call it after a batch was converted and run.
 
         torch gives a batch of one row, and then the first larger one, a graph of its own: the second larger one tells.
         """
@@ -119,11 +119,11 @@ class CompiledSession(torch_eager.TorchSession):
         return graphs() == compiled
 
     def settle(self) -> None:
-        """What is compiled from now on is a recompilation."""
+        """Count as recompilations all that is compiled from now on."""
         self._proven = graphs()
 
     def flags(self) -> tuple[str, ...]:
-        """How many graphs were compiled after the proofs, so in measured blocks."""
+        """The number of graphs that were compiled after the proofs, so in measured blocks."""
         again = graphs() - self._proven
         return (f"recompiled: {again}",) if again else ()
 

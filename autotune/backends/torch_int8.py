@@ -34,12 +34,12 @@ class Options(Struct):
 
     @property
     def precision(self) -> str:
-        """What is not quantised runs in float32."""
+        """The precision of operators that are not quantised: float32."""
         return "float32"
 
 
 def compiling(options: Options) -> torch_compile.Options:
-    """How the quantised program is compiled: quantised operators come about in inductor's freezing passes only."""
+    """Options of torch_compile for the quantised program; quantised operators need inductor's freezing passes."""
     return torch_compile.Options(memory_format=options.memory_format, mode=options.mode, freezing=True)
 
 

@@ -1,4 +1,4 @@
-"""Whether OpenMP binds each of a worker's threads to a core of its own, or the kernel moves them among the worker's.
+"""Binding of a worker's OpenMP threads, each to a core of its own; by default the kernel moves them among its cores.
 
 `close` and `spread` are OpenMP's own (OMP_PROC_BIND), `compact` is Intel's (KMP_AFFINITY, as torch's run_cpu sets it).
 Beside Intel's runtime the former would be a trap: torch loads its libgomp as well, which binds the main thread when it

@@ -134,7 +134,7 @@ def _mappings(maps: str) -> list[tuple[int, int, str]]:
 
 
 def _addresses() -> dict[str, int]:
-    """Where the program as a whole, and so every library in it, finds each function."""
+    """The address at which the program as a whole, and so every library in it, finds each function."""
     program = ctypes.CDLL(None)
     found = {name: ctypes.cast(getattr(program, name), ctypes.c_void_p).value for name in FAMILY}
     return {name: address for name, address in found.items() if address is not None}

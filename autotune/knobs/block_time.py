@@ -1,4 +1,4 @@
-"""How many milliseconds a thread of Intel's OpenMP runtime spins for its next parallel region before it sleeps."""
+"""Milliseconds for which a thread of Intel's OpenMP runtime spins for its next parallel region before it sleeps."""
 
 from __future__ import annotations
 

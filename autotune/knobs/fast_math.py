@@ -1,4 +1,4 @@
-"""Whether oneDNN may compute float32 convolutions and the like in bfloat16 (`bf16`): faster, and less precise.
+"""Leave for oneDNN to compute float32 convolutions and the like in bfloat16 (`bf16`): faster, and less precise.
 
 torch needs no change for it, and everything else stays float32: inputs, weights, and on x86 eager's matrix products,
 which are MKL's. On x86 oneDNN (3.12, in torch 2.13) does it with AMX only; AVX512_BF16 alone changes no bit.
@@ -69,7 +69,7 @@ def applied(value: Value, hw: Hardware) -> str | None:
 
 
 def _rounds() -> bool:
-    """Whether a float32 convolution loses what bfloat16 cannot hold."""
+    """True if a float32 convolution loses the digits that bfloat16 cannot hold."""
     import torch
 
     with torch.inference_mode():

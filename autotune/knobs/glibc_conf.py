@@ -1,4 +1,4 @@
-"""Whether glibc's malloc, where it is the allocator, returns memory to the kernel (GLIBC_TUNABLES).
+"""Return of memory to the kernel by glibc's malloc, where it is the allocator (GLIBC_TUNABLES).
 
 By default it maps anything large anew and unmaps it when it is freed, so that each call of a model pays for its pages
 again (and sets its thresholds as it goes, to 32 MiB at most). `keep` takes everything from the heap, which only grows,

@@ -1,4 +1,4 @@
-"""Whether large allocations ask the kernel for transparent huge pages (2 MiB instead of 4 KiB on x86).
+"""Transparent huge pages (2 MiB instead of 4 KiB on x86) for large allocations.
 
 Two parties can ask, and each is told in the environment: torch for its own tensors of 2 MiB and more
 (THP_MEM_ALLOC_ENABLE, under any allocator), and glibc's malloc for its heap and large areas (the tunable
@@ -94,6 +94,6 @@ def applied(value: bool, hw: Hardware, root: Path = Path("/")) -> str | None:
 
 
 def _has_tunable(hw: Hardware) -> bool:
-    """Whether this glibc knows the tunable; one that it does not know is passed over without a word."""
+    """True if this glibc knows the tunable; one that it does not know is passed over without a word."""
     numbers = re.findall(r"\d+", hw.glibc or "")
     return tuple(map(int, numbers[:2])) >= TUNABLE_SINCE

@@ -1,4 +1,4 @@
-"""How jemalloc, where it is the allocator, keeps and returns memory (MALLOC_CONF).
+"""Keeping and returning of memory by jemalloc, where it is the allocator (MALLOC_CONF).
 
 `run_cpu` is what torch's launcher of that name sets. `keep` also never returns memory to the kernel.
 Both do without the separate arena for more than 8 MiB, whose memory goes back at once (oversize_threshold).
@@ -24,7 +24,7 @@ OPTIONS: dict[str, tuple[str, Any, object]] = {
     "dirty_decay_ms": ("-1", ctypes.c_ssize_t, -1),
     "muzzy_decay_ms": ("-1", ctypes.c_ssize_t, -1),
 }
-"""What is written for each option, and with which C type and value jemalloc (5.3) then tells it."""
+"""The text of each option, and the C type and value with which jemalloc (5.3) then reports it."""
 
 RUN_CPU = ("oversize_threshold", "background_thread", "metadata_thp")
 CONFS: dict[str, tuple[str, ...]] = {"run_cpu": RUN_CPU, "keep": tuple(OPTIONS)}

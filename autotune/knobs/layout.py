@@ -1,4 +1,4 @@
-"""How many workers run side by side, and on how many threads each: `2x1` is two workers of one thread.
+"""Number of workers side by side and of threads in each: `2x1` is two workers of one thread.
 
 Threads are physical cores: a worker has one hardware thread of each of its cores, so that no two threads share one.
 """
@@ -118,7 +118,7 @@ def applied(value: str, hw: Hardware) -> str | None:
 
 
 def mismatch(value: str, hw: Hardware, mask: Collection[int], environ: Mapping[str, str]) -> str | None:
-    """What `applied` says of a worker with this affinity mask and environment."""
+    """Reason why a worker with this affinity mask and environment has not this layout, or None."""
     threads = Layout.parse(value).threads
     if len(mask) != threads:
         return f"the worker may run on {len(mask)} CPUs, and {value} gives it {threads}"

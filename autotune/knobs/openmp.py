@@ -26,7 +26,7 @@ BINDING = ("OMP_PROC_BIND", "OMP_PLACES", "KMP_AFFINITY", "GOMP_CPU_AFFINITY")
 
 
 def default(hw: Hardware) -> Value:
-    """What torch bundles."""
+    """The runtime that torch bundles."""
     return "gnu"
 
 
@@ -93,7 +93,7 @@ def function(name: str) -> Any | None:
 
 
 def binds(environ: Mapping[str, str]) -> bool:
-    """Whether a runtime is asked to bind its threads."""
+    """True if a runtime is asked to bind its threads."""
     return any(name in environ for name in BINDING)
 
 

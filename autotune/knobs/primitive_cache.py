@@ -1,4 +1,4 @@
-"""How many oneDNN primitives of each kind torch keeps ready (LRU_CACHE_CAPACITY); more cost memory.
+"""Number of oneDNN primitives of each kind that torch keeps ready (LRU_CACHE_CAPACITY); more cost memory.
 
 A primitive is made for one shape. 0 leaves torch's own capacity: 1024, and on Arm 1, which is as good as none (ideep's
 lru_cache.hpp). Given as the variable, 0 makes torch 2.13 die of a segmentation fault.

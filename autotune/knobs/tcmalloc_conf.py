@@ -1,4 +1,4 @@
-"""How much tcmalloc (gperftools), where it is the allocator, keeps.
+"""Memory that tcmalloc (gperftools), where it is the allocator, keeps.
 
 `large_cache` lets its threads keep 1 GiB together instead of 32 MiB, the most that it takes; `keep` also never returns
 memory to the kernel (TCMALLOC_RELEASE_RATE, 1 by default).

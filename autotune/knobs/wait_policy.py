@@ -1,4 +1,4 @@
-"""How OpenMP's threads wait for the next parallel region: spinning (`active`) or asleep (`passive`).
+"""Waiting of OpenMP's threads for the next parallel region: spinning (`active`) or asleep (`passive`).
 
 Without OMP_WAIT_POLICY libgomp spins for some milliseconds and Intel's runtime for 200, then they sleep.
 """
@@ -16,7 +16,7 @@ Value = Literal["default", "active", "passive"]
 
 VARIABLE = "OMP_WAIT_POLICY"
 BLOCK_TIMES_MS = {"active": 2**31 - 1, "passive": 0}
-"""What Intel's runtime makes of it, as its kmp_get_blocktime says (2026.2)."""
+"""The block time (ms) that Intel's runtime derives from it, by its kmp_get_blocktime (2026.2)."""
 
 
 def default(hw: Hardware) -> Value:

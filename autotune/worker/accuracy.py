@@ -46,7 +46,7 @@ def save(session: Session, workload: BuiltWorkload, size: int, reference: Path, 
 
 
 def answers(session: Session, workload: BuiltWorkload, size: int) -> np.ndarray[Any, Any]:
-    """What the metric keeps of each sample, asked for in batches of a size; the last is filled up with the first rows.
+    """The answer to each sample (`scoring`), got in batches of `size`; the last one is filled up with the first rows.
 
     ModelError if an output has not a row for each sample, or the metric cannot judge it.
     """

@@ -1,4 +1,4 @@
-"""How a check in the child ends a trial; apart from the checks, which need numpy, so that pinning can come first."""
+"""The error that ends a trial when a check fails; apart from the checks, whose numpy must come after pinning."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from autotune.core.results import Status
 
 
 class CheckFailed(Exception):
-    """A configuration that loaded but is not what was asked for, or answers wrongly."""
+    """A loaded configuration whose settings did not take effect, or whose outputs are wrong; with its status."""
 
     def __init__(self, status: Status, message: str) -> None:
         super().__init__(message)

@@ -1,4 +1,4 @@
-"""What a worker reads of itself."""
+"""Figures that a worker reads of its own process: peak memory, package versions, latencies in rows."""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ def save_reference(workload: BuiltWorkload, hw: Hardware, rules: MeasureRules, f
 
 
 def classifies(spec: WorkloadSpec) -> bool:
-    """Whether rows of numbers are scores of classes: the labels are classes, or the model's source says so."""
+    """True if rows of numbers are scores of classes: the labels are classes, or the model's source says so."""
     source: Any = provider(spec)
     labelled = spec.data is not None and spec.data.metric in METRICS
     return labelled or bool(hasattr(source, "classifies") and source.classifies(spec.name, options(spec)))

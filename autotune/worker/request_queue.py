@@ -38,7 +38,7 @@ def answer(session: Session, batch: Any, size: int, command: Serve, rank: int, w
 
 
 def arrivals(command: Serve) -> Instants:
-    """When the requests of all workers arrive (ns, rising): a Poisson process from start to stop.
+    """The arrival times of all workers' requests (ns, rising): a Poisson process from start to stop.
 
     Given how many there are, such arrivals are uniform over the time.
     """

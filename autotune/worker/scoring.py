@@ -1,4 +1,4 @@
-"""Metrics on labelled samples, and how much lower one model's is than another's on the same samples.
+"""Metrics on labelled samples, and the drop of one model's below another's on the same samples.
 
 Of each sample an answer is kept: the predicted class for `accuracy` and `f1`, the score for a function of the user's.
 """
@@ -86,7 +86,7 @@ def macro_f1(classes: Array, labels: Array) -> float:
 
 
 def drop(metric: str, reference: Array, answers: Array, labels: Array) -> Estimate:
-    """How much lower the metric of `answers` is than that of `reference`, with a 95 % interval over the samples."""
+    """The metric of `reference` less that of `answers`, with a 95 % interval over the samples."""
     lower = value(metric, reference, labels) - value(metric, answers, labels)
     if metric == "accuracy":
         low, high = paired_shares(reference == labels, answers == labels)

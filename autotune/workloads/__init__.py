@@ -1,1 +1,1 @@
-"""Where models come from; one file each. See `interfaces.Provider`."""
+"""Providers, the sources of models; one file each. See `interfaces.Provider`."""

@@ -1,4 +1,4 @@
-"""What providers of torch modules share: weights, example inputs, and an import of torchvision that works."""
+"""Weights, example inputs, and an import of torchvision that works, for the providers of torch modules."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _state(path: str) -> Any:
 
 
 def one_line(error: BaseException) -> str:
-    """What an error says, at most 300 characters; its type if it says nothing."""
+    """An error's message, at most 300 characters; its type if it has none."""
     return " ".join(str(error).split())[:300] or type(error).__name__
 
 

@@ -93,7 +93,7 @@ def fixed_batch(name: str) -> int | None:
 
 @functools.cache
 def _inputs(name: str) -> tuple[_Input, ...]:
-    """What the file says of its inputs; nothing of the loaded model is kept."""
+    """The inputs that the file declares; nothing of the loaded model is kept."""
     import onnxruntime as ort
 
     settings = ort.SessionOptions()

@@ -39,7 +39,7 @@ def examples(name: str, options: torchvision.Options, seed: int, samples: int) -
 
 
 def classifies(name: str, options: torchvision.Options) -> bool:
-    """Whether the model has a head of classes; some return embeddings."""
+    """True if the model has a head of classes; some return embeddings."""
     made_for = _import_timm(name).models.get_pretrained_cfg(name)
     return made_for is None or made_for.num_classes > 0
 

@@ -36,7 +36,7 @@ WEIGHTS = ("*.safetensors", "*.safetensors.index.json", "pytorch_model*.bin", "p
 
 
 class Options(Struct):
-    """What to make of the model, and what its inputs look like.
+    """The head to put on the model, and the form of its inputs.
 
     `head` is what it returns: all hidden states, the pooler's output, the mean over each row's tokens, or a
     classifier's logits. `config` is a JSON object of settings that differ from the model's own, such as
@@ -87,7 +87,7 @@ def judged(name: str, options: Options) -> bool:
 
 
 def classifies(name: str, options: Options) -> bool:
-    """Whether the head is a classifier's."""
+    """True if the head is a classifier's."""
     return options.head == "sequence_classification"
 
 

@@ -53,7 +53,7 @@ def configured(backend: str, threads: int = 1, batch_size: int = 2, **options: V
 
 
 def told(script: str, folder: Path, *needed: str, env: dict[str, str | None] | None = None) -> dict[str, Any]:
-    """What the lines wrote into `told`; skipped where a package that they need is not installed."""
+    """The values that the lines put into `told`; skipped where a package that they need is not installed."""
     if missing := [name for name in needed if find_spec(name) is None]:
         pytest.skip(f"needs {', '.join(missing)}")
     changes = {name: value.replace("{cache}", str(folder)) for name, value in (env or {}).items() if value is not None}

@@ -121,7 +121,7 @@ print(allocator.applied(sys.argv[2], hw))
 
 
 def said_by_a_child(value: str, preload: tuple[str, ...], imports: tuple[str, ...] = ()) -> str:
-    """What `applied` answers in a child with these libraries preloaded."""
+    """The answer of `applied` in a child with these libraries preloaded."""
     preloaded = {"LD_PRELOAD": ":".join(preload)} if preload else {}
     environ = {name: text for name, text in os.environ.items() if name != "LD_PRELOAD"} | preloaded
     argv = [sys.executable, "-c", CHILD, _json(), value, *imports]

@@ -62,7 +62,7 @@ print(numa.applied("default", hw), numa.applied("bind", hw), numa.applied("inter
 
 
 def said(value: numa.Value, hw: Hardware) -> list[str]:
-    """What a child says of all values that runs under one of them, on node 0."""
+    """The answers for all values of a child that runs under one of them, on node 0."""
     prefix = [part.replace("{node}", "0") for part in numa.launch(value, hw).argv_prefix]
     argv = [*prefix, sys.executable, "-c", CHILD, msgspec.json.encode(hw).decode()]
     done = subprocess.run(argv, cwd=ROOT, env=dict(os.environ), capture_output=True, text=True, check=True)

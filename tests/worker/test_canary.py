@@ -182,7 +182,7 @@ def test_a_cpu_that_does_not_exist(threads: dict[int, canary._Thread]) -> None:
 
 @contextlib.contextmanager
 def served(*commands: Sense | Finish) -> Iterator[list[Reply]]:
-    """What the canary answers to commands, after which its coordinator is gone."""
+    """The canary's answers to commands, after which its coordinator is gone."""
     read, write = os.pipe()
     replies, answers = os.pipe()
     os.write(write, b"".join(msgspec.json.encode(command) + b"\n" for command in commands))

@@ -53,7 +53,7 @@ def pid(workers: Workers) -> int:
 
 
 def wait_for(path: Path, lines: int) -> list[str]:
-    """What a worker writes, once it is so many lines."""
+    """A worker's output, once it has so many lines."""
     for _ in range(1000):
         if (text := path.read_text()).count("\n") >= lines:
             return text.splitlines()

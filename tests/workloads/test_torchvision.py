@@ -64,7 +64,7 @@ print(json.dumps(told))
 
 @pytest.fixture(scope="module")
 def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What became of building models in a child."""
+    """The outcomes of building models in a child."""
     if find_spec("torchvision") is None:
         pytest.skip("needs torchvision")
     folder = tmp_path_factory.mktemp("weights")

@@ -60,7 +60,7 @@ RAISED = {
     "full_disk": OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)),
     "allocator_error": RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 TB"),
 }
-"""What is raised on loading."""
+"""The errors that loading raises."""
 
 
 class Options(Struct):
