@@ -17,18 +17,17 @@ import time
 from pathlib import Path
 
 import msgspec
-from common import Quiet
 from large_study import SPACE, Simulated, make
 
-from autotune.core.results import TrialResult
+from autotune.core.executor import HookedExecutor
+from autotune.core.observer import Observer
 from autotune.core.rules import MeasureRules
 from autotune.core.space_types import Budget
-from autotune.core.specs import TrialSpec
 from autotune.report.text import recorded_machines
 from autotune.space.find import find
 from autotune.space.load import load
 from autotune.study.search import driver
-from autotune.study.storage import opening, store
+from autotune.study.storage import opening
 
 LIMITS_S = {200: 0.2, 2000: 1.0}
 MACHINE = "c7i.xlarge"
@@ -61,18 +60,14 @@ def between(folder: Path, trials: int, more: int) -> list[float]:
     ends: list[float] = []
     gaps: list[float] = []
 
-    def execute(spec: TrialSpec, rules: MeasureRules, incumbent: float | None) -> TrialResult:
+    def begin() -> None:
         if ends:
             gaps.append(time.monotonic() - ends[-1])
-        simulated.execute(spec, incumbent or 0.0)
-        result = store.result(folder, spec.id)
-        assert result is not None
-        ends.append(time.monotonic())
-        return result
 
+    executor = HookedExecutor(simulated, before=begin, after=lambda: ends.append(time.monotonic()))
     wanted = msgspec.structs.replace(load(file, hw), budget=Budget(trials=trials + more))
     with opening.opened(folder, wanted, file.read_text(), hw) as study:
-        driver.search(study, execute, Quiet(), MeasureRules())
+        driver.search(study, executor, Observer(), MeasureRules())
     return gaps
 
 

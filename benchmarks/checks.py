@@ -12,14 +12,14 @@ import tempfile
 from pathlib import Path
 
 import msgspec
-from common import Quiet
 
+from autotune.core.observer import Observer
 from autotune.core.rules import MeasureRules
 from autotune.core.specs import TrialSpec
 from autotune.core.struct import Value
 from autotune.core.workload_spec import InputSpec, WorkloadSpec
 from autotune.hardware import probe
-from autotune.launch.local_executor import Machine
+from autotune.launch.local_executor import LocalExecutor
 from autotune.models import artifacts
 from autotune.space import configs
 
@@ -37,7 +37,10 @@ def main() -> int:
     """Print what the checks of each took; 1 if one took longer than it may."""
     hw, rules = probe.probe(), msgspec.structs.replace(MeasureRules(), measure_s=2.0)
     worst = 0.0
-    with tempfile.TemporaryDirectory() as name, Machine(hw, Path(name), artifacts.default_folder(), Quiet()) as machine:
+    with (
+        tempfile.TemporaryDirectory() as name,
+        LocalExecutor(hw, Path(name), artifacts.default_folder(), Observer()) as machine,
+    ):
         for number, (backend, options, batch) in enumerate(CONFIGURATIONS):
             config = configs.configure(hw, batch_size=batch, backend=backend, options=options)
             for turn in ("cold", "warm"):

@@ -6,16 +6,8 @@ import math
 import statistics
 import subprocess
 from collections.abc import Sequence
-from typing import Any
 
 from scipy.special import stdtrit
-
-
-class Quiet:
-    """An observer that says nothing."""
-
-    def __getattr__(self, name: str) -> Any:
-        return lambda *_: None
 
 
 def interval(values: Sequence[float]) -> tuple[float, float]:

@@ -30,8 +30,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
-from common import Quiet, ratio
+from common import ratio
 
+from autotune.core.observer import Observer
 from autotune.core.protocol import Finish
 from autotune.core.results import TrialResult
 from autotune.core.rules import MeasureRules
@@ -41,7 +42,7 @@ from autotune.hardware import probe
 from autotune.launch import launch_plan, process
 from autotune.launch.blocks import Bench
 from autotune.launch.interference import Watch
-from autotune.launch.local_executor import Machine
+from autotune.launch.local_executor import LocalExecutor
 from autotune.models import artifacts
 from autotune.report.text import study_reader
 from autotune.space import configs
@@ -102,7 +103,7 @@ def spells(folder: Path, pairs: int, spell_s: float) -> list[float]:
     count, dice = max(1, round(spell_s / rules.block_s)), random.Random(0)
     spec = TrialSpec(id=0, workload=WORKLOAD, config=config, folder="prepared")
     ratios = []
-    with Machine(hw, folder, cache, Quiet()) as machine:
+    with LocalExecutor(hw, folder, cache, Observer()) as machine:
         template = machine.execute(spec, rules, None)
         made = made_up(folder / "made-up", folder / "whole", template)
         launched = launch_plan.measuring(config, hw, os.environ, cache)

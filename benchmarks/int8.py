@@ -13,13 +13,12 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from common import Quiet
-
+from autotune.core.observer import Observer
 from autotune.core.results import InterleavedRun
 from autotune.core.rules import ConfirmRules, MeasureRules
 from autotune.core.workload_spec import InputSpec, WorkloadSpec
 from autotune.hardware import probe
-from autotune.launch.local_executor import Machine
+from autotune.launch.local_executor import LocalExecutor
 from autotune.models import artifacts
 from autotune.space import configs
 from autotune.study.confirm import comparison
@@ -50,9 +49,9 @@ def main() -> int:
     workload = WorkloadSpec(model=chosen.model, inputs=(InputSpec(shape=("batch", 3, 224, 224)),))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        with Machine(hw, folder, artifacts.default_folder(), Quiet()) as machine:
+        with LocalExecutor(hw, folder, artifacts.default_folder(), Observer()) as machine:
             wanted = PairedComparison("int8", folder, workload, compared, MeasureRules(), rules)
-            runs = comparison.run(wanted, machine.interleave, keep, SECONDS, SECONDS, True)
+            runs = comparison.run(wanted, machine, keep, SECONDS, SECONDS, True)
         for backend in compared:
             if error := comparison.failure(runs, backend):
                 print(f"{backend}: {error}")

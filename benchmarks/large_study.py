@@ -14,12 +14,13 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import optuna
-from common import Quiet
 
 from autotune.analysis import latency as latencies
 from autotune.core.config import Config
+from autotune.core.executor import Executor
 from autotune.core.files import write_array
 from autotune.core.machine import Hardware
+from autotune.core.observer import Observer
 from autotune.core.results import (
     ArtifactRef,
     Block,
@@ -76,16 +77,17 @@ def make(folder: Path, hw: Hardware, trials: int, seed: int = 0) -> None:
         seen.add(config.key)
         if configs.unavailable(config, hw) is None:
             spec = TrialSpec(id=number, workload=found.workload, config=config, folder=store.trial_folder(number))
-            best, number = max(best, machine.execute(spec, best)), number + 1
+            result = machine.execute(spec, MeasureRules(), best)
+            best, number = max(best, speed(config, hw) if result.blocks else 0.0), number + 1
         config = next(suggest.untried(found.domains, hw, seen, rng), None)
     (folder / "elapsed.json").write_bytes(store.encode(store.Elapsed(elapsed_s=machine.now)))
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = OpenStudy(folder=folder, space=found, hardware=hw, optuna=optuna.create_study(), url="sqlite://")
     rules = msgspec.structs.replace(ConfirmRules(), most_runs=SITTINGS)
-    stage.confirm(study, machine.interleave, Quiet(), MeasureRules(), rules, clock=lambda: machine.now)
+    stage.confirm(study, machine, Observer(), MeasureRules(), rules, clock=lambda: machine.now)
 
 
-class Simulated:
+class Simulated(Executor):
     """A machine that runs nothing: speeds from a model, with drift, noise and failures from a seed."""
 
     def __init__(self, folder: Path, hw: Hardware, seed: int) -> None:
@@ -94,8 +96,8 @@ class Simulated:
         self.noise = np.random.default_rng(seed)
         self.now = 1000.0
 
-    def execute(self, spec: TrialSpec, incumbent: float) -> float:
-        """Write a trial's result and latencies; its rate, 0 where it failed."""
+    def execute(self, spec: TrialSpec, rules: MeasureRules, incumbent: float | None) -> TrialResult:
+        """Write a trial's result and latencies."""
         folder = self.folder / spec.folder
         folder.mkdir()
         (folder / "spec.json").write_bytes(store.encode(spec))
@@ -105,7 +107,7 @@ class Simulated:
             (folder / "stderr.log").write_text(f"Traceback (most recent call last):\n  ...\n{FAILURES[failure]}\n")
             result = TrialResult(spec=spec, status=failure, error=FAILURES[failure], wall_s=4.0, started=started)
         else:
-            slow = speed(config, self.hw) < GIVEN_UP * incumbent
+            slow = speed(config, self.hw) < GIVEN_UP * (incumbent or 0.0)
             warmup, _ = self._blocks(config, 0, 2)
             blocks, calls = self._blocks(config, 2, 1 if slow else int(self.noise.integers(3, 13)))
             write_array(folder / latencies.FILE, calls)
@@ -125,7 +127,7 @@ class Simulated:
                 started=started,
             )
         (folder / "result.json").write_bytes(store.encode(result))
-        return speed(config, self.hw) if result.blocks else 0.0
+        return result
 
     def interleave(self, spec: InterleavedSpec, rules: MeasureRules) -> InterleavedRun:
         """What an interleaved run would leave behind."""

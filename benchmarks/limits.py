@@ -16,16 +16,16 @@ import tempfile
 from pathlib import Path
 
 import msgspec
-from common import Quiet
 
 from autotune.core.best import Best
 from autotune.core.config import Config
+from autotune.core.observer import Observer
 from autotune.core.results import Latency, TrialResult
 from autotune.core.rules import MeasureRules
 from autotune.core.specs import TrialSpec
 from autotune.core.workload_spec import InputSpec, WorkloadSpec
 from autotune.hardware import probe
-from autotune.launch.local_executor import Machine
+from autotune.launch.local_executor import LocalExecutor
 from autotune.models import artifacts
 from autotune.space import configs
 
@@ -60,7 +60,7 @@ def main() -> int:
             batch: configs.configure(hw, batch_size=batch, backend="openvino", options={"precision": "int8"})
             for batch in (8, 16)
         }
-        with Machine(hw, folder, artifacts.default_folder(), Quiet()) as machine:
+        with LocalExecutor(hw, folder, artifacts.default_folder(), Observer()) as machine:
             medians = [calls(machine, config, f"batch-{batch}").p50_ms for batch, config in plain.items()]
         limit_ms = math.sqrt(medians[0] * medians[1])
         print(
@@ -83,7 +83,7 @@ def main() -> int:
             print(f"the study ended with exit status {status}")
             return 1
         best = msgspec.json.decode((folder / "x" / "best.json").read_bytes(), type=Best)
-        with Machine(hw, folder, artifacts.default_folder(), Quiet()) as machine:
+        with LocalExecutor(hw, folder, artifacts.default_folder(), Observer()) as machine:
             again = calls(machine, best.config, "again", AGAIN_S)
     batch = best.config.workload.batch_size
     print(
@@ -93,7 +93,7 @@ def main() -> int:
     return 0 if batch <= 8 and again.p99_ms <= limit_ms else 1
 
 
-def calls(machine: Machine, config: Config, folder: str, seconds: float = 6.0) -> Latency:
+def calls(machine: LocalExecutor, config: Config, folder: str, seconds: float = 6.0) -> Latency:
     """The latencies of a trial that is measured for so long."""
     rules = msgspec.structs.replace(MeasureRules(), measure_s=seconds, half_width=0.0)
     result: TrialResult = machine.execute(TrialSpec(id=0, workload=WORKLOAD, config=config, folder=folder), rules, None)

@@ -29,18 +29,19 @@ from pathlib import Path
 
 import msgspec
 import optuna
-from common import Quiet, together
+from common import together
 
 from autotune.core.config import Config
+from autotune.core.executor import HookedExecutor
 from autotune.core.machine import Hardware
-from autotune.core.results import TrialResult
+from autotune.core.observer import Observer
 from autotune.core.rules import MeasureRules
 from autotune.core.space_types import Space
-from autotune.core.specs import InterleavedSpec, TrialSpec
+from autotune.core.specs import InterleavedSpec
 from autotune.core.struct import Struct
 from autotune.hardware import probe
 from autotune.launch import environment
-from autotune.launch.local_executor import Machine
+from autotune.launch.local_executor import LocalExecutor
 from autotune.report.text import formatting
 from autotune.space.find import find
 from autotune.space.load import load
@@ -91,7 +92,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as temporary:
         folder = (chosen.keep or Path(temporary)).absolute()
         plain = Plain(resolved, hw, chosen.seed, folder / "plain", chosen.minutes * 60)
-        with Machine(hw, folder / "study", folder / "cache", Quiet()) as machine:
+        with LocalExecutor(hw, folder / "study", folder / "cache", Observer()) as machine:
             ours = Ours(resolved, hw, machine, plain, begin)
             ours.search()
             plain.until(math.inf)
@@ -188,7 +189,7 @@ class Ours:
 
     resolved: Space
     hw: Hardware
-    machine: Machine
+    machine: LocalExecutor
     plain: Plain
     begin: float
     tried: list[Tried] = field(default_factory=list)
@@ -198,19 +199,19 @@ class Ours:
         text = find(SPACE).read_text()
         self.machine.check(self.resolved.workload, RULES)
         with opening.opened(self.machine.root, self.resolved, text, self.hw) as study:
-            driver.search(study, self._execute, Quiet(), RULES, clock=self.seconds)
+            executor = HookedExecutor(self.machine, before=lambda: self.plain.until(self.seconds()), after=self._tried)
+            driver.search(study, executor, Observer(), RULES, clock=self.seconds)
 
     def seconds(self) -> float:
         """Its own clock: what has passed without the plain loop's time."""
         return time.monotonic() - self.begin - self.plain.seconds
 
-    def _execute(self, spec: TrialSpec, rules: MeasureRules, incumbent: float | None) -> TrialResult:
-        self.plain.until(self.seconds())
-        result = self.machine.execute(spec, rules, incumbent)
+    def _tried(self) -> None:
+        """Keep the latest trial's rate."""
+        result = store.results(self.machine.root)[-1]
         rate = Ranking([result], self.resolved.goal).rate(result) if result.blocks else None
-        self.tried.append(Tried(config=spec.config, rate=rate, at_s=self.seconds()))
+        self.tried.append(Tried(config=result.spec.config, rate=rate, at_s=self.seconds()))
         say_tried("ours", self.tried[-1])
-        return result
 
     def incumbents(self) -> list[Tried]:
         """The successive best, each by what was known then."""
@@ -236,7 +237,7 @@ def contenders(ours: Ours, plain: Plain) -> dict[str, Config]:
     return {one.config.key: one.config for one in found if (one.rate or 0.0) >= least}
 
 
-def again(machine: Machine, resolved: Space, configs: dict[str, Config]) -> dict[str, float]:
+def again(machine: LocalExecutor, resolved: Space, configs: dict[str, Config]) -> dict[str, float]:
     """Their rates (samples/s) in interleaved runs of our launcher, all alive and in turn; what fails there has none."""
     print(f"measuring {len(configs)} configurations again, in turn", flush=True)
     runs = []

@@ -19,8 +19,9 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from common import Quiet, within
+from common import within
 
+from autotune.core.observer import Observer
 from autotune.core.protocol import Finish, Measure
 from autotune.core.rules import MeasureRules
 from autotune.core.specs import TrialSpec
@@ -29,7 +30,7 @@ from autotune.hardware import probe
 from autotune.launch import launch_plan, process
 from autotune.launch.blocks import Bench
 from autotune.launch.interference import Watch
-from autotune.launch.local_executor import Machine
+from autotune.launch.local_executor import LocalExecutor
 from autotune.models import artifacts
 from autotune.space import configs
 
@@ -73,7 +74,7 @@ def main() -> int:
     config = configs.configure(hw, batch_size=1, backend=chosen.backend)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        with Machine(hw, folder, cache, Quiet()) as machine:
+        with LocalExecutor(hw, folder, cache, Observer()) as machine:
             machine.execute(TrialSpec(id=0, workload=workload, config=config, folder="prepared"), rules, None)
             launched = launch_plan.measuring(config, hw, os.environ, cache)
             own = [msgspec.structs.replace(w, argv=(sys.executable, __file__, "--worker")) for w in launched.workers]

@@ -19,17 +19,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
-from common import Quiet
 from recorded import FOLDER, Row, Table, write
 
 from autotune.core.config import Config
 from autotune.core.machine import Hardware
+from autotune.core.observer import Observer
 from autotune.core.results import TrialResult
 from autotune.core.rules import MeasureRules
 from autotune.core.space_types import Space
 from autotune.core.specs import TrialSpec
 from autotune.hardware import probe
-from autotune.launch.local_executor import Machine
+from autotune.launch.local_executor import LocalExecutor
 from autotune.space import configs
 from autotune.space.load import load
 from autotune.study.ranking import Ranking
@@ -54,7 +54,7 @@ def main() -> int:
     whole = load(FOLDER / f"{chosen.space}.yaml", hw)
     configs = every(whole, hw)
     chosen.folder.mkdir(parents=True, exist_ok=True)
-    with Machine(hw, chosen.folder, chosen.folder / "cache", Quiet()) as machine:
+    with LocalExecutor(hw, chosen.folder, chosen.folder / "cache", Observer()) as machine:
         machine.check(whole.workload, RULES)
         for _ in range(chosen.most):
             done = store.results(chosen.folder)

@@ -15,13 +15,13 @@ import tempfile
 from pathlib import Path
 
 import msgspec
-from common import Quiet
 
 from autotune.core.best import Best
+from autotune.core.observer import Observer
 from autotune.core.rules import MeasureRules
 from autotune.core.specs import TrialSpec
 from autotune.hardware import probe as hardware
-from autotune.launch.local_executor import Machine
+from autotune.launch.local_executor import LocalExecutor
 from autotune.models import artifacts
 
 SPACE = """\
@@ -59,7 +59,7 @@ def main() -> int:
         if not best.confirmed or rate is None:
             print("the study confirmed no rate")
             return 1
-        with Machine(hardware.probe(), folder, artifacts.default_folder(), Quiet()) as machine:
+        with LocalExecutor(hardware.probe(), folder, artifacts.default_folder(), Observer()) as machine:
             spec = TrialSpec(id=0, workload=best.workload, config=best.config, folder="again")
             again = machine.sustain(spec, MeasureRules(), rate, chosen.seconds)
     probe = again.probe

@@ -18,14 +18,13 @@ import tempfile
 import time
 from pathlib import Path
 
-from common import Quiet
-
+from autotune.core.observer import Observer
 from autotune.core.results import TrialResult
 from autotune.core.rules import MeasureRules
 from autotune.core.specs import TrialSpec
 from autotune.core.workload_spec import InputSpec, WorkloadSpec
 from autotune.hardware import probe
-from autotune.launch.local_executor import Machine
+from autotune.launch.local_executor import LocalExecutor
 from autotune.models import artifacts
 from autotune.space import configs
 
@@ -52,7 +51,7 @@ def main() -> int:
     hw, rules, cache = probe.probe(), MeasureRules(), artifacts.default_folder()
     workload = WorkloadSpec(model="torchvision:resnet50", inputs=(InputSpec(shape=("batch", 3, 224, 224)),))
     passed = True
-    with tempfile.TemporaryDirectory() as name, Machine(hw, Path(name), cache, Quiet()) as machine:
+    with tempfile.TemporaryDirectory() as name, LocalExecutor(hw, Path(name), cache, Observer()) as machine:
         for backend, limit_s in LIMITS_S.items():
             config = configs.configure(hw, batch_size=8, backend=backend)
             spec = TrialSpec(id=0, workload=workload, config=config, folder=backend)

@@ -26,12 +26,12 @@ from pathlib import Path
 from typing import Any, cast
 
 import msgspec
-from common import Quiet
 
 from autotune.analysis import drift, selection, stats
 from autotune.core.best import Best
 from autotune.core.config import Config
 from autotune.core.machine import Hardware
+from autotune.core.observer import Observer
 from autotune.core.protocol import Measure, Measured
 from autotune.core.results import Block, Estimate
 from autotune.core.rules import ConfirmRules, MeasureRules
@@ -43,7 +43,7 @@ from autotune.hardware import probe
 from autotune.launch.blocks import LEAD_S, Bench
 from autotune.launch.interference import Watch
 from autotune.launch.loading import loading
-from autotune.launch.local_executor import Machine
+from autotune.launch.local_executor import LocalExecutor
 from autotune.models import artifacts
 from autotune.space import configs
 from autotune.study.confirm import comparison
@@ -105,7 +105,7 @@ def repeatability(model: str, repetitions: int, folder: Path) -> bool:
     articles: dict[str, list[float]] = {}
     ours: dict[str, list[list[Block]]] = {}
     with contextlib.ExitStack() as stack:
-        machine = stack.enter_context(Machine(hw, folder, artifacts.default_folder(), Quiet()))
+        machine = stack.enter_context(LocalExecutor(hw, folder, artifacts.default_folder(), Observer()))
         benches = {one[0]: stack.enter_context(live(machine, model, *one)) for one in CONFIGURATIONS}
         for _ in range(repetitions):
             for name, bench in benches.items():
@@ -162,7 +162,9 @@ def as_a_trial(bench: Bench, seconds: float) -> list[Block]:
 
 
 @contextlib.contextmanager
-def live(machine: Machine, model: str, backend: str, options: dict[str, Value], batch_size: int) -> Iterator[Bench]:
+def live(
+    machine: LocalExecutor, model: str, backend: str, options: dict[str, Value], batch_size: int
+) -> Iterator[Bench]:
     """A configuration's workers, warmed up and stopped."""
     rules = msgspec.structs.replace(RULES, gate_repeats=0)
     configured = config(machine.hardware, backend, options, batch_size)
@@ -186,10 +188,10 @@ def aa(model: str, repetitions: int, folder: Path) -> bool:
     one = config(hw, *CONFIGURATIONS[1])
     claims = 0
     idle: list[float] = []
-    with Machine(hw, folder, artifacts.default_folder(), Quiet()) as machine:
+    with LocalExecutor(hw, folder, artifacts.default_folder(), Observer()) as machine:
         for number in range(repetitions):
             wanted = PairedComparison(f"aa{number}", folder, workload(model), {"a": one, "b": one}, RULES, rules)
-            runs = comparison.run(wanted, machine.interleave, six(rules), AA_S, AA_S, True)
+            runs = comparison.run(wanted, machine, six(rules), AA_S, AA_S, True)
             difference = comparison.table(runs, ["a", "b"], rules.confidence).difference("a", "b")
             shares = [candidate.idle_share for run in runs for candidate in run.candidates.values()]
             idle += [share for share in shares if share is not None]
@@ -220,7 +222,7 @@ def time_spent(study: Path, folder: Path) -> bool:
     results = [result for result in store.results(study) if result.blocks]
     fixed = msgspec.structs.replace(RULES, measure_s=10.0, half_width=0.0)
     again = []
-    with Machine(store.hardware(study), folder, artifacts.default_folder(), Quiet()) as machine:
+    with LocalExecutor(store.hardware(study), folder, artifacts.default_folder(), Observer()) as machine:
         for result in Ranking(results, Goal()).order()[:CONTENDERS]:
             spec = msgspec.structs.replace(result.spec, folder=f"trials/{result.spec.id:05d}")
             again.append(machine.execute(spec, fixed, None))

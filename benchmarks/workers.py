@@ -19,10 +19,11 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from common import Quiet, within
+from common import within
 
 from autotune.core.config import Config
 from autotune.core.machine import Hardware
+from autotune.core.observer import Observer
 from autotune.core.rules import MeasureRules
 from autotune.core.specs import TrialSpec
 from autotune.core.workload_spec import InputSpec, WorkloadSpec
@@ -31,7 +32,7 @@ from autotune.launch import environment
 from autotune.launch.blocks import Bench
 from autotune.launch.interference import Watch
 from autotune.launch.loading import loading
-from autotune.launch.local_executor import Machine
+from autotune.launch.local_executor import LocalExecutor
 from autotune.models import artifacts
 from autotune.space import configs
 
@@ -102,7 +103,7 @@ def main() -> int:
     config = configs.configure(hw, batch_size=1, backend="onnxruntime", knobs=knobs)
     spec = TrialSpec(id=0, workload=workload, config=config, folder="ours")
     logs = []
-    with tempfile.TemporaryDirectory() as name, Machine(hw, Path(name), cache, Quiet()) as machine:
+    with tempfile.TemporaryDirectory() as name, LocalExecutor(hw, Path(name), cache, Observer()) as machine:
         folder = Path(name) / "ours"
         folder.mkdir()
         with loading(machine.place, spec, rules, folder) as loaded:

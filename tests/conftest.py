@@ -85,7 +85,7 @@ def listener() -> Listener:
 
 
 @dataclass(frozen=True)
-class Lab:
+class ExtendedPackage:
     """A copy of the package that also holds the plugins in `extra`, and a cache for the whole run."""
 
     package: Path
@@ -170,13 +170,15 @@ class Lab:
 
 
 @pytest.fixture(scope="session")
-def lab(tmp_path_factory: pytest.TempPathFactory, shared: Path, this_machine: Hardware, quick: MeasureRules) -> Lab:
+def lab(
+    tmp_path_factory: pytest.TempPathFactory, shared: Path, this_machine: Hardware, quick: MeasureRules
+) -> ExtendedPackage:
     folder = tmp_path_factory.mktemp("lab")
     shutil.copytree(Path(autotune.__file__).parent, folder / "autotune", ignore=shutil.ignore_patterns("__pycache__"))
     for extra in EXTRA.glob("*/*.py"):
         shutil.copy(extra, folder / "autotune" / extra.relative_to(EXTRA))
     compileall.compile_dir(folder / "autotune", quiet=2)
-    return Lab(package=folder, cache=shared / "cache", hardware=this_machine, rules=quick)
+    return ExtendedPackage(package=folder, cache=shared / "cache", hardware=this_machine, rules=quick)
 
 
 def ended(pid: int, within_s: float = 5.0) -> bool:

@@ -16,7 +16,7 @@ from autotune.models import data
 from autotune.space.load import load
 from autotune.study.ranking import Ranking
 from tests.backends import child
-from tests.conftest import Lab
+from tests.conftest import ExtendedPackage
 from tests.extra.execute import Told
 
 RULES = MeasureRules(
@@ -77,7 +77,7 @@ CONFIGURATIONS: dict[str, tuple[str, dict[str, Value], int]] = {
 class Judged:
     """A trial of each configuration, then an interleaved run of one of them."""
 
-    def __init__(self, lab: Lab, folder: Path) -> None:
+    def __init__(self, lab: ExtendedPackage, folder: Path) -> None:
         (folder / "net.py").write_text(NET)
         needed = ("torch", "sklearn", "onnxruntime", "onnxscript")
         self.right: list[bool] = child.told(TRAIN, folder, *needed)["right"]
@@ -114,7 +114,7 @@ class Judged:
 
 
 @pytest.fixture(scope="module")
-def judged(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Judged:
+def judged(lab: ExtendedPackage, tmp_path_factory: pytest.TempPathFactory) -> Judged:
     return Judged(lab, tmp_path_factory.mktemp("digits"))
 
 
@@ -177,7 +177,7 @@ def test_a_run_has_the_accuracy_that_the_trial_found(judged: Judged) -> None:
 
 @pytest.mark.parametrize("constraints", ["", "constraints: {accuracy_drop: {max: 0.01}}\n"])
 def test_a_space_files_goal_accepts_int8_and_refuses_what_answers_wrongly(
-    judged: Judged, lab: Lab, constraints: str
+    judged: Judged, lab: ExtendedPackage, constraints: str
 ) -> None:
     path = judged.folder / "space.yaml"
     path.write_text(

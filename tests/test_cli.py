@@ -21,13 +21,11 @@ import pytest
 import autotune
 from autotune import __version__
 from autotune.cli import app, tune
-from autotune.core.rules import MeasureRules
-from autotune.core.workload_spec import WorkloadSpec
 from autotune.launch import canary_process, process
 from autotune.report.export import export as exporting
 from autotune.space import find, json_schema
 from tests.apply import made as apply_made
-from tests.study import fakes
+from tests.fake_executor import FakeExecutor
 
 ROOT = Path(__file__).parents[1]
 COMMANDS = {
@@ -91,30 +89,15 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFi
     signal.signal(signal.SIGTERM, before)
 
 
-class Machine(fakes.Machine):
-    """A machine on which every model can be built."""
-
-    def __init__(self, hw: object, folder: Path, cache: Path, observer: object) -> None:
-        super().__init__(folder)
-        self.interleave = fakes.Interleaver(folder)
-        self.sustain = None
-
-    def __enter__(self) -> Machine:
-        return self
-
-    def __exit__(self, *_: object) -> None: ...
-
-    def check(self, workload: WorkloadSpec, rules: MeasureRules) -> None: ...
-
-    @property
-    def execute(self) -> Machine:
-        return self
-
-
 @pytest.fixture
 def quick(run: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
     """The same, where trials take no time."""
-    monkeypatch.setattr(tune, "Machine", Machine)
+
+    @contextlib.contextmanager
+    def executor(hw: object, folder: Path, cache: Path, observer: object) -> Iterator[FakeExecutor]:
+        yield FakeExecutor(folder)
+
+    monkeypatch.setattr(tune, "LocalExecutor", executor)
     return run
 
 

@@ -17,7 +17,7 @@ from typer.core import TyperGroup
 from autotune.cli.app import app
 from autotune.core.results import Status
 from autotune.core.workload_spec import WorkloadSpec
-from tests.conftest import Lab
+from tests.conftest import ExtendedPackage
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "plugins.md"
@@ -25,7 +25,7 @@ FILES = dict(re.findall(r"^`(autotune/\S+\.py)`:\n\n```python\n(.*?)^```$", PAGE
 
 
 @pytest.fixture
-def extended(lab: Lab) -> Iterator[Lab]:
+def extended(lab: ExtendedPackage) -> Iterator[ExtendedPackage]:
     """The lab with the page's files in its copy of the package, for one test."""
     for name, text in FILES.items():
         path = lab.package / name
@@ -40,7 +40,7 @@ def test_the_page_has_one_plugin_of_each_kind() -> None:
     assert [Path(name).parent.name for name in FILES] == ["knobs", "backends", "workloads"]
 
 
-def test_its_plugins_work_together_in_a_real_trial(extended: Lab, tmp_path: Path) -> None:
+def test_its_plugins_work_together_in_a_real_trial(extended: ExtendedPackage, tmp_path: Path) -> None:
     workload = WorkloadSpec(model="layers:8x16x4", inputs=())
     options = {"memory_format": "contiguous", "precision": "float32"}
     isa = "avx2" if "avx2" in extended.hardware.isa else "default"

@@ -15,7 +15,7 @@ from autotune.core.results import Status, TrialResult
 from autotune.core.struct import Value
 from autotune.hardware import probe
 from autotune.space import configs
-from tests.conftest import Lab
+from tests.conftest import ExtendedPackage
 from tests.core.test_plugins import BACKENDS, KNOBS, available_options
 
 HW = probe.probe()
@@ -31,7 +31,7 @@ PARTNERS: tuple[dict[str, Value], ...] = (
 
 @pytest.fixture(scope="module")
 def measured(
-    lab: Lab, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+    lab: ExtendedPackage, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 ) -> Callable[[Config], TrialResult]:
     """The result of a configuration; all of a backend that chosen tests need run in one coordinator."""
     results: dict[str, TrialResult] = {}

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from autotune.core.results import Block, TrialResult
-from autotune.core.specs import InterleavedSpec, TrialSpec
+from autotune.core.observer import Observer
+from autotune.core.specs import InterleavedSpec
 
 
-class PlainProgress:
+class PlainProgress(Observer):
     """An Observer that says in a line what it waits for, prepares and begins to measure."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
@@ -30,12 +30,3 @@ class PlainProgress:
         """Say it once for all rounds."""
         if number == 0:
             self.say(f"interleaved run {spec.number}: {spec.rounds} rounds of {' and '.join(spec.configs)} in turn")
-
-    def started(self, spec: TrialSpec) -> None:
-        """There are no trials."""
-
-    def measured(self, spec: TrialSpec, blocks: tuple[Block, ...]) -> None:
-        """There are no trials."""
-
-    def ended(self, result: TrialResult) -> None:
-        """There are no trials."""

@@ -22,7 +22,7 @@ from autotune.core import plugins
 from autotune.core.best import Best
 from autotune.core.config import Config
 from autotune.core.errors import MachineError, StudyError
-from autotune.core.interfaces import Interleave
+from autotune.core.executor import Executor
 from autotune.core.machine import Hardware
 from autotune.core.results import Estimate, InterleavedRun
 from autotune.core.rules import ConfirmRules, MeasureRules
@@ -30,7 +30,7 @@ from autotune.core.space_types import Goal, Price
 from autotune.core.specs import TrialSpec
 from autotune.hardware import probe
 from autotune.knobs import layout
-from autotune.launch.local_executor import Machine
+from autotune.launch.local_executor import LocalExecutor
 from autotune.models import artifacts, workload
 from autotune.models.artifacts import PreparationFailed
 from autotune.space import configs
@@ -62,15 +62,15 @@ def verify(
     root = Path(tempfile.mkdtemp(prefix="autotune-verify-"))
     found = None
     try:
-        with Machine(hw, root, artifacts.default_folder(), PlainProgress(say)) as machine:
-            machine.check(best.workload, rules)
+        with LocalExecutor(hw, root, artifacts.default_folder(), PlainProgress(say)) as executor:
+            executor.check(best.workload, rules)
             checking = Checking(best, hw, configs, root, rules, confirm)
-            if lacking := _unprepared(machine, checking):
+            if lacking := _unprepared(executor, checking):
                 found = checking.found(*lacking)
             elif best.objective == ("served_rate",):
-                found = checking.served(machine)
+                found = checking.served(executor)
             else:
-                found = checking.run(machine.interleave, minutes * 60)
+                found = checking.run(executor, minutes * 60)
         return found
     finally:
         if found is None or found.logs is None:
@@ -117,14 +117,11 @@ def _plain(best: Best, hw: Hardware, path: Path) -> Config:
     return configs.configure(hw, batch_size=fixed or 1, backend=provider.plain)
 
 
-def _unprepared(machine: Machine, checking: Checking) -> tuple[verdict.Verdict, list[str]] | None:
+def _unprepared(executor: LocalExecutor, checking: Checking) -> tuple[verdict.Verdict, list[str]] | None:
     """Make all that is loaded, so that it takes none of the measuring's time; the verdict where that fails."""
-    spec, hw, rules, cache = checking.best.workload, machine.hardware, checking.rules, machine.cache
-    run = machine.place.prepare(rules, None)
     for name, config in checking.configs.items():
         try:
-            artifacts.ensure(spec, config, hw, rules, run, cache)
-            artifacts.accuracy(spec, config, hw, rules, run, cache)
+            executor.prepare(checking.best.workload, config, checking.rules)
         except PreparationFailed as error:
             return _without(name), [f"the {name} cannot be prepared: {error}"]
     return None
@@ -147,24 +144,24 @@ class Checking:
     confirm: ConfirmRules
     clock: Callable[[], float] = time.monotonic
 
-    def run(self, interleave: Interleave, seconds: float) -> Verification:
+    def run(self, executor: Executor, seconds: float) -> Verification:
         """Sit until the question is answered or the seconds are used up."""
         begin, objective = self.clock(), self.best.objective[0]
         wanted = PairedComparison(
             "verify", self.root, self.best.workload, self.configs, self.rules, self.confirm, objective
         )
-        runs = comparison.run(wanted, interleave, self._unanswered, seconds, seconds, self._fits, self.clock)
+        runs = comparison.run(wanted, executor, self._unanswered, seconds, seconds, self._fits, self.clock)
         found = self._concluded(runs)
         return msgspec.structs.replace(found, seconds=self.clock() - begin)
 
-    def served(self, machine: Machine) -> Verification:
+    def served(self, executor: Executor) -> Verification:
         """Whether nearly the claimed rate of requests is served as a claim asks; nothing is compared then."""
         claimed, wanted = self.best.measured.served_rate, self.best.workload.serving
         if claimed is None or wanted is None:
             return self.found("unresolved", ["the file has no rate of requests that was served"])
         rate = claimed * verdict.LEAST_SERVED
         spec = TrialSpec(id=0, workload=self.best.workload, config=self.best.config, folder="served")
-        served = machine.sustain(spec, self.rules, rate, claim_seconds(rate, wanted))
+        served = executor.sustain(spec, self.rules, rate, claim_seconds(rate, wanted))
         if served.probe is None:
             found = self.found("fails", [f"the {WINNER} failed: {served.error}"])
             return msgspec.structs.replace(found, logs=str(self.root))

@@ -13,6 +13,7 @@ from rich.live import Live
 from rich.text import Text
 
 from autotune.analysis import stats
+from autotune.core.observer import Observer
 from autotune.core.results import Block, TrialResult
 from autotune.core.space_types import Space
 from autotune.core.specs import InterleavedSpec, TrialSpec
@@ -21,7 +22,7 @@ from autotune.study.ranking import CONFIDENCE, Ranking
 from autotune.study.search import driver
 
 
-class Display:
+class Display(Observer):
     """An Observer that prints."""
 
     def __init__(self, console: Console, space: Space) -> None:

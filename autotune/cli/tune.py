@@ -16,11 +16,12 @@ from autotune.cli import invocation, study_messages
 from autotune.cli.console import print_lines
 from autotune.cli.progress import Display
 from autotune.core.errors import StudyError
+from autotune.core.executor import Executor
 from autotune.core.machine import Hardware
 from autotune.core.rules import ConfirmRules, MeasureRules
 from autotune.core.space_types import Budget, Space
 from autotune.hardware import probe
-from autotune.launch.local_executor import Machine
+from autotune.launch.local_executor import LocalExecutor
 from autotune.models import artifacts
 from autotune.report import lookup
 from autotune.report.export import export
@@ -71,9 +72,9 @@ def tune(
     first = transfer.find(folder, space, hw, [_earlier(study, studies, folder) for study in begin_with])
     with (
         Display(console, space) as display,
-        Machine(hw, folder, artifacts.default_folder(), display) as machine,
+        LocalExecutor(hw, folder, artifacts.default_folder(), display) as executor,
     ):
-        machine.check(space.workload, MeasureRules())
+        executor.check(space.workload, MeasureRules())
         with opening.opened(folder, space, text, hw, storage) as study:
             space = study.space
             shown = None if storage is None else databases.public(storage)
@@ -87,7 +88,7 @@ def tune(
             print_lines(console, study_messages.introduction(space, hw, folder, len(earlier), first, sampler))
             console.print()
             try:
-                _work(console, study, machine, display, first, make_sampler, skip_confirmation)
+                _work(console, study, executor, display, first, make_sampler, skip_confirmation)
             except KeyboardInterrupt:
                 display.stop()
                 console.print("\ninterrupted; what is finished is kept", highlight=False)
@@ -101,7 +102,7 @@ def tune(
 def _work(
     console: Console,
     study: OpenStudy,
-    machine: Machine,
+    executor: Executor,
     display: Display,
     first: Earlier,
     make_sampler: Callable[[int, Points], BaseSampler],
@@ -112,7 +113,7 @@ def _work(
     reserved = 0.0 if skip_confirmation else confirm_rules.share
     outcome = driver.search(
         study,
-        machine.execute,
+        executor,
         display,
         rules,
         earlier=first.configs,
@@ -125,7 +126,7 @@ def _work(
     if skip_confirmation:
         earlier_claim.drop_if_challenged(study)
     else:
-        confirmation = stage.confirm(study, machine.interleave, display, rules, confirm_rules, sustain=machine.sustain)
+        confirmation = stage.confirm(study, executor, display, rules, confirm_rules)
     if not display.worked:
         budget = study.space.budget
         print_lines(console, [study_messages.nothing_measured(outcome, budget, confirmation, skip_confirmation)])

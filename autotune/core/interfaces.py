@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 from autotune.core.config import Config
 from autotune.core.launch_patch import LaunchPatch
 from autotune.core.machine import Hardware
-from autotune.core.results import Block, InterleavedRun, Sustained, TrialResult
-from autotune.core.rules import MeasureRules
-from autotune.core.specs import InterleavedSpec, TrialSpec
 from autotune.core.struct import Value
 from autotune.core.workload_spec import WorkloadSpec
 
@@ -149,40 +145,3 @@ class Provider(Protocol):
     def cache_key(self, name: str, options: Any) -> tuple[Any, ...]: ...
     def judged(self, name: str, options: Any) -> bool: ...
     def build(self, name: str, options: Any, seed: int) -> Any: ...
-
-
-Execute = Callable[[TrialSpec, MeasureRules, float | None], TrialResult]
-"""Runs one trial wholly on one machine, given the rules and the best rate so far (samples/s) or None."""
-
-
-Interleave = Callable[[InterleavedSpec, MeasureRules], InterleavedRun | None]
-"""Measures several configurations in turn, block by block, wholly on one machine; None if the time was too short."""
-
-
-Sustain = Callable[[TrialSpec, MeasureRules, float, float], Sustained]
-"""Serves requests at a rate (a second) for so many seconds with one configuration."""
-
-
-class Observer(Protocol):
-    """Who watches a study; called only while nothing is measured, so it may draw."""
-
-    def waiting(self, holder: str) -> None:
-        """Another process measures on this machine; it is waited for."""
-
-    def started(self, spec: TrialSpec) -> None:
-        """A trial begins."""
-
-    def preparing(self, what: str) -> None:
-        """An artifact is being made, which may take a minute."""
-
-    def measured(self, spec: TrialSpec, blocks: tuple[Block, ...]) -> None:
-        """A block was measured; all blocks of the trial so far."""
-
-    def ended(self, result: TrialResult) -> None:
-        """A trial has its result, already on disk."""
-
-    def confirming(self, what: str) -> None:
-        """A part of the confirmation begins."""
-
-    def interleaving(self, spec: InterleavedSpec, number: int) -> None:
-        """Round `number` of an interleaved run begins."""

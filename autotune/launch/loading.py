@@ -17,8 +17,8 @@ import numpy as np
 import autotune
 from autotune.core.errors import CacheError
 from autotune.core.files import write_array
-from autotune.core.interfaces import Observer
 from autotune.core.machine import OWN, Hardware
+from autotune.core.observer import Observer
 from autotune.core.protocol import Finish, Finished, MeasureJob, PrepareJob, Ready
 from autotune.core.results import Accuracy, ArtifactRef, Status
 from autotune.core.rules import MeasureRules

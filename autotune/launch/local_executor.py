@@ -1,4 +1,4 @@
-"""This machine as a place where trials and interleaved runs run: the seam on which other machines come later."""
+"""The executor that measures on this machine."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ import tempfile
 from pathlib import Path
 
 from autotune.analysis.probe import ProbeSpec
+from autotune.core.config import Config
 from autotune.core.errors import ModelError
-from autotune.core.interfaces import Observer
 from autotune.core.machine import Hardware
+from autotune.core.observer import Observer
 from autotune.core.results import InterleavedRun, Sustained, TrialResult
 from autotune.core.rules import MeasureRules
 from autotune.core.specs import InterleavedSpec, TrialSpec
@@ -22,8 +23,11 @@ from autotune.models import artifacts
 from autotune.models.artifacts import PreparationFailed
 
 
-class Machine:
-    """Within its context, the only one that measures here, with a canary running; no study and no storage."""
+class LocalExecutor:
+    """Measures on this machine; within its context nobody else does, and a canary runs.
+
+    Specs' folders are relative to `root`. Artifacts are kept in `cache`.
+    """
 
     def __init__(self, hardware: Hardware, root: Path, cache: Path, observer: Observer) -> None:
         self.hardware = hardware
@@ -34,7 +38,7 @@ class Machine:
         self.place = Place(hardware, self.cache, observer)
         self._canary: CanaryProcess | None = None
 
-    def __enter__(self) -> Machine:
+    def __enter__(self) -> LocalExecutor:
         with contextlib.ExitStack() as stack:
             descriptor = stack.enter_context(lock.held(lock.default_path(), self.observer.waiting))
             self.place = Place(self.hardware, self.cache, self.observer, inherited=(descriptor,))
@@ -56,6 +60,12 @@ class Machine:
             raise ModelError(
                 f"the workload {workload.model} cannot be built: {error} (the whole story: {file.name})"
             ) from error
+
+    def prepare(self, workload: WorkloadSpec, config: Config, rules: MeasureRules) -> None:
+        """Make all that a configuration loads, unless the cache has it; PreparationFailed where that cannot be had."""
+        run = self.place.prepare(rules, None)
+        artifacts.ensure(workload, config, self.hardware, rules, run, self.cache)
+        artifacts.accuracy(workload, config, self.hardware, rules, run, self.cache)
 
     def execute(self, spec: TrialSpec, rules: MeasureRules, incumbent: float | None) -> TrialResult:
         """Measure one configuration; a failure is the result's status. `result.json` is on disk before this returns.
@@ -82,5 +92,5 @@ class Machine:
     @property
     def canary(self) -> CanaryProcess:
         """The running canary; only within the context."""
-        assert self._canary is not None, "trials run within `with Machine(...)`"
+        assert self._canary is not None, "trials run within `with LocalExecutor(...)`"
         return self._canary

@@ -16,7 +16,8 @@ from autotune.core.results import Block, Status
 from autotune.core.struct import Value
 from autotune.study.search import suggest
 from autotune.study.search.sampler import FEW_BLOCKS
-from tests.study.fakes import SMALL, machine, resolved, speed
+from tests.fake_executor import speed
+from tests.study.fakes import SMALL, machine, resolved
 
 sys.path.append(str(Path(__file__).parents[1]))
 

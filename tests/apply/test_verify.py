@@ -11,7 +11,6 @@ from autotune.apply.verdict import HEADS
 from autotune.apply.verify import Checking
 from autotune.core.best import Best, Claim
 from autotune.core.errors import MachineError, StudyError
-from autotune.core.results import Probe, Sustained
 from autotune.core.rules import ConfirmRules, MeasureRules
 from autotune.core.space_types import Limit
 from autotune.core.workload_spec import ServingSpec, WorkloadSpec
@@ -22,21 +21,22 @@ from autotune.study.confirm.ablation import WINNER
 from autotune.study.confirm.decision import BASELINE
 from tests.apply import made, tiny
 from tests.apply.made import FAST
+from tests.fake_executor import FakeExecutor, at
 from tests.report.made import HW, PLAIN
-from tests.study.fakes import Interleaver, at, machine
+from tests.study.fakes import machine
 from tests.test_main import Place
 
 PATH = Path("best.json")
 
 
-def checking(root: Path, sitter: Interleaver, best: Best) -> Checking:
+def checking(root: Path, sitter: FakeExecutor, best: Best) -> Checking:
     configs = verify.compared(best, HW, PATH)
     return Checking(best, HW, configs, root, MeasureRules(), ConfirmRules(), sitter.clock)
 
 
 def sat(root: Path, ratio: float, seconds: float = 120.0, best: Best | None = None, **given: Any) -> Any:
     """What a verification finds where the winner is so many times as fast as the baseline, and who sat for it."""
-    sitter = Interleaver(root, at({PLAIN: 10.0, FAST: 10.0 * ratio}), **given)
+    sitter = FakeExecutor(root, candidate=at({PLAIN: 10.0, FAST: 10.0 * ratio}), **given)
     return checking(root, sitter, best or made.best()).run(sitter, seconds), sitter
 
 
@@ -44,12 +44,12 @@ def test_a_claim_that_is_still_true_holds(tmp_path: Path) -> None:
     found, sitter = sat(tmp_path, 2.0)
     assert (found.verdict, found.reasons, found.holds, found.logs) == ("holds", (), True, None)
     assert found.ratio.low < 2.0 < found.ratio.high
-    assert (found.runs, len(sitter.asked)) == (ConfirmRules().runs, ConfirmRules().runs)
-    assert found.rounds == sum(spec.rounds for spec in sitter.asked)
+    assert (found.runs, len(sitter.runs)) == (ConfirmRules().runs, ConfirmRules().runs)
+    assert found.rounds == sum(spec.rounds for spec in sitter.runs)
     assert found.throughput.estimate == pytest.approx(20, rel=0.02)
     assert found.baseline_throughput.estimate == pytest.approx(10, rel=0.02)
     assert found.seconds > 0 and found.claimed == made.best().measured.speedup
-    assert set(sitter.asked[0].configs) == {WINNER, BASELINE} and sitter.asked[0].together
+    assert set(sitter.runs[0].configs) == {WINNER, BASELINE} and sitter.runs[0].together
 
 
 def test_a_gain_that_is_gone_fails(tmp_path: Path) -> None:
@@ -65,7 +65,7 @@ def test_more_than_was_claimed_holds(tmp_path: Path) -> None:
 def test_noise_goes_on_to_the_end_of_the_time_and_is_not_resolved(tmp_path: Path) -> None:
     found, sitter = sat(tmp_path, 1.9, noise=2.0)
     assert found.verdict == "unresolved" and "raise --minutes" in found.reasons[0]
-    assert len(sitter.asked) > ConfirmRules().runs
+    assert len(sitter.runs) > ConfirmRules().runs
     assert found.seconds <= 130
 
 
@@ -84,7 +84,7 @@ def fails(name: str) -> Any:
 def test_a_winner_that_does_not_run_fails_and_leaves_its_logs(tmp_path: Path) -> None:
     found, sitter = sat(tmp_path, 2.0, fails=fails(WINNER))
     assert (found.verdict, found.reasons) == ("fails", ("the winner failed: a made-up crash",))
-    assert (found.logs, len(sitter.asked)) == (str(tmp_path), 2)
+    assert (found.logs, len(sitter.runs)) == (str(tmp_path), 2)
 
 
 def test_without_a_baseline_nothing_is_known(tmp_path: Path) -> None:
@@ -94,7 +94,7 @@ def test_without_a_baseline_nothing_is_known(tmp_path: Path) -> None:
 
 def test_a_failure_is_said_though_there_was_time_for_one_run_only(tmp_path: Path) -> None:
     found, sitter = sat(tmp_path, 2.0, seconds=2.0, fails=fails(WINNER))
-    assert len(sitter.asked) == 1
+    assert len(sitter.runs) == 1
     assert (found.verdict, found.reasons) == ("fails", ("the winner failed: a made-up crash",))
 
 
@@ -116,12 +116,12 @@ def test_costs_are_limited_by_the_price_they_were_found_with(tmp_path: Path) -> 
 def test_two_that_do_not_fit_into_memory_sit_one_after_the_other(tmp_path: Path) -> None:
     measured = msgspec.structs.replace(made.best().measured, peak_rss_bytes=2**33)
     _, sitter = sat(tmp_path, 2.0, best=made.best(measured=measured))
-    assert not sitter.asked[0].together
+    assert not sitter.runs[0].together
 
 
 def test_the_objective_is_what_was_asked_for(tmp_path: Path) -> None:
     found, sitter = sat(tmp_path, 2.0, best=made.best(objective=("cpu_s_per_sample",)))
-    assert (found.objective, sitter.asked[0].objective) == ("cpu_s_per_sample", "cpu_s_per_sample")
+    assert (found.objective, sitter.runs[0].objective) == ("cpu_s_per_sample", "cpu_s_per_sample")
     assert found.ratio.estimate == pytest.approx(2, rel=0.02)
 
 
@@ -158,7 +158,7 @@ def test_the_files_own_baseline_is_compared() -> None:
 def test_an_older_file_is_compared_with_the_plain_model(tmp_path: Path) -> None:
     best = made.best(baseline=None)
     assert verify.compared(best, HW, PATH)[BASELINE] == PLAIN
-    sitter = Interleaver(tmp_path)
+    sitter = FakeExecutor(tmp_path)
     assert not checking(tmp_path, sitter, best).run(sitter, 120).baseline_known
 
 
@@ -188,21 +188,6 @@ def test_a_program_has_no_plain_form() -> None:
 # ------------------------------------------------------------------------------------------------------ served rates
 
 
-class Serving:
-    """A machine that serves, or not."""
-
-    def __init__(self, kept: bool | None) -> None:
-        self.kept = kept
-        self.rates: list[float] = []
-
-    def sustain(self, spec: Any, rules: MeasureRules, rate: float, seconds: float) -> Sustained:
-        self.rates.append(rate)
-        if self.kept is None:
-            return Sustained(error="it broke")
-        probe = Probe(rate=rate, seconds=seconds, requests=99, over=0, latency_ms=9.0, kept=self.kept)
-        return Sustained(probe=probe, peak_rss_bytes=2**28)
-
-
 def serves(**fields: Any) -> Best:
     """A winner that served 100 requests a second; it has no speed-up where the baseline's rate is not known."""
     measured = msgspec.structs.replace(made.best().measured, served_rate=100.0, speedup=None)
@@ -210,27 +195,34 @@ def serves(**fields: Any) -> Best:
     return made.best(workload=workload, measured=measured, objective=("served_rate",), **fields)
 
 
+def server(kept: bool | None) -> FakeExecutor:
+    """An executor that keeps any rate, or none, or fails."""
+    return FakeExecutor(
+        serves={} if kept is None else {FAST: 1000.0 if kept else 0.0}, shows={FAST: {"peak_rss_bytes": 2**28}}
+    )
+
+
 @pytest.mark.parametrize(("kept", "expected"), [(True, "holds"), (False, "fails"), (None, "fails")])
 def test_a_served_rate_is_served_again(tmp_path: Path, kept: bool | None, expected: str) -> None:
-    serving: Any = Serving(kept)
-    found = checking(tmp_path, Interleaver(tmp_path), serves()).served(serving)
-    assert (found.verdict, serving.rates) == (expected, [pytest.approx(97)])
+    serving = server(kept)
+    found = checking(tmp_path, serving, serves()).served(serving)
+    assert (found.verdict, [rate for _, rate in serving.requests]) == (expected, [pytest.approx(97)])
     assert (found.logs is not None) == (kept is None)
     assert found.claimed is None
 
 
 def test_who_serves_must_keep_the_limits_too(tmp_path: Path) -> None:
     limit = Limit(metric="peak_rss_bytes", max=2**20)
-    serving: Any = Serving(True)
-    found = checking(tmp_path, Interleaver(tmp_path), serves(constraints=(limit,))).served(serving)
+    serving = server(True)
+    found = checking(tmp_path, serving, serves(constraints=(limit,))).served(serving)
     assert found.verdict == "fails" and found.reasons[0].startswith("peak_rss_bytes is ")
 
 
 def test_a_hard_limit_on_outputs_refuses_who_serves_without_a_comparison(tmp_path: Path) -> None:
     """The throughput under a load test is not measured, and a limit on it not looked at."""
     limits = [Limit(metric=name, min=0.5, unjudged="reject") for name in ("throughput", "cosine_similarity")]
-    serving: Any = Serving(True)
-    found = checking(tmp_path, Interleaver(tmp_path), serves(constraints=tuple(limits))).served(serving)
+    serving = server(True)
+    found = checking(tmp_path, serving, serves(constraints=tuple(limits))).served(serving)
     assert found.reasons == ("cosine_similarity is not judged: refused, allowed at least 0.5",)
 
 

@@ -10,12 +10,14 @@ from autotune.core.results import Status
 from autotune.core.rules import MeasureRules
 from autotune.core.specs import TrialSpec
 from autotune.core.workload_spec import WorkloadSpec
-from tests.conftest import Lab, ended
+from tests.conftest import ExtendedPackage, ended
 
 LINE = 'print(\'{"throughput": 200.0, "latencies_ms": [4.0, 6.0]}\')'
 
 
-def spec(lab: Lab, folder: Path, program: str, words: str = "", **options: float | str | int | None) -> TrialSpec:
+def spec(
+    lab: ExtendedPackage, folder: Path, program: str, words: str = "", **options: float | str | int | None
+) -> TrialSpec:
     """A trial of a Python program with two workers."""
     file = folder / "program.py"
     file.write_text(program)
@@ -55,7 +57,7 @@ def test_figures_that_cannot_be_used_say_so(text: str, why: str) -> None:
 # ---------------------------------------------------------------------------------------------------------- trials
 
 
-def test_the_rate_is_what_the_program_says(lab: Lab, tmp_path: Path) -> None:
+def test_the_rate_is_what_the_program_says(lab: ExtendedPackage, tmp_path: Path) -> None:
     (result,) = lab.execute(tmp_path, [spec(lab, tmp_path, LINE)]).results
     assert (result.status, result.error, result.fidelity) == (Status.OK, None, None)
     assert all(block.rate == pytest.approx(200.0) for block in result.blocks)
@@ -63,7 +65,7 @@ def test_the_rate_is_what_the_program_says(lab: Lab, tmp_path: Path) -> None:
     assert result.peak_rss_bytes is not None
 
 
-def test_whole_runs_count_their_samples(lab: Lab, tmp_path: Path) -> None:
+def test_whole_runs_count_their_samples(lab: ExtendedPackage, tmp_path: Path) -> None:
     program = "import sys, time; assert sys.argv[1:] == ['2', 'quick']; time.sleep(0.3)"
     one = spec(lab, tmp_path, program, "{batch_size} {mode}", reads="runs", samples=50)
     (result,) = lab.execute(tmp_path, [one]).results
@@ -73,7 +75,7 @@ def test_whole_runs_count_their_samples(lab: Lab, tmp_path: Path) -> None:
     assert any(block.calls for block in result.blocks)
 
 
-def test_the_end_of_a_run_is_noticed_at_once(lab: Lab, tmp_path: Path) -> None:
+def test_the_end_of_a_run_is_noticed_at_once(lab: ExtendedPackage, tmp_path: Path) -> None:
     """Popen.wait(timeout) would look after 63.5 ms, and then every 50 ms."""
     settings = {"reads": "runs", "samples": 1, "folder": str(tmp_path), "timeout_s": 20.0}
     workload = WorkloadSpec(model="command:sleep 0.07", inputs=(), options=settings)
@@ -84,7 +86,7 @@ def test_the_end_of_a_run_is_noticed_at_once(lab: Lab, tmp_path: Path) -> None:
     assert max(rates) > 1 / 0.105  # of several blocks one is hardly disturbed
 
 
-def test_a_program_does_not_see_our_packages(lab: Lab, tmp_path: Path) -> None:
+def test_a_program_does_not_see_our_packages(lab: ExtendedPackage, tmp_path: Path) -> None:
     program = f"import os; assert 'PYTHONPATH' not in os.environ and 'PATH' in os.environ\n{LINE}"
     (result,) = lab.execute(tmp_path, [spec(lab, tmp_path, program)]).results
     assert (result.status, result.error) == (Status.OK, None)
@@ -100,14 +102,14 @@ os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)
 """
 
 
-def test_work_that_the_program_does_not_wait_for_counts(lab: Lab, tmp_path: Path) -> None:
+def test_work_that_the_program_does_not_wait_for_counts(lab: ExtendedPackage, tmp_path: Path) -> None:
     (result,) = lab.execute(tmp_path, [spec(lab, tmp_path, ORPHAN_AT_WORK, reads="runs", samples=1)]).results
     assert (result.status, result.error) == (Status.OK, None)
     runs = sum(block.rate * block.elapsed_ns / 1e9 for block in result.blocks)
     assert sum(block.cpu_ns for block in result.blocks) / runs > 0.2e9
 
 
-def test_what_a_program_uses_is_not_the_use_of_others(lab: Lab, tmp_path: Path) -> None:
+def test_what_a_program_uses_is_not_the_use_of_others(lab: ExtendedPackage, tmp_path: Path) -> None:
     program = "import time\nwhile time.process_time() < 0.3: pass"
     (result,) = lab.execute(tmp_path, [spec(lab, tmp_path, program, reads="runs", samples=1)]).results
     assert (result.status, result.error) == (Status.OK, None)
@@ -115,13 +117,13 @@ def test_what_a_program_uses_is_not_the_use_of_others(lab: Lab, tmp_path: Path) 
     assert min(share for share in found if share is not None) < 0.3  # with the program's own it is nearly 1
 
 
-def test_what_ends_a_moment_after_the_program_is_not_left_running(lab: Lab, tmp_path: Path) -> None:
+def test_what_ends_a_moment_after_the_program_is_not_left_running(lab: ExtendedPackage, tmp_path: Path) -> None:
     program = f"import os, time\nif os.fork() == 0:\n    time.sleep(0.1)\n    os._exit(0)\n{LINE}"
     (result,) = lab.execute(tmp_path, [spec(lab, tmp_path, program)]).results
     assert (result.status, result.error) == (Status.OK, None)
 
 
-def test_the_first_run_may_sleep_as_long_as_a_run_may_take(lab: Lab, tmp_path: Path) -> None:
+def test_the_first_run_may_sleep_as_long_as_a_run_may_take(lab: ExtendedPackage, tmp_path: Path) -> None:
     rules = MeasureRules(setup_timeout_s=2.5, idle_timeout_s=1.0)
     (result,) = lab.execute(tmp_path, [spec(lab, tmp_path, "import time; time.sleep(3)")], rules).results
     assert result.error is not None and "no JSON line" in result.error  # it was waited for
@@ -151,7 +153,9 @@ while not os.path.exists('escaped') or len(open('escaped').readlines()) < 2:
     ],
     ids=["ends", "fails", "never ends"],
 )
-def test_nothing_that_a_program_started_outlives_the_trial(lab: Lab, tmp_path: Path, then: str, why: str) -> None:
+def test_nothing_that_a_program_started_outlives_the_trial(
+    lab: ExtendedPackage, tmp_path: Path, then: str, why: str
+) -> None:
     (result,) = lab.execute(tmp_path, [spec(lab, tmp_path, ESCAPES + then, timeout_s=2.0)]).results
     assert result.error is not None and why in result.error
     escaped = [int(line) for line in (tmp_path / "escaped").read_text().split()]
@@ -186,14 +190,14 @@ if os.fork() == 0: time.sleep(60)
     ids=["silent", "twice", "fails", "dies", "never ends", "forks and dies", "forks behind a zombie"],
 )
 def test_a_program_that_misbehaves_is_a_failed_trial(
-    lab: Lab, tmp_path: Path, program: str, options: dict[str, float], status: Status, why: str
+    lab: ExtendedPackage, tmp_path: Path, program: str, options: dict[str, float], status: Status, why: str
 ) -> None:
     (result,) = lab.execute(tmp_path, [spec(lab, tmp_path, program, **options)]).results
     assert result.status is status
     assert result.error is not None and why in result.error
 
 
-def test_a_program_that_is_not_there(lab: Lab, tmp_path: Path) -> None:
+def test_a_program_that_is_not_there(lab: ExtendedPackage, tmp_path: Path) -> None:
     workload = WorkloadSpec(
         model="command:no-such-program",
         inputs=(),

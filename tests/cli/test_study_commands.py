@@ -13,14 +13,14 @@ from autotune.cli import study_commands
 from autotune.core.results import Status
 from autotune.core.space_types import Limit
 from autotune.report import lookup
-from tests.lab import Lab, files, made_up, printed
+from tests.fake_executor import speed
 from tests.report import folders, made
-from tests.study import fakes
+from tests.tune_harness import TuneHarness, files, harness_in, printed
 
 
 @pytest.fixture
-def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
-    return made_up(tmp_path, monkeypatch)
+def harness(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TuneHarness:
+    return harness_in(tmp_path, monkeypatch)
 
 
 def shown(study: str | Path, studies: Path, width: int = 80) -> str:
@@ -29,16 +29,16 @@ def shown(study: str | Path, studies: Path, width: int = 80) -> str:
     return printed(console)
 
 
-def test_show_prints_table_and_summary_from_the_folder_alone(lab: Lab) -> None:
-    lab.behave = lambda found: Status.CRASHED if found.knobs["allocator"] == "tcmalloc" else fakes.speed(found)
-    _, text = lab.tune(trials=8)
+def test_show_prints_table_and_summary_from_the_folder_alone(harness: TuneHarness) -> None:
+    harness.behave = lambda found: Status.CRASHED if found.knobs["allocator"] == "tcmalloc" else speed(found)
+    _, text = harness.tune(trials=8)
     summary = "best " + text.partition("\nbest ")[2].partition("file ")[0]
-    moved = lab.folder / "elsewhere"
-    shutil.copytree(lab.study, moved)
-    shutil.rmtree(lab.studies)
+    moved = harness.folder / "elsewhere"
+    shutil.copytree(harness.study, moved)
+    shutil.rmtree(harness.studies)
     (moved / "study.db").unlink()
     before = files(moved)
-    again = shown(moved, lab.studies)
+    again = shown(moved, harness.studies)
     assert files(moved) == before
     head, _, rest = again.partition("\n\n4 failed:\n")
     assert len(head.splitlines()) == 5 and head.count("(baseline)") == 1
@@ -46,25 +46,25 @@ def test_show_prints_table_and_summary_from_the_folder_alone(lab: Lab) -> None:
     assert again.endswith(f"\n\n{summary}file      {moved / 'best.json'}\n") and len(summary) > 100
 
 
-def test_show_has_what_was_confirmed_from_the_folder_alone(lab: Lab) -> None:
-    _, text = lab.tune(skip_confirmation=False)
-    moved = lab.folder / "elsewhere"
-    shutil.copytree(lab.study, moved)
-    shutil.rmtree(lab.studies)
+def test_show_has_what_was_confirmed_from_the_folder_alone(harness: TuneHarness) -> None:
+    _, text = harness.tune(skip_confirmation=False)
+    moved = harness.folder / "elsewhere"
+    shutil.copytree(harness.study, moved)
+    shutil.rmtree(harness.studies)
     summary = "best " + text.partition("\nbest ")[2].partition("file ")[0]
-    assert summary in shown(moved, lab.studies) and "finalists, against the baseline" in summary
+    assert summary in shown(moved, harness.studies) and "finalists, against the baseline" in summary
 
 
-def test_show_is_wide_enough_on_a_narrow_terminal(lab: Lab) -> None:
-    lab.tune()
-    assert shown(lab.study, lab.studies, width=20) == shown(lab.study, lab.studies, width=120)
+def test_show_is_wide_enough_on_a_narrow_terminal(harness: TuneHarness) -> None:
+    harness.tune()
+    assert shown(harness.study, harness.studies, width=20) == shown(harness.study, harness.studies, width=120)
 
 
-def test_show_of_a_study_that_has_only_begun(lab: Lab) -> None:
-    lab.interrupt_at = 0
+def test_show_of_a_study_that_has_only_begun(harness: TuneHarness) -> None:
+    harness.interrupt_at = 0
     with pytest.raises(KeyboardInterrupt):
-        lab.tune()
-    assert "No configuration has been measured." in shown(lab.study, lab.studies)
+        harness.tune()
+    assert "No configuration has been measured." in shown(harness.study, harness.studies)
 
 
 def test_a_trial_that_breaks_a_limit_is_exported_with_a_warning(
@@ -81,22 +81,24 @@ def test_a_trial_that_breaks_a_limit_is_exported_with_a_warning(
     assert err == "autotune: trial 1 breaks a limit: throughput is 40, allowed at most 30\n"
 
 
-def test_another_trial_never_takes_the_place_of_the_winner(lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:
-    lab.tune(skip_confirmation=False)
-    before = (lab.study / "best.json").read_bytes()
-    study_commands.export(str(lab.study), pick=0, studies=lab.studies)
-    assert (lab.study / "best.json").read_bytes() == before
+def test_another_trial_never_takes_the_place_of_the_winner(
+    harness: TuneHarness, capsys: pytest.CaptureFixture[str]
+) -> None:
+    harness.tune(skip_confirmation=False)
+    before = (harness.study / "best.json").read_bytes()
+    study_commands.export(str(harness.study), pick=0, studies=harness.studies)
+    assert (harness.study / "best.json").read_bytes() == before
     assert json.loads(capsys.readouterr().out)["trial"] == 0
-    study_commands.export(str(lab.study), studies=lab.studies)
-    assert (lab.study / "best.json").read_bytes() == before
+    study_commands.export(str(harness.study), studies=harness.studies)
+    assert (harness.study / "best.json").read_bytes() == before
 
 
 def test_a_form_that_is_named_is_printed_and_the_study_is_left_alone(
-    lab: Lab, capsys: pytest.CaptureFixture[str]
+    harness: TuneHarness, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    lab.tune()
-    (lab.study / "best.json").unlink()
+    harness.tune()
+    (harness.study / "best.json").unlink()
     capsys.readouterr()
-    study_commands.export(str(lab.study), "json", studies=lab.studies)
-    assert json.loads(capsys.readouterr().out)["study"] == lab.study.name
-    assert not (lab.study / "best.json").exists()
+    study_commands.export(str(harness.study), "json", studies=harness.studies)
+    assert json.loads(capsys.readouterr().out)["study"] == harness.study.name
+    assert not (harness.study / "best.json").exists()

@@ -26,7 +26,7 @@ from autotune.hardware import probe
 from autotune.launch import environment
 from autotune.space import values as setting
 from tests import machines
-from tests.conftest import Lab
+from tests.conftest import ExtendedPackage
 
 KINDS: tuple[Kind, ...] = ("knobs", "backends", "workloads")
 ALL = [(kind, name) for kind in KINDS for name in plugins.names(kind)]
@@ -129,7 +129,9 @@ def test_an_unknown_name_is_named_with_its_neighbour() -> None:
         ),
     ],
 )
-def test_a_plugin_that_does_not_import_says_so_by_name(lab: Lab, tmp_path: Path, statement: str, reason: str) -> None:
+def test_a_plugin_that_does_not_import_says_so_by_name(
+    lab: ExtendedPackage, tmp_path: Path, statement: str, reason: str
+) -> None:
     broken = lab.package / "autotune" / "knobs" / "broken.py"
     broken.write_text(f"{statement}\n")
     script = "from autotune.core import plugins; plugins.load('knobs', 'broken')"

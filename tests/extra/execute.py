@@ -15,7 +15,7 @@ from autotune.core.results import Block, InterleavedRun, Sustained, TrialResult
 from autotune.core.rules import MeasureRules
 from autotune.core.specs import InterleavedSpec, TrialSpec
 from autotune.core.struct import Struct
-from autotune.launch.local_executor import Machine
+from autotune.launch.local_executor import LocalExecutor
 
 NO_SUCH_CPU = 4000
 
@@ -77,7 +77,7 @@ class Listener:
 def main() -> None:
     ask = msgspec.json.decode(sys.stdin.buffer.read(), type=Ask)
     listener = Listener()
-    with Machine(ask.hardware, Path(ask.root), Path(ask.cache), listener) as machine:
+    with LocalExecutor(ask.hardware, Path(ask.root), Path(ask.cache), listener) as machine:
         if ask.canary == "killed":
             os.kill(machine.canary._workers.pids[0], signal.SIGKILL)
         if ask.canary == "not_pinned":

@@ -10,7 +10,7 @@ from autotune.core.results import Status
 from autotune.hardware.probe import probe
 from autotune.knobs import affinity, openmp
 from tests.backends.child import configured, told
-from tests.conftest import Lab
+from tests.conftest import ExtendedPackage
 from tests.machines import hardware
 
 HERE = probe()
@@ -146,7 +146,7 @@ def test_a_process_without_openmp_hands_the_variables_on(tmp_path: Path) -> None
     ],
 )
 def test_a_worker_is_measured_with_its_threads_bound(
-    lab: Lab, tmp_path: Path, value: affinity.Value, runtime: openmp.Value, error: str | None
+    lab: ExtendedPackage, tmp_path: Path, value: affinity.Value, runtime: openmp.Value, error: str | None
 ) -> None:
     if len(HERE.cores) < 2 or "torch" not in HERE.packages or 0 not in HERE.allowed_cpus:
         pytest.skip("needs torch, and two cores with CPU 0 among them")

@@ -13,7 +13,7 @@ from autotune.core.errors import InterpreterError
 from autotune.core.results import Status
 from autotune.hardware import interpreters
 from autotune.launch import create_env
-from tests.conftest import Lab
+from tests.conftest import ExtendedPackage
 from tests.hardware.test_interpreters import installed
 
 
@@ -29,7 +29,9 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return prefix
 
 
-def test_a_trial_runs_in_another_environment_and_sees_nothing_of_ours(lab: Lab, tmp_path: Path, bare: Path) -> None:
+def test_a_trial_runs_in_another_environment_and_sees_nothing_of_ours(
+    lab: ExtendedPackage, tmp_path: Path, bare: Path
+) -> None:
     hardware = msgspec.structs.replace(lab.hardware, environments=interpreters.find(bare.parent))
     assert list(hardware.environments) == ["bare"]
     there = dataclasses.replace(lab, hardware=hardware)
@@ -41,7 +43,7 @@ def test_a_trial_runs_in_another_environment_and_sees_nothing_of_ours(lab: Lab, 
     assert result.fidelity is not None
 
 
-def test_another_backend_needs_its_framework_there(lab: Lab, bare: Path) -> None:
+def test_another_backend_needs_its_framework_there(lab: ExtendedPackage, bare: Path) -> None:
     from autotune.space import configs
 
     hardware = msgspec.structs.replace(lab.hardware, environments=interpreters.find(bare.parent))

@@ -15,7 +15,7 @@ from autotune.core.results import Block, Candidate, InterleavedRun
 from autotune.core.rules import MeasureRules
 from autotune.core.specs import InterleavedSpec
 from autotune.core.struct import Value
-from tests.conftest import TINY, Lab
+from tests.conftest import TINY, ExtendedPackage
 from tests.extra.execute import Told
 
 RULES = MeasureRules(block_s=0.03, canary_s=0.01, gate_repeats=0, verify_s=60.0)
@@ -23,7 +23,7 @@ RULES = MeasureRules(block_s=0.03, canary_s=0.01, gate_repeats=0, verify_s=60.0)
 pytestmark = pytest.mark.skipif(find_spec("torch") is None, reason="reference outputs are torch's")
 
 
-def config(lab: Lab, mode: str = "fine", **options: Value) -> Config:
+def config(lab: ExtendedPackage, mode: str = "fine", **options: Value) -> Config:
     return lab.spec("faulty", {"mode": mode, **options}).config
 
 
@@ -33,7 +33,7 @@ def asked(configs: dict[str, Config], *, rounds: int = 3, number: int = 1, **mor
     return InterleavedSpec(number=number, workload=TINY, configs=configs, rounds=rounds, **settled)
 
 
-def sat(lab: Lab, root: Path, spec: InterleavedSpec, rules: MeasureRules = RULES) -> InterleavedRun:
+def sat(lab: ExtendedPackage, root: Path, spec: InterleavedSpec, rules: MeasureRules = RULES) -> InterleavedRun:
     (run,) = lab.interleave(root, spec, rules).runs
     return run
 
@@ -57,7 +57,7 @@ def orders(run: InterleavedRun) -> list[list[str]]:
 class Whole:
     """A real model, one that sleeps, and one that never rests."""
 
-    def __init__(self, lab: Lab, root: Path) -> None:
+    def __init__(self, lab: ExtendedPackage, root: Path) -> None:
         eager = lab.spec("torch_eager", {"memory_format": "contiguous", "precision": "float32"}).config
         configs = {"eager": eager, "sleeps": config(lab), "spins": config(lab, "spin")}
         self.root = root
@@ -71,7 +71,7 @@ class Whole:
 
 
 @pytest.fixture(scope="module")
-def whole(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Whole:
+def whole(lab: ExtendedPackage, tmp_path_factory: pytest.TempPathFactory) -> Whole:
     return Whole(lab, tmp_path_factory.mktemp("sitting"))
 
 
@@ -144,7 +144,7 @@ def test_latencies_bear_the_numbers_of_the_blocks(whole: Whole) -> None:
 # ------------------------------------------------------------------------------------------------------------ order
 
 
-def test_the_order_is_random_and_the_seeds(lab: Lab, tmp_path: Path) -> None:
+def test_the_order_is_random_and_the_seeds(lab: ExtendedPackage, tmp_path: Path) -> None:
     configs = {name: config(lab) for name in "abc"}
     specs = [
         asked(configs, rounds=8, folder="one"),
@@ -163,7 +163,7 @@ def test_the_order_is_random_and_the_seeds(lab: Lab, tmp_path: Path) -> None:
 # --------------------------------------------------------------------------------------------------------- failures
 
 
-def test_one_that_crashes_leaves_its_blocks_and_the_others_go_on(lab: Lab, tmp_path: Path) -> None:
+def test_one_that_crashes_leaves_its_blocks_and_the_others_go_on(lab: ExtendedPackage, tmp_path: Path) -> None:
     configs = {
         "early": config(lab, "crash_in_a_round", round=2),
         "fine": config(lab),
@@ -180,7 +180,7 @@ def test_one_that_crashes_leaves_its_blocks_and_the_others_go_on(lab: Lab, tmp_p
         assert all(block.items > 0 for block in candidate.blocks)
 
 
-def test_one_that_cannot_be_prepared_or_loaded(lab: Lab, tmp_path: Path) -> None:
+def test_one_that_cannot_be_prepared_or_loaded(lab: ExtendedPackage, tmp_path: Path) -> None:
     modes = ("prepare_error", "error", "nan", "exit", "fine")
     run = sat(lab, tmp_path, asked({mode: config(lab, mode) for mode in modes}))
     said = {
@@ -199,7 +199,7 @@ def test_one_that_cannot_be_prepared_or_loaded(lab: Lab, tmp_path: Path) -> None
     assert log.startswith("before the error\nTraceback")
 
 
-def test_one_that_is_never_ready_disturbs_nobody(lab: Lab, tmp_path: Path) -> None:
+def test_one_that_is_never_ready_disturbs_nobody(lab: ExtendedPackage, tmp_path: Path) -> None:
     configs = {"never": config(lab, "never_ready"), "fine": config(lab)}
     rules = msgspec.structs.replace(RULES, setup_timeout_s=3.0)
     run = sat(lab, tmp_path, asked(configs), rules)
@@ -209,13 +209,13 @@ def test_one_that_is_never_ready_disturbs_nobody(lab: Lab, tmp_path: Path) -> No
     assert last_ns < run.candidates["fine"].blocks[0].start_ns
 
 
-def test_where_all_fail_no_round_is_left(lab: Lab, tmp_path: Path) -> None:
+def test_where_all_fail_no_round_is_left(lab: ExtendedPackage, tmp_path: Path) -> None:
     run = sat(lab, tmp_path, asked({name: config(lab, "error") for name in "ab"}))
     assert counts(run) == {"a": 0, "b": 0}
     assert run.round_s is None
 
 
-def test_without_a_canary_the_rounds_go_on(lab: Lab, tmp_path: Path) -> None:
+def test_without_a_canary_the_rounds_go_on(lab: ExtendedPackage, tmp_path: Path) -> None:
     spec = asked({name: config(lab) for name in "ab"})
     (run,) = lab.run(tmp_path, [], runs=[(spec, RULES)], canary="killed").runs
     assert counts(run) == {"a": 3, "b": 3}
@@ -225,7 +225,7 @@ def test_without_a_canary_the_rounds_go_on(lab: Lab, tmp_path: Path) -> None:
 # ---------------------------------------------------------------------------------------------------- one at a time
 
 
-def test_one_after_the_other(lab: Lab, tmp_path: Path) -> None:
+def test_one_after_the_other(lab: ExtendedPackage, tmp_path: Path) -> None:
     configs = {"a": config(lab), "crashes": config(lab, "crash_in_a_round", round=2), "b": config(lab)}
     run = sat(lab, tmp_path, asked(configs, together=False))
     assert counts(run) == {"a": 3, "crashes": 1, "b": 3}
@@ -240,7 +240,7 @@ def test_one_after_the_other(lab: Lab, tmp_path: Path) -> None:
 # ------------------------------------------------------------------------------------------------------------- time
 
 
-def test_a_limit_ends_it_between_two_rounds(lab: Lab, tmp_path: Path) -> None:
+def test_a_limit_ends_it_between_two_rounds(lab: ExtendedPackage, tmp_path: Path) -> None:
     configs = {name: config(lab) for name in "ab"}
     specs = [asked(configs, rounds=10_000, number=number, limit_s=limit_s) for number, limit_s in ((1, 0.0), (2, 10.0))]
     none, some = lab.run(tmp_path, [], runs=[(spec, RULES) for spec in specs]).runs

@@ -9,7 +9,7 @@ import pytest
 from autotune.core.results import Status
 from autotune.core.rules import MeasureRules
 from autotune.models import cache as prepared
-from tests.conftest import QUICK, TINY, Lab
+from tests.conftest import QUICK, TINY, ExtendedPackage
 
 pytestmark = pytest.mark.skipif(find_spec("torch") is None, reason="reference outputs are torch's")
 
@@ -18,7 +18,7 @@ def rules(**changes: float) -> MeasureRules:
     return msgspec.structs.replace(QUICK, **changes)
 
 
-def test_an_artifact_is_made_once(lab: Lab, tmp_path: Path) -> None:
+def test_an_artifact_is_made_once(lab: ExtendedPackage, tmp_path: Path) -> None:
     specs = [lab.spec("faulty", {"mode": "artifact"}, trial=trial, batch_size=trial) for trial in (1, 2)]
     told = lab.execute(tmp_path, specs, cache=tmp_path / "cache")
     first, second = (result.artifact for result in told.results)
@@ -29,7 +29,7 @@ def test_an_artifact_is_made_once(lab: Lab, tmp_path: Path) -> None:
     assert told.preparing == ["reference outputs of tiny:conv", "faulty of tiny:conv"]
 
 
-def test_a_preparation_that_fails_is_remembered_with_its_log(lab: Lab, tmp_path: Path) -> None:
+def test_a_preparation_that_fails_is_remembered_with_its_log(lab: ExtendedPackage, tmp_path: Path) -> None:
     specs = [lab.spec("faulty", {"mode": "prepare_error"}, trial=trial) for trial in (1, 2)]
     told = lab.execute(tmp_path, specs, cache=tmp_path / "cache")
     first, second = told.results
@@ -43,7 +43,7 @@ def test_a_preparation_that_fails_is_remembered_with_its_log(lab: Lab, tmp_path:
     assert told.preparing.count("faulty of tiny:conv") == 1
 
 
-def test_a_preparation_that_dies(lab: Lab, tmp_path: Path) -> None:
+def test_a_preparation_that_dies(lab: ExtendedPackage, tmp_path: Path) -> None:
     spec = lab.spec("faulty", {"mode": "prepare_exit"})
     (result,) = lab.execute(tmp_path, [spec]).results
     assert result.status is Status.PREPARE_FAILED
@@ -51,7 +51,7 @@ def test_a_preparation_that_dies(lab: Lab, tmp_path: Path) -> None:
     assert (tmp_path / spec.folder / "stderr.log").read_text() == "the converter gave up\n"
 
 
-def test_a_preparation_that_hangs(lab: Lab, tmp_path: Path) -> None:
+def test_a_preparation_that_hangs(lab: ExtendedPackage, tmp_path: Path) -> None:
     spec = lab.spec("faulty", {"mode": "prepare_hang"})
     (result,) = lab.run(tmp_path, [(spec, rules(prepare_timeout_s=1.5), None)]).results
     assert result.status is Status.PREPARE_FAILED
@@ -59,7 +59,7 @@ def test_a_preparation_that_hangs(lab: Lab, tmp_path: Path) -> None:
 
 
 def test_a_preparation_without_time_or_memory_is_not_repeated_for_the_next_configuration(
-    lab: Lab, tmp_path: Path
+    lab: ExtendedPackage, tmp_path: Path
 ) -> None:
     specs = [lab.spec("faulty", {"mode": "prepare_hang", "round": n}, trial=n, batch_size=n) for n in (1, 2)]
     told = lab.run(tmp_path, [(spec, rules(prepare_timeout_s=1.5), None) for spec in specs])
@@ -69,7 +69,7 @@ def test_a_preparation_without_time_or_memory_is_not_repeated_for_the_next_confi
     assert lab.execute(tmp_path, [lab.spec("faulty", {"mode": "fine"}, trial=3)]).results[0].status is Status.OK
 
 
-def test_a_preparation_cut_short_is_neither_failed_nor_remembered(lab: Lab, tmp_path: Path) -> None:
+def test_a_preparation_cut_short_is_neither_failed_nor_remembered(lab: ExtendedPackage, tmp_path: Path) -> None:
     slow = msgspec.structs.replace(TINY, model="tiny:slow")
     spec = lab.spec("faulty", {"mode": "fine"}, workload=slow)
     cache = tmp_path / "cache"
@@ -80,7 +80,7 @@ def test_a_preparation_cut_short_is_neither_failed_nor_remembered(lab: Lab, tmp_
     assert list((cache / "making").iterdir()) == []
 
 
-def test_a_workload_that_cannot_be_built_is_a_failed_preparation(lab: Lab, tmp_path: Path) -> None:
+def test_a_workload_that_cannot_be_built_is_a_failed_preparation(lab: ExtendedPackage, tmp_path: Path) -> None:
     broken = msgspec.structs.replace(TINY, model="tiny:broken")
     spec = lab.spec("faulty", {"mode": "fine"}, workload=broken)
     (result,) = lab.execute(tmp_path, [spec]).results

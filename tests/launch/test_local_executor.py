@@ -20,8 +20,8 @@ from autotune.core.results import Sustained
 from autotune.core.rules import MeasureRules
 from autotune.core.workload_spec import InputSpec, ServingSpec, WorkloadSpec
 from autotune.launch import lock
-from autotune.launch.local_executor import Machine
-from tests.conftest import TINY, Lab, ended
+from autotune.launch.local_executor import LocalExecutor
+from tests.conftest import TINY, ExtendedPackage, ended
 from tests.extra.execute import Listener
 
 RULES = MeasureRules()
@@ -29,10 +29,12 @@ SQUEEZENET = WorkloadSpec(model="torchvision:squeezenet1_1", inputs=(InputSpec(s
 
 
 @pytest.fixture
-def machine(this_machine: Hardware, tmp_path: Path, listener: Listener, monkeypatch: pytest.MonkeyPatch) -> Machine:
+def machine(
+    this_machine: Hardware, tmp_path: Path, listener: Listener, monkeypatch: pytest.MonkeyPatch
+) -> LocalExecutor:
     monkeypatch.setenv("AUTOTUNE_LOCK", str(tmp_path / "own.lock"))
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    return Machine(this_machine, tmp_path / "study", tmp_path / "cache", listener)
+    return LocalExecutor(this_machine, tmp_path / "study", tmp_path / "cache", listener)
 
 
 class Waits(Exception):
@@ -46,7 +48,7 @@ def waits(holder: str) -> None:
 # ---------------------------------------------------------------------------------------------------------- context
 
 
-def test_within_its_context_nobody_else_measures(machine: Machine, tmp_path: Path) -> None:
+def test_within_its_context_nobody_else_measures(machine: LocalExecutor, tmp_path: Path) -> None:
     with machine, pytest.raises(Waits, match=str(os.getpid())), lock.held(tmp_path / "own.lock", waits):
         pass
     with lock.held(tmp_path / "own.lock", waits):
@@ -54,7 +56,7 @@ def test_within_its_context_nobody_else_measures(machine: Machine, tmp_path: Pat
 
 
 def test_it_waits_for_another_and_says_so(
-    machine: Machine, listener: Listener, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    machine: LocalExecutor, listener: Listener, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lock, "POLL_S", 0.02)
     held = contextlib.ExitStack()
@@ -66,7 +68,7 @@ def test_it_waits_for_another_and_says_so(
     assert holder.startswith(f"process {os.getpid()} (")
 
 
-def test_its_canary_runs_within_its_context_and_holds_the_lock(machine: Machine, tmp_path: Path) -> None:
+def test_its_canary_runs_within_its_context_and_holds_the_lock(machine: LocalExecutor, tmp_path: Path) -> None:
     with machine:
         (canary,) = machine.canary._workers.pids
         open_files = [os.readlink(path) for path in Path(f"/proc/{canary}/fd").iterdir()]
@@ -77,7 +79,7 @@ def test_its_canary_runs_within_its_context_and_holds_the_lock(machine: Machine,
 
 
 @pytest.mark.parametrize("error", [ZeroDivisionError, KeyboardInterrupt])
-def test_an_error_leaves_nothing(machine: Machine, tmp_path: Path, error: type[BaseException]) -> None:
+def test_an_error_leaves_nothing(machine: LocalExecutor, tmp_path: Path, error: type[BaseException]) -> None:
     files, children = len(os.listdir("/proc/self/fd")), psutil.Process().children()
     with pytest.raises(error), machine:
         raise error
@@ -87,13 +89,13 @@ def test_an_error_leaves_nothing(machine: Machine, tmp_path: Path, error: type[B
         pass
 
 
-def test_it_can_be_entered_again(machine: Machine) -> None:
+def test_it_can_be_entered_again(machine: LocalExecutor) -> None:
     for _ in range(2):
         with machine:
             assert machine.canary.sense(machine.hardware.allowed_cpus, 0.01) is not None
 
 
-def test_a_lock_that_cannot_be_opened(machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lock_that_cannot_be_opened(machine: LocalExecutor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AUTOTUNE_LOCK", str(tmp_path / "missing" / "lock"))
     with pytest.raises(MachineError, match="AUTOTUNE_LOCK"), machine:
         raise AssertionError("entered")
@@ -102,18 +104,18 @@ def test_a_lock_that_cannot_be_opened(machine: Machine, tmp_path: Path, monkeypa
 # ------------------------------------------------------------------------------------------------- a killed coordinator
 
 
-def test_a_killed_coordinator_takes_its_workers_and_its_lock_along(lab: Lab, tmp_path: Path) -> None:
+def test_a_killed_coordinator_takes_its_workers_and_its_lock_along(lab: ExtendedPackage, tmp_path: Path) -> None:
     spec = lab.spec("faulty", {"mode": "hang"})
     script = f"""
 import msgspec
 from pathlib import Path
-from autotune.launch.local_executor import Machine
+from autotune.launch.local_executor import LocalExecutor
 from autotune.core.results import Probe
 from autotune.core.rules import MeasureRules
 from autotune.core.machine import Hardware
 from autotune.core.specs import TrialSpec
 from tests.extra.execute import Listener
-machine = Machine(
+machine = LocalExecutor(
     msgspec.json.decode({msgspec.json.encode(lab.hardware)!r}, type=Hardware),
     Path({str(tmp_path)!r}), Path({str(lab.cache)!r}), Listener()
 )
@@ -139,7 +141,9 @@ with machine:
 # -------------------------------------------------------------------------------------------------------- sustain
 
 
-def sustained(lab: Lab, root: Path, rules: MeasureRules, *asked: tuple[str, float, float]) -> list[Sustained]:
+def sustained(
+    lab: ExtendedPackage, root: Path, rules: MeasureRules, *asked: tuple[str, float, float]
+) -> list[Sustained]:
     """What came of 0.4 s: each by the mode of its backend, its limit (ms) and its rate."""
     sustains = []
     for number, (mode, limit_ms, rate) in enumerate(asked):
@@ -149,7 +153,7 @@ def sustained(lab: Lab, root: Path, rules: MeasureRules, *asked: tuple[str, floa
     return lab.run(root, [], sustains=sustains).sustained
 
 
-def test_a_rate_is_sustained_by_fresh_workers(lab: Lab, quick: MeasureRules, tmp_path: Path) -> None:
+def test_a_rate_is_sustained_by_fresh_workers(lab: ExtendedPackage, quick: MeasureRules, tmp_path: Path) -> None:
     found, slow = sustained(lab, tmp_path, quick, ("fine", 2000, 200), ("fine", 0.9, 200))
     kept, broken = found.probe, slow.probe
     assert kept is not None and broken is not None
@@ -160,12 +164,14 @@ def test_a_rate_is_sustained_by_fresh_workers(lab: Lab, quick: MeasureRules, tmp
     assert found.setup_s and found.peak_rss_bytes and found.fidelity is not None
 
 
-def test_a_rate_beyond_the_capacity_is_not_sustained(lab: Lab, quick: MeasureRules, tmp_path: Path) -> None:
+def test_a_rate_beyond_the_capacity_is_not_sustained(lab: ExtendedPackage, quick: MeasureRules, tmp_path: Path) -> None:
     (found,) = sustained(lab, tmp_path, quick, ("fine", 50, 20_000))  # calls of two and of a millisecond: 2,000
     assert found.probe is not None and not found.probe.kept
 
 
-def test_workers_that_do_not_run_say_why_nothing_was_sustained(lab: Lab, quick: MeasureRules, tmp_path: Path) -> None:
+def test_workers_that_do_not_run_say_why_nothing_was_sustained(
+    lab: ExtendedPackage, quick: MeasureRules, tmp_path: Path
+) -> None:
     modes = ("error", "prepare_error", "crash_later")
     found = sustained(lab, tmp_path, quick, *((mode, 2000, 2000) for mode in modes))
     assert [one.probe for one in found] == [None] * 3
@@ -179,7 +185,7 @@ needs_torchvision = pytest.mark.skipif(find_spec("torchvision") is None, reason=
 
 
 @needs_torchvision
-def test_a_model_that_does_not_exist_names_its_neighbours(machine: Machine) -> None:
+def test_a_model_that_does_not_exist_names_its_neighbours(machine: LocalExecutor) -> None:
     wrong = msgspec.structs.replace(SQUEEZENET, model="torchvision:squeezenet1_2")
     with pytest.raises(ModelError) as caught:
         machine.check(wrong, RULES)
@@ -191,7 +197,7 @@ def test_a_model_that_does_not_exist_names_its_neighbours(machine: Machine) -> N
 
 
 @needs_torchvision
-def test_a_weights_file_that_does_not_exist_is_a_users_mistake(machine: Machine, tmp_path: Path) -> None:
+def test_a_weights_file_that_does_not_exist_is_a_users_mistake(machine: LocalExecutor, tmp_path: Path) -> None:
     wrong = msgspec.structs.replace(SQUEEZENET, options={"weights": str(tmp_path / "missing.pt")})
     with pytest.raises(ModelError, match=r"missing\.pt"):
         machine.check(wrong, RULES)

@@ -15,10 +15,10 @@ from autotune.core.results import Status, TrialResult
 from autotune.core.rules import MeasureRules
 from autotune.core.specs import TrialSpec
 from autotune.core.workload_spec import InputSpec, ServingSpec, WorkloadSpec
-from autotune.launch.local_executor import Machine
+from autotune.launch.local_executor import LocalExecutor
 from autotune.models import cache as prepared
 from autotune.space import configs
-from tests.conftest import QUICK, TINY, Lab, ended
+from tests.conftest import QUICK, TINY, ExtendedPackage, ended
 from tests.extra.execute import Listener, Told
 
 FRAMEWORKS = {"torch", "torchvision", "onnxruntime", "onnx", "openvino", "nncf"}
@@ -53,7 +53,7 @@ class Squeezenet:
         self.config = configs.configure(hw, batch_size=2, backend="torch_eager")
         self.spec = TrialSpec(id=3, workload=SQUEEZENET, config=self.config, folder="trials/00003")
         self.root = root
-        with Machine(hw, root, cache, self.listener) as machine:
+        with LocalExecutor(hw, root, cache, self.listener) as machine:
             machine.check(SQUEEZENET, rules())
             self.result = machine.execute(self.spec, rules(), None)
 
@@ -158,7 +158,7 @@ def test_the_observer_sees_every_block(squeezenet: Squeezenet) -> None:
 # ------------------------------------------------------------------------------------------------- two workers
 
 
-def test_two_workers_share_the_blocks(lab: Lab, tmp_path: Path) -> None:
+def test_two_workers_share_the_blocks(lab: ExtendedPackage, tmp_path: Path) -> None:
     if len(lab.hardware.cores) < 2:
         pytest.skip("needs two cores")
     spec = lab.spec("faulty", {"mode": "fine"}, layout="2x1")
@@ -188,7 +188,7 @@ def quick_probes() -> MeasureRules:
     return rules(probe_s=0.1, probe_most_s=0.4, serve_s=2.0)
 
 
-def test_a_trial_that_serves_finds_its_largest_rate(lab: Lab, tmp_path: Path) -> None:
+def test_a_trial_that_serves_finds_its_largest_rate(lab: ExtendedPackage, tmp_path: Path) -> None:
     if len(lab.hardware.cores) < 2:
         pytest.skip("needs two cores")
     spec = lab.spec("faulty", {"mode": "fine"}, workload=serving(2000), layout="2x1")
@@ -204,7 +204,7 @@ def test_a_trial_that_serves_finds_its_largest_rate(lab: Lab, tmp_path: Path) ->
     assert set(calls(tmp_path / spec.folder)[:, 1]) <= blocks
 
 
-def test_a_limit_below_one_call_is_a_rate_of_zero(lab: Lab, tmp_path: Path) -> None:
+def test_a_limit_below_one_call_is_a_rate_of_zero(lab: ExtendedPackage, tmp_path: Path) -> None:
     spec = lab.spec("faulty", {"mode": "fine"}, workload=serving(0.9))  # a call sleeps a millisecond
     (result,) = lab.execute(tmp_path, [spec], quick_probes()).results
     assert (result.status, result.error) == (Status.OK, None)
@@ -213,7 +213,7 @@ def test_a_limit_below_one_call_is_a_rate_of_zero(lab: Lab, tmp_path: Path) -> N
     assert all(probe.over == probe.requests > 0 for probe in result.served.probes)
 
 
-def test_a_rejected_trial_serves_nothing(lab: Lab, tmp_path: Path) -> None:
+def test_a_rejected_trial_serves_nothing(lab: ExtendedPackage, tmp_path: Path) -> None:
     spec = lab.spec("faulty", {"mode": "fine"}, workload=serving(2000))
     (result,) = lab.execute(tmp_path, [spec], quick_probes(), incumbent=1e9).results
     assert (result.status, result.served) == (Status.REJECTED, None)
@@ -232,7 +232,7 @@ def test_a_rejected_trial_serves_nothing(lab: Lab, tmp_path: Path) -> None:
     ],
 )
 def test_a_worker_imports_no_more_than_it_needs(
-    lab: Lab, tmp_path: Path, backend: str, options: dict[str, str], absent: set[str]
+    lab: ExtendedPackage, tmp_path: Path, backend: str, options: dict[str, str], absent: set[str]
 ) -> None:
     if backend != "faulty" and backend.partition("_")[0] not in lab.hardware.packages:
         pytest.skip(f"needs {backend}")
@@ -272,7 +272,7 @@ FAULTS = {
 class Faults:
     """One trial for every fault, run one after the other by one coordinator."""
 
-    def __init__(self, lab: Lab, root: Path) -> None:
+    def __init__(self, lab: ExtendedPackage, root: Path) -> None:
         self.root = root
         limit = rules(memory_fraction=0.3 * 2**30 / lab.hardware.usable_memory_bytes)
         limits = {"oom": limit, "hang": rules(setup_timeout_s=2.0), "hang_later": rules(block_timeout_s=1.0)}
@@ -284,7 +284,7 @@ class Faults:
 
 
 @pytest.fixture(scope="module")
-def faults(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Faults:
+def faults(lab: ExtendedPackage, tmp_path_factory: pytest.TempPathFactory) -> Faults:
     return Faults(lab, tmp_path_factory.mktemp("faults"))
 
 
@@ -320,13 +320,13 @@ def test_exit_handlers_are_skipped(faults: Faults) -> None:
     assert "exit handler" not in (faults.root / faults.specs["fine"].folder / "stdout.log").read_text()
 
 
-def test_the_studys_time_interrupts(lab: Lab, tmp_path: Path) -> None:
+def test_the_studys_time_interrupts(lab: ExtendedPackage, tmp_path: Path) -> None:
     spec = lab.spec("faulty", {"mode": "hang"})
     (result,) = lab.run(tmp_path, [(spec, rules(trial_timeout_s=1.0), None)]).results
     assert (result.status, result.error) == (Status.INTERRUPTED, "the study's time ended while loading the model")
 
 
-def test_a_hopeless_trial_is_rejected(lab: Lab, tmp_path: Path) -> None:
+def test_a_hopeless_trial_is_rejected(lab: ExtendedPackage, tmp_path: Path) -> None:
     spec = lab.spec("faulty", {"mode": "fine"})
     (result,) = lab.execute(tmp_path, [spec], incumbent=1e9).results
     assert (result.status, result.error) == (Status.REJECTED, None)
@@ -334,7 +334,7 @@ def test_a_hopeless_trial_is_rejected(lab: Lab, tmp_path: Path) -> None:
     assert result.feasible
 
 
-def test_a_trial_may_be_run_again_in_its_folder(lab: Lab, tmp_path: Path) -> None:
+def test_a_trial_may_be_run_again_in_its_folder(lab: ExtendedPackage, tmp_path: Path) -> None:
     crashes = lab.spec("faulty", {"mode": "crash"})
     fine = lab.spec("faulty", {"mode": "fine"})
     first, second = lab.execute(tmp_path, [crashes, fine]).results
@@ -346,7 +346,7 @@ def test_a_trial_may_be_run_again_in_its_folder(lab: Lab, tmp_path: Path) -> Non
     ("fate", "failure"),
     [("killed", "a worker was killed by SIGKILL"), ("not_pinned", "OSError: [Errno 22] the canary cannot be pinned")],
 )
-def test_without_a_canary_a_trial_says_so(lab: Lab, tmp_path: Path, fate: str, failure: str) -> None:
+def test_without_a_canary_a_trial_says_so(lab: ExtendedPackage, tmp_path: Path, fate: str, failure: str) -> None:
     spec = lab.spec("faulty", {"mode": "fine"})
     told = lab.run(tmp_path, [(spec, rules(), None)], canary=fate)
     (result,) = told.results

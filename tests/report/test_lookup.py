@@ -3,48 +3,49 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from tests.lab import ExtendedPackage
 
 from autotune.core.errors import StudyError
 from autotune.core.results import Status
 from autotune.report import lookup
-from tests.lab import Lab, made_up
 from tests.report import folders, made
+from tests.tune_harness import TuneHarness, harness_in
 
 
 @pytest.fixture
-def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
-    return made_up(tmp_path, monkeypatch)
+def harness(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TuneHarness:
+    return harness_in(tmp_path, monkeypatch)
 
 
-def test_a_study_is_a_folder_or_a_name(lab: Lab) -> None:
+def test_a_study_is_a_folder_or_a_name(lab: ExtendedPackage) -> None:
     lab.tune(trials=1)
     for study in (lab.study, lab.study.relative_to(lab.folder), "toy@toy.large"):
-        assert lookup.find(str(study), lab.studies).folder.resolve() == lab.study.resolve()
+        assert lookup.find(str(study), harness.studies).folder.resolve() == lab.study.resolve()
 
 
 @pytest.mark.parametrize(
     ("study", "says"),
     [("toi@toy.large", r"did you mean 'toy@toy\.large'\?"), ("resnet", r"allowed: toy@toy\.large")],
 )
-def test_a_study_that_is_not_there_has_near_names(lab: Lab, study: str, says: str) -> None:
-    lab.tune(trials=1)
+def test_a_study_that_is_not_there_has_near_names(harness: TuneHarness, study: str, says: str) -> None:
+    harness.tune(trials=1)
     with pytest.raises(StudyError, match=f"^no study '{study}'; {says}$"):
-        lookup.find(study, lab.studies)
+        lookup.find(study, harness.studies)
 
 
-def test_a_beginning_that_only_one_name_has_is_enough(lab: Lab) -> None:
+def test_a_beginning_that_only_one_name_has_is_enough(harness: TuneHarness) -> None:
     for name in ("first", "second", "second-again"):
-        lab.tune(trials=1, name=name)
-    assert lookup.folder("f", lab.studies) == lab.studies / "first"
-    assert lookup.folder("second", lab.studies) == lab.studies / "second", "a whole name is no beginning"
+        harness.tune(trials=1, name=name)
+    assert lookup.folder("f", harness.studies) == harness.studies / "first"
+    assert lookup.folder("second", harness.studies) == harness.studies / "second", "a whole name is no beginning"
     says = r"^'sec' begins the names of several studies: second, second-again; give more of one$"
     with pytest.raises(StudyError, match=says):
-        lookup.folder("sec", lab.studies)
+        lookup.folder("sec", harness.studies)
     with pytest.raises(StudyError, match=r"^no study ''"):
-        lookup.folder("", lab.studies)
+        lookup.folder("", harness.studies)
 
 
-def test_without_any_study_the_folder_is_named(lab: Lab) -> None:
+def test_without_any_study_the_folder_is_named(harness: TuneHarness) -> None:
     with pytest.raises(StudyError, match=r"^no study 'x'; there is none in studies/$"):
         lookup.find("x", Path("studies"))
 

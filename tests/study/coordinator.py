@@ -13,12 +13,12 @@ import time
 from pathlib import Path
 
 from autotune.core.errors import StudyError
-from autotune.core.results import TrialResult
 from autotune.core.rules import MeasureRules
 from autotune.core.specs import TrialSpec
 from autotune.launch import orphans
 from autotune.study.search.driver import search
 from autotune.study.storage import store
+from tests.fake_executor import FakeExecutor
 from tests.study import fakes
 
 HANGS_AT = 3
@@ -27,22 +27,25 @@ ROOT = Path(__file__).parents[2]
 
 def main(folder: Path, manner: str, trials: int) -> None:
     hw = fakes.machine()
-    quick = fakes.Machine(folder)
+    executor = FakeExecutor(folder)
 
     if manner == "together":
         sys.stdout.write("ready\n")
         sys.stdout.flush()
         _wait_for(folder.parent / "go")
 
-    def execute(spec: TrialSpec, rules: MeasureRules, incumbent: float | None) -> TrialResult:
-        if manner == "hang" and len(quick.ran) == HANGS_AT - 1:
+    executor = FakeExecutor(folder)
+
+    def before(spec: TrialSpec, rules: MeasureRules) -> None:
+        if manner == "hang" and len(executor.trials) == HANGS_AT - 1:
             _hang(folder / spec.folder, spec)
         if manner == "together":
             _wait_for(folder.parent / "end")
-        return quick(spec, rules, incumbent)
+
+    executor.before = before
 
     with fakes.on_disk(folder, fakes.resolved(hw, fakes.SMALL, trials=trials), hw) as study:
-        search(study, execute, fakes.Watcher(), MeasureRules())
+        search(study, executor, fakes.Watcher(), MeasureRules())
 
 
 def _wait_for(path: Path) -> None:

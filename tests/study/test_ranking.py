@@ -11,7 +11,8 @@ from autotune.core.results import Canary, Served, Status, TrialResult
 from autotune.core.space_types import Goal, Limit, Price
 from autotune.core.specs import TrialSpec
 from autotune.study.ranking import Ranking, undominated
-from tests.study.fakes import WORKLOAD, machine, measured, plain
+from tests.fake_executor import measured
+from tests.study.fakes import WORKLOAD, machine, plain
 
 HW = machine()
 

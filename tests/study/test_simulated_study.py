@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Mapping
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from autotune.core.executor import Executor
 from autotune.core.results import Candidate, InterleavedRun, TrialResult
 from autotune.core.rules import ConfirmRules, MeasureRules
 from autotune.core.space_types import Goal
@@ -34,10 +35,19 @@ FINALISTS: dict[str, TrialResult] = {
 }
 
 
-def interleave(
-    root: Path, machine: Machine, logs: Mapping[str, float], spec: InterleavedSpec, rules: MeasureRules
-) -> InterleavedRun:
-    """An interleaved run on the simulated machine, whose clock goes on meanwhile."""
+@dataclass
+class Simulated(Executor):
+    """Interleaved runs on the simulated machine, whose clock goes on meanwhile; `logs` are the true log rates."""
+
+    root: Path
+    machine: Machine
+    logs: Mapping[str, float]
+
+    def interleave(self, spec: InterleavedSpec, rules: MeasureRules) -> InterleavedRun:
+        return interleaved(self.root, self.machine, self.logs, spec)
+
+
+def interleaved(root: Path, machine: Machine, logs: Mapping[str, float], spec: InterleavedSpec) -> InterleavedRun:
     (root / spec.folder).mkdir(parents=True)
     begin = machine.now_s
     machine.wait(START_S * len(spec.configs))
@@ -60,7 +70,7 @@ def confirmed(folder: Path, seed: int, **gains: float) -> Chosen:
     logs = {BASELINE: 3.0} | {name.replace("_", "-"): 3.0 + gain for name, gain in gains.items()}
     machine = Machine(seed, seconds=2 * SECONDS)
     wanted = PairedComparison(str(seed), folder, WORKLOAD, decision.configs_by_name(FINALISTS), MeasureRules(), RULES)
-    run = partial(interleave, folder, machine, logs)
+    run = Simulated(folder, machine, logs)
     runs = comparison.run(wanted, run, Running(FINALISTS, RULES, ANY), SECONDS, SECONDS, True, lambda: machine.now_s)
     return decision.choose(runs, FINALISTS, PLAIN, RULES, ANY)
 

@@ -19,11 +19,11 @@ from autotune.core.protocol import Finish, Finished, MeasureJob, Ready
 from autotune.core.results import Status
 from autotune.launch.process import WorkerFailed, Workers
 from autotune.worker.reference import Reference, write_reference
-from tests.conftest import Lab, ended
+from tests.conftest import ExtendedPackage, ended
 
 
 @pytest.fixture
-def job(lab: Lab, tmp_path: Path) -> Callable[[str], MeasureJob]:
+def job(lab: ExtendedPackage, tmp_path: Path) -> Callable[[str], MeasureJob]:
     """A job for `faulty`, with reference outputs made by hand: no framework is needed."""
     samples = np.tile(np.arange(4, dtype=np.float32), (lab.rules.verify_samples, 1))
     write_reference(Reference((samples,), ("output",)), tmp_path)
@@ -61,15 +61,15 @@ def wait_for(path: Path, lines: int) -> list[str]:
     raise AssertionError(f"{path} has not {lines} lines but {text!r}")
 
 
-def environ(lab: Lab) -> dict[str, str]:
+def environ(lab: ExtendedPackage) -> dict[str, str]:
     """With the thread variables that the layout knob asks for."""
     return lab.environ | dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 
 
-def measuring(lab: Lab) -> Lab:
+def measuring(lab: ExtendedPackage) -> ExtendedPackage:
     """A lab whose workers have the environment of `1x1`."""
 
-    class Measuring(Lab):
+    class Measuring(ExtendedPackage):
         @property
         def environ(self) -> dict[str, str]:
             return environ(lab)
@@ -77,13 +77,13 @@ def measuring(lab: Lab) -> Lab:
     return Measuring(lab.package, lab.cache, lab.hardware, lab.rules)
 
 
-def failure(lab: Lab, job: MeasureJob, folder: Path) -> WorkerFailed:
+def failure(lab: ExtendedPackage, job: MeasureJob, folder: Path) -> WorkerFailed:
     with pytest.raises(WorkerFailed) as caught, measuring(lab).worker(job, folder) as workers:
         workers.gather(30, "loading")
     return caught.value
 
 
-def test_it_loads_answers_and_ends(lab: Lab, tmp_path: Path, job: Made) -> None:
+def test_it_loads_answers_and_ends(lab: ExtendedPackage, tmp_path: Path, job: Made) -> None:
     with measuring(lab).worker(job("fine"), tmp_path) as workers:
         (ready,) = workers.gather(30, "loading")
         assert isinstance(ready, Ready)
@@ -98,21 +98,21 @@ def test_it_loads_answers_and_ends(lab: Lab, tmp_path: Path, job: Made) -> None:
     assert "exit handler" not in (tmp_path / "stdout.log").read_text()
 
 
-def test_it_is_pinned_with_all_its_threads(lab: Lab, tmp_path: Path, job: Made) -> None:
+def test_it_is_pinned_with_all_its_threads(lab: ExtendedPackage, tmp_path: Path, job: Made) -> None:
     with measuring(lab).worker(job("fine"), tmp_path) as workers:
         workers.gather(30, "loading")
         for thread in os.listdir(f"/proc/{pid(workers)}/task"):
             assert os.sched_getaffinity(int(thread)) == {lab.hardware.allowed_cpus[-1]}
 
 
-def test_it_dies_before_its_coordinator_for_want_of_memory(lab: Lab, tmp_path: Path, job: Made) -> None:
+def test_it_dies_before_its_coordinator_for_want_of_memory(lab: ExtendedPackage, tmp_path: Path, job: Made) -> None:
     own = int(Path("/proc/self/oom_score_adj").read_text())
     with measuring(lab).worker(job("fine"), tmp_path) as workers:
         workers.gather(30, "loading")
         assert int(Path(f"/proc/{pid(workers)}/oom_score_adj").read_text()) == max(500, own)
 
 
-def test_a_higher_oom_score_is_kept(lab: Lab, tmp_path: Path, job: Made) -> None:
+def test_a_higher_oom_score_is_kept(lab: ExtendedPackage, tmp_path: Path, job: Made) -> None:
     # as in a Kubernetes pod without guarantees, where no process may lower it
     (tmp_path / "job.json").write_bytes(msgspec.json.encode(job("hang")))
     script = """
@@ -139,7 +139,7 @@ os.execv(sys.executable, [sys.executable, "-m", "autotune.worker", sys.argv[1], 
     assert score == "900\n"
 
 
-def test_a_proc_that_cannot_be_written_ends_no_worker(lab: Lab, tmp_path: Path, job: Made) -> None:
+def test_a_proc_that_cannot_be_written_ends_no_worker(lab: ExtendedPackage, tmp_path: Path, job: Made) -> None:
     (tmp_path / "job.json").write_bytes(msgspec.json.encode(job("exit")))
     script = """
 import errno, os, runpy, sys
@@ -160,7 +160,7 @@ runpy.run_module("autotune.worker", run_name="__main__")
     assert (done.returncode, done.stderr) == (3, b"about to exit\n")
 
 
-def test_it_ends_when_its_coordinator_closes_the_pipe(lab: Lab, tmp_path: Path, job: Made) -> None:
+def test_it_ends_when_its_coordinator_closes_the_pipe(lab: ExtendedPackage, tmp_path: Path, job: Made) -> None:
     with measuring(lab).worker(job("fine"), tmp_path) as workers:
         workers.gather(30, "loading")
         (worker,) = workers.workers
@@ -169,7 +169,7 @@ def test_it_ends_when_its_coordinator_closes_the_pipe(lab: Lab, tmp_path: Path, 
         assert worker.process.wait(10) == 0
 
 
-def test_it_refuses_another_parent(lab: Lab, tmp_path: Path, job: Made) -> None:
+def test_it_refuses_another_parent(lab: ExtendedPackage, tmp_path: Path, job: Made) -> None:
     (tmp_path / "job.json").write_bytes(msgspec.json.encode(job("exit")))
     found = []
     for parent in (os.getpid() + 1, os.getpid()):
@@ -185,7 +185,7 @@ def test_it_refuses_another_parent(lab: Lab, tmp_path: Path, job: Made) -> None:
     assert found == [(1, b""), (3, b"about to exit\n")]
 
 
-def test_it_dies_with_its_parent_even_in_the_middle_of_a_call(lab: Lab, tmp_path: Path, job: Made) -> None:
+def test_it_dies_with_its_parent_even_in_the_middle_of_a_call(lab: ExtendedPackage, tmp_path: Path, job: Made) -> None:
     (tmp_path / "job.json").write_bytes(msgspec.json.encode(job("hang")))
     script = """
 import os, subprocess, sys, time
@@ -219,12 +219,14 @@ time.sleep(60)
         ("ignored", Status.NOT_APPLIED, "faulty: the setting was ignored"),
     ],
 )
-def test_a_failure_has_its_status(lab: Lab, tmp_path: Path, job: Made, mode: str, status: Status, message: str) -> None:
+def test_a_failure_has_its_status(
+    lab: ExtendedPackage, tmp_path: Path, job: Made, mode: str, status: Status, message: str
+) -> None:
     error = failure(lab, job(mode), tmp_path)
     assert (error.status, str(error)) == (status, message)
 
 
-def test_a_full_disk_is_told_with_its_folder(lab: Lab, tmp_path: Path, job: Made) -> None:
+def test_a_full_disk_is_told_with_its_folder(lab: ExtendedPackage, tmp_path: Path, job: Made) -> None:
     with (
         pytest.raises(OSError, match=os.strerror(errno.ENOSPC)) as caught,
         measuring(lab).worker(job("full_disk"), tmp_path) as workers,
@@ -234,14 +236,14 @@ def test_a_full_disk_is_told_with_its_folder(lab: Lab, tmp_path: Path, job: Made
     assert caught.value.filename in {str(tmp_path), os.environ.get("TMPDIR", "/tmp"), "/dev/shm"}
 
 
-def test_the_last_row_of_a_large_batch_is_checked(lab: Lab, tmp_path: Path, job: Made) -> None:
+def test_the_last_row_of_a_large_batch_is_checked(lab: ExtendedPackage, tmp_path: Path, job: Made) -> None:
     asked = job("nan_at_the_end")
     large = lab.spec("faulty", dict(asked.spec.config.options), batch_size=40)
     error = failure(lab, msgspec.structs.replace(asked, spec=large), tmp_path)
     assert (error.status, str(error)) == (Status.WRONG_OUTPUT, WRONG.format(39, 1))
 
 
-def test_a_layout_that_is_not_in_effect_is_found_out(lab: Lab, tmp_path: Path, job: Made) -> None:
+def test_a_layout_that_is_not_in_effect_is_found_out(lab: ExtendedPackage, tmp_path: Path, job: Made) -> None:
     # the environment says nothing of threads
     with (
         pytest.raises(WorkerFailed, match="layout: OMP_NUM_THREADS is not set, and 1x1 needs 1") as caught,
@@ -251,6 +253,6 @@ def test_a_layout_that_is_not_in_effect_is_found_out(lab: Lab, tmp_path: Path, j
     assert caught.value.status is Status.NOT_APPLIED
 
 
-def test_a_job_that_cannot_be_read_is_a_crash(lab: Lab, tmp_path: Path, job: Made) -> None:
+def test_a_job_that_cannot_be_read_is_a_crash(lab: ExtendedPackage, tmp_path: Path, job: Made) -> None:
     asked = msgspec.structs.replace(job("fine"), placements=())
     assert failure(lab, asked, tmp_path).status is Status.CRASHED

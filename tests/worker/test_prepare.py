@@ -18,11 +18,11 @@ from autotune.core.workload_spec import DataSpec, WorkloadSpec
 from autotune.launch.process import WorkerFailed
 from autotune.worker import prepare as making
 from autotune.worker.reference import read_reference
-from tests.conftest import TINY, Lab
+from tests.conftest import TINY, ExtendedPackage
 
 
 def asked(
-    lab: Lab, folder: Path, backend: str | None = None, workload: WorkloadSpec = TINY, **options: Value
+    lab: ExtendedPackage, folder: Path, backend: str | None = None, workload: WorkloadSpec = TINY, **options: Value
 ) -> PrepareJob:
     config: Config | None = lab.spec(backend, options).config if backend else None
     folder.mkdir()
@@ -31,13 +31,13 @@ def asked(
     )
 
 
-def prepare(lab: Lab, folder: Path, job: PrepareJob) -> None:
+def prepare(lab: ExtendedPackage, folder: Path, job: PrepareJob) -> None:
     with lab.worker(job, folder) as workers:
         assert workers.gather(60, "preparing") == [Prepared()]
 
 
 @pytest.mark.skipif(find_spec("torch") is None, reason="reference outputs are torch's")
-def test_reference_outputs_are_those_of_the_seed(lab: Lab, tmp_path: Path) -> None:
+def test_reference_outputs_are_those_of_the_seed(lab: ExtendedPackage, tmp_path: Path) -> None:
     outputs = []
     for name, seed in (("one", 0), ("two", 0), ("three", 1)):
         seeded = msgspec.structs.replace(TINY, seed=seed)
@@ -53,12 +53,12 @@ def test_reference_outputs_are_those_of_the_seed(lab: Lab, tmp_path: Path) -> No
     assert not np.allclose(one[0], one[1], rtol=0.01)  # samples differ
 
 
-def test_a_backend_fills_the_folder(lab: Lab, tmp_path: Path) -> None:
+def test_a_backend_fills_the_folder(lab: ExtendedPackage, tmp_path: Path) -> None:
     prepare(lab, tmp_path, asked(lab, tmp_path / "made", "faulty", mode="artifact"))
     assert (tmp_path / "made" / "model.bin").read_bytes() == b"prepared by faulty"
 
 
-def test_a_failure_is_told_in_one_line(lab: Lab, tmp_path: Path) -> None:
+def test_a_failure_is_told_in_one_line(lab: ExtendedPackage, tmp_path: Path) -> None:
     job = asked(lab, tmp_path / "made", "faulty", mode="prepare_error")
     with pytest.raises(WorkerFailed) as caught, lab.worker(job, tmp_path) as workers:
         workers.gather(60, "preparing")
@@ -69,7 +69,7 @@ def test_a_failure_is_told_in_one_line(lab: Lab, tmp_path: Path) -> None:
     assert "and a second line" in (tmp_path / "stderr.log").read_text()
 
 
-def test_a_provider_that_does_not_exist_is_named(lab: Lab, tmp_path: Path) -> None:
+def test_a_provider_that_does_not_exist_is_named(lab: ExtendedPackage, tmp_path: Path) -> None:
     wrong = msgspec.structs.replace(TINY, model="tony:conv")
     job = asked(lab, tmp_path / "made", "faulty", wrong, mode="artifact")
     job = msgspec.structs.replace(job, backend=None)
@@ -153,7 +153,7 @@ def test_outputs_without_a_row_for_each_sample_are_refused(model: Any, message: 
 
 
 @pytest.mark.skipif(find_spec("torch") is None, reason="reference outputs are torch's")
-def test_a_model_that_is_not_deterministic_is_noticed(lab: Lab, tmp_path: Path) -> None:
+def test_a_model_that_is_not_deterministic_is_noticed(lab: ExtendedPackage, tmp_path: Path) -> None:
     (tmp_path / "noisy.py").write_text(
         "import torch\n"
         "class Noisy(torch.nn.Module):\n"
@@ -178,7 +178,7 @@ def test_a_model_that_is_not_deterministic_is_noticed(lab: Lab, tmp_path: Path) 
     ],
 )
 def test_data_that_the_reference_cannot_be_judged_on_is_said(
-    lab: Lab, tmp_path: Path, metric: str, message: str
+    lab: ExtendedPackage, tmp_path: Path, metric: str, message: str
 ) -> None:
     np.savez(tmp_path / "data.npz", images=np.ones((20, 3, 16, 16), np.float32), labels=np.full(20, 4))
     (tmp_path / "own.py").write_text("def score(outputs, labels):\n    raise ValueError('never heard of it')\n")
@@ -191,7 +191,9 @@ def test_data_that_the_reference_cannot_be_judged_on_is_said(
 
 @pytest.mark.skipif(find_spec("torch") is None, reason="reference outputs are torch's")
 @pytest.mark.parametrize(("value", "refused"), [("nan", True), ("inf", False)])
-def test_a_reference_that_is_no_number_is_refused(lab: Lab, tmp_path: Path, value: str, refused: bool) -> None:
+def test_a_reference_that_is_no_number_is_refused(
+    lab: ExtendedPackage, tmp_path: Path, value: str, refused: bool
+) -> None:
     (tmp_path / "odd.py").write_text(
         "import torch\n"
         "class Odd(torch.nn.Module):\n"

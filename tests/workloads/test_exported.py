@@ -11,7 +11,7 @@ from autotune.core.results import Status
 from autotune.core.workload_spec import WorkloadSpec
 from autotune.workloads import exported
 from tests.backends import child
-from tests.conftest import Lab
+from tests.conftest import ExtendedPackage
 from tests.study import fakes
 
 CHILD = """
@@ -108,7 +108,9 @@ def test_what_cannot_be_used_is_said_in_one_line(told: dict[str, Any], case: str
 
 
 @pytest.mark.parametrize("backend", ["torch_eager", "onnxruntime"])
-def test_a_program_runs_from_end_to_end(told: dict[str, Any], lab: Lab, tmp_path: Path, backend: str) -> None:
+def test_a_program_runs_from_end_to_end(
+    told: dict[str, Any], lab: ExtendedPackage, tmp_path: Path, backend: str
+) -> None:
     workload = WorkloadSpec(model=f"exported:{told['folder']}/dynamic.pt2", inputs=())
     (result,) = lab.execute(tmp_path, [lab.spec(backend, {}, workload=workload)]).results
     assert (result.status, result.error) == (Status.OK, None)

@@ -11,7 +11,7 @@ from autotune.core.results import Status
 from autotune.core.workload_spec import WorkloadSpec
 from autotune.workloads import onnx
 from tests.backends import child
-from tests.conftest import Lab
+from tests.conftest import ExtendedPackage
 from tests.study import fakes
 
 CHILD = """
@@ -113,7 +113,9 @@ def test_a_batch_that_only_some_inputs_fix_is_refused(told: dict[str, Any]) -> N
 
 
 @pytest.mark.parametrize("size", [3, 4, 16])
-def test_a_fixed_batch_is_tuned_at_its_own_size_only(told: dict[str, Any], lab: Lab, tmp_path: Path, size: int) -> None:
+def test_a_fixed_batch_is_tuned_at_its_own_size_only(
+    told: dict[str, Any], lab: ExtendedPackage, tmp_path: Path, size: int
+) -> None:
     folder = tmp_path / "models"
     folder.mkdir()
     saving, _, _ = CHILD.partition('save("float"')
@@ -147,7 +149,7 @@ def test_what_cannot_be_used_is_said_in_one_line(told: dict[str, Any], name: str
 
 
 @pytest.mark.parametrize("name", ["float", "outside"])
-def test_a_file_runs_from_end_to_end(told: dict[str, Any], lab: Lab, tmp_path: Path, name: str) -> None:
+def test_a_file_runs_from_end_to_end(told: dict[str, Any], lab: ExtendedPackage, tmp_path: Path, name: str) -> None:
     workload = WorkloadSpec(model=f"onnx:{told['folder']}/{name}.onnx", inputs=())
     (result,) = lab.execute(tmp_path, [lab.spec("onnxruntime", {}, workload=workload)]).results
     assert (result.status, result.error) == (Status.OK, None)

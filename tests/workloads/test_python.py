@@ -10,7 +10,7 @@ from autotune.core.results import Status
 from autotune.core.workload_spec import InputSpec, WorkloadSpec
 from autotune.workloads import python
 from tests.backends import child
-from tests.conftest import Lab
+from tests.conftest import ExtendedPackage
 from tests.study import fakes
 
 MODEL = """
@@ -192,7 +192,7 @@ def test_what_cannot_be_imported_is_named(told: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("named", [True, False])
-def test_a_function_runs_as_onnx(told: dict[str, Any], lab: Lab, tmp_path: Path, named: bool) -> None:
+def test_a_function_runs_as_onnx(told: dict[str, Any], lab: ExtendedPackage, tmp_path: Path, named: bool) -> None:
     workload = WorkloadSpec(
         model=f"python:{told['folder']}/my/model.py:{'build' if named else 'with_one_input'}",
         inputs=(InputSpec(shape=("batch", 8)),) if named else (),

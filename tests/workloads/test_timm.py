@@ -10,7 +10,7 @@ from autotune.core.results import Status
 from autotune.core.workload_spec import WorkloadSpec
 from autotune.workloads import timm
 from tests.backends import child
-from tests.conftest import Lab
+from tests.conftest import ExtendedPackage
 from tests.study import fakes
 
 CHILD = """
@@ -106,7 +106,9 @@ def test_nothing_is_looked_for_on_a_hub(told: dict[str, Any]) -> None:
     assert told["far"] == "timm has no model 'hf-hub:timm/resnet18'; timm.list_models() names them all"
 
 
-def test_a_model_runs_as_onnx_with_inputs_of_its_own(told: dict[str, Any], lab: Lab, tmp_path: Path) -> None:
+def test_a_model_runs_as_onnx_with_inputs_of_its_own(
+    told: dict[str, Any], lab: ExtendedPackage, tmp_path: Path
+) -> None:
     (result,) = lab.execute(
         tmp_path, [lab.spec("onnxruntime", {}, workload=WorkloadSpec(model="timm:test_vit", inputs=()))]
     ).results

@@ -11,7 +11,7 @@ from autotune.core.results import Status
 from autotune.core.workload_spec import WorkloadSpec
 from autotune.workloads import transformers
 from tests.backends import child
-from tests.conftest import Lab
+from tests.conftest import ExtendedPackage
 from tests.study import fakes
 
 CHILD = """
@@ -229,7 +229,9 @@ def test_the_network_is_out_of_reach(told: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("backend", ["torch_eager", "onnxruntime"])
-def test_mixed_lengths_run_from_end_to_end(told: dict[str, Any], lab: Lab, tmp_path: Path, backend: str) -> None:
+def test_mixed_lengths_run_from_end_to_end(
+    told: dict[str, Any], lab: ExtendedPackage, tmp_path: Path, backend: str
+) -> None:
     workload = WorkloadSpec(
         model="transformers:mpnet",
         inputs=(),

@@ -19,8 +19,8 @@ from autotune.analysis import drift, metrics, selection, stats
 from autotune.analysis.metric import Measured
 from autotune.analysis.metrics import LATENCIES, METRICS
 from autotune.core.config import Config
+from autotune.core.executor import Executor
 from autotune.core.files import write_atomically
-from autotune.core.interfaces import Interleave
 from autotune.core.results import Candidate, Estimate, InterleavedRun
 from autotune.core.rules import ConfirmRules, Correction, MeasureRules
 from autotune.core.specs import InterleavedSpec
@@ -66,7 +66,7 @@ class PairedComparison:
 
 def run(
     paired: PairedComparison,
-    interleave: Interleave,
+    executor: Executor,
     keep: Keep,
     seconds: float,
     limit_s: float,
@@ -90,7 +90,7 @@ def run(
         rounds = _rounds(found, timed, names, seconds - used_s, limit_s - used_s, paired.confirm)
         if rounds is None:
             break
-        run = another(paired, interleave, found, names, rounds, limit_s - used_s, together=together)
+        run = another(paired, executor, found, names, rounds, limit_s - used_s, together=together)
         if run is None:  # the time ended while it was started
             break
         found = sorted([*found, run], key=lambda one: one.spec.number)
@@ -99,7 +99,7 @@ def run(
 
 def another(
     paired: PairedComparison,
-    interleave: Interleave,
+    executor: Executor,
     found: Sequence[InterleavedRun],
     names: Sequence[str],
     rounds: int,
@@ -120,7 +120,7 @@ def another(
         limit_s=limit_s,
         objective=paired.objective,
     )
-    run = interleave(spec, paired.rules)
+    run = executor.interleave(spec, paired.rules)
     if run is not None:
         write_atomically(paired.root / spec.folder / "sitting.json", store.encode(run))
     return run

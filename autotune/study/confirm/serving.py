@@ -16,8 +16,9 @@ import msgspec
 from autotune.analysis import probe
 from autotune.analysis.constraints import ConstraintCheck
 from autotune.core.confirmation import Confirmation, Finalist, Winner
+from autotune.core.executor import Executor
 from autotune.core.files import write_atomically
-from autotune.core.interfaces import Observer, Sustain
+from autotune.core.observer import Observer
 from autotune.core.results import Estimate, Probe, Served, Sustained, TrialResult
 from autotune.core.rules import ConfirmRules, MeasureRules
 from autotune.core.specs import TrialSpec
@@ -39,7 +40,7 @@ class ServingConfirmation:
     """The finalists' rates of requests; what is served is on disk before the next, and not served again."""
 
     study: OpenStudy
-    sustain: Sustain
+    executor: Executor
     observer: Observer
     rules: MeasureRules
     confirm: ConfirmRules
@@ -112,7 +113,7 @@ class ServingConfirmation:
             folder = str(path.parent.relative_to(self.study.folder))
             number = len(self.tried[name])
             spec = TrialSpec(id=number, workload=self.study.space.workload, config=config, folder=folder)
-            found = self.sustain(spec, self.rules, rate, seconds)
+            found = self.executor.sustain(spec, self.rules, rate, seconds)
             path.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(path, store.encode(found))
         return found

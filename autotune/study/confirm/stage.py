@@ -10,17 +10,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import ParamSpec, TypeVar
 
 import msgspec
 
 from autotune.core.config import Config
 from autotune.core.confirmation import Ablation, Confirmation, Finalist, Step, Winner
-from autotune.core.interfaces import Interleave, Observer, Sustain
+from autotune.core.executor import Executor, HookedExecutor
+from autotune.core.observer import Observer
 from autotune.core.results import InterleavedRun
 from autotune.core.rules import ConfirmRules, MeasureRules
 from autotune.core.space_types import Budget
-from autotune.core.specs import InterleavedSpec
 from autotune.study.confirm import ablation, comparison, decision, sample_size
 from autotune.study.confirm import winner as claim
 from autotune.study.confirm.aggregate import Limits, pooled
@@ -32,27 +31,23 @@ from autotune.study.storage import store
 from autotune.study.storage.opening import OpenStudy
 from autotune.study.storage.stopwatch import stopwatch
 
-P = ParamSpec("P")
-R = TypeVar("R")
-
 LEAST_S = 180.0
 """What a confirmation may take at least where no minutes are given."""
 
 
 def confirm(
     study: OpenStudy,
-    interleave: Interleave,
+    executor: Executor,
     observer: Observer,
     rules: MeasureRules,
     confirm_rules: ConfirmRules,
     *,
-    sustain: Sustain | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Confirmation | None:
     """Confirm the winner of the search within its part of the budget, going on where an earlier run was interrupted.
 
     None if there is nothing to confirm (the baseline or any other trial is missing). The result is also written to the
-    study's `confirmation.json`. A rate of requests is confirmed by `sustain`, everything else by `sit`.
+    study's `confirmation.json`. A rate of requests is confirmed by serving it, everything else in interleaved runs.
     """
     with store.disk(study.folder):
         ranking = Ranking(store.results(study.folder), study.space.goal, study.hardware)
@@ -64,27 +59,17 @@ def confirm(
         if earlier is not None and earlier.confirmed and earlier.finished:
             return earlier
         with stopwatch(study, clock) as elapsed:
-
-            def timed(work: Callable[P, R]) -> Callable[P, R]:
-                def run(*given: P.args, **named: P.kwargs) -> R:
-                    try:
-                        return work(*given, **named)
-                    finally:
-                        store.write_elapsed(study.folder, elapsed())
-
-                return run
-
+            timed = HookedExecutor(executor, after=lambda: store.write_elapsed(study.folder, elapsed()))
             minutes = study.space.budget.minutes
             seconds = _seconds(study.space.budget, elapsed(), confirm_rules)
             most = seconds if minutes is None else minutes * 60 - elapsed()
             if study.space.goal.objectives == ("served_rate",):
-                assert sustain is not None, "a rate of requests is confirmed by serving it"
                 # Each rate takes a minute or longer: all that the search left is not too much.
-                rate = ServingConfirmation(study, timed(sustain), observer, rules, confirm_rules, ranking, most, clock)
+                rate = ServingConfirmation(study, timed, observer, rules, confirm_rules, ranking, most, clock)
                 found = rate.run()
             else:
                 rest = (observer, rules, confirm_rules, ranking, clock, clock(), seconds, most)
-                found = _Confirming(study, timed(interleave), *rest).run()
+                found = _Confirming(study, timed, *rest).run()
         store.write_confirmation(study.folder, found)
         return found
 
@@ -99,7 +84,7 @@ def _seconds(budget: Budget, elapsed_s: float, rules: ConfirmRules) -> float:
 @dataclass
 class _Confirming:
     study: OpenStudy
-    interleave: Interleave
+    executor: Executor
     observer: Observer
     rules: MeasureRules
     confirm: ConfirmRules
@@ -162,7 +147,7 @@ class _Confirming:
         if rounds is None:
             return bool(earlier)
         self.observer.confirming(f"measuring the latency of {name} by more calls")
-        run = comparison.another(wanted, self.interleave, wanted.runs(), [name], rounds, self._left())
+        run = comparison.another(wanted, self.executor, wanted.runs(), [name], rounds, self._left())
         self.alone += () if run is None else (run,)
         # One that fails alone brings no calls, however often it is tried.
         return run is not None and bool(run.candidates[name].blocks)
@@ -185,17 +170,17 @@ class _Confirming:
         """
         untold = [what]
 
-        def interleave(spec: InterleavedSpec, rules: MeasureRules) -> InterleavedRun | None:
+        def tell() -> None:
             while untold:
                 self.observer.confirming(untold.pop())
-            return self.interleave(spec, rules)
 
+        told = HookedExecutor(self.executor, before=tell)
         folder, space = self.study.folder, self.study.space
         wanted = PairedComparison(
             name, folder, space.workload, configs, self.rules, self.confirm, space.goal.objectives[0]
         )
         limit_s = self._left() if limit_s is None else limit_s
-        found = comparison.run(wanted, interleave, keep, seconds, limit_s, self._fits(configs), self.clock, self.timed)
+        found = comparison.run(wanted, told, keep, seconds, limit_s, self._fits(configs), self.clock, self.timed)
         self.timed = found or self.timed
         return found
 

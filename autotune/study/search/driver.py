@@ -15,7 +15,8 @@ import optuna
 
 from autotune.core.config import Config
 from autotune.core.errors import AutotuneError, StudyError
-from autotune.core.interfaces import Execute, Observer
+from autotune.core.executor import Executor
+from autotune.core.observer import Observer
 from autotune.core.results import Status, TrialResult
 from autotune.core.rules import Correction, MeasureRules
 from autotune.core.space_types import Budget
@@ -59,7 +60,7 @@ class Outcome(Struct):
 
 def search(
     study: OpenStudy,
-    execute: Execute,
+    executor: Executor,
     observer: Observer,
     rules: MeasureRules,
     *,
@@ -72,10 +73,10 @@ def search(
 
     `earlier` are configurations to try before the recipes (`transfer`). `reserved` is the part of the budget's minutes
     that is kept for the confirmation. `observer.started` and `ended` are called here; `preparing` and `measured` are
-    the business of `execute`. What an earlier confirmation claims stands until a later one has ended.
+    the executor's business. What an earlier confirmation claims stands until a later one has ended.
 
     StudyError if the baseline fails, if everything else does, or if the storage or disk cannot be used. Whatever ends
-    `execute` early, Ctrl-C above all, comes through after the trial was put in order for the next run.
+    a trial early, Ctrl-C above all, comes through after the trial was put in order for the next run.
     """
     with store.disk(study.folder):
         recovery.recover(study)
@@ -86,7 +87,7 @@ def search(
         study.optuna.sampler = make_sampler(rng.getrandbits(32), points)
         with stopwatch(study, clock) as elapsed:
             results = store.results(study.folder)
-            searching = _Search(study, execute, observer, rules, rng, elapsed, results, earlier, reserved)
+            searching = _Search(study, executor, observer, rules, rng, elapsed, results, earlier, reserved)
             reason = searching.run()
             earlier_claim.reopen_if_challenged(study, searching.known)
             return _outcome(reason, study, elapsed())
@@ -95,7 +96,7 @@ def search(
 @dataclass
 class _Search:
     study: OpenStudy
-    execute: Execute
+    executor: Executor
     observer: Observer
     rules: MeasureRules
     rng: random.Random
@@ -196,7 +197,7 @@ class _Search:
         incumbent = None if config == self.study.space.baseline else self.known.incumbent
         self.observer.started(spec)
         try:
-            result = self.execute(spec, self._limited(self.known.correction), incumbent)
+            result = self.executor.execute(spec, self._limited(self.known.correction), incumbent)
         except Exception as error:
             # A full disk or a cache that cannot be used says nothing of the configuration; a bug would come again.
             if not isinstance(error, (AutotuneError, OSError)):

@@ -15,11 +15,12 @@ from autotune.core.results import Status, TrialResult
 from autotune.core.space_types import Limit
 from autotune.report.dashboard.live_study import LiveStudy
 from autotune.study.storage import store
-from tests.lab import files
+from tests.fake_executor import FakeExecutor
 from tests.report.dashboard.samples import RESULTS, add, begin
 from tests.report.folders import FAST, HOSTILE, SPACE, full, keep
 from tests.report.made import HW, PLAIN, config, confirmation, result, winner
-from tests.study.fakes import Machine, on_disk, resolved
+from tests.study.fakes import on_disk, resolved
+from tests.tune_harness import files
 
 
 @pytest.fixture
@@ -214,7 +215,7 @@ def test_nothing_that_is_written_to_a_snapshot_reaches_the_folder(tmp_path: Path
         from autotune.study.search import driver
         from tests.study.fakes import Watcher
 
-        driver.search(study, Machine(tmp_path), Watcher(), MeasureRules())
+        driver.search(study, FakeExecutor(tmp_path), Watcher(), MeasureRules())
     before = files(tmp_path)
     view = LiveStudy(tmp_path)
     view.refresh()

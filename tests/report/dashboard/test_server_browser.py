@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from tests.lab import files
 from tests.report.browser import chromium
 from tests.report.dashboard.samples import served
 from tests.report.folders import full
+from tests.tune_harness import files
 
 
 @pytest.fixture(scope="module")

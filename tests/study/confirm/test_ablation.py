@@ -16,7 +16,8 @@ from autotune.space import configs
 from autotune.study.confirm import ablation, comparison
 from autotune.study.confirm.comparison import PairedComparison
 from autotune.study.confirm.stage import confirm
-from tests.study.fakes import WORKLOAD, Interleaver, Watcher, at, machine, plain, searched, speed
+from tests.fake_executor import FakeExecutor, at, speed
+from tests.study.fakes import WORKLOAD, Watcher, machine, plain, searched
 
 HW = machine()
 CONFIRM = ConfirmRules()
@@ -45,7 +46,7 @@ def left_out(
     """Interleaved runs of a winner and its variants."""
     variants = ablation.variants(winner, baseline, HW)
     configs = {"winner": winner} | {name: one for name, (_, one) in variants.items()}
-    interleave = Interleaver(folder, behave)
+    interleave = FakeExecutor(folder, candidate=behave)
     found = PairedComparison("one-out", folder, WORKLOAD, configs, MeasureRules(), CONFIRM)
     return comparison.run(
         found, interleave, ablation.Whole(configs, ConfirmRules(runs=count)), 1e6, 1e6, True
@@ -54,8 +55,8 @@ def left_out(
 
 def confirmed(
     folder: Path, search: dict[Config, float], behave: Callable[[str, InterleavedSpec], float], minutes: float = 60
-) -> tuple[Confirmation, Interleaver]:
-    interleave = Interleaver(folder, behave)
+) -> tuple[Confirmation, FakeExecutor]:
+    interleave = FakeExecutor(folder, candidate=behave)
     study = searched(folder, search, minutes)
     found = confirm(study, interleave, Watcher(), MeasureRules(), CONFIRM, clock=interleave.clock)
     assert found is not None and found.winner is not None and found.gain
@@ -163,7 +164,7 @@ def test_with_too_few_runs_nothing_is_removed(tmp_path: Path) -> None:
 def test_a_variant_that_crashes_says_so_and_its_setting_stays(tmp_path: Path) -> None:
     variants = ablation.variants(LEAN, PLAIN, HW)
     configs = {"winner": LEAN} | {name: one for name, (_, one) in variants.items()}
-    interleave = Interleaver(tmp_path, fails=lambda name, spec: 0 if name == "without-backend" else None)
+    interleave = FakeExecutor(tmp_path, fails=lambda name, spec: 0 if name == "without-backend" else None)
     found = PairedComparison("one-out", tmp_path, WORKLOAD, configs, MeasureRules(), CONFIRM)
     runs = comparison.run(found, interleave, ablation.Unresolved(variants, CONFIRM), 1e6, 1e6, True)
     assert len(runs) == CONFIRM.runs
@@ -184,7 +185,7 @@ def test_a_needless_setting_is_left_out_of_what_is_exported(tmp_path: Path) -> N
     assert found.winner is not None
     assert (found.winner.config, found.winner.trial) == (LEAN, None)
     assert [one.setting for one in found.ablations if one.removed] == ["allocator"]
-    whole = [spec for spec in interleave.asked if "/whole-" in spec.folder]
+    whole = [spec for spec in interleave.runs if "/whole-" in spec.folder]
     assert whole[0].configs == {"baseline": PLAIN, "winner": LEAN, "unreduced": WINNER}
     assert found.winner.folders == tuple(f"{spec.folder}/winner" for spec in whole)
     assert (found.winner.runs, found.winner.rounds) == (len(whole), sum(spec.rounds for spec in whole))
@@ -210,7 +211,7 @@ def test_two_settings_of_which_one_is_needed_both_stay(tmp_path: Path) -> None:
         return 10.0 if spec.configs[name] == PLAIN else 13.0
 
     found, interleave = confirmed(tmp_path, {PLAIN: 10.0, either: 13.0}, behave)
-    whole = [spec for spec in interleave.asked if "/whole-" in spec.folder]
+    whole = [spec for spec in interleave.runs if "/whole-" in spec.folder]
     assert whole[0].configs == {"baseline": PLAIN, "winner": PLAIN, "unreduced": either}
     assert found.winner is not None and (found.winner.config, found.winner.trial) == (either, 1)
     assert [one.removed for one in found.ablations] == [False, False]
@@ -238,7 +239,7 @@ def test_without_time_for_a_second_measurement_nothing_is_removed(tmp_path: Path
         return speed(found) / (1.1 if found.knobs["allocator"] == "tcmalloc" else 1)
 
     found, interleave = confirmed(tmp_path, {PLAIN: 10.2, WINNER: 90.0}, behave, minutes=2)
-    assert len([spec for spec in interleave.asked if "/whole-" in spec.folder]) < CONFIRM.runs
+    assert len([spec for spec in interleave.runs if "/whole-" in spec.folder]) < CONFIRM.runs
     assert found.winner is not None and found.winner.config == WINNER
     assert not any(one.removed for one in found.ablations)
 
@@ -293,7 +294,7 @@ def test_one_change_is_one_stage() -> None:
 
 def test_the_path_has_what_each_step_brought(tmp_path: Path) -> None:
     found, interleave = confirmed(tmp_path, {PLAIN: 10.2, WINNER: 90.0}, lambda name, spec: speed(spec.configs[name]))
-    (candidates,) = {tuple(spec.configs) for spec in interleave.asked if "/path-" in spec.folder}
+    (candidates,) = {tuple(spec.configs) for spec in interleave.runs if "/path-" in spec.folder}
     assert candidates == ("baseline", "with-backend", "with-openvino.precision", "with-batch_size", "winner")
     assert [list(step.settings) for step in found.path] == [
         ["backend"],

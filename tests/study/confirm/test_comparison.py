@@ -14,7 +14,8 @@ from autotune.core.rules import ConfirmRules, Correction, MeasureRules
 from autotune.core.specs import InterleavedSpec
 from autotune.study.confirm import comparison
 from autotune.study.confirm.comparison import PairedComparison
-from tests.study.fakes import WORKLOAD, Interleaver, machine, plain
+from tests.fake_executor import FakeExecutor
+from tests.study.fakes import WORKLOAD, machine, plain
 
 HW = machine()
 RULES, CONFIRM = MeasureRules(), ConfirmRules()
@@ -35,7 +36,7 @@ def until(count: int) -> comparison.Keep:
 
 def run(
     found: PairedComparison,
-    interleave: Interleaver,
+    interleave: FakeExecutor,
     keep: comparison.Keep,
     seconds: float = AMPLE_S,
     limit_s: float = AMPLE_S,
@@ -53,34 +54,31 @@ def measured(runs: Sequence[InterleavedRun]) -> list[tuple[int, int, str, dict[s
 
 
 def test_each_run_is_on_disk_before_the_next(tmp_path: Path) -> None:
-    found, interleave = toy(tmp_path), Interleaver(tmp_path)
+    found, interleave = toy(tmp_path), FakeExecutor(tmp_path)
     kept: list[int] = []
 
-    def looking(spec: InterleavedSpec, rules: MeasureRules) -> InterleavedRun:
-        kept.append(len(found.runs()))
-        return interleave(spec, rules)
-
-    runs = comparison.run(found, looking, until(4), AMPLE_S, AMPLE_S, True, interleave.clock)
+    interleave.before = lambda spec, rules: kept.append(len(found.runs()))
+    runs = comparison.run(found, interleave, until(4), AMPLE_S, AMPLE_S, True, interleave.clock)
     assert kept == [0, 1, 2, 3]
     assert found.runs() == runs
-    assert [spec.folder for spec in interleave.asked] == [f"{found.folder}/000{number}" for number in (1, 2, 3, 4)]
-    assert [spec.configs for spec in interleave.asked] == [CONFIGS] * 4
+    assert [spec.folder for spec in interleave.runs] == [f"{found.folder}/000{number}" for number in (1, 2, 3, 4)]
+    assert [spec.configs for spec in interleave.runs] == [CONFIGS] * 4
 
 
 def test_a_comparison_goes_on_where_it_was_interrupted(tmp_path: Path) -> None:
-    whole = run(toy(tmp_path / "whole"), Interleaver(tmp_path / "whole"), until(8))
-    found, cut = toy(tmp_path / "cut"), Interleaver(tmp_path / "cut", interrupt_at=4)
+    whole = run(toy(tmp_path / "whole"), FakeExecutor(tmp_path / "whole"), until(8))
+    found, cut = toy(tmp_path / "cut"), FakeExecutor(tmp_path / "cut", interrupt_run=4)
     with pytest.raises(KeyboardInterrupt):
         run(found, cut, until(8))
     assert len(found.runs()) == 3
-    again = Interleaver(tmp_path / "cut")
+    again = FakeExecutor(tmp_path / "cut")
     resumed = run(found, again, until(8))
-    assert [spec.number for spec in again.asked] == [4, 5, 6, 7, 8]
-    assert (again.asked[0].folder, again.asked[0].order) == (cut.asked[3].folder, cut.asked[3].order)
+    assert [spec.number for spec in again.runs] == [4, 5, 6, 7, 8]
+    assert (again.runs[0].folder, again.runs[0].order) == (cut.runs[3].folder, cut.runs[3].order)
     assert measured(resumed) == measured(whole) == measured(found.runs())
-    third = Interleaver(tmp_path / "cut")
+    third = FakeExecutor(tmp_path / "cut")
     assert run(found, third, until(8)) == resumed
-    assert third.asked == []
+    assert third.runs == []
 
 
 def test_another_question_has_another_folder(tmp_path: Path) -> None:
@@ -93,22 +91,22 @@ def test_another_question_has_another_folder(tmp_path: Path) -> None:
     ]
     assert len({found.folder, *(other.folder for other in others)}) == 5
     assert toy(tmp_path, configs=dict(CONFIGS)).folder == found.folder
-    run(found, Interleaver(tmp_path), until(2))
+    run(found, FakeExecutor(tmp_path), until(2))
     assert [other.runs() for other in others] == [[], [], [], []]
 
 
 @pytest.mark.parametrize("damage", ["", "{", '{"format": 1}', '{"format": 9}'])
 def test_a_damaged_run_is_named_and_can_be_made_again(tmp_path: Path, damage: str) -> None:
     found = toy(tmp_path)
-    before = run(found, Interleaver(tmp_path), until(4))
+    before = run(found, FakeExecutor(tmp_path), until(4))
     path = tmp_path / found.folder / "0002" / "sitting.json"
     path.write_text(damage)
     with pytest.raises(StudyError, match=r"0002/sitting\.json (is damaged.*delete it|has format 9)"):
-        run(found, Interleaver(tmp_path), until(4))
+        run(found, FakeExecutor(tmp_path), until(4))
     path.unlink()
-    again = Interleaver(tmp_path)
+    again = FakeExecutor(tmp_path)
     after = run(found, again, until(4))
-    assert [spec.number for spec in again.asked] == [2]
+    assert [spec.number for spec in again.runs] == [2]
     assert [one.spec.number for one in after] == [1, 2, 3, 4]
     assert after[2:] == before[2:]
     assert found.runs() == after
@@ -118,22 +116,22 @@ def test_a_damaged_run_is_named_and_can_be_made_again(tmp_path: Path, damage: st
 
 
 def test_a_configuration_that_fails_twice_sits_no_more(tmp_path: Path) -> None:
-    interleave = Interleaver(tmp_path, fails=lambda name, spec: 1 if name == "b" else None)
+    interleave = FakeExecutor(tmp_path, fails=lambda name, spec: 1 if name == "b" else None)
     runs = run(toy(tmp_path), interleave, until(4))
-    assert ["".join(spec.configs) for spec in interleave.asked] == ["abc", "abc", "ac", "ac"]
+    assert ["".join(spec.configs) for spec in interleave.runs] == ["abc", "abc", "ac", "ac"]
     assert comparison.failure(runs, "b") == "a made-up crash"
     assert comparison.failure(runs, "a") is comparison.failure(runs[:1], "b") is None
 
 
 def test_failing_once_is_forgiven(tmp_path: Path) -> None:
-    interleave = Interleaver(tmp_path, fails=lambda name, spec: 0 if name == "b" and spec.number == 2 else None)
+    interleave = FakeExecutor(tmp_path, fails=lambda name, spec: 0 if name == "b" and spec.number == 2 else None)
     runs = run(toy(tmp_path), interleave, until(4))
-    assert ["".join(spec.configs) for spec in interleave.asked] == ["abc"] * 4
+    assert ["".join(spec.configs) for spec in interleave.runs] == ["abc"] * 4
     assert comparison.failure(runs, "b") is None
 
 
 def test_one_alone_does_not_sit(tmp_path: Path) -> None:
-    interleave = Interleaver(tmp_path, fails=lambda name, spec: 0 if name == "b" else None)
+    interleave = FakeExecutor(tmp_path, fails=lambda name, spec: 0 if name == "b" else None)
     assert len(run(toy(tmp_path, configs=PAIR), interleave, until(9))) == comparison.ENOUGH_FAILURES
     assert run(toy(tmp_path, name="other"), interleave, lambda runs: {"a"}) == []
 
@@ -143,64 +141,64 @@ def test_one_alone_does_not_sit(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("seconds", [30, 42, 54])
 def test_the_time_is_spread_over_the_runs_that_a_claim_needs(tmp_path: Path, seconds: float) -> None:
-    interleave = Interleaver(tmp_path, noise=0)
+    interleave = FakeExecutor(tmp_path, noise=0)
     begin = interleave.clock.now
     runs = run(toy(tmp_path, configs=PAIR), interleave, until(20), seconds)
     assert len(runs) == CONFIRM.runs
     assert seconds - 4 <= interleave.clock.now - begin <= seconds + 6  # a round of both takes 1 s, a start 2 s
-    rounds = [spec.rounds for spec in interleave.asked][1:]
+    rounds = [spec.rounds for spec in interleave.runs][1:]
     assert max(rounds) - min(rounds) <= 1
 
 
 def test_with_ample_time_runs_are_many_rather_than_long(tmp_path: Path) -> None:
-    interleave = Interleaver(tmp_path)
+    interleave = FakeExecutor(tmp_path)
     runs = run(toy(tmp_path, configs=PAIR), interleave, lambda found: set(PAIR))
     assert len(runs) == CONFIRM.most_runs
-    assert interleave.asked[0].rounds == CONFIRM.first_rounds
-    assert max(spec.rounds for spec in interleave.asked) <= CONFIRM.most_rounds
+    assert interleave.runs[0].rounds == CONFIRM.first_rounds
+    assert max(spec.rounds for spec in interleave.runs) <= CONFIRM.most_rounds
 
 
 def test_runs_that_differ_have_few_rounds(tmp_path: Path) -> None:
     def behave(name: str, spec: InterleavedSpec) -> float:
         return 10 * math.exp(0.3 * (spec.number % 3) * (name == "a"))
 
-    interleave = Interleaver(tmp_path, behave)
+    interleave = FakeExecutor(tmp_path, candidate=behave)
     run(toy(tmp_path, configs=PAIR), interleave, until(8))
-    assert [spec.rounds for spec in interleave.asked][2:] == [CONFIRM.least_rounds] * 6
+    assert [spec.rounds for spec in interleave.runs][2:] == [CONFIRM.least_rounds] * 6
 
 
 def test_a_claim_may_take_longer_than_its_share_but_not_than_the_limit(tmp_path: Path) -> None:
-    interleave = Interleaver(tmp_path)
+    interleave = FakeExecutor(tmp_path)
     runs = run(toy(tmp_path, configs=PAIR), interleave, until(20), seconds=0)
     assert [one.spec.rounds for one in runs] == [CONFIRM.first_rounds] + [CONFIRM.least_rounds] * 5
-    short = Interleaver(tmp_path)
+    short = FakeExecutor(tmp_path)
     begin = short.clock.now
     runs = run(toy(tmp_path, name="short", configs=PAIR), short, until(20), seconds=0, limit_s=12)
     assert len(runs) == 3  # 5 s, 4 s, and what 3 s are enough for
-    assert [spec.limit_s for spec in short.asked] == [12, 7, 3]
+    assert [spec.limit_s for spec in short.runs] == [12, 7, 3]
     assert short.clock.now - begin <= 13
 
 
 def test_without_any_time_nobody_sits(tmp_path: Path) -> None:
-    assert run(toy(tmp_path), Interleaver(tmp_path), until(20), seconds=0, limit_s=0) == []
+    assert run(toy(tmp_path), FakeExecutor(tmp_path), until(20), seconds=0, limit_s=0) == []
 
 
 # ------------------------------------------------------------------------------------------------ one by one
 
 
 def test_what_does_not_fit_together_is_started_one_by_one(tmp_path: Path) -> None:
-    interleave = Interleaver(tmp_path)
+    interleave = FakeExecutor(tmp_path)
     run(toy(tmp_path), interleave, until(3), together=False)
-    assert [spec.together for spec in interleave.asked] == [False] * 3
+    assert [spec.together for spec in interleave.runs] == [False] * 3
 
 
 def test_what_spins_while_it_is_stopped_is_started_one_by_one(tmp_path: Path) -> None:
-    interleave = Interleaver(tmp_path, idle_share=2 * CONFIRM.idle_share)
+    interleave = FakeExecutor(tmp_path, idle_share=2 * CONFIRM.idle_share)
     run(toy(tmp_path), interleave, until(3))
-    assert [spec.together for spec in interleave.asked] == [True, False, False]
-    calm = Interleaver(tmp_path, idle_share=CONFIRM.idle_share)
+    assert [spec.together for spec in interleave.runs] == [True, False, False]
+    calm = FakeExecutor(tmp_path, idle_share=CONFIRM.idle_share)
     run(toy(tmp_path, name="calm"), calm, until(3))
-    assert [spec.together for spec in calm.asked] == [True] * 3
+    assert [spec.together for spec in calm.runs] == [True] * 3
 
 
 # -------------------------------------------------------------------------------------------------------- reading
@@ -208,7 +206,7 @@ def test_what_spins_while_it_is_stopped_is_started_one_by_one(tmp_path: Path) ->
 
 def rates(folder: Path, fails: Callable[[str, InterleavedSpec], int | None], count: int = 3) -> comparison.Table:
     found = toy(folder)
-    return comparison.table(run(found, Interleaver(folder, noise=0, fails=fails), until(count)), list(CONFIGS), 0.95)
+    return comparison.table(run(found, FakeExecutor(folder, noise=0, fails=fails), until(count)), list(CONFIGS), 0.95)
 
 
 def test_a_ratio_is_over_the_rounds_in_which_both_sat(tmp_path: Path) -> None:
@@ -274,7 +272,7 @@ def test_a_latency_is_freed_of_drift_as_a_rate_is() -> None:
 
 
 def test_a_run_says_what_was_compared(tmp_path: Path) -> None:
-    (found,) = run(toy(tmp_path, objective="peak_rss_bytes"), Interleaver(tmp_path), until(1))
+    (found,) = run(toy(tmp_path, objective="peak_rss_bytes"), FakeExecutor(tmp_path), until(1))
     assert found.spec.objective == "peak_rss_bytes"
     difference = comparison.table([found], list(CONFIGS), 0.95).difference("c", "a")
     assert difference.estimate == 0.0
@@ -297,7 +295,7 @@ def test_after_a_failure_only_what_blocks_show_is_known() -> None:
 
 def test_a_candidate_that_failed_takes_no_part_in_a_comparison_for_its_memory(tmp_path: Path) -> None:
     found = toy(tmp_path, objective="peak_rss_bytes", configs=PAIR)
-    interleave = Interleaver(tmp_path, fails=lambda name, spec: 2 if name == "b" and spec.number == 1 else None)
+    interleave = FakeExecutor(tmp_path, fails=lambda name, spec: 2 if name == "b" and spec.number == 1 else None)
     runs = comparison.run(
         found, interleave, lambda found: set(PAIR) if len(found) < 3 else set(), AMPLE_S, AMPLE_S, True
     )
@@ -318,7 +316,7 @@ def test_a_figure_that_a_block_lacks_is_that_of_no_block() -> None:
 
 @pytest.mark.parametrize("objective", ["peak_rss_bytes", "setup_s", "artifact_bytes"])
 def test_what_a_start_has_once_is_no_round(tmp_path: Path, objective: str) -> None:
-    runs = run(toy(tmp_path, objective=objective), Interleaver(tmp_path), until(4))
+    runs = run(toy(tmp_path, objective=objective), FakeExecutor(tmp_path), until(4))
     assert comparison.table(runs, ["a"], 0.95).counts("a", "a") == (4, 4)
     assert [one.spec.rounds for one in runs][1:] == [CONFIRM.least_rounds] * 3
 

@@ -15,7 +15,7 @@ from optuna.trial import TrialState
 
 from autotune.core.config import Config
 from autotune.core.errors import StudyError
-from autotune.core.results import Status, TrialResult
+from autotune.core.results import Status
 from autotune.core.rules import MeasureRules
 from autotune.core.space_types import Domains, Space
 from autotune.core.specs import TrialSpec
@@ -23,26 +23,24 @@ from autotune.study.search import driver, recipes, sampler, suggest
 from autotune.study.search.driver import search
 from autotune.study.storage import store
 from autotune.study.storage.opening import OpenStudy
+from tests.fake_executor import Clock, FakeExecutor, speed
 from tests.study.fakes import (
     DOMAINS,
     SMALL,
-    Clock,
-    Machine,
     Watcher,
     in_memory,
     machine,
     on_disk,
     plain,
     resolved,
-    speed,
 )
 
 HW = machine()
 RULES = MeasureRules()
 
 
-def run(folder: Path, space: Space, behave: Callable[[Config], float | Status] = speed) -> Machine:
-    ran = Machine(folder, behave)
+def run(folder: Path, space: Space, behave: Callable[[Config], float | Status] = speed) -> FakeExecutor:
+    ran = FakeExecutor(folder, behave)
     search(in_memory(folder, space, HW), ran, Watcher(), RULES)
     return ran
 
@@ -52,17 +50,17 @@ def test_the_baseline_and_the_recipes_come_first(tmp_path: Path) -> None:
     ran = run(tmp_path, space)
     advised = list(recipes.first(space, HW))
     assert ran.configs[: len(advised)] == advised
-    assert len(ran.ran) == 9
+    assert len(ran.trials) == 9
     assert ran.incumbents[:2] == [None, pytest.approx(speed(plain(HW)))]
     assert ran.incumbents[-1] == pytest.approx(max(speed(config) for config in ran.configs[:-1]))
 
 
 def test_a_trial_is_written_observed_and_told(tmp_path: Path) -> None:
     study = in_memory(tmp_path, resolved(HW, trials=3), HW)
-    ran, watcher = Machine(tmp_path), Watcher()
+    ran, watcher = FakeExecutor(tmp_path), Watcher()
     outcome = search(study, ran, watcher, RULES)
     assert outcome == driver.Outcome(reason="trials", trials=3, failed=0, elapsed_s=outcome.elapsed_s)
-    assert [spec.folder for spec in ran.ran] == ["trials/00000", "trials/00001", "trials/00002"]
+    assert [spec.folder for spec in ran.trials] == ["trials/00000", "trials/00001", "trials/00002"]
     assert watcher.begun == [0, 1, 2]
     assert watcher.over == store.results(tmp_path)
     assert [trial.value for trial in study.optuna.trials] == pytest.approx([speed(config) for config in ran.configs])
@@ -90,11 +88,11 @@ def test_a_crash_is_avoided_without_being_told_twice(tmp_path: Path) -> None:
 
 def test_repeats_are_neither_run_nor_counted_nor_learned(tmp_path: Path) -> None:
     study = in_memory(tmp_path, resolved(HW, SMALL, trials=6), HW)
-    ran = Machine(tmp_path)
+    ran = FakeExecutor(tmp_path)
     search(study, ran, Watcher(), RULES, make_sampler=lambda *_: First())
-    numbers = {spec.id for spec in ran.ran}
+    numbers = {spec.id for spec in ran.trials}
     repeats = [trial for trial in study.optuna.trials if trial.number not in numbers]
-    assert len(ran.ran) == 6
+    assert len(ran.trials) == 6
     assert repeats and all(trial.state is TrialState.FAIL for trial in repeats)
     assert all(trial.user_attrs["repeat_of"] in numbers for trial in repeats)
     gaps = [later - earlier - 1 for earlier, later in zip(sorted(numbers), sorted(numbers)[1:], strict=False)]
@@ -120,27 +118,27 @@ class First(optuna.samplers.BaseSampler):
 
 def test_a_space_is_searched_to_its_end(tmp_path: Path) -> None:
     study = in_memory(tmp_path, resolved(HW, SMALL), HW)
-    ran = Machine(tmp_path)
+    ran = FakeExecutor(tmp_path)
     outcome = search(study, ran, Watcher(), RULES)
     assert (outcome.reason, outcome.trials) == ("exhausted", suggest.count(SMALL))
-    assert len({config.key for config in ran.configs}) == len(ran.ran) == 8
-    again = Machine(tmp_path)
+    assert len({config.key for config in ran.configs}) == len(ran.trials) == 8
+    again = FakeExecutor(tmp_path)
     assert search(study, again, Watcher(), RULES).reason == "exhausted"
-    assert again.ran == []
+    assert again.trials == []
 
 
 def test_without_a_budget_the_search_ends_when_nothing_more_is_to_be_expected(tmp_path: Path) -> None:
     study = in_memory(tmp_path, resolved(HW), HW)
-    ran = Machine(tmp_path)
+    ran = FakeExecutor(tmp_path)
     outcome = search(study, ran, Watcher(), RULES)
     everything = [speed(config) for config in suggest.untried(DOMAINS, HW, (), random.Random(0))]
     assert outcome.reason == "settled"
-    assert len(ran.ran) < 0.5 * suggest.count(DOMAINS)
+    assert len(ran.trials) < 0.5 * suggest.count(DOMAINS)
     assert max(map(speed, ran.configs)) >= 0.97 * max(everything)
-    assert store.numbers(tmp_path) == [spec.id for spec in ran.ran]
-    again = Machine(tmp_path)
+    assert store.numbers(tmp_path) == [spec.id for spec in ran.trials]
+    again = FakeExecutor(tmp_path)
     assert search(study, again, Watcher(), RULES).reason == "settled"
-    assert again.ran == []
+    assert again.trials == []
 
 
 @pytest.mark.parametrize("name", ["surrogate", "random"])
@@ -148,24 +146,24 @@ def test_without_a_budget_what_finds_nothing_better_ends(tmp_path: Path, name: s
     """No other trial works, and a random search never says what it expects."""
     study = in_memory(tmp_path, resolved(HW), HW)
     works = {plain(HW).key, recipes.first(study.space, HW)[1].key}
-    ran = Machine(tmp_path, lambda config: 5.0 if config.key in works else Status.CRASHED)
+    ran = FakeExecutor(tmp_path, lambda config: 5.0 if config.key in works else Status.CRASHED)
     make = partial(sampler.make, name)
     outcome = search(study, ran, Watcher(), RULES, make_sampler=make)
-    assert (outcome.reason, len(ran.ran)) == ("stale", 1 + driver.STALE)
-    assert search(study, Machine(tmp_path), Watcher(), RULES, make_sampler=make).reason == "stale"
+    assert (outcome.reason, len(ran.trials)) == ("stale", 1 + driver.STALE)
+    assert search(study, FakeExecutor(tmp_path), Watcher(), RULES, make_sampler=make).reason == "stale"
 
 
 def test_a_sampler_that_has_no_more_to_propose_ends_nothing_else(tmp_path: Path) -> None:
     study = in_memory(tmp_path, resolved(HW, SMALL), HW)
     make = partial(sampler.make, "optuna.samplers:BruteForceSampler")
     for _ in range(2):
-        outcome = search(study, Machine(tmp_path), Watcher(), RULES, make_sampler=make)
+        outcome = search(study, FakeExecutor(tmp_path), Watcher(), RULES, make_sampler=make)
         assert (outcome.reason, outcome.trials) == ("exhausted", 8)
 
 
 def test_with_a_budget_all_of_it_is_used(tmp_path: Path) -> None:
     ran = run(tmp_path, resolved(HW, trials=200), lambda config: 5.0)
-    assert len(ran.ran) == 200
+    assert len(ran.trials) == 200
 
 
 def test_a_baseline_outside_the_domains_is_measured_all_the_same(tmp_path: Path) -> None:
@@ -178,7 +176,7 @@ def test_a_baseline_outside_the_domains_is_measured_all_the_same(tmp_path: Path)
 def test_a_combination_that_the_machine_cannot_honour_costs_nothing(tmp_path: Path) -> None:
     bare = msgspec.structs.replace(HW, libraries={})  # the libraries went after the study began
     study = in_memory(tmp_path, resolved(HW, SMALL), bare)
-    ran = Machine(tmp_path)
+    ran = FakeExecutor(tmp_path)
     outcome = search(study, ran, Watcher(), RULES, make_sampler=partial(sampler.make, "tpe"))
     assert (outcome.reason, outcome.trials) == ("exhausted", 4)
     assert {config.knobs["allocator"] for config in ran.configs} == {"system"}
@@ -186,32 +184,32 @@ def test_a_combination_that_the_machine_cannot_honour_costs_nothing(tmp_path: Pa
     assert told and all(trial.state is TrialState.PRUNED for trial in told)
     assert all("tcmalloc was not found" in trial.user_attrs["error"] for trial in told)
     assert len({trial.user_attrs["config"] for trial in told}) == len(told)
-    assert store.numbers(tmp_path) == [spec.id for spec in ran.ran]
+    assert store.numbers(tmp_path) == [spec.id for spec in ran.trials]
 
 
 def test_a_baseline_that_the_machine_cannot_honour_ends_the_search(tmp_path: Path) -> None:
     study = in_memory(tmp_path, resolved(HW, SMALL), msgspec.structs.replace(HW, packages={}))
     with pytest.raises(StudyError, match="the baseline cannot run on this machine: torch_eager: torch not installed"):
-        search(study, Machine(tmp_path), Watcher(), RULES)
+        search(study, FakeExecutor(tmp_path), Watcher(), RULES)
 
 
 def test_a_failed_baseline_ends_the_search_and_is_tried_again(tmp_path: Path) -> None:
     study = in_memory(tmp_path, resolved(HW, SMALL, trials=4), HW)
-    broken = Machine(tmp_path, lambda config: Status.CRASHED)
+    broken = FakeExecutor(tmp_path, lambda config: Status.CRASHED)
     with pytest.raises(StudyError, match=r"baseline failed \(crashed: a made-up crashed\).*trials/00000/stderr\.log"):
         search(study, broken, Watcher(), RULES)
-    assert len(broken.ran) == 1
-    mended = Machine(tmp_path)
+    assert len(broken.trials) == 1
+    mended = FakeExecutor(tmp_path)
     assert search(study, mended, Watcher(), RULES).trials == 4
     assert mended.configs[0] == plain(HW)
-    assert len(mended.ran) == 4
+    assert len(mended.trials) == 4
 
 
 def test_a_baseline_is_never_held_against_faster_trials(tmp_path: Path) -> None:
     study = in_memory(tmp_path, resolved(HW, SMALL, trials=3), HW)
-    search(study, Machine(tmp_path), Watcher(), RULES)
+    search(study, FakeExecutor(tmp_path), Watcher(), RULES)
     (tmp_path / "trials" / "00000" / "result.json").unlink()
-    again = Machine(tmp_path)
+    again = FakeExecutor(tmp_path)
     search(study, again, Watcher(), RULES)
     assert (again.configs, again.incumbents) == ([plain(HW)], [None])
 
@@ -224,12 +222,12 @@ def test_ten_failures_and_no_success_end_the_search_with_the_commonest(tmp_path:
             return 5.0
         return Status.TIMEOUT if config.backend == "openvino" else Status.OUT_OF_MEMORY
 
-    ran = Machine(tmp_path, behave)
+    ran = FakeExecutor(tmp_path, behave)
     with pytest.raises(
         StudyError, match=r"all 10 trials after the baseline failed, \d+ of them so: out of memory: a m"
     ):
         search(study, ran, Watcher(), RULES)
-    assert len(ran.ran) == 1 + driver.HOPELESS
+    assert len(ran.trials) == 1 + driver.HOPELESS
 
 
 def test_one_success_lets_the_search_go_on(tmp_path: Path) -> None:
@@ -237,23 +235,23 @@ def test_one_success_lets_the_search_go_on(tmp_path: Path) -> None:
     fast = msgspec.structs.replace(resolved(HW, trials=25), domains=DOMAINS)
     first = recipes.first(fast, HW)[1].key
     ran = run(tmp_path, fast, lambda config: 5.0 if config.key in good | {first} else Status.CRASHED)
-    assert len(ran.ran) == 25
+    assert len(ran.trials) == 25
 
 
 def test_the_study_goes_on_to_the_original_total(tmp_path: Path) -> None:
     folder = tmp_path / "s"
     with on_disk(folder, resolved(HW, trials=6), HW) as study:
-        first = Machine(folder)
+        first = FakeExecutor(folder)
         search(study, first, Watcher(), RULES)
     with on_disk(folder, resolved(HW, trials=14), HW) as study:
-        second = Machine(folder)
+        second = FakeExecutor(folder)
         outcome = search(study, second, Watcher(), RULES)
-    assert (len(first.ran), len(second.ran), outcome.trials) == (6, 8, 14)
+    assert (len(first.trials), len(second.trials), outcome.trials) == (6, 8, 14)
     assert len({config.key for config in first.configs + second.configs}) == 14
     with on_disk(folder, resolved(HW, trials=10), HW) as study:
-        third = Machine(folder)
+        third = FakeExecutor(folder)
         assert search(study, third, Watcher(), RULES).reason == "trials"
-        assert third.ran == []
+        assert third.trials == []
 
 
 def test_a_run_that_goes_on_does_not_draw_what_the_first_one_drew(tmp_path: Path) -> None:
@@ -265,26 +263,32 @@ def test_a_run_that_goes_on_does_not_draw_what_the_first_one_drew(tmp_path: Path
 
     for trials in (2, 2, 4):
         folder = tmp_path / str(len(seeds))
-        search(in_memory(folder, resolved(HW, trials=trials), HW), Machine(folder), Watcher(), RULES, make_sampler=make)
+        search(
+            in_memory(folder, resolved(HW, trials=trials), HW),
+            FakeExecutor(folder),
+            Watcher(),
+            RULES,
+            make_sampler=make,
+        )
     assert len(set(seeds)) == 1
     folder = tmp_path / "both"
     for trials in (2, 4):
         with on_disk(folder, resolved(HW, trials=trials), HW) as study:
-            search(study, Machine(folder), Watcher(), RULES, make_sampler=make)
+            search(study, FakeExecutor(folder), Watcher(), RULES, make_sampler=make)
     assert seeds[3] == seeds[0] != seeds[4]
 
 
-def timed(folder: Path, clock: Clock, trial_s: float) -> Callable[[TrialSpec, MeasureRules, float | None], TrialResult]:
+def timed(folder: Path, clock: Clock, trial_s: float) -> FakeExecutor:
     """A machine whose trials take so long; one that would overrun its limit is interrupted there."""
-    quick = Machine(folder)
+    executor = FakeExecutor(folder)
 
-    def execute(spec: TrialSpec, rules: MeasureRules, incumbent: float | None) -> TrialResult:
+    def before(spec: TrialSpec, rules: MeasureRules) -> None:
         assert rules.trial_timeout_s is not None
         clock.now += min(trial_s, rules.trial_timeout_s)
-        quick.behave = speed if trial_s <= rules.trial_timeout_s else lambda config: Status.INTERRUPTED
-        return quick(spec, rules, incumbent)
+        executor.behave = speed if trial_s <= rules.trial_timeout_s else lambda config: Status.INTERRUPTED
 
-    return execute
+    executor.before = before
+    return executor
 
 
 def minutes(minutes: float) -> Space:
@@ -320,7 +324,7 @@ def test_a_reserved_part_of_the_minutes_is_left_for_the_confirmation(tmp_path: P
 
 def test_what_is_reserved_limits_no_trials(tmp_path: Path) -> None:
     study = in_memory(tmp_path, resolved(HW, trials=6), HW)
-    ran = Machine(tmp_path)
+    ran = FakeExecutor(tmp_path)
     assert search(study, ran, Watcher(), RULES, reserved=1 / 3).reason == "trials"
     assert [rules.trial_timeout_s for rules in ran.rules] == [None] * 6
 
@@ -334,44 +338,45 @@ def test_no_trial_begins_with_seconds_left(tmp_path: Path) -> None:
 def test_the_time_of_a_run_that_was_stopped_counts(tmp_path: Path) -> None:
     study, clock = in_memory(tmp_path, minutes(10), HW), Clock()
 
-    def stopped(spec: TrialSpec, rules: MeasureRules, incumbent: float | None) -> TrialResult:
+    def stopped(spec: TrialSpec, rules: MeasureRules) -> None:
         clock.now += 42
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        search(study, stopped, Watcher(), RULES, clock=clock)
+        search(study, FakeExecutor(tmp_path, before=stopped), Watcher(), RULES, clock=clock)
     assert store.elapsed_s(tmp_path) == 42
 
 
 def test_rules_keep_the_stricter_limit_of_a_trial(tmp_path: Path) -> None:
-    ran = Machine(tmp_path)
+    ran = FakeExecutor(tmp_path)
     rules = MeasureRules(trial_timeout_s=7)
     search(in_memory(tmp_path, resolved(HW, trials=1), HW), ran, Watcher(), rules)
     assert ran.rules == [rules]
-    other = Machine(tmp_path / "other")
+    other = FakeExecutor(tmp_path / "other")
     search(in_memory(tmp_path / "other", resolved(HW, trials=1), HW), other, Watcher(), RULES)
     assert other.rules == [RULES]
 
 
 def test_a_full_disk_ends_the_search_and_loses_nothing(tmp_path: Path) -> None:
     folder = tmp_path / "s"
-    quick = Machine(folder)
+    executor = FakeExecutor(folder)
 
-    def full(spec: TrialSpec, rules: MeasureRules, incumbent: float | None) -> TrialResult:
-        if len(quick.ran) == 3:
+    def full(spec: TrialSpec, rules: MeasureRules) -> None:
+        if len(executor.trials) == 3:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder / spec.folder / "result.json"))
-        return quick(spec, rules, incumbent)
+
+    executor.before = full
 
     with (
         pytest.raises(StudyError, match=r"no space left for .*/result\.json; free some and run the same command again"),
         on_disk(folder, resolved(HW, trials=5), HW) as study,
     ):
-        search(study, full, Watcher(), RULES)
+        search(study, executor, Watcher(), RULES)
     assert len(store.results(folder)) == 3
     with on_disk(folder, resolved(HW, trials=5), HW) as study:
-        again = Machine(folder)
+        again = FakeExecutor(folder)
         assert search(study, again, Watcher(), RULES).trials == 5
-        assert len(again.ran) == 2
+        assert len(again.trials) == 2
 
 
 def test_a_disk_that_fills_between_result_and_storage_loses_nothing(
@@ -382,12 +387,12 @@ def test_a_disk_that_fills_between_result_and_storage_loses_nothing(
         with monkeypatch.context() as patch:
             fill(study, patch)
             with pytest.raises(StudyError, match=r"no space left for .*study\.db"):
-                search(study, Machine(folder), Watcher(), RULES)
+                search(study, FakeExecutor(folder), Watcher(), RULES)
         assert len(store.results(folder)) == 1
         assert [trial.state for trial in study.optuna.trials] == [TrialState.RUNNING]
-        again = Machine(folder)
+        again = FakeExecutor(folder)
         assert search(study, again, Watcher(), RULES).trials == 5
-        assert len(again.ran) == 4
+        assert len(again.trials) == 4
         assert study.optuna.trials[0].state is TrialState.COMPLETE
 
 

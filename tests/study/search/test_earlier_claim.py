@@ -12,8 +12,9 @@ from autotune.study.ranking import Ranking
 from autotune.study.search import earlier_claim
 from autotune.study.storage import store
 from autotune.study.storage.opening import OpenStudy
+from tests.fake_executor import measured
 from tests.report.made import confirmation, winner
-from tests.study.fakes import WORKLOAD, machine, measured, plain, searched
+from tests.study.fakes import WORKLOAD, machine, plain, searched
 
 HW = machine()
 PLAIN = plain(HW)

@@ -10,7 +10,7 @@ import pytest
 from optuna.trial import TrialState
 
 from autotune.core.config import Config
-from autotune.core.results import Status, TrialResult
+from autotune.core.results import Status
 from autotune.core.rules import MeasureRules
 from autotune.core.specs import TrialSpec
 from autotune.study.search import recovery, sampler
@@ -18,8 +18,9 @@ from autotune.study.search.driver import search
 from autotune.study.storage import store
 from autotune.study.storage.opening import OpenStudy
 from tests.conftest import ended
+from tests.fake_executor import FakeExecutor, measured
 from tests.study import coordinator
-from tests.study.fakes import SMALL, WORKLOAD, Machine, Watcher, in_memory, machine, measured, on_disk, plain, resolved
+from tests.study.fakes import SMALL, WORKLOAD, Watcher, in_memory, machine, on_disk, plain, resolved
 
 HW = machine()
 SPACE = resolved(HW, SMALL, trials=6)
@@ -44,7 +45,7 @@ def test_a_result_that_was_written_but_not_told_is_told(tmp_path: Path) -> None:
     assert trial.state is TrialState.COMPLETE
     assert trial.value == pytest.approx(12.0)
     assert trial.user_attrs["status"] == "ok"
-    machine = Machine(tmp_path)
+    machine = FakeExecutor(tmp_path)
     search(study, machine, Watcher(), RULES)
     assert plain(HW) not in machine.configs
     assert len(store.results(tmp_path)) == 6
@@ -54,7 +55,7 @@ def test_a_trial_that_was_cut_short_is_measured_again_right_after_the_baseline(t
     study = in_memory(tmp_path, SPACE, HW)
     config = plain(HW, 8)
     begin(study, config)
-    machine = Machine(tmp_path)
+    machine = FakeExecutor(tmp_path)
     outcome = search(study, machine, Watcher(), RULES)
     assert machine.configs[:2] == [plain(HW), config]
     first = store.result(tmp_path, 0)
@@ -81,7 +82,7 @@ def test_what_kills_the_coordinator_twice_is_not_tried_again(tmp_path: Path) -> 
     statuses = [result.status for result in store.results(tmp_path)]
     assert statuses == [Status.INTERRUPTED, Status.INTERRUPTED, Status.INTERRUPTED, Status.CRASHED]
     assert study.optuna.trials[-1].constraints == {"runs": 1.0}
-    machine = Machine(tmp_path)
+    machine = FakeExecutor(tmp_path)
     search(study, machine, Watcher(), RULES)
     assert machine.configs[0] == plain(HW)
     assert plain(HW, 8) not in machine.configs
@@ -100,7 +101,7 @@ def test_a_new_database_is_told_all_results_under_their_numbers(tmp_path: Path) 
     folder = tmp_path / "s"
     crashing = lambda config: Status.CRASHED if config.backend == "onnxruntime" else 5.0 + config.workload.batch_size  # noqa: E731
     with on_disk(folder, SPACE, HW) as study:
-        search(study, Machine(folder, crashing), Watcher(), RULES)
+        search(study, FakeExecutor(folder, crashing), Watcher(), RULES)
         before = {trial.number: trial for trial in study.optuna.trials if "status" in trial.user_attrs}
     for path in folder.glob("study.db*"):
         path.unlink()
@@ -120,10 +121,10 @@ def test_a_new_database_is_told_all_results_under_their_numbers(tmp_path: Path) 
             )
     larger = resolved(HW, SMALL, trials=8)
     with on_disk(folder, larger, HW) as study:
-        machine = Machine(folder)
+        machine = FakeExecutor(folder)
         assert search(study, machine, Watcher(), RULES).trials == 8
-        assert len(machine.ran) == 2
-        assert not {spec.id for spec in machine.ran} & before.keys()
+        assert len(machine.trials) == 2
+        assert not {spec.id for spec in machine.trials} & before.keys()
 
 
 def test_a_study_goes_on_after_kill_9_to_the_original_total(tmp_path: Path) -> None:
@@ -161,19 +162,19 @@ def test_a_study_goes_on_after_kill_9_to_the_original_total(tmp_path: Path) -> N
 
 def test_a_bug_that_a_configuration_meets_is_not_met_again(tmp_path: Path) -> None:
     study = in_memory(tmp_path, SPACE, HW)
-    quick = Machine(tmp_path)
+    executor = FakeExecutor(tmp_path)
 
-    def execute(spec: TrialSpec, rules: MeasureRules, incumbent: float | None) -> TrialResult:
-        if len(quick.ran) == 2:
+    def before(spec: TrialSpec, rules: MeasureRules) -> None:
+        if len(executor.trials) == 2:
             (tmp_path / spec.folder).mkdir(parents=True)
             raise RuntimeError("not foreseen")
-        return quick(spec, rules, incumbent)
 
+    executor.before = before
     with pytest.raises(RuntimeError):
-        search(study, execute, Watcher(), RULES)
+        search(study, executor, Watcher(), RULES)
     last = store.results(tmp_path)[-1]
     assert (last.status, last.error) == (Status.CRASHED, "RuntimeError: not foreseen")
-    again = Machine(tmp_path)
+    again = FakeExecutor(tmp_path)
     assert search(study, again, Watcher(), RULES).trials == 6
     assert last.spec.config not in again.configs
 
@@ -181,25 +182,25 @@ def test_a_bug_that_a_configuration_meets_is_not_met_again(tmp_path: Path) -> No
 @pytest.mark.parametrize("interruption", [KeyboardInterrupt, SystemExit, OSError])
 def test_an_interruption_leaves_the_study_in_order(tmp_path: Path, interruption: type[BaseException]) -> None:
     study = in_memory(tmp_path, SPACE, HW)
-    quick = Machine(tmp_path)
+    executor = FakeExecutor(tmp_path)
     ends_in: list[Config] = []
 
-    def execute(spec: TrialSpec, rules: MeasureRules, incumbent: float | None) -> TrialResult:
-        if len(quick.ran) == 2:
+    def before(spec: TrialSpec, rules: MeasureRules) -> None:
+        if len(executor.trials) == 2:
             (tmp_path / spec.folder).mkdir(parents=True)
             (tmp_path / spec.folder / "spec.json").write_bytes(store.encode(spec))
             ends_in.append(spec.config)
             raise interruption
-        return quick(spec, rules, incumbent)
 
+    executor.before = before
     watcher = Watcher()
     with pytest.raises(interruption):
-        search(study, execute, watcher, RULES)
+        search(study, executor, watcher, RULES)
     assert all(trial.state.is_finished() for trial in study.optuna.trials)
     last = store.results(tmp_path)[-1]
     assert (last.status, last.error) == (Status.INTERRUPTED, f"ended by {interruption.__name__}")
     assert len(watcher.over) == 2
-    again = Machine(tmp_path)
+    again = FakeExecutor(tmp_path)
     assert search(study, again, Watcher(), RULES).trials == 6
     assert again.configs[0] == ends_in[0]
-    assert len(again.ran) == 4
+    assert len(again.trials) == 4

@@ -20,7 +20,8 @@ from autotune.study.ranking import Ranking
 from autotune.study.search import sampler
 from autotune.study.search.points import DomainPoints
 from autotune.study.search.surrogate import Surrogate
-from tests.study.fakes import DOMAINS, SMALL, WORKLOAD, machine, measured, plain, speed
+from tests.fake_executor import measured, speed
+from tests.study.fakes import DOMAINS, SMALL, WORKLOAD, machine, plain
 
 HW = machine()
 PLAIN_GOAL = Goal()

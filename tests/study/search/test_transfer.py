@@ -20,7 +20,8 @@ from autotune.study.search import recipes, transfer
 from autotune.study.search.driver import search
 from autotune.study.search.transfer import Earlier, Source, find
 from autotune.study.storage import store
-from tests.study.fakes import Machine, Watcher, in_memory, machine, plain, resolved, searched
+from tests.fake_executor import FakeExecutor
+from tests.study.fakes import Watcher, in_memory, machine, plain, resolved, searched
 
 HW = machine()
 OLD = machine(4, isa=("avx2",))
@@ -244,7 +245,7 @@ def test_they_are_tried_after_the_baseline_and_before_the_recipes(tmp_path: Path
     resolved_ = resolved(HW, trials=9)
     advised = list(recipes.first(resolved_, HW))
     found = find(new, resolved_, HW)
-    ran = Machine(new)
+    ran = FakeExecutor(new)
     search(in_memory(new, resolved_, HW), ran, Watcher(), MeasureRules(), earlier=found.configs)
     assert ran.configs[:3] == [advised[0], LAST, ONNX]
     assert ran.configs[3 : 2 + len(advised)] == advised[1:]

@@ -16,8 +16,9 @@ from autotune.core.space_types import Budget, Exclusion, Limit, Price, Space
 from autotune.core.specs import TrialSpec
 from autotune.study.storage import store
 from autotune.study.storage.opening import opened
+from tests.fake_executor import measured
 from tests.report.made import confirmation, winner
-from tests.study.fakes import DOMAINS, SMALL, TEXT, WORKLOAD, machine, measured, on_disk, plain, resolved
+from tests.study.fakes import DOMAINS, SMALL, TEXT, WORKLOAD, machine, on_disk, plain, resolved
 
 HW = machine()
 SPACE = resolved(HW, SMALL, trials=5)

@@ -9,7 +9,8 @@ import pytest
 from autotune.core.errors import StudyError
 from autotune.core.specs import TrialSpec
 from autotune.study.storage import store
-from tests.study.fakes import WORKLOAD, machine, measured, plain
+from tests.fake_executor import measured
+from tests.study.fakes import WORKLOAD, machine, plain
 
 
 def keep(folder: Path, number: int) -> Path:

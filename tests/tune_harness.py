@@ -1,9 +1,10 @@
-"""A place where whole studies run on a made-up machine, for tests of what commands do."""
+"""Runs `tune` on a fake executor, for tests of what commands do."""
 
 from __future__ import annotations
 
+import contextlib
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,12 @@ from autotune.cli import tune as tuning
 from autotune.core.best import Best
 from autotune.core.config import Config
 from autotune.core.errors import ModelError
-from autotune.core.results import InterleavedRun, Status, TrialResult
+from autotune.core.results import Status
 from autotune.core.rules import MeasureRules
 from autotune.core.specs import InterleavedSpec, TrialSpec
 from autotune.core.workload_spec import WorkloadSpec
 from autotune.study.storage import store
+from tests.fake_executor import FakeExecutor, speed
 from tests.study import fakes
 
 HW = msgspec.structs.replace(fakes.machine(), instance_type="toy.large")
@@ -44,17 +46,15 @@ Behave = Callable[[Config], float | Status]
 
 
 @dataclass
-class Lab:
-    """A place where `tune` runs on a made-up machine; `ran` and `sat` hold the machines of all runs."""
+class TuneHarness:
+    """Runs `tune` in a folder on a fake executor; `executors` are those of all runs, in order."""
 
     folder: Path
-    behave: Behave = fakes.speed
+    behave: Behave = speed
     interrupt_at: int | None = None
     interrupt_run_at: int | None = None
     broken: bool = False
-    checked: list[WorkloadSpec] = field(default_factory=list)
-    ran: list[fakes.Machine] = field(default_factory=list)
-    sat: list[fakes.Interleaver] = field(default_factory=list)
+    executors: list[FakeExecutor] = field(default_factory=list)
     held: bool = False
     options: dict[str, Any] = field(default_factory=dict)
 
@@ -67,7 +67,7 @@ class Lab:
         return self.studies / "toy@toy.large"
 
     def tune(self, text: str = SPACE, **options: Any) -> tuple[bool, str]:
-        """Whether something was measured, and what was printed."""
+        """True if something was measured, and the text that was printed."""
         (self.folder / "toy.yaml").write_text(text)
         console = Console(
             file=io.StringIO(), force_terminal=False, width=80, highlight=False, markup=False, emoji=False
@@ -82,37 +82,31 @@ class Lab:
     def best(self) -> Best:
         return msgspec.json.decode((self.study / "best.json").read_bytes(), type=Best)
 
-    def machine(self, _: object, folder: Path, cache: Path, observer: object) -> Lab:
-        self.ran.append(fakes.Machine(folder, self.behave))
-        self.sat.append(fakes.Interleaver(folder, interrupt_at=self.interrupt_run_at))
-        return self
-
-    def __enter__(self) -> Lab:
+    @contextlib.contextmanager
+    def executor(self, _: object, folder: Path, cache: Path, observer: object) -> Iterator[FakeExecutor]:
+        """In the place of LocalExecutor."""
+        found = FakeExecutor(folder, self.behave, before=self._before, interrupt_run=self.interrupt_run_at)
+        self.executors.append(found)
         self.held = True
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.held = False
+        try:
+            found.check = self.check  # type: ignore[method-assign]
+            yield found
+        finally:
+            self.held = False
 
     def check(self, workload: WorkloadSpec, rules: MeasureRules) -> None:
         assert self.held
-        self.checked.append(workload)
+        self.executors[-1].checked.append(workload)
         if self.broken:
             raise ModelError("the workload cannot be built")
 
-    def execute(self, spec: TrialSpec, rules: MeasureRules, incumbent: float | None) -> TrialResult:
-        if len(self.ran[-1].ran) == self.interrupt_at:
-            (self.ran[-1].root / spec.folder).mkdir(parents=True)
-            (self.ran[-1].root / spec.folder / "spec.json").write_bytes(store.encode(spec))
+    def _before(self, spec: TrialSpec | InterleavedSpec, rules: MeasureRules) -> None:
+        assert self.held
+        running = self.executors[-1]
+        if isinstance(spec, TrialSpec) and len(running.trials) == self.interrupt_at:
+            (running.root / spec.folder).mkdir(parents=True)
+            (running.root / spec.folder / "spec.json").write_bytes(store.encode(spec))
             raise KeyboardInterrupt
-        assert self.held
-        return self.ran[-1](spec, rules, incumbent)
-
-    sustain = None
-
-    def interleave(self, spec: InterleavedSpec, rules: MeasureRules) -> InterleavedRun:
-        assert self.held
-        return self.sat[-1](spec, rules)
 
 
 def printed(console: Console) -> str:
@@ -124,10 +118,10 @@ def files(folder: Path) -> dict[Path, bytes]:
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def made_up(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
-    """A lab in a folder, which becomes the working directory."""
-    found = Lab(folder)
-    monkeypatch.setattr(tuning, "Machine", found.machine)
+def harness_in(folder: Path, monkeypatch: pytest.MonkeyPatch) -> TuneHarness:
+    """A harness in a folder, which becomes the working directory."""
+    found = TuneHarness(folder)
+    monkeypatch.setattr(tuning, "LocalExecutor", found.executor)
     monkeypatch.setattr(tuning.probe, "probe", lambda instance_type=None: HW)
     monkeypatch.chdir(folder)
     return found
