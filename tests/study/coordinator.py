@@ -27,8 +27,6 @@ ROOT = Path(__file__).parents[2]
 
 def main(folder: Path, manner: str, trials: int) -> None:
     hw = fakes.machine()
-    executor = FakeExecutor(folder)
-
     if manner == "together":
         sys.stdout.write("ready\n")
         sys.stdout.flush()
@@ -43,7 +41,6 @@ def main(folder: Path, manner: str, trials: int) -> None:
             _wait_for(folder.parent / "end")
 
     executor.before = before
-
     with fakes.on_disk(folder, fakes.resolved(hw, fakes.SMALL, trials=trials), hw) as study:
         search(study, executor, fakes.Watcher(), MeasureRules())
 

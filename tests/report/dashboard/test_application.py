@@ -14,10 +14,10 @@ from autotune.report.dashboard import application
 from autotune.report.dashboard.application import PAUSE_S, SHARE, Dashboard
 from autotune.report.dashboard.live_study import LiveStudy
 from autotune.study.storage import store
+from tests.fake_executor import Clock
 from tests.report.dashboard.samples import RESULTS, add
 from tests.report.folders import FAST, HOSTILE, full, keep
 from tests.report.made import result
-from tests.study.fakes import Clock
 from tests.tune_harness import files
 
 
