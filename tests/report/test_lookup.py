@@ -3,7 +3,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.lab import ExtendedPackage
 
 from autotune.core.errors import StudyError
 from autotune.core.results import Status
@@ -17,10 +16,10 @@ def harness(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TuneHarness:
     return harness_in(tmp_path, monkeypatch)
 
 
-def test_a_study_is_a_folder_or_a_name(lab: ExtendedPackage) -> None:
-    lab.tune(trials=1)
-    for study in (lab.study, lab.study.relative_to(lab.folder), "toy@toy.large"):
-        assert lookup.find(str(study), harness.studies).folder.resolve() == lab.study.resolve()
+def test_a_study_is_a_folder_or_a_name(harness: TuneHarness) -> None:
+    harness.tune(trials=1)
+    for study in (harness.study, harness.study.relative_to(harness.folder), "toy@toy.large"):
+        assert lookup.find(str(study), harness.studies).folder.resolve() == harness.study.resolve()
 
 
 @pytest.mark.parametrize(

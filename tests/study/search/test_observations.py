@@ -13,7 +13,8 @@ from autotune.study.search import sampler, suggest
 from autotune.study.search.observations import Reader
 from autotune.study.search.points import DomainPoints
 from autotune.study.search.surrogate import Surrogate
-from tests.study.fakes import DOMAINS, SMALL, machine, speed
+from tests.fake_executor import speed
+from tests.study.fakes import DOMAINS, SMALL, machine
 
 HW = machine(cores=4)
 POINTS = DomainPoints(SMALL, HW)

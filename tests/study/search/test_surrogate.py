@@ -17,7 +17,8 @@ from autotune.core.struct import Value
 from autotune.study.search import sampler, surrogate
 from autotune.study.search.points import DomainPoints, Parameters, Points
 from autotune.study.search.surrogate import Surrogate, expected_improvement
-from tests.study.fakes import DOMAINS, machine, speed
+from tests.fake_executor import speed
+from tests.study.fakes import DOMAINS, machine
 
 HW = machine(cores=4)
 
