@@ -69,10 +69,10 @@ class _Thread:
 
     def answer(self) -> list[float]:
         """The rates of the parts."""
-        found = self._answers.get()
-        if isinstance(found, Exception):
-            raise found
-        return found
+        rates = self._answers.get()
+        if isinstance(rates, Exception):
+            raise rates
+        return rates
 
     def _serve(self, cpu: int, copied_bytes: int) -> None:
         try:

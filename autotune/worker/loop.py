@@ -18,9 +18,10 @@ from autotune.core.interfaces import Call, Session
 from autotune.core.protocol import Finish, Finished, Measure, Measured, MeasureJob, Ready, Serve
 from autotune.core.results import Fidelity
 from autotune.models import workload
-from autotune.worker import meters, output_check, request_queue, settings_check
+from autotune.worker import output_check, process_info, request_queue, settings_check
 from autotune.worker.batches import Arrays, with_reference_rows
 from autotune.worker.channel import Channel
+from autotune.worker.latency_rows import latency_rows
 from autotune.worker.reference import EXAMPLES, Reference, read_reference
 
 Stream = Callable[[Any, int], tuple[list[Call], int]]
@@ -57,7 +58,7 @@ def run(job: MeasureJob, rank: int, channel: Channel) -> None:
             first_call_s=first_call_s,
             checked_s=(clock() - loaded) / 1e9 - first_call_s,
             fidelity=fidelity,
-            versions=meters.versions(backend.packages),
+            versions=process_info.versions(backend.packages),
         )
     )
     serve(session, batch, size, channel, Path(job.folder) / f"latencies-{rank}.npy", rank, len(job.placements))
@@ -116,7 +117,7 @@ def serve(
             write_array(latencies, np.concatenate(rows) if rows else np.zeros((0, 3), np.int64))
             flags = session.flags() if hasattr(session, "flags") else ()
             programs = session.programs_rss_bytes() if hasattr(session, "programs_rss_bytes") else 0
-            channel.send(Finished(peak_rss_bytes=meters.peak_rss_bytes() + programs, flags=flags))
+            channel.send(Finished(peak_rss_bytes=process_info.peak_rss_bytes() + programs, flags=flags))
             return
         if isinstance(command, Serve):
             channel.send(request_queue.answer(session, batch, size, command, rank, workers))
@@ -124,7 +125,7 @@ def serve(
         assert isinstance(command, Measure)
         share, latencies_ns = measure(session, batch, size, command)
         channel.send(share)
-        rows.append(meters.latency_rows(command.block, latencies_ns))
+        rows.append(latency_rows(command.block, latencies_ns))
 
 
 def measure(session: Session, batch: Any, size: int, command: Measure) -> tuple[Measured, list[int]]:

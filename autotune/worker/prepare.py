@@ -39,7 +39,7 @@ def run(job: PrepareJob) -> None:
         backend.prepare(workload, options, job.config, job.hardware, folder, source)
     else:
         session = backend.load(workload, options, job.config, source)
-        accuracy.save(session, workload, job.config.workload.batch_size, Path(job.reference), folder)
+        accuracy.save_accuracy(session, workload, job.config.workload.batch_size, Path(job.reference), folder)
 
 
 def save_reference(workload: BuiltWorkload, hw: Hardware, rules: MeasureRules, folder: Path) -> None:
@@ -66,11 +66,11 @@ def save_reference(workload: BuiltWorkload, hw: Hardware, rules: MeasureRules, f
         if backend.cache_key(options, config, hw) is not None:
             backend.prepare(workload, options, config, hw, Path(made), None)
         session = backend.load(workload, options, config, Path(made))
-        first, again = called(session, batches), called(session, batches)
-        check_numbers(first)
-        check_numbers(again)
+        first, again = run_batches(session, batches), run_batches(session, batches)
+        refuse_nan(first)
+        refuse_nan(again)
         if workload.spec.data is not None:
-            accuracy.save_answers(session, workload, size, folder)
+            accuracy.save_reference_predictions(session, workload, size, folder)
     noise = output_check.compare(again.outputs, first, trained=True).centred_error
     write_reference(first._replace(noise=noise, classes=classifies(workload.spec)), folder)
     if not workload.spec.inputs:
@@ -84,9 +84,9 @@ def classifies(spec: WorkloadSpec) -> bool:
     return labelled or bool(hasattr(source, "classifies") and source.classifies(spec.name, options(spec)))
 
 
-def check_numbers(found: Reference) -> None:
+def refuse_nan(outputs: Reference) -> None:
     """ModelError, with output and place, where an output of the plain model is NaN."""
-    for name, array in zip(found.names, found.outputs, strict=True):
+    for name, array in zip(outputs.names, outputs.outputs, strict=True):
         if reason := output_check.not_a_number(array):
             raise ModelError(
                 f"{label(name)} of the float32 model {reason}; nothing can be compared with it: "
@@ -94,20 +94,21 @@ def check_numbers(found: Reference) -> None:
             )
 
 
-def called(session: Session, batches: Sequence[Arrays]) -> Reference:
+def run_batches(session: Session, batches: Sequence[Arrays]) -> Reference:
     """The outputs of all batches with their names; ModelError if there are none, or one has not a row for each sample.
 
     A runtime that does not return what the model does names its outputs by their numbers.
     """
     parts: list[Arrays] = []
-    found: list[str] = []
+    names: list[str] = []
     for batch in batches:
         result = session(session.convert(batch))
-        found = output_names(result)
+        names = output_names(result)
         parts.append(session.outputs(result))
     if not parts[0]:
         raise ModelError("the model returns no tensor; there is nothing to compare")
-    names = tuple(found if len(found) == len(parts[0]) else map(str, range(len(parts[0]))))
+    if len(names) != len(parts[0]):
+        names = list(map(str, range(len(parts[0]))))
     size = len(batches[0][0])
     for name, array in zip(names, parts[0], strict=True):
         if array.shape[:1] != (size,):
@@ -115,4 +116,4 @@ def called(session: Session, batches: Sequence[Arrays]) -> Reference:
                 f"{label(name)} has shape {array.shape} for a batch of {size}; "
                 "the first dimension of every output must be the batch"
             )
-    return Reference(joined(parts), names)
+    return Reference(joined(parts), tuple(names))

@@ -31,9 +31,9 @@ def answer(session: Session, batch: Any, size: int, command: Serve, rank: int, w
     """
     if clock() < command.start_ns:
         session(batch)
-    own = arrivals(command)[rank::workers]
+    share = arrivals(command)[rank::workers]
     limit_ns = 2 * command.stop_ns - command.start_ns
-    latencies, unanswered = drain(lambda: session(batch), own, size, command.queue_delay_ns, limit_ns)
+    latencies, unanswered = drain(lambda: session(batch), share, size, command.queue_delay_ns, limit_ns)
     return Answered(latencies_ns=tuple(latencies.tolist()), unanswered=unanswered)
 
 

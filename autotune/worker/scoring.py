@@ -28,7 +28,7 @@ RESAMPLES = 2000
 # ------------------------------------------------------------------------------------------------------ the answers
 
 
-def predicted(outputs: tuple[Array, ...], labels: Array) -> Array:
+def predicted_classes(outputs: tuple[Array, ...], labels: Array) -> Array:
     """The class with the largest score in the first output; ModelError where classes and labels do not fit."""
     scores = outputs[0]
     if scores.ndim != 2 or scores.shape[1] < 2 or len(scores) != len(labels):
@@ -45,11 +45,11 @@ def predicted(outputs: tuple[Array, ...], labels: Array) -> Array:
         raise ModelError(f"label {wrong[0]} is none of the model's {classes} classes; they are 0 to {classes - 1}")
     if missing := int(np.isnan(scores).any(axis=1).sum()):
         raise ModelError(f"the first output is NaN for {missing} of {len(labels)} samples")
-    found: Array = scores.argmax(axis=1)
-    return found
+    classes_predicted: Array = scores.argmax(axis=1)
+    return classes_predicted
 
 
-def scored(function: Scores, name: str, outputs: tuple[Array, ...], labels: Array) -> Array:
+def sample_scores(function: Scores, name: str, outputs: tuple[Array, ...], labels: Array) -> Array:
     """The scores of a function of the user's; ModelError, with its own last line, unless it gives one a sample."""
     try:
         scores = np.asarray(function(outputs, labels))

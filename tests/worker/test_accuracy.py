@@ -60,8 +60,8 @@ def workload(folder: Path, metric: str = "accuracy", source: str = "data.npz") -
 
 
 def judged(folder: Path, reference: Session, session: Session, metric: str = "accuracy", size: int = 8) -> Accuracy:
-    accuracy.save_answers(reference, workload(folder, metric), 16, folder)
-    accuracy.save(session, workload(folder, metric), size, folder, folder / "made")
+    accuracy.save_reference_predictions(reference, workload(folder, metric), 16, folder)
+    accuracy.save_accuracy(session, workload(folder, metric), size, folder, folder / "made")
     return msgspec.json.decode((folder / "made" / ACCURACY).read_bytes(), type=Accuracy)
 
 
@@ -109,12 +109,12 @@ def test_f1_weighs_classes_alike(folder: Path) -> None:
 
 def test_an_output_without_a_row_for_each_sample(folder: Path) -> None:
     with pytest.raises(ModelError, match=r"an output has shape \(5, 7\) for a batch of 8"):
-        accuracy.answers(Session(rows=5), workload(folder), 8)
+        accuracy.predictions(Session(rows=5), workload(folder), 8)
 
 
 def test_data_that_changes_between_two_children_is_refused(folder: Path) -> None:
-    accuracy.save_answers(Session(), workload(folder), 8, folder)
+    accuracy.save_reference_predictions(Session(), workload(folder), 8, folder)
     np.savez(folder / "other.npz", images=np.ones((100, 1)), labels=np.ones(100, int))
     other = workload(folder, source="other.npz")
     with pytest.raises(ModelError, match=r"other.npz gives other labels this time; let it give the same each time"):
-        accuracy.save(Session(), other, 8, folder, folder / "made")
+        accuracy.save_accuracy(Session(), other, 8, folder, folder / "made")

@@ -122,7 +122,7 @@ Pair = namedtuple("Pair", "first second")
     ],
 )
 def test_outputs_are_named_by_their_place(model: Any, names: tuple[str, ...]) -> None:
-    found = making.called(Session(model), BATCHES)
+    found = making.run_batches(Session(model), BATCHES)
     assert found.names == names
     assert len(found.outputs) == len(names)
     for array in found.outputs:
@@ -134,7 +134,7 @@ def test_a_runtime_that_returns_something_else_numbers_its_outputs() -> None:
         def outputs(self, result: Any) -> tuple[np.ndarray[Any, Any], ...]:
             return result, result
 
-    assert making.called(Opaque(lambda x: x), BATCHES).names == ("0", "1")
+    assert making.run_batches(Opaque(lambda x: x), BATCHES).names == ("0", "1")
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_a_runtime_that_returns_something_else_numbers_its_outputs() -> None:
 )
 def test_outputs_without_a_row_for_each_sample_are_refused(model: Any, message: str) -> None:
     with pytest.raises(ModelError, match=message):
-        making.called(Session(model), BATCHES)
+        making.run_batches(Session(model), BATCHES)
 
 
 @pytest.mark.skipif(find_spec("torch") is None, reason="reference outputs are torch's")

@@ -27,9 +27,9 @@ def refused(call: Any, *given: Any) -> str:
 
 
 def test_the_largest_score_is_the_class() -> None:
-    assert scoring.predicted((SCORES, SCORES[:, 0]), LABELS).tolist() == [0, 2, 0, 1]
+    assert scoring.predicted_classes((SCORES, SCORES[:, 0]), LABELS).tolist() == [0, 2, 0, 1]
     masked = np.where(SCORES < 1, -np.inf, SCORES)
-    assert scoring.predicted((masked,), LABELS).tolist() == [0, 2, 0, 1]
+    assert scoring.predicted_classes((masked,), LABELS).tolist() == [0, 2, 0, 1]
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_the_largest_score_is_the_class() -> None:
     ],
 )
 def test_classes_and_labels_that_do_not_fit_are_said(scores: Any, labels: Any, message: str) -> None:
-    assert refused(scoring.predicted, (scores,), labels).startswith(message)
+    assert refused(scoring.predicted_classes, (scores,), labels).startswith(message)
 
 
 def test_a_function_scores_each_sample() -> None:
@@ -58,7 +58,7 @@ def test_a_function_scores_each_sample() -> None:
         assert isinstance(outputs, tuple)
         return [-abs(row.argmax() - label) for row, label in zip(outputs[0], labels, strict=True)]
 
-    found = scoring.scored(distance, "m.py:distance", (SCORES,), LABELS)
+    found = scoring.sample_scores(distance, "m.py:distance", (SCORES,), LABELS)
     assert (found.tolist(), found.dtype) == ([0, 0, -1, 0], np.float64)
 
 
@@ -80,7 +80,7 @@ def broken(outputs: Any, labels: Any) -> Any:
     ],
 )
 def test_a_metric_that_gives_no_scores_is_said(function: Any, message: str) -> None:
-    assert refused(scoring.scored, function, "m.py:f", (SCORES,), LABELS).startswith(message)
+    assert refused(scoring.sample_scores, function, "m.py:f", (SCORES,), LABELS).startswith(message)
 
 
 # ---------------------------------------------------------------------------------------------------------- figures

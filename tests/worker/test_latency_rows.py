@@ -1,37 +1,34 @@
 from __future__ import annotations
 
-import platform
-from importlib.metadata import version
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autotune.worker import meters
+from autotune.worker.latency_rows import MAX_CALLS, latency_rows
 
 
 def test_few_calls_are_kept_each() -> None:
-    rows = meters.latency_rows(4, [300, 100, 300])
+    rows = latency_rows(4, [300, 100, 300])
     assert rows.tolist() == [[4, 300, 1], [4, 100, 1], [4, 300, 1]]
     assert rows.dtype == np.int64
 
 
 def test_no_calls_are_no_rows() -> None:
-    rows = meters.latency_rows(4, [])
+    rows = latency_rows(4, [])
     assert (rows.shape, rows.dtype) == ((0, 3), np.int64)
 
 
 def test_calls_up_to_the_limit_are_kept_each() -> None:
-    assert len(meters.latency_rows(0, range(1, meters.MAX_CALLS + 1))) == meters.MAX_CALLS
+    assert len(latency_rows(0, range(1, MAX_CALLS + 1))) == MAX_CALLS
 
 
 @given(seed=st.integers(0, 2**32), scale=st.floats(1.0, 12.0))
 def test_more_calls_become_a_histogram(seed: int, scale: float) -> None:
     # latencies from a microsecond up to years
     rng = np.random.default_rng(seed)
-    values = np.sort((1000 * np.exp(rng.random(meters.MAX_CALLS + 1) * scale)).astype(np.int64))
-    rows = meters.latency_rows(7, values)
+    values = np.sort((1000 * np.exp(rng.random(MAX_CALLS + 1) * scale)).astype(np.int64))
+    rows = latency_rows(7, values)
     assert set(rows[:, 0]) == {7}
     assert rows[:, 2].sum() == len(values)
     assert len(rows) <= scale * 100 + 2
@@ -41,24 +38,7 @@ def test_more_calls_become_a_histogram(seed: int, scale: float) -> None:
 
 def test_quantiles_survive_the_histogram() -> None:
     values = np.random.default_rng(0).lognormal(15, 0.5, 200_000).astype(np.int64)
-    rows = meters.latency_rows(0, values)
+    rows = latency_rows(0, values)
     binned = np.repeat(rows[:, 1], rows[:, 2])
     for q in (0.5, 0.9, 0.99):
         assert np.quantile(binned, q) == pytest.approx(np.quantile(values, q), rel=0.01)
-
-
-def test_peak_memory_never_falls() -> None:
-    before = meters.peak_rss_bytes()
-    data = b"x" * 300_000_000
-    grown = meters.peak_rss_bytes()
-    assert grown >= len(data)
-    del data
-    assert meters.peak_rss_bytes() >= grown >= before > 1_000_000
-
-
-def test_versions_of_python_and_packages() -> None:
-    assert meters.versions(("numpy", "msgspec")) == {
-        "python": platform.python_version(),
-        "numpy": version("numpy"),
-        "msgspec": version("msgspec"),
-    }

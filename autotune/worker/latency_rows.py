@@ -1,26 +1,13 @@
-"""Figures that a worker reads of its own process: peak memory, package versions, latencies in rows."""
+"""Latencies of a block's calls as rows of an array, one a call, or binned where there are very many."""
 
 from __future__ import annotations
 
-import importlib.metadata
-import platform
-import resource
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 MAX_CALLS = 100_000
-
-
-def peak_rss_bytes() -> int:
-    """The most memory this process ever held."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-
-
-def versions(packages: Iterable[str]) -> dict[str, str]:
-    """Python's version and those of the packages, without importing them."""
-    return {"python": platform.python_version(), **{name: importlib.metadata.version(name) for name in packages}}
 
 
 def latency_rows(block: int, latencies_ns: Sequence[int]) -> np.ndarray[Any, Any]:
