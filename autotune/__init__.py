@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from autotune.apply.load import load
+    from autotune.apply.load_model import load
     from autotune.apply.optimize import optimize
     from autotune.report.lookup import trials
 
 __version__ = "0.1.0"
 __all__ = ["__version__", "load", "optimize", "trials"]
 
-HOMES = {"load": "autotune.apply.load", "optimize": "autotune.apply.optimize", "trials": "autotune.report.lookup"}
+HOMES = {"load": "autotune.apply.load_model", "optimize": "autotune.apply.optimize", "trials": "autotune.report.lookup"}
 
 
 def __dir__() -> list[str]:

@@ -10,19 +10,18 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 
 from autotune.core.observer import Observer
-from autotune.core.results import InterleavedRun
 from autotune.core.rules import ConfirmRules, MeasureRules
 from autotune.core.workload_spec import InputSpec, WorkloadSpec
 from autotune.hardware import probe
 from autotune.launch.local_executor import LocalExecutor
 from autotune.models import artifacts
 from autotune.space import configs
-from autotune.study.confirm import comparison
-from autotune.study.confirm.comparison import PairedComparison
+from autotune.study.confirm import outcomes, paired_comparison, scores
+from autotune.study.confirm.paired_comparison import PairedComparison
+from autotune.study.confirm.schedule import UntilClaim
 
 WANTED = {"torch_int8": 3.0, "openvino": 4.0}
 SECONDS = 600.0
@@ -43,19 +42,16 @@ def main() -> int:
         "openvino": configs.configure(hw, batch_size=8, backend="openvino", options={"precision": "int8"}),
     }
 
-    def keep(runs: Sequence[InterleavedRun]) -> set[str]:
-        return set() if len(runs) >= rules.runs else set(compared)
-
     workload = WorkloadSpec(model=chosen.model, inputs=(InputSpec(shape=("batch", 3, 224, 224)),))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         with LocalExecutor(hw, folder, artifacts.default_folder(), Observer()) as machine:
-            wanted = PairedComparison("int8", folder, workload, compared, MeasureRules(), rules)
-            runs = comparison.run(wanted, machine, keep, SECONDS, SECONDS, True)
+            wanted = PairedComparison("int8", folder, hw, workload, compared, MeasureRules(), rules)
+            runs = paired_comparison.compare(wanted, machine, UntilClaim(compared, rules), SECONDS, SECONDS, True)
         for backend in compared:
-            if error := comparison.failure(runs, backend):
+            if error := outcomes.failure(runs, backend):
                 print(f"{backend}: {error}")
-        rates = comparison.table(runs, list(compared), rules.confidence)
+        rates = scores.table(runs, list(compared), rules.confidence)
     passed = True
     for name, least in WANTED.items():
         ratio = rates.ratio(name, "torch_eager")

@@ -45,7 +45,7 @@ from autotune.launch.local_executor import LocalExecutor
 from autotune.report.text import formatting
 from autotune.space.find import find
 from autotune.space.load import load
-from autotune.study.confirm import comparison
+from autotune.study.confirm import scores
 from autotune.study.ranking import Ranking
 from autotune.study.search import driver, suggest
 from autotune.study.storage import opening, store
@@ -257,7 +257,7 @@ def again(machine: LocalExecutor, resolved: Space, configs: dict[str, Config]) -
     for name, error in errors.items():
         print(f"not measured again: {formatting.configuration(configs[name])}: {error}")
     names = [name for name in configs if name not in errors]
-    rounds = comparison.table(runs, names, RULES.confidence).rounds(names)
+    rounds = scores.table(runs, names, RULES.confidence).rounds(names)
     return {name: math.exp(statistics.fmean(logs)) for name, logs in rounds.items()}
 
 

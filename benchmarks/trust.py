@@ -46,8 +46,9 @@ from autotune.launch.loading import loading
 from autotune.launch.local_executor import LocalExecutor
 from autotune.models import artifacts
 from autotune.space import configs
-from autotune.study.confirm import comparison
-from autotune.study.confirm.comparison import PairedComparison
+from autotune.study.confirm import paired_comparison, scores
+from autotune.study.confirm.paired_comparison import PairedComparison
+from autotune.study.confirm.schedule import UntilClaim
 from autotune.study.ranking import Ranking
 from autotune.study.storage import store
 
@@ -185,14 +186,14 @@ def live(
 def aa(model: str, repetitions: int, folder: Path) -> bool:
     """Confirmations of one configuration against itself, in the manner of a study's."""
     hw, rules = probe.probe(), ConfirmRules()
-    one = config(hw, *CONFIGURATIONS[1])
+    pair = dict.fromkeys("ab", config(hw, *CONFIGURATIONS[1]))
     claims = 0
     idle: list[float] = []
     with LocalExecutor(hw, folder, artifacts.default_folder(), Observer()) as machine:
         for number in range(repetitions):
-            wanted = PairedComparison(f"aa{number}", folder, workload(model), {"a": one, "b": one}, RULES, rules)
-            runs = comparison.run(wanted, machine, six(rules), AA_S, AA_S, True)
-            difference = comparison.table(runs, ["a", "b"], rules.confidence).difference("a", "b")
+            wanted = PairedComparison(f"aa{number}", folder, hw, workload(model), pair, RULES, rules)
+            runs = paired_comparison.compare(wanted, machine, UntilClaim(pair, rules), AA_S, AA_S, True)
+            difference = scores.table(runs, ["a", "b"], rules.confidence).difference("a", "b")
             shares = [candidate.idle_share for run in runs for candidate in run.candidates.values()]
             idle += [share for share in shares if share is not None]
             found = selection.verdict(difference, rules.delta)
@@ -203,15 +204,6 @@ def aa(model: str, repetitions: int, folder: Path) -> bool:
     print(f"claims of a difference: {claims} of {repetitions}; allowed 3 of 20")
     print(f"CPU time of one that waits: at most {max(idle):.3%} of a core; allowed 0.5 %")
     return claims <= 3 * repetitions / 20 and max(idle) <= rules.idle_share
-
-
-def six(rules: ConfirmRules) -> comparison.Keep:
-    """Both sit until there are interleaved runs enough for a claim."""
-
-    def keep(runs: Any) -> set[str]:
-        return set() if len(runs) >= rules.runs else {"a", "b"}
-
-    return keep
 
 
 # ---------------------------------------------------------------------------------------------------------- time

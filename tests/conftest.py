@@ -79,6 +79,13 @@ def quick() -> MeasureRules:
 
 
 @pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder for simulated runs; nothing depends on their reaching the disk."""
+    monkeypatch.setattr("os.fsync", lambda descriptor: None)
+    return tmp_path
+
+
+@pytest.fixture
 def listener() -> Listener:
     """An observer that keeps what it is told."""
     return Listener()

@@ -13,13 +13,16 @@ import msgspec
 import numpy as np
 
 from autotune.analysis import latency
+from autotune.core import plugins
 from autotune.core.config import Config
 from autotune.core.files import write_atomically
+from autotune.core.machine import Hardware
 from autotune.core.results import Block, Candidate, InterleavedRun, Probe, Status, Sustained, TrialResult
 from autotune.core.rules import MeasureRules
 from autotune.core.specs import InterleavedSpec, TrialSpec
 from autotune.core.workload_spec import WorkloadSpec
 from autotune.study.storage import store
+from tests.fake_hardware import machine
 
 
 def speed(config: Config) -> float:
@@ -74,10 +77,12 @@ class FakeExecutor:
     Rates of requests: `serves` holds the largest that each configuration keeps (others fail), `shows` the further
     fields of its Sustained. The request with the number `interrupt_request` is interrupted.
 
-    `before` is called before a trial or an interleaved run, for tests that interrupt or look at things there.
+    Runs bear the fingerprint and the versions of `hardware`. `before` is called before a trial or an interleaved run,
+    for tests that interrupt or look at things there.
     """
 
     root: Path = Path("nowhere")
+    hardware: Hardware = field(default_factory=machine, kw_only=True)
     behave: Callable[[Config], float | Status] = speed
     candidate: Callable[[str, InterleavedSpec], float] = steady
     noise: float = 0.01
@@ -138,7 +143,12 @@ class FakeExecutor:
         self.clock.now += wall_s
         candidates = {name: self._candidate(name, spec, rounds) for name in spec.configs}
         return InterleavedRun(
-            spec=spec, candidates=candidates, start_s=start_s, wall_s=wall_s, started="", fingerprint=""
+            spec=spec,
+            candidates=candidates,
+            start_s=start_s,
+            wall_s=wall_s,
+            started="",
+            fingerprint=self.hardware.fingerprint,
         )
 
     def sustain(self, spec: TrialSpec, rules: MeasureRules, rate: float, seconds: float) -> Sustained:
@@ -173,5 +183,9 @@ class FakeExecutor:
             setup_s=self.start_s,
             peak_rss_bytes=2**28,
             idle_share=self.idle_share,
-            versions={"toy": "1.0"} if fails_at is None else {},
+            versions=self._versions(spec.configs[name]) if fails_at is None else {},
         )
+
+    def _versions(self, config: Config) -> dict[str, str]:
+        backend: Any = plugins.load("backends", config.backend)
+        return {name: self.hardware.packages[name] for name in backend.packages}

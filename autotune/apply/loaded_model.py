@@ -105,7 +105,7 @@ class LoadedModel:
 
 
 def one_line(error: BaseException) -> str:
-    """What an error says, in one line of at most 300 characters with its type."""
+    """An error in one line: its type, and at most 300 characters of its message."""
     return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}".removesuffix(": ")
 
 

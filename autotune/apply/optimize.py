@@ -18,7 +18,7 @@ from typing import Any
 
 from autotune.apply import export_module
 from autotune.apply.export_module import Exported
-from autotune.apply.load import load
+from autotune.apply.load_model import load
 from autotune.apply.loaded_model import LoadedModel
 from autotune.core.errors import StudyError
 from autotune.core.rules import MeasureRules

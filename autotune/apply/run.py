@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from autotune.apply import best_file, supervise
+from autotune.apply import best_file, worker_group
 from autotune.core.best import Best
-from autotune.core.config import Placement
+from autotune.core.config import Layout, Placement
 from autotune.core.errors import MachineError, NotStarted
 from autotune.core.launch_patch import LaunchPatch
 from autotune.core.machine import Hardware
@@ -37,7 +37,7 @@ def run(
     *,
     force: bool = False,
     torch_distributed_env: bool = False,
-    grace_s: float = supervise.GRACE_S,
+    grace_s: float = worker_group.GRACE_S,
 ) -> int:
     """The exit status of the program (128 + the signal that killed it), that of the first worker that failed.
 
@@ -57,8 +57,8 @@ def run(
     for value in best.environment.values():
         if value is not None and value.startswith("{cache}"):
             Path(value.replace("{cache}", str(cache))).mkdir(mode=0o700, parents=True, exist_ok=True)
-    with _told(command[0]):
-        return supervise.together(planned, grace_s) if len(planned.workers) > 1 else _become(planned.workers[0])
+    with _start_errors(command[0]):
+        return worker_group.run(planned, grace_s) if len(planned.workers) > 1 else _become(planned.workers[0])
 
 
 def plan(
@@ -96,30 +96,39 @@ def plan(
 
 
 def placements(best: Best, hw: Hardware) -> tuple[Placement, ...]:
-    """The CPUs that were tuned where they do the same here, else as the layout falls on this machine.
+    """The CPUs and threads of each worker here.
 
-    Where there are too few cores, workers share them in turn.
+    Those that were tuned where they are equivalent here, else as the layout falls on this machine. Where there are too
+    few cores, workers share them in turn.
     """
     if layout.unavailable(str(best.config.layout), hw):
-        cores = [cpu.id for cpu in hw.cores]
-        asked = best.config.layout
-        turns = [range(rank * asked.threads, (rank + 1) * asked.threads) for rank in range(asked.workers)]
-        shares = [sorted({cores[turn % len(cores)] for turn in share}) for share in turns]
-        return tuple(Placement(cpus=tuple(cpus), threads=asked.threads) for cpus in shares)
+        return _shared_cores(best.config.layout, hw)
+    return best.layout if _equivalent(best.layout, hw) else environment.placements(best.config, hw)
+
+
+def _shared_cores(wanted: Layout, hw: Hardware) -> tuple[Placement, ...]:
+    cores = [cpu.id for cpu in hw.cores]
+    found = []
+    for rank in range(wanted.workers):
+        turns = range(rank * wanted.threads, (rank + 1) * wanted.threads)
+        cpus = sorted({cores[turn % len(cores)] for turn in turns})
+        found.append(Placement(cpus=tuple(cpus), threads=wanted.threads))
+    return tuple(found)
+
+
+def _equivalent(tuned: Sequence[Placement], hw: Hardware) -> bool:
+    """True if all tuned CPUs may be used here, each on a core of its own, and a worker of one node is on one here."""
     here = {cpu.id: cpu for cpu in hw.cpus if cpu.id in hw.allowed_cpus}
-    used = [here.get(cpu) for place in best.layout for cpu in place.cpus]
-    together = (place for place in best.layout if place.node is not None)
-    if (
-        None in used
-        or len({cpu.core for cpu in used if cpu}) < len(used)
-        or any(len({here[cpu].node for cpu in place.cpus}) > 1 for place in together)
-    ):
-        return environment.placements(best.config, hw)
-    return best.layout
+    used = [cpu for place in tuned for cpu in place.cpus]
+    if not here.keys() >= set(used):
+        return False
+    own_cores = len({here[cpu].core for cpu in used}) == len(used)
+    one_node = all(len({here[cpu].node for cpu in place.cpus}) == 1 for place in tuned if place.node is not None)
+    return own_cores and one_node
 
 
 def changes(best: Best, planned: LaunchPlan, environ: Mapping[str, str]) -> list[str]:
-    """What is started otherwise than it was measured, a line each."""
+    """The ways in which the program is not started as it was measured, a line each."""
     lines = []
     cpus = [place.placement.cpus for place in planned.workers]
     if cpus != [place.cpus for place in best.layout]:
@@ -153,7 +162,8 @@ def _become(worker: WorkerPlan) -> NoReturn:
 
 
 @contextlib.contextmanager
-def _told(program: str) -> Iterator[None]:
+def _start_errors(program: str) -> Iterator[None]:
+    """Turns an OSError into NotStarted."""
     try:
         yield
     except OSError as error:

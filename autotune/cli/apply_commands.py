@@ -72,14 +72,14 @@ def verify(
     """
     import msgspec
 
-    from autotune.apply import verdict
+    from autotune.apply import verification
     from autotune.apply import verify as verifying
 
     found = verifying.verify(best, minutes=minutes, say=lambda line: print(line, file=sys.stderr, flush=True))
     if form is VerdictForm.JSON:
         print(msgspec.json.format(msgspec.json.encode(found)).decode())
     else:
-        print("\n".join(verdict.text(found)))
+        print("\n".join(verification.text(found)))
     if not found.holds:
         raise typer.Exit(4)
 

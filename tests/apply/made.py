@@ -11,6 +11,7 @@ from autotune.core.best import Best, Claim, Measurements
 from autotune.core.config import Config
 from autotune.core.machine import Hardware
 from autotune.core.results import Estimate
+from autotune.core.workload_spec import ServingSpec
 from autotune.launch import environment
 from tests.report.made import HW, PLAIN, config
 from tests.study.fakes import WORKLOAD
@@ -52,3 +53,10 @@ def library(folder: Path) -> tuple[Hardware, Best]:
     path.touch()
     hw = msgspec.structs.replace(HW, libraries=HW.libraries | {"tcmalloc": str(path)})
     return hw, best(hw=hw)
+
+
+def serves(**fields: Any) -> Best:
+    """A winner that served 100 requests a second; it has no speed-up where the baseline's rate is not known."""
+    measured = msgspec.structs.replace(best().measured, served_rate=100.0, speedup=None)
+    workload = msgspec.structs.replace(best().workload, serving=ServingSpec(latency_ms=50.0))
+    return best(workload=workload, measured=measured, objective=("served_rate",), **fields)

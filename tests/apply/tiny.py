@@ -51,7 +51,7 @@ START = """
 import json, sys, warnings
 import autotune
 from pathlib import Path
-from autotune.apply.load import load
+from autotune.apply.load_model import load
 from autotune.core.errors import AutotuneError
 told = {}
 

@@ -11,7 +11,7 @@ import msgspec
 import optuna
 
 from autotune.core.config import Config
-from autotune.core.machine import Cpu, Hardware
+from autotune.core.machine import Hardware
 from autotune.core.observer import Observer
 from autotune.core.results import Block, TrialResult
 from autotune.core.space_types import Budget, Domains, Limit, Space
@@ -21,29 +21,10 @@ from autotune.space import configs
 from autotune.study.storage import store
 from autotune.study.storage.opening import OpenStudy, opened
 from tests.fake_executor import measured
+from tests.fake_hardware import machine
 
 TEXT = "name: toy\n"
 WORKLOAD = WorkloadSpec(model="torchvision:resnet18", inputs=(InputSpec(shape=("batch", 3, 32, 32)),))
-LIBRARIES = {name: f"/usr/lib/lib{name}.so" for name in ("tcmalloc", "jemalloc")}
-PACKAGES = dict.fromkeys(("torch", "torchvision", "onnxruntime", "onnx", "onnxscript", "openvino", "nncf"), "1.0")
-
-
-def machine(cores: int = 2, architecture: str = "x86_64", isa: tuple[str, ...] = ("avx512f",)) -> Hardware:
-    """A machine with every library and package that the spaces below name."""
-    cpus = tuple(Cpu(id=i, core=i, socket=0, node=0) for i in range(cores))
-    return Hardware(
-        architecture=architecture,
-        cpu_model="toy",
-        isa=isa,
-        cpus=cpus,
-        allowed_cpus=tuple(range(cores)),
-        memory_bytes=2**34,
-        huge_page_mode="madvise",
-        libraries=LIBRARIES,
-        packages=PACKAGES,
-        compiler="/usr/bin/g++",
-    )
-
 
 DOMAINS = Domains(
     batch_size=(1, 2, 4, 8, 16),

@@ -14,7 +14,7 @@ from autotune.core.rules import ConfirmRules
 from autotune.report.compare.comparison_types import Crossing
 from autotune.report.text.study_reader import Study
 from autotune.space import configs
-from autotune.study.confirm import comparison
+from autotune.study.confirm import paired_comparison, scores
 from autotune.study.ranking import Ranking
 from autotune.study.storage import store
 
@@ -82,13 +82,13 @@ def _reference(study: Study, best: Config) -> TrialResult | None:
 
 def _in_turn(study: Study, config: Config, best: Config) -> Estimate | None:
     """What the interleaved runs say in which both sat; None where there is none."""
-    paths = sorted((study.folder / comparison.FOLDER).glob("*/*/sitting.json"))
+    paths = sorted((study.folder / paired_comparison.FOLDER).glob(f"*/*/{paired_comparison.FILE}"))
     runs = [_of_two(store.decode(path, InterleavedRun), config, best) for path in paths]
     both = [one for one in runs if {THEIRS, OURS} <= one.candidates.keys()]
     if not both:
         return None
     confidence, objective = ConfirmRules().confidence, study.space.goal.objectives[0]
-    return comparison.table(both, [THEIRS, OURS], confidence, objective).ratio(THEIRS, OURS)
+    return scores.table(both, [THEIRS, OURS], confidence, objective).ratio(THEIRS, OURS)
 
 
 def _of_two(run: InterleavedRun, config: Config, best: Config) -> InterleavedRun:

@@ -1,4 +1,4 @@
-"""A limit on a latency percentile wants calls: how long a configuration is measured alone until they are enough."""
+"""The number of calls that a limit on a latency percentile needs, in blocks of one candidate measured alone."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ MORE = 2
 """So many times the fewest calls that back a percentile are made where the time allows: few scatter widely."""
 
 
-def rounds(goal: Goal, found: Aggregate, seconds: float) -> int | None:
-    """The blocks that a configuration still lacks until every limited percentile is backed.
+def blocks_needed(goal: Goal, merged: Aggregate, seconds: float) -> int | None:
+    """The additional blocks that a candidate needs until every limited percentile has enough calls.
 
-    None where it lacks none, or where even the fewest would take longer than these seconds.
+    None where it needs none, or where even the fewest would take longer than these seconds.
     """
     limited = [PERCENTILES[LATENCIES[limit.metric]] for limit in goal.limits if limit.metric in LATENCIES]
-    wanted = max(map(stats.calls_needed, limited), default=0)
-    calls, blocks = 0 if found.calls is None else found.calls.calls, found.candidate.blocks
-    if calls == 0 or calls >= wanted:
+    needed = max(map(stats.calls_needed, limited), default=0)
+    calls, blocks = 0 if merged.calls is None else merged.calls.calls, merged.candidate.blocks
+    if calls == 0 or calls >= needed:
         return None
-    a_block = calls / len(blocks)
+    calls_per_block = calls / len(blocks)
     affordable = math.floor(seconds / (sum(block.elapsed_ns for block in blocks) / len(blocks) / 1e9))
-    least, most = (math.ceil((count - calls) / a_block) for count in (wanted, MORE * wanted))
-    return min(most, affordable) if affordable >= least else None
+    fewest, wanted = (math.ceil((count - calls) / calls_per_block) for count in (needed, MORE * needed))
+    return min(wanted, affordable) if affordable >= fewest else None

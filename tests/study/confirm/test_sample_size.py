@@ -36,4 +36,4 @@ def found(calls: int, blocks: int = 10, elapsed_ns: int = 500_000_000) -> Aggreg
     ],
 )
 def test_blocks_that_are_lacking(goal: Goal, calls: int, seconds: float, rounds: int | None) -> None:
-    assert sample_size.rounds(goal, found(calls), seconds) == rounds
+    assert sample_size.blocks_needed(goal, found(calls), seconds) == rounds

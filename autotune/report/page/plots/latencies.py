@@ -14,7 +14,7 @@ from autotune.core.config import Config
 from autotune.core.results import InterleavedRun
 from autotune.report.text import formatting
 from autotune.report.text.study_reader import Study
-from autotune.study.confirm import comparison
+from autotune.study.confirm import paired_comparison
 from autotune.study.storage import latency_files, store
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def _calls(study: Study) -> dict[str, Latencies]:
 def _candidates(folder: Path) -> dict[Config, list[Path]]:
     """Where each configuration sat among the finalists."""
     found: dict[Config, list[Path]] = {}
-    for path in sorted(folder.glob(f"{comparison.FOLDER}/finalists-*/*/sitting.json")):
+    for path in sorted(folder.glob(f"{paired_comparison.FOLDER}/finalists-*/*/{paired_comparison.FILE}")):
         for name, candidate in store.decode(path, InterleavedRun).candidates.items():
             found.setdefault(candidate.config, []).append(path.parent / name)
     return found

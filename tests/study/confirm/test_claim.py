@@ -7,9 +7,7 @@ import pytest
 
 from autotune.core.results import Candidate, InterleavedRun, Status
 from autotune.core.specs import InterleavedSpec
-from autotune.study.confirm import comparison
-from autotune.study.confirm import winner as claim
-from autotune.study.confirm.aggregate import pooled
+from autotune.study.confirm import aggregate, claim, scores
 from tests.report.made import PLAIN, config, estimate, numbered, result
 from tests.study.fakes import WORKLOAD
 
@@ -31,16 +29,16 @@ def run(number: int) -> InterleavedRun:
     return InterleavedRun(spec=spec, candidates=candidates, start_s=1, wall_s=2, started="", fingerprint="")
 
 
-SITTINGS = [run(1), run(2)]
+RUNS = [run(1), run(2)]
 
 
 @pytest.mark.parametrize("status", [Status.OK, Status.REJECTED])
 def test_the_winner_has_the_figures_of_its_runs_and_the_set_up_of_its_trial(status: Status) -> None:
-    found = pooled(Path(), SITTINGS, "fast", 0.95)
+    found = aggregate.merge(Path(), RUNS, "fast", 0.95)
     assert found is not None
-    rates = comparison.table(SITTINGS, list(CONFIGS), 0.95)
+    rates = scores.table(RUNS, list(CONFIGS), 0.95)
     trials = [result(0, PLAIN, (10,)), result(3, FAST, (41,), status=status, setup_s=1.5)]
-    winner = claim.winner(found, rates, ("fast", "baseline"), trials, None)
+    winner = claim.winner("fast", found, rates, trials, None)
     assert (winner.config, winner.runs, winner.rounds) == (FAST, 2, 4)
     assert winner.ratio is not None and winner.ratio.estimate == pytest.approx(4)
     assert winner.throughput.estimate == pytest.approx(40)
@@ -55,5 +53,5 @@ def test_a_gain_is_above_one_for_sure() -> None:
 
 
 def test_the_share_of_disturbed_blocks() -> None:
-    assert claim.disturbed(SITTINGS) == 0.5
+    assert claim.disturbed(RUNS) == 0.5
     assert claim.disturbed([]) == 0.0

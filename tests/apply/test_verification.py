@@ -5,8 +5,8 @@ import math
 import msgspec
 import pytest
 
-from autotune.apply import verdict
-from autotune.apply.verdict import Verification, judged
+from autotune.apply import verification
+from autotune.apply.verification import Verification, judge
 from autotune.core.best import Claim
 from autotune.core.results import Estimate, Probe
 from autotune.core.rules import ConfirmRules
@@ -39,12 +39,12 @@ def now(low: float, high: float) -> Estimate:
     ],
 )
 def test_a_claim_holds_fails_or_is_not_resolved(found: Estimate | None, claim: Claim | None, expected: str) -> None:
-    said, why = judged(found, claim, DELTA)
+    said, why = judge(found, claim, DELTA)
     assert said == expected
     assert (why is None) == (said == "holds")
 
 
-def verification(**fields: object) -> Verification:
+def a_verification(**fields: object) -> Verification:
     given = {
         "verdict": "holds",
         "reasons": (),
@@ -59,15 +59,15 @@ def verification(**fields: object) -> Verification:
 
 def test_the_words_begin_with_the_verdict() -> None:
     both = {"throughput": now(39, 41), "baseline_throughput": now(9.9, 10.1), "runs": 6, "rounds": 40}
-    assert verdict.text(verification(**both)) == [
+    assert verification.text(a_verification(**both)) == [
         "The claim holds: it is 3.95x (3.88 to 4.02) over the baseline now; 4.00x (3.90 to 4.10) was claimed.",
         "rates     40.0/s ±2.5 %, the baseline 10.0/s ±1.0 %, in 6 interleaved runs and 40 rounds",
     ]
 
 
 def test_the_words_say_what_speaks_against_it() -> None:
-    lines = verdict.text(
-        verification(
+    lines = verification.text(
+        a_verification(
             verdict="fails",
             reasons=("the winner failed: it broke",),
             ratio=None,
@@ -86,15 +86,15 @@ def test_the_words_say_what_speaks_against_it() -> None:
 
 
 def test_other_objectives_have_their_own_words() -> None:
-    latency = verdict.text(verification(objective="latency_p50_ms"))[0]
+    latency = verification.text(a_verification(objective="latency_p50_ms"))[0]
     assert "3.95x (3.88 to 4.02) less latency_p50_ms than the baseline now" in latency
     probe = Probe(rate=50, seconds=60, requests=3000, over=1, latency_ms=80, kept=True)
-    served = verdict.text(verification(objective="served_rate", ratio=None, served=probe))[0]
+    served = verification.text(a_verification(objective="served_rate", ratio=None, served=probe))[0]
     assert (
         served.startswith("The claim holds: 50.0 requests a second for 60 s") and "97 % of what was claimed" in served
     )
 
 
 def test_what_is_not_resolved_is_not_upheld() -> None:
-    found = {said: verification(verdict=said).holds for said in ("holds", "fails", "unresolved")}
+    found = {said: a_verification(verdict=said).holds for said in ("holds", "fails", "unresolved")}
     assert found == {"holds": True, "fails": False, "unresolved": False}

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from autotune.apply.load import load
+from autotune.apply.load_model import load
 from autotune.core.best import Best
 from autotune.core.errors import AutotuneError
 from autotune.hardware import probe

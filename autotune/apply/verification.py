@@ -1,4 +1,4 @@
-"""Whether a claim still holds: what a second measurement says of it, as data and in words."""
+"""The verification of a claim: what a second measurement says of it, as data and in words."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ class Verification(Struct):
 
     @property
     def holds(self) -> bool:
-        """Whether the claim is upheld; one that is not resolved is not."""
+        """True if the claim is upheld; one that is not resolved is not."""
         return self.verdict == "holds"
 
 
-def judged(now: Estimate | None, claimed: Claim | None, delta: float) -> tuple[Verdict, str | None]:
-    """Whether today's ratio upholds the claimed one, and why not.
+def judge(now: Estimate | None, claimed: Claim | None, delta: float) -> tuple[Verdict, str | None]:
+    """The verdict of today's ratio on the claimed one, and the reason against it.
 
     The bound is the claim's lower end less `delta`. A ratio below it as a whole fails, above it as a whole holds. One
     that reaches over the bound holds if it is narrow enough to say so much, and still above 1 where that was claimed.
@@ -94,7 +94,7 @@ def text(found: Verification) -> list[str]:
 def _figures(found: Verification) -> str:
     if found.objective == "served_rate":
         now = "no rate was served" if found.served is None else formatting.sustained(found.served)
-        return f"{now}; asked for were {100 * LEAST_SERVED:.0f} % of what was claimed"
+        return f"{now}; {100 * LEAST_SERVED:.0f} % of what was claimed was asked for"
     _, over = formatting.gain(found.objective)
     was = "nothing was claimed"
     if found.claimed is not None:

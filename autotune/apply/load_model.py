@@ -47,40 +47,40 @@ def load(
     if the model cannot be had, AutotuneError if the file is none or this machine cannot honour it.
     """
     best, hw = best_file.read(Path(path)), probe.probe()
-    # Which environment this process runs in was decided when it began.
+    # The environment that this process runs in was decided when it began.
     config = msgspec.structs.replace(best.config, knobs=best.config.knobs | {"interpreter": OWN})
-    if reason := _impossible(config, hw):
+    if reason := _reason_against(config, hw):
         raise AutotuneError(f"{os.fspath(path)} cannot be loaded here: {reason}")
     cache = artifacts.default_folder()
-    prepared, notes = _prepared(best, config, hw, cache)
-    session, missing = _started(best, config, hw, prepared, cache)
-    missing = [*_not_applied(best.config, hw), *missing]
+    prepared, notes = _prepared_model(best, config, hw, cache)
+    session, missing = _open_session(best, config, hw, prepared, cache)
+    missing = [*_not_in_effect(best.config, hw), *missing]
     if strict and missing:
         session.close()
-        raise AutotuneError(_said(path, missing, []))
+        raise AutotuneError(_warning(path, missing, []))
     notes += [] if STARTED_BY_RUN in os.environ else best_file.differences(best, hw)
     if missing or notes:
-        warnings.warn(_said(path, missing, notes), stacklevel=2)
+        warnings.warn(_warning(path, missing, notes), stacklevel=2)
     return LoadedModel(best, session, input_names)
 
 
-def _said(path: str | os.PathLike[str], missing: Sequence[str], notes: Sequence[str]) -> str:
+def _warning(path: str | os.PathLike[str], missing: Sequence[str], notes: Sequence[str]) -> str:
     """One line: what is not in effect, what differs, and what to do about each."""
     name = shlex.quote(os.fspath(path))
     parts = [os.fspath(path)]
     if missing:
-        parts.append(f"not in effect in this process: {'; '.join(missing)}; start it as `{_run(name)}`")
+        parts.append(f"not in effect in this process: {'; '.join(missing)}; start it as `{_run_command(name)}`")
     if notes:
         parts.append(f"not as it was measured: {'; '.join(notes)}; `python -m autotune verify {name}` measures it here")
     return ": ".join([parts[0], "; ".join(parts[1:])])
 
 
-def _run(name: str) -> str:
+def _run_command(name: str) -> str:
     return f"python -m autotune run {name} -- PROGRAM"
 
 
-def _impossible(config: Config, hw: Hardware) -> str | None:
-    """Why a process of this machine cannot run the configuration at all, or None."""
+def _reason_against(config: Config, hw: Hardware) -> str | None:
+    """The reason why a process of this machine cannot run the configuration at all, or None."""
     backend = plugins.load("backends", config.backend)
     if "command" in backend.runs:
         return "it runs a program, which `python -m autotune run` starts"
@@ -95,7 +95,7 @@ def _impossible(config: Config, hw: Hardware) -> str | None:
 # ----------------------------------------------------------------------------------------------- the prepared model
 
 
-def _prepared(best: Best, config: Config, hw: Hardware, cache: Path) -> tuple[Path | None, list[str]]:
+def _prepared_model(best: Best, config: Config, hw: Hardware, cache: Path) -> tuple[Path | None, list[str]]:
     """The prepared model's folder (None where there is nothing to prepare), and what is to be said of it."""
     rules = MeasureRules()
     run = Place(hw, cache, PlainProgress(log.info)).prepare(rules, None)
@@ -104,7 +104,7 @@ def _prepared(best: Best, config: Config, hw: Hardware, cache: Path) -> tuple[Pa
     except PreparationFailed as error:
         raise ModelError(f"the model cannot be prepared here: {error}") from error
     except ModelError as error:
-        if best.artifact is None or (kept := _kept(best.artifact, cache)) is None:
+        if best.artifact is None or (kept := _in_cache(best.artifact, cache)) is None:
             raise
         return kept, [f"the prepared model is used alone, since {error}"]
     if found is None:
@@ -117,7 +117,7 @@ def _prepared(best: Best, config: Config, hw: Hardware, cache: Path) -> tuple[Pa
     return Path(found.folder), ["the prepared model is another: the model, the versions or the CPU have changed"]
 
 
-def _kept(measured: ArtifactRef, cache: Path) -> Path | None:
+def _in_cache(measured: ArtifactRef, cache: Path) -> Path | None:
     """The very files that were measured, where the cache has them."""
     folder = cache / "artifacts" / measured.key
     return folder if digest(digests.of_folder(folder, artifacts.MANIFEST)) == measured.sha256 else None
@@ -126,12 +126,14 @@ def _kept(measured: ArtifactRef, cache: Path) -> Path | None:
 # ----------------------------------------------------------------------------------------------------- the session
 
 
-def _started(best: Best, config: Config, hw: Hardware, prepared: Path | None, cache: Path) -> tuple[Session, list[str]]:
+def _open_session(
+    best: Best, config: Config, hw: Hardware, prepared: Path | None, cache: Path
+) -> tuple[Session, list[str]]:
     """The loaded model after a first call, which may compile it, and what its backend finds not in effect."""
     backend = plugins.load("backends", config.backend)
     options = plugins.backend_options(config.backend, dict(config.options))
     built = BuiltWorkload(best.workload)
-    with _environment(backend.launch(options, config, hw).env, cache):
+    with _variables(backend.launch(options, config, hw).env, cache):
         try:
             session = backend.load(built, options, config, prepared)
         except AutotuneError:
@@ -144,8 +146,8 @@ def _started(best: Best, config: Config, hw: Hardware, prepared: Path | None, ca
     return session, [] if reason is None else [f"{config.backend}: {reason}"]
 
 
-def _not_applied(config: Config, hw: Hardware) -> list[str]:
-    """What every knob that has no effect in this process says of it."""
+def _not_in_effect(config: Config, hw: Hardware) -> list[str]:
+    """A line for every knob that has no effect in this process."""
     whole = msgspec.structs.replace(hw, allowed_cpus=tuple(cpu.id for cpu in hw.cpus), cpu_quota=None)
     found = []
     for name, value in config.knobs.items():
@@ -156,18 +158,18 @@ def _not_applied(config: Config, hw: Hardware) -> list[str]:
 
 
 @contextlib.contextmanager
-def _environment(asked: Mapping[str, str | None], cache: Path) -> Iterator[None]:
+def _variables(asked: Mapping[str, str | None], cache: Path) -> Iterator[None]:
     """The backend's variables while it loads and compiles; then the process has its own again."""
     before, folder = {name: os.environ.get(name) for name in asked}, tempfile.tempdir
-    _set({name: value and value.replace("{cache}", str(cache)) for name, value in asked.items()})
+    _set_variables({name: value and value.replace("{cache}", str(cache)) for name, value in asked.items()})
     try:
         yield
     finally:
-        _set(before)
+        _set_variables(before)
         tempfile.tempdir = folder  # it may have been decided meanwhile, from TMPDIR
 
 
-def _set(variables: Mapping[str, str | None]) -> None:
+def _set_variables(variables: Mapping[str, str | None]) -> None:
     for name, value in variables.items():
         if value is None:
             os.environ.pop(name, None)

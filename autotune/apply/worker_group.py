@@ -18,14 +18,14 @@ from autotune.launch.process import Program
 STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 PASSED = (*STOPPING, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 GRACE_S = 10.0
-"""How long the others have to end by themselves after SIGTERM, once one has failed."""
+"""The time that the others have to end by themselves after SIGTERM, once one has failed."""
 
 PR_SET_PDEATHSIG = 1
 
-Hear = Callable[[float | None], set[int]]
+WaitForSignals = Callable[[float | None], set[int]]
 
 
-def together(plan: LaunchPlan, grace_s: float = GRACE_S) -> int:
+def run(plan: LaunchPlan, grace_s: float = GRACE_S) -> int:
     """Run all workers until the last has ended: 0, or the status of the first that failed (128 + its signal).
 
     Once one has failed the others are ended. What a worker leaves in its process group ends with it, and all of them
@@ -33,19 +33,19 @@ def together(plan: LaunchPlan, grace_s: float = GRACE_S) -> int:
     """
     workers: list[Program] = []
     libc = ctypes.CDLL(None)
-    with _listening() as hear:
+    with _signals() as wait:
         try:
             for entry in plan.workers:
-                before = functools.partial(_before, libc, os.getpid(), entry.placement.cpus)
+                before = functools.partial(_before_exec, libc, os.getpid(), entry.placement.cpus)
                 workers.append(process.program(entry.argv, entry.env, before))
-            return _watch(workers, hear, grace_s)
+            return _supervise(workers, wait, grace_s)
         finally:
             for worker in workers:
                 if worker.returncode is None:
                     _reap(worker)
 
 
-def _before(libc: ctypes.CDLL, parent: int, cpus: tuple[int, ...]) -> None:
+def _before_exec(libc: ctypes.CDLL, parent: int, cpus: tuple[int, ...]) -> None:
     """In the child, before its program: pinned, and killed by the kernel when its parent dies."""
     os.sched_setaffinity(0, cpus)
     libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -53,11 +53,12 @@ def _before(libc: ctypes.CDLL, parent: int, cpus: tuple[int, ...]) -> None:
         os._exit(1)
 
 
-def _watch(workers: list[Program], hear: Hear, grace_s: float) -> int:
+def _supervise(workers: list[Program], wait: WaitForSignals, grace_s: float) -> int:
+    """Pass signals on and reap what ends, until all have; after a failure SIGTERM for the others, then SIGKILL."""
     alive, status, stopping = list(workers), 0, False
-    limit: float | None = None
+    deadline: float | None = None
     while alive:
-        for number in hear(None if limit is None else max(0.0, limit - time.monotonic())):
+        for number in wait(None if deadline is None else max(0.0, deadline - time.monotonic())):
             stopping |= number in STOPPING
             for worker in alive:
                 os.kill(worker.pid, number)  # until it is waited for, its number is nobody else's
@@ -65,14 +66,14 @@ def _watch(workers: list[Program], hear: Hear, grace_s: float) -> int:
             alive.remove(worker)
             code = _reap(worker)
             status = status or (code if code >= 0 else 128 - code)
-        if status and limit is None and not stopping:  # they were told already, and may be finishing their work
-            limit = time.monotonic() + grace_s
+        if status and deadline is None and not stopping:  # they were told already, and may be finishing their work
+            deadline = time.monotonic() + grace_s
             for worker in alive:
                 os.kill(worker.pid, signal.SIGTERM)
-        if limit is not None and time.monotonic() >= limit:
+        if deadline is not None and time.monotonic() >= deadline:
             for worker in alive:
                 orphans.signal_group(worker.pid, signal.SIGKILL)
-            limit = time.monotonic() + grace_s
+            deadline = time.monotonic() + grace_s
     return status
 
 
@@ -87,23 +88,23 @@ def _reap(worker: Program) -> int:
 
 
 @contextlib.contextmanager
-def _listening() -> Iterator[Hear]:
-    """A function that waits (s; None: without limit) for a signal or a child's end, and says which are to be passed on.
+def _signals() -> Iterator[WaitForSignals]:
+    """A function that waits (s; None: without limit) for a signal or a child's end, and returns those to pass on.
 
     Signals that this process was started to ignore (`nohup`) stay ignored, by the workers too.
     """
-    heard = [number for number in PASSED if signal.getsignal(number) is not signal.SIG_IGN]
+    passed = [number for number in PASSED if signal.getsignal(number) is not signal.SIG_IGN]
     read, write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-    before = {number: signal.signal(number, _noted) for number in (*heard, signal.SIGCHLD)}
+    before = {number: signal.signal(number, _ignore) for number in (*passed, signal.SIGCHLD)}
     waking = signal.set_wakeup_fd(write, warn_on_full_buffer=False)
 
-    def hear(timeout_s: float | None) -> set[int]:
+    def wait(timeout_s: float | None) -> set[int]:
         if not select.select([read], [], [], timeout_s)[0]:
             return set()
-        return set(os.read(read, 65536)) & set(heard)
+        return set(os.read(read, 65536)) & set(passed)
 
     try:
-        yield hear
+        yield wait
     finally:
         signal.set_wakeup_fd(waking)
         for number, handler in before.items():
@@ -112,5 +113,5 @@ def _listening() -> Iterator[Hear]:
         os.close(write)
 
 
-def _noted(number: int, frame: object) -> None:
-    """Nothing: that a handler is there has the signal written into the pipe."""
+def _ignore(number: int, frame: object) -> None:
+    """Do nothing: that there is a handler has the signal written into the pipe."""

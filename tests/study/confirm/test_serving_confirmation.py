@@ -15,7 +15,8 @@ from autotune.core.workload_spec import ServingSpec
 from autotune.report.text import study_reader
 from autotune.space import configs
 from autotune.study.confirm import stage
-from autotune.study.confirm.serving import FOLDER, LOWER, START_S
+from autotune.study.confirm.served_finalist import LOWER
+from autotune.study.confirm.serving_confirmation import FOLDER, START_S
 from autotune.study.storage import store
 from autotune.study.storage.opening import OpenStudy
 from tests.fake_executor import FakeExecutor

@@ -1,0 +1,61 @@
+"""The claim: the configuration that is exported, with what all its interleaved runs show of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from autotune.core.confirmation import Confirmation, Winner
+from autotune.core.results import Estimate, InterleavedRun, Status, TrialResult
+from autotune.core.space_types import Price
+from autotune.study.confirm.aggregate import Aggregate
+from autotune.study.confirm.names import BASELINE
+from autotune.study.confirm.scores import ScoreTable
+
+
+def winner(
+    name: str, merged: Aggregate, rates: ScoreTable, results: Iterable[TrialResult], price: Price | None
+) -> Winner:
+    """The candidate of this name as the winner, its ratio being that to the baseline in the table of rates.
+
+    A time to set up that no interleaved run shows is that of its trial, unless other package versions measured it.
+    """
+    candidate, known = merged.candidate, merged.metrics(price)
+    measured = (result for result in results if result.status is Status.OK)
+    trial = next((result for result in measured if result.spec.config == candidate.config), None)
+    runs, rounds = rates.counts(name, BASELINE)
+    if trial is not None and trial.setup_s is not None and trial.versions.items() <= candidate.versions.items():
+        known.setdefault("setup_s", trial.setup_s)
+    return Winner(
+        trial=None if trial is None else trial.spec.id,
+        config=candidate.config,
+        throughput=merged.rate,
+        ratio=rates.ratio(name, BASELINE),
+        runs=runs,
+        rounds=rounds,
+        folders=merged.folders,
+        peak_rss_bytes=candidate.peak_rss_bytes,
+        setup_s=known.get("setup_s"),
+        cpu_s_per_sample=known["cpu_s_per_sample"],
+        metrics=known,
+        fidelity=candidate.fidelity,
+        accuracy=candidate.accuracy,
+        artifact=candidate.artifact,
+        versions=candidate.versions,
+        flags=candidate.flags,
+    )
+
+
+def none(reason: str) -> Confirmation:
+    """The confirmation that claims nothing, since nothing could be measured."""
+    return Confirmation(confirmed=False, gain=False, winner=None, noise_floor=None, finalists=(), reason=reason)
+
+
+def above_one(ratio: Estimate | None) -> bool:
+    """True if a ratio is a gain for sure."""
+    return ratio is not None and ratio.low is not None and ratio.low > 1
+
+
+def disturbed(runs: Sequence[InterleavedRun]) -> float:
+    """The share of all counted blocks during which the machine was disturbed."""
+    blocks = [block for run in runs for candidate in run.candidates.values() for block in candidate.blocks]
+    return sum(bool(block.gates) for block in blocks) / len(blocks) if blocks else 0.0

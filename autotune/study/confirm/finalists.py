@@ -1,0 +1,72 @@
+"""The finalists: the best configurations of the search, and the baseline that they are compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Mapping
+from dataclasses import dataclass
+
+from autotune.core.config import Config
+from autotune.core.machine import Hardware
+from autotune.core.results import TrialResult
+from autotune.core.rules import ConfirmRules
+from autotune.space import configs
+from autotune.study.confirm import names
+from autotune.study.confirm.names import BASELINE
+from autotune.study.ranking import Ranking
+
+
+@dataclass(frozen=True)
+class Finalists:
+    """Trials by the name of their candidate, the search's best first; the baseline is the last unless it is a best one.
+
+    `unavailable` says which better ones are not among them since they cannot run here any more, in a line each.
+    """
+
+    trials: Mapping[str, TrialResult]
+    unavailable: tuple[str, ...] = ()
+
+    @property
+    def leader(self) -> str:
+        """The name of the search's best."""
+        return next(iter(self.trials))
+
+    @property
+    def repeat(self) -> str:
+        """The name of the candidate that has the leader's configuration a second time."""
+        return names.repeat(self.leader)
+
+    @property
+    def configs(self) -> dict[str, Config]:
+        """The configurations to measure by name, the leader's twice."""
+        found = {name: trial.spec.config for name, trial in self.trials.items()}
+        return found | {self.repeat: found[self.leader]}
+
+
+def choose(
+    ranking: Ranking, baseline: Config, rules: ConfirmRules, hw: Hardware, excluded: Container[str] = ()
+) -> Finalists:
+    """The best configurations and the baseline, each once.
+
+    Passed over are those whose key is among the excluded, and those that cannot run here any more: their interpreter or
+    a package was removed.
+    """
+    base = ranking.baseline(baseline)
+    assert base is not None
+    best: dict[str, TrialResult] = {}
+    unavailable: dict[str, str] = {}
+    for result in ranking.order():
+        key = result.spec.config.key
+        if key in best or key in unavailable or key in excluded:
+            continue
+        if len(best) == rules.finalists:
+            break
+        if reason := configs.unavailable(result.spec.config, hw):
+            unavailable[key] = f"trial {result.spec.id} cannot run here any more: {reason}"
+        else:
+            best[key] = result
+    trials = {_name(result, baseline): result for result in best.values()} | {BASELINE: base}
+    return Finalists(trials, tuple(unavailable.values()))
+
+
+def _name(result: TrialResult, baseline: Config) -> str:
+    return BASELINE if result.spec.config == baseline else names.of_trial(result.spec.id)

@@ -1,0 +1,115 @@
+"""The confirmation by interleaved runs, of every objective but a rate of requests."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from autotune.core.confirmation import Ablation, Confirmation, Finalist, Step, Winner
+from autotune.core.results import InterleavedRun
+from autotune.study.confirm import ablation, claim, decision, finalists, path, reduction, scores
+from autotune.study.confirm.context import Context
+from autotune.study.confirm.decision import Decision
+from autotune.study.confirm.elimination import UntilSelected
+from autotune.study.confirm.finalists import Finalists
+from autotune.study.confirm.names import BASELINE, WINNER
+from autotune.study.confirm.runner import Runner
+from autotune.study.confirm.scores import ScoreTable
+from autotune.study.storage import store
+
+
+class InterleavedConfirmation:
+    """One confirmation; `excluded` are the finalists that broke a limit, by their configuration's key."""
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        self.runner = Runner(context)
+        self.excluded: dict[str, Finalist] = {}
+
+    def run(self) -> Confirmation:
+        """Decide among the finalists, then explain the winner; others take the place of those that break a limit."""
+        chosen = self._finalists()
+        for line in chosen.unavailable:
+            self.context.observer.confirming(f"{line}; it is left out")
+        if chosen.trials.keys() == {BASELINE}:
+            return claim.none("; ".join(chosen.unavailable))
+        decided, runs = self._decided(chosen)
+        while not decided.gain and self._exclude(decided):
+            chosen = self._finalists()
+            self.context.left.extend()
+            if chosen.trials.keys() == {BASELINE} or self.context.left() <= 0:
+                break
+            decided, runs = self._decided(chosen)
+        concluded = self._concluded(decided, runs)
+        if not decided.gain or self.runner.constraints.multi_objective:
+            return concluded
+        # Kept at once: whatever ends the explanation early must not take the claim along.
+        store.write_confirmation(self.context.study.folder, msgspec.structs.replace(concluded, finished=False))
+        return self._explained(decided, runs)
+
+    def _finalists(self) -> Finalists:
+        context, study = self.context, self.context.study
+        return finalists.choose(
+            context.ranking, study.space.baseline, context.confirm, study.hardware, self.excluded.keys()
+        )
+
+    def _decided(self, chosen: Finalists) -> tuple[Decision, list[InterleavedRun]]:
+        """The decision and the runs behind it, with enough calls of the winner where a percentile is limited."""
+        context, runner = self.context, self.runner
+        headline = f"confirming {len(chosen.trials)} configurations against each other"
+        rule = UntilSelected(chosen, context.confirm, runner.constraints)
+        seconds = context.left() * context.confirm.finalists_share
+        runs = runner.compare("finalists", headline, chosen.configs, rule, seconds)
+        while True:
+            found = decision.decide(runs, chosen, context.study.space.baseline, context.confirm, runner.constraints)
+            if not found.gain or not runner.measure_more_calls(found.name, found.config, runs):
+                return found, runs
+
+    def _exclude(self, decided: Decision) -> bool:
+        """Put aside the finalists that broke a limit; false if none did."""
+        broken = {one.config.key: one for one in decided.finalists if one.broken is not None}
+        broken.pop(self.context.study.space.baseline.key, None)
+        self.excluded |= broken
+        return bool(broken)
+
+    def _explained(self, decided: Decision, runs: Sequence[InterleavedRun]) -> Confirmation:
+        """The claim with the worth of each setting and the path to the winner, less what is worth nothing."""
+        ablations = ablation.measure(self.runner, decided.config)
+        reduced = reduction.measure(self.runner, decided.config, ablations, decided.noise_floor)
+        steps = path.measure(self.runner, reduced.config, reduced.ablations)
+        return self._concluded(decided, runs, reduced.ablations, steps, reduced.runs)
+
+    def _concluded(
+        self,
+        decided: Decision,
+        runs: Sequence[InterleavedRun],
+        ablations: tuple[Ablation, ...] = (),
+        steps: tuple[Step, ...] = (),
+        reduced_runs: Sequence[InterleavedRun] = (),
+    ) -> Confirmation:
+        """With the claim from the runs of the configuration that is exported, which a reduced one has of its own."""
+        winner = None
+        if reduced_runs:
+            rates = scores.table(reduced_runs, [WINNER, BASELINE], self.context.confirm.confidence)
+            winner = self._winner(WINNER, reduced_runs, rates)
+        elif decided.reason is None:
+            winner = self._winner(decided.name, runs, decided.rates)
+        multi_objective = self.runner.constraints.multi_objective
+        return Confirmation(
+            confirmed=winner is not None,
+            gain=decided.gain and winner is not None and (multi_objective or claim.above_one(winner.ratio)),
+            winner=winner,
+            noise_floor=decided.noise_floor,
+            finalists=(*decided.finalists, *(one for one in self.excluded.values() if one not in decided.finalists)),
+            ablations=ablations,
+            path=steps,
+            reason=decided.reason,
+            disturbed=claim.disturbed(reduced_runs or runs),
+            seconds=self.context.left.elapsed(),
+        )
+
+    def _winner(self, name: str, runs: Sequence[InterleavedRun], rates: ScoreTable) -> Winner:
+        merged = self.runner.merged(name, runs)
+        assert merged is not None
+        return claim.winner(name, merged, rates, self.context.ranking.results, self.context.study.space.price)

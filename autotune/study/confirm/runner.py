@@ -1,0 +1,116 @@
+"""The runner of a confirmation's comparisons: within the time left, planned by the runs that were made before."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from autotune.core.config import Config
+from autotune.core.executor import HookedExecutor
+from autotune.core.results import InterleavedRun
+from autotune.study.confirm import aggregate, paired_comparison, sample_size
+from autotune.study.confirm.aggregate import Aggregate
+from autotune.study.confirm.constraints import Constraints
+from autotune.study.confirm.context import Context
+from autotune.study.confirm.paired_comparison import PairedComparison
+from autotune.study.confirm.schedule import Keep
+
+SHARE = 0.75
+"""The part of the time left that a measurement may use where others follow."""
+
+
+@dataclass
+class Runner:
+    """Runs comparisons; `extra_runs` are those of one candidate alone, which a limit on a percentile needed."""
+
+    context: Context
+    extra_runs: tuple[InterleavedRun, ...] = ()
+    last_runs: Sequence[InterleavedRun] = ()
+
+    @property
+    def constraints(self) -> Constraints:
+        """The limits of the study's goal, to be checked with the extra runs."""
+        study = self.context.study
+        return Constraints(study.folder, study.space.goal, self.context.confirm.confidence, self.extra_runs)
+
+    def compare(
+        self,
+        name: str,
+        headline: str,
+        configs: dict[str, Config],
+        keep: Keep,
+        seconds: float,
+        limit_s: float | None = None,
+    ) -> list[InterleavedRun]:
+        """The runs of a comparison within so many seconds.
+
+        For those that a claim needs it may go on to the limit, by default all the time left. The observer is told the
+        headline once the first run begins.
+        """
+        context = self.context
+        announce = functools.cache(lambda: context.observer.confirming(headline))
+        paired = self._paired(name, configs, context.study.space.goal.objectives[0])
+        if line := paired.left_out():
+            context.observer.confirming(line)
+        runs = paired_comparison.compare(
+            paired,
+            HookedExecutor(context.executor, before=announce),
+            keep,
+            seconds,
+            context.left() if limit_s is None else limit_s,
+            self._fit_together(configs),
+            context.left.clock,
+            self.last_runs,
+        )
+        self.last_runs = runs or self.last_runs
+        return runs
+
+    def measure_more_calls(self, name: str, config: Config, runs: Sequence[InterleavedRun]) -> bool:
+        """Measure a candidate alone for the calls that a limited percentile needs; false if there are no new ones."""
+        context = self.context
+        paired = self._paired(f"alone-{name}", {name: config})
+        earlier = [run for run in paired.runs() if run not in self.extra_runs]
+        self.extra_runs += tuple(earlier)
+        merged = self.merged(name, runs)
+        goal, seconds = context.study.space.goal, context.left() * SHARE
+        rounds = None if merged is None else sample_size.blocks_needed(goal, merged, seconds)
+        if rounds is None:
+            return bool(earlier)
+        context.observer.confirming(f"measuring the latency of {name} by more calls")
+        run = paired_comparison.another(paired, context.executor, paired.runs(), [name], rounds, context.left())
+        self.extra_runs += () if run is None else (run,)
+        # One that fails alone brings no calls, however often it is tried.
+        return run is not None and bool(run.candidates[name].blocks)
+
+    def merged(self, name: str, runs: Sequence[InterleavedRun]) -> Aggregate | None:
+        """A candidate over these runs and the extra ones; None if it has no block in any."""
+        context = self.context
+        return aggregate.merge(context.study.folder, [*runs, *self.extra_runs], name, context.confirm.confidence)
+
+    def _paired(self, name: str, configs: dict[str, Config], objective: str = "throughput") -> PairedComparison:
+        context, study = self.context, self.context.study
+        return PairedComparison(
+            name=name,
+            root=study.folder,
+            hardware=study.hardware,
+            workload=study.space.workload,
+            configs=configs,
+            rules=context.rules,
+            confirm=context.confirm,
+            objective=objective,
+        )
+
+    def _fit_together(self, configs: dict[str, Config]) -> bool:
+        """True if these may be started together; false where the time to set up is wanted.
+
+        They must fit into memory at once, as far as trials tell; an unknown one counts as the largest.
+        """
+        context, study = self.context, self.context.study
+        if "setup_s" in study.space.goal.objectives:
+            return False
+        results = context.ranking.results
+        known = {one.spec.config.key: one.peak_rss_bytes for one in results if one.peak_rss_bytes is not None}
+        largest = max(known.values(), default=0)
+        needed = sum(known.get(config.key, largest) for config in configs.values())
+        return needed <= context.rules.memory_fraction * study.hardware.usable_memory_bytes

@@ -1,0 +1,117 @@
+"""How good candidates were in interleaved runs: scores by block, and paired differences with their intervals."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from autotune.analysis import drift, metrics, selection, stats
+from autotune.analysis.metric import Measured
+from autotune.analysis.metrics import LATENCIES, METRICS
+from autotune.core.results import Candidate, Estimate, InterleavedRun
+from autotune.core.rules import Correction
+
+
+@dataclass(frozen=True)
+class ScoreTable:
+    """The scores of candidates by name, then run, then round: logarithms of which more is better.
+
+    For the throughput these are log rates, corrected for drift.
+    """
+
+    logs: Mapping[str, Sequence[Sequence[float]]]
+    confidence: float
+
+    def difference(self, a: str, b: str, confidence: float | None = None) -> Estimate:
+        """The mean difference a − b with its interval over the runs that have both; NaN where there is none."""
+        pairs = [in_both(x, y) for x, y in zip(self.logs[a], self.logs[b], strict=True)]
+        pairs = [pair for pair in pairs if pair[0]]
+        if not pairs:
+            return Estimate(estimate=math.nan, low=None, high=None)
+        return selection.paired_difference([x for x, _ in pairs], [y for _, y in pairs], confidence or self.confidence)
+
+    def ratio(self, a: str, b: str) -> Estimate | None:
+        """How many times better a is than b (faster, or less of what is paid); None where no run has both."""
+        difference = self.difference(a, b)
+        return None if math.isnan(difference.estimate) else stats.from_logs(difference)
+
+    def rounds(self, names: Sequence[str]) -> dict[str, list[float]]:
+        """The scores of the rounds that all of these have, over all runs."""
+        joined: dict[str, list[float]] = {name: [] for name in names}
+        for logs in zip(*(self.logs[name] for name in names), strict=True):
+            count = min(map(len, logs))
+            for name, values in zip(names, logs, strict=True):
+                joined[name] += values[:count]
+        return joined
+
+    def counts(self, a: str, b: str) -> tuple[int, int]:
+        """The number of runs that have both, and that of all their rounds."""
+        both = [len(in_both(x, y)[0]) for x, y in zip(self.logs[a], self.logs[b], strict=True)]
+        return sum(count > 0 for count in both), sum(both)
+
+
+def table(
+    runs: Sequence[InterleavedRun], names: Sequence[str], confidence: float, objective: str | None = None
+) -> ScoreTable:
+    """The scores of these candidates, freed of the drift that the blocks of all candidates show.
+
+    By the objective that each run was made for, unless another one is given.
+    """
+    correction = fitted(runs)
+    logs = {
+        name: [
+            scores(run.candidates[name], objective or run.spec.objective, correction) if name in run.candidates else []
+            for run in runs
+        ]
+        for name in names
+    }
+    return ScoreTable(logs=logs, confidence=confidence)
+
+
+def scores(candidate: Candidate, objective: str, correction: Correction) -> list[float]:
+    """The score of each of a candidate's blocks by an objective; none where it lacks that metric.
+
+    A percentile is the block's own. What the start has once (memory, the time to set up) is one value for the whole
+    run. Of that and of latencies a candidate that failed leaves nothing.
+    """
+    rates = [math.log(rate) for rate in drift.corrected(candidate.blocks, correction)]
+    if METRICS[objective].rate_only:
+        return rates
+    if objective in LATENCIES:
+        slowdowns = [math.log(block.rate) - rate for block, rate in zip(candidate.blocks, rates, strict=True)]
+        milliseconds = _latencies_ms(candidate, objective)
+        return [-math.log(ms) - slowdown for ms, slowdown in zip(milliseconds, slowdowns, strict=False)]
+    once = METRICS[objective].per_start
+    if once and candidate.error is not None:
+        return []
+    single_blocks = [
+        msgspec.structs.replace(candidate, blocks=(block,))
+        for block in (candidate.blocks[:1] if once else candidate.blocks)
+    ]
+    values = [METRICS[objective].read(Measured(one, one.blocks[0].rate)) for one in single_blocks]
+    known = [METRICS[objective].score(value) for value in values if value is not None]
+    return known if len(known) == len(values) else []
+
+
+def fitted(runs: Sequence[InterleavedRun]) -> Correction:
+    """How rates follow the canary, from the blocks of all candidates."""
+    return drift.fit([candidate.blocks for run in runs for candidate in run.candidates.values()])
+
+
+def in_both(a: Sequence[float], b: Sequence[float]) -> tuple[Sequence[float], Sequence[float]]:
+    """The rounds of a run that two candidates have."""
+    count = min(len(a), len(b))
+    return a[:count], b[:count]
+
+
+def _latencies_ms(candidate: Candidate, objective: str) -> list[float]:
+    """A percentile of each block, the block's length where no call ended in it; nothing where they were not kept."""
+    if len(candidate.latencies) != len(candidate.blocks):
+        return []
+    return [
+        block.elapsed_ns / 1e6 if calls is None else metrics.percentile_ms(calls, LATENCIES[objective])
+        for block, calls in zip(candidate.blocks, candidate.latencies, strict=True)
+    ]

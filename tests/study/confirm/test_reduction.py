@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+
+from autotune.core.results import InterleavedRun
+from autotune.core.rules import ConfirmRules, MeasureRules
+from autotune.core.specs import InterleavedSpec
+from autotune.study.confirm import paired_comparison, reduction, scores
+from autotune.study.confirm.paired_comparison import PairedComparison
+from autotune.study.confirm.reduction import UntilAccepted
+from autotune.study.confirm.schedule import UntilClaim
+from tests.fake_executor import FakeExecutor, speed
+from tests.study.confirm.winners import CONFIRM, HW, LEAN, OTHER, PLAIN, WINNER, config, confirmed
+from tests.study.fakes import WORKLOAD
+
+
+def test_a_needless_setting_is_left_out_of_what_is_exported(tmp_path: Path) -> None:
+    def behave(name: str, spec: InterleavedSpec) -> float:
+        found = spec.configs[name]
+        return speed(found) / (1.1 if found.knobs["allocator"] == "tcmalloc" else 1)
+
+    found, executor = confirmed(tmp_path, {PLAIN: 10.2, WINNER: 90.0, OTHER: 11.0}, behave)
+    assert found.winner is not None
+    assert (found.winner.config, found.winner.trial) == (LEAN, None)
+    assert [one.setting for one in found.ablations if one.removed] == ["allocator"]
+    whole = [spec for spec in executor.runs if "/whole-" in spec.folder]
+    assert whole[0].configs == {"baseline": PLAIN, "winner": LEAN, "unreduced": WINNER}
+    assert found.winner.folders == tuple(f"{spec.folder}/winner" for spec in whole)
+    assert (found.winner.runs, found.winner.rounds) == (len(whole), sum(spec.rounds for spec in whole))
+    assert found.winner.ratio.estimate == pytest.approx(speed(LEAN) / speed(PLAIN), rel=0.02)
+    assert [set(step.settings) for step in found.path] == [{"backend"}, {"openvino.precision"}, {"batch_size"}]
+
+
+def test_a_reduced_winner_that_a_trial_measured_bears_its_number(tmp_path: Path) -> None:
+    def behave(name: str, spec: InterleavedSpec) -> float:
+        found = spec.configs[name]
+        return speed(found) / (1.1 if found.knobs["allocator"] == "tcmalloc" else 1)
+
+    search = {PLAIN: 10.2, WINNER: 90.0, OTHER: 60.0, config(2): 50.0, LEAN: 20.0}  # no finalist: it had bad luck
+    found, _ = confirmed(tmp_path, search, behave)
+    assert found.winner is not None and (found.winner.config, found.winner.trial) == (LEAN, 4)
+
+
+def test_two_settings_of_which_one_is_needed_both_stay(tmp_path: Path) -> None:
+    """Either is worth 30 %, both together no more: each by itself seems to be worth nothing."""
+    either = config(8, allocator="tcmalloc")
+
+    def behave(name: str, spec: InterleavedSpec) -> float:
+        return 10.0 if spec.configs[name] == PLAIN else 13.0
+
+    found, executor = confirmed(tmp_path, {PLAIN: 10.0, either: 13.0}, behave)
+    whole = [spec for spec in executor.runs if "/whole-" in spec.folder]
+    assert whole[0].configs == {"baseline": PLAIN, "winner": PLAIN, "unreduced": either}
+    assert found.winner is not None and (found.winner.config, found.winner.trial) == (either, 1)
+    assert [one.removed for one in found.ablations] == [False, False]
+    assert found.winner.ratio.estimate == pytest.approx(1.3, rel=0.01)
+    assert all("/finalists-" in folder for folder in found.winner.folders)
+
+
+def test_a_reduced_winner_that_is_not_shown_to_beat_the_baseline_is_not_exported(tmp_path: Path) -> None:
+    """Measured as a whole it trades places with the baseline, and with the unreduced one."""
+    both = config(8, allocator="tcmalloc")
+
+    def behave(name: str, spec: InterleavedSpec) -> float:
+        whole = "/whole-" in spec.folder and name == "winner"
+        swing = (2.0 if spec.number % 2 else 0.5) if whole else 1.0
+        return {PLAIN: 10.0}.get(spec.configs[name], 13.0) * swing
+
+    found, _ = confirmed(tmp_path, {PLAIN: 10.0, both: 13.0}, behave)
+    assert found.winner is not None and found.winner.config == both
+    assert not any(one.removed for one in found.ablations)
+
+
+def test_without_time_for_a_second_measurement_nothing_is_removed(tmp_path: Path) -> None:
+    def behave(name: str, spec: InterleavedSpec) -> float:
+        found = spec.configs[name]
+        return speed(found) / (1.1 if found.knobs["allocator"] == "tcmalloc" else 1)
+
+    found, executor = confirmed(tmp_path, {PLAIN: 10.2, WINNER: 90.0}, behave, minutes=2)
+    assert len([spec for spec in executor.runs if "/whole-" in spec.folder]) < CONFIRM.runs
+    assert found.winner is not None and found.winner.config == WINNER
+    assert not any(one.removed for one in found.ablations)
+
+
+def whole_runs(folder: Path, loss: float, noise: float, count: int = 6) -> list[InterleavedRun]:
+    """Runs in which the reduced winner is slower by so much, as a log ratio, give or take the noise."""
+    rates = {"baseline": 10.0, "unreduced": 20.0, "winner": 20.0 * math.exp(-loss)}
+    executor = FakeExecutor(folder, candidate=lambda name, spec: rates[name] * math.exp(swing(spec.number, name)))
+
+    def swing(number: int, name: str) -> float:
+        return noise * (1 if number % 2 else -1) if name == "winner" else 0.0
+
+    candidates = {"baseline": PLAIN, "winner": LEAN, "unreduced": WINNER}
+    paired = PairedComparison("whole", folder, HW, WORKLOAD, candidates, MeasureRules(), CONFIRM)
+    rule = UntilClaim(candidates, ConfirmRules(runs=count))
+    return paired_comparison.compare(paired, executor, rule, 1e6, 1e6, True)
+
+
+@pytest.mark.parametrize(("loss", "noise", "accepted"), [(0.0, 0.0, True), (0.02, 0.0, True), (0.02, 0.03, False)])
+def test_a_reduced_winner_is_accepted_on_the_bound_of_its_loss(
+    tmp_path: Path, loss: float, noise: float, accepted: bool
+) -> None:
+    """A loss of 2 % is less than matters; where its interval reaches to 5 %, that is not known."""
+    runs = whole_runs(tmp_path, loss, noise)
+    found = scores.table(runs, reduction.CANDIDATES, 0.95).difference("unreduced", "winner")
+    assert found.estimate <= CONFIRM.delta
+    assert reduction.accepted(runs, CONFIRM, 0.0) is accepted
+
+
+def test_a_reduction_is_measured_until_its_loss_is_known(tmp_path: Path) -> None:
+    rule = UntilAccepted(CONFIRM)
+    sure, wide = whole_runs(tmp_path / "sure", 0.0, 0.0), whole_runs(tmp_path / "wide", 0.0, 0.1, 24)
+    assert rule(sure[:5]) == set(reduction.CANDIDATES)
+    assert rule(sure) == set()
+    assert all(rule(wide[:count]) for count in range(1, 24))
+    worse = whole_runs(tmp_path / "worse", 0.1, 0.01)
+    assert rule(worse) == set() and not reduction.accepted(worse, CONFIRM, 0.0)

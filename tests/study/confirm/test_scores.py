@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from autotune.core.results import Block, Canary, Candidate, Interference, Latency
+from autotune.core.rules import Correction
+from autotune.core.specs import InterleavedSpec
+from autotune.study.confirm import outcomes, paired_comparison, scores
+from tests.fake_executor import FakeExecutor
+from tests.study.confirm.comparing import AMPLE_S, CONFIGS, CONFIRM, PAIR, run, toy, until
+
+
+def rates(folder: Path, fails: Callable[[str, InterleavedSpec], int | None], count: int = 3) -> scores.ScoreTable:
+    found = toy(folder)
+    return scores.table(run(found, FakeExecutor(folder, noise=0, fails=fails), until(count)), list(CONFIGS), 0.95)
+
+
+def test_a_ratio_is_over_the_rounds_in_which_both_sat(tmp_path: Path) -> None:
+    found = rates(tmp_path, lambda name, spec: 2 if name == "b" and spec.number == 1 else None)
+    ratio = found.ratio("b", "a")
+    assert ratio is not None
+    assert (ratio.estimate, ratio.low, ratio.high) == pytest.approx([1.16 / 1.02] * 3)
+    assert found.counts("b", "a") == (3, 2 + 8 + 8)
+    assert found.counts("a", "c") == (3, 3 + 8 + 8)
+    assert {name: len(logs) for name, logs in found.rounds(["a", "b", "c"]).items()} == dict.fromkeys("abc", 18)
+    assert {len(logs) for logs in found.rounds(["a", "c"]).values()} == {19}
+
+
+def test_what_never_sat_together_has_no_ratio(tmp_path: Path) -> None:
+    found = rates(tmp_path, lambda name, spec: 0 if name == "b" else None)
+    assert found.ratio("a", "b") is None
+    assert found.difference("a", "b").low is None
+    assert found.counts("a", "b") == (0, 0)
+    assert scores.table([], ["a", "b"], 0.95).ratio("a", "b") is None
+
+
+def test_one_run_has_no_interval(tmp_path: Path) -> None:
+    found = rates(tmp_path, lambda name, spec: None, count=1).ratio("c", "a")
+    assert found is not None and (found.low, found.high) == (None, None)
+
+
+# -------------------------------------------------------------------------------------- by objective
+
+
+def test_a_block_is_scored_by_the_objective() -> None:
+    calls = Latency(calls=10, p50_ms=20.0, p90_ms=40.0, p95_ms=45.0, p99_ms=50.0)
+    block = Block(start_ns=0, elapsed_ns=10**9, items=8.0, calls=4, cpu_ns=2 * 10**9)
+    candidate = Candidate(config=CONFIGS["a"], blocks=(block,), latencies=(calls,), peak_rss_bytes=1000, setup_s=2.5)
+
+    def score(objective: str) -> float:
+        (found,) = scores.scores(candidate, objective, Correction())
+        return math.exp(found)
+
+    assert score("throughput") == score("cost_per_million") == pytest.approx(8.0)
+    assert score("latency_p99_ms") == pytest.approx(1 / 50)
+    assert score("latency_p50_ms") == pytest.approx(1 / 20)
+    assert score("cpu_s_per_sample") == pytest.approx(4.0)
+    assert score("peak_rss_bytes") == pytest.approx(1 / 1000)
+    assert score("setup_s") == pytest.approx(1 / 2.5)
+
+
+def test_a_block_in_which_no_call_ended_took_as_long_as_it_was() -> None:
+    block = Block(start_ns=0, elapsed_ns=10**9, items=0.5, calls=0, cpu_ns=1)
+    candidate = Candidate(config=CONFIGS["a"], blocks=(block,), latencies=(None,))
+    (found,) = scores.scores(candidate, "latency_p50_ms", Correction())
+    assert math.exp(-found) == pytest.approx(1000)
+
+
+def test_a_latency_is_freed_of_drift_as_a_rate_is() -> None:
+    """The machine ran at half its speed: the call would have taken half as long."""
+    calls = Latency(calls=10, p50_ms=20.0, p90_ms=20.0, p95_ms=20.0, p99_ms=20.0)
+    canary = Canary(cores=1, compute=0.5, memory=1.0, scalar=1.0)
+    block = Block(start_ns=0, elapsed_ns=10**9, items=8.0, calls=4, cpu_ns=1, canary=canary)
+    candidate = Candidate(config=CONFIGS["a"], blocks=(block,), latencies=(calls,))
+    usual = Correction(slopes={"compute": 1.0}, centres={1: {"compute": 0.0, "memory": 0.0, "scalar": 0.0}})
+    (found,) = scores.scores(candidate, "latency_p50_ms", usual)
+    assert math.exp(-found) == pytest.approx(10)
+
+
+def test_a_run_says_what_was_compared(tmp_path: Path) -> None:
+    (found,) = run(toy(tmp_path, objective="peak_rss_bytes"), FakeExecutor(tmp_path), until(1))
+    assert found.spec.objective == "peak_rss_bytes"
+    difference = scores.table([found], list(CONFIGS), 0.95).difference("c", "a")
+    assert difference.estimate == 0.0
+    assert scores.table([found], list(CONFIGS), 0.95, "throughput").difference("c", "a").estimate > 0.1
+
+
+def test_after_a_failure_only_what_blocks_show_is_known() -> None:
+    block = Block(start_ns=0, elapsed_ns=10**9, items=8.0, calls=4, cpu_ns=2 * 10**9)
+    calls = Latency(calls=10, p50_ms=20.0, p90_ms=40.0, p95_ms=45.0, p99_ms=50.0)
+    broken = Candidate(config=CONFIGS["a"], blocks=(block, block), error="it broke")
+    for objective in ("latency_p99_ms", "peak_rss_bytes", "setup_s", "artifact_bytes"):
+        assert scores.scores(broken, objective, Correction()) == []
+    for objective in ("throughput", "cpu_s_per_sample"):
+        assert len(scores.scores(broken, objective, Correction())) == 2
+    late = Candidate(
+        config=CONFIGS["a"], blocks=(block, block), latencies=(calls, calls), error="it broke while it ended"
+    )
+    assert len(scores.scores(late, "latency_p99_ms", Correction())) == 2
+
+
+def test_a_candidate_that_failed_takes_no_part_in_a_comparison_for_its_memory(tmp_path: Path) -> None:
+    found = toy(tmp_path, objective="peak_rss_bytes", configs=PAIR)
+    executor = FakeExecutor(tmp_path, fails=lambda name, spec: 2 if name == "b" and spec.number == 1 else None)
+    runs = paired_comparison.compare(
+        found, executor, lambda found: set(PAIR) if len(found) < 3 else set(), AMPLE_S, AMPLE_S, True
+    )
+    rates = scores.table(runs, list(PAIR), 0.95)
+    assert rates.counts("a", "b") == (2, 2)
+    assert outcomes.complete(runs, list(PAIR)) == 2
+    assert outcomes.shared(runs, "a", "b") == 3
+
+
+def test_a_figure_that_a_block_lacks_is_that_of_no_block() -> None:
+    known = Block(start_ns=0, elapsed_ns=10**9, items=8.0, calls=4, cpu_ns=1, interference=Interference(energy_j=4.0))
+    unknown = msgspec.structs.replace(known, interference=None)
+    candidate = Candidate(config=CONFIGS["a"], blocks=(known, known))
+    assert scores.scores(candidate, "energy_j_per_sample", Correction()) == pytest.approx([math.log(2)] * 2)
+    candidate = msgspec.structs.replace(candidate, blocks=(known, unknown))
+    assert scores.scores(candidate, "energy_j_per_sample", Correction()) == []
+
+
+@pytest.mark.parametrize("objective", ["peak_rss_bytes", "setup_s", "artifact_bytes"])
+def test_what_a_start_has_once_is_no_round(tmp_path: Path, objective: str) -> None:
+    runs = run(toy(tmp_path, objective=objective), FakeExecutor(tmp_path), until(4))
+    assert scores.table(runs, ["a"], 0.95).counts("a", "a") == (4, 4)
+    assert [one.spec.rounds for one in runs][1:] == [CONFIRM.least_rounds] * 3
+
+
+def test_nothing_prepared_counts_as_a_byte() -> None:
+    block = Block(start_ns=0, elapsed_ns=10**9, items=8.0, calls=4, cpu_ns=1)
+    assert scores.scores(Candidate(config=CONFIGS["a"], blocks=(block,)), "artifact_bytes", Correction()) == [0.0]
