@@ -85,7 +85,7 @@ class TuneHarness:
     @contextlib.contextmanager
     def executor(self, _: object, folder: Path, cache: Path, observer: object) -> Iterator[FakeExecutor]:
         """In the place of LocalExecutor."""
-        found = FakeExecutor(folder, self.behave, before=self._before, interrupt_run=self.interrupt_run_at)
+        found = FakeExecutor(folder, self.behave, hardware=HW, before=self._before, interrupt_run=self.interrupt_run_at)
         self.executors.append(found)
         self.held = True
         try:

@@ -33,6 +33,16 @@ class Finalist(Struct):
     broken: str | None = None
     served: str | None = None
 
+    @property
+    def measured(self) -> bool:
+        """True if it was measured together with the baseline."""
+        return self.ratio is not None
+
+    @property
+    def leads(self) -> bool:
+        """True if the others are compared with this one."""
+        return self.measured and self.verdict is None
+
 
 class Ablation(Struct):
     """What one setting of the winner is worth: the winner against itself with the setting put back.

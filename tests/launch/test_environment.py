@@ -9,6 +9,7 @@ from autotune.core.launch_patch import LaunchPatch
 from autotune.core.machine import Hardware
 from autotune.launch import environment
 from autotune.space import configs
+from tests import fake_hardware
 from tests.study import fakes
 
 MACHINE = fakes.machine(cores=4)
@@ -114,7 +115,7 @@ def test_nothing_given_is_changed() -> None:
 
 def test_every_knob_and_the_backend_have_their_say() -> None:
     patch = environment.patch(configured(allocator="tcmalloc", huge_pages=True, layout="2x1"), MACHINE)
-    assert patch.preload == (fakes.LIBRARIES["tcmalloc"],)
+    assert patch.preload == (fake_hardware.LIBRARIES["tcmalloc"],)
     assert patch.env["OMP_NUM_THREADS"] == "1"
     assert patch.env["THP_MEM_ALLOC_ENABLE"] == "1"
     assert patch.env["TBB_ENABLE_SANITIZERS"] == "1"

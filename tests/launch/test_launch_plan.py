@@ -13,6 +13,7 @@ from autotune.core.struct import Value
 from autotune.launch import environment, launch_plan
 from autotune.launch.launch_plan import LaunchPlan
 from autotune.space import configs
+from tests import fake_hardware
 from tests.study import fakes
 
 MACHINE = fakes.machine(cores=4)
@@ -71,7 +72,7 @@ def test_the_knobs_reach_every_worker() -> None:
     workers = measuring(layout="4x1", allocator="tcmalloc", huge_pages=True).workers
     assert len(workers) == 4
     for worker in workers:
-        assert worker.env["LD_PRELOAD"] == fakes.LIBRARIES["tcmalloc"]
+        assert worker.env["LD_PRELOAD"] == fake_hardware.LIBRARIES["tcmalloc"]
         assert worker.env["THP_MEM_ALLOC_ENABLE"] == "1"
 
 

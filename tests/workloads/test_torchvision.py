@@ -14,6 +14,7 @@ import pytest
 from autotune.core.errors import ModelError
 from autotune.core.machine import Hardware
 from autotune.workloads import torchvision
+from tests import fake_hardware
 from tests.study import fakes
 
 NAME = "squeezenet1_1"
@@ -154,6 +155,6 @@ def test_weights_that_are_missing_are_said_in_one_line(tmp_path: Path) -> None:
     ],
 )
 def test_unavailable_without_its_packages(missing: tuple[str, ...], reason: str | None) -> None:
-    installed = {name: version for name, version in fakes.PACKAGES.items() if name not in missing}
+    installed = {name: version for name, version in fake_hardware.PACKAGES.items() if name not in missing}
     hw: Hardware = msgspec.structs.replace(fakes.machine(), packages=installed)
     assert torchvision.unavailable(torchvision.Options(), hw) == reason

@@ -76,7 +76,7 @@ def _reference(study: Study, best: Config) -> TrialResult | None:
     if trial is not None:
         return trial if trial.blocks else None
     finalists = () if study.confirmation is None else study.confirmation.finalists
-    leading = next((one.trial for one in finalists if one.verdict is None and one.ratio is not None), None)
+    leading = next((one.trial for one in finalists if one.leads), None)
     return next((result for result in study.results if result.spec.id == leading and result.blocks), None)
 
 

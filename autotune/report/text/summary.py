@@ -22,7 +22,6 @@ DISTURBED = 0.1
 """From this share of disturbed blocks on the summary says so."""
 
 VERDICTS = {
-    None: "the {best}",
     "faster": "behind the {best}",
     "slower": "not selected",
     "tie": "a tie",
@@ -216,7 +215,9 @@ def _finalists(finalists: Sequence[Finalist], space: Space) -> list[str]:
     lines = ["", f"finalists, against the baseline{_by(space.goal.objectives)}"]
     best = "fastest" if metrics.rate_decides(space.goal) else "best"
     for one in (one for one in finalists if one.config != space.baseline or one.served is not None):
-        lines.append(f"  {_ratio(one):24} {formatting.configuration(one.config)}: {_standing(one, best)}")
+        standing = _standing(one, best)
+        remark = f": {standing}" if standing else ""
+        lines.append(f"  {_ratio(one):24} {formatting.configuration(one.config)}{remark}")
     return lines
 
 
@@ -231,6 +232,10 @@ def _standing(one: Finalist, best: str) -> str:
         return f"out: {one.broken}"
     if one.served is not None:
         return one.served
+    if one.leads:
+        return f"the {best}"
+    if one.verdict is None:  # there was no time to measure it
+        return ""
     verdict = VERDICTS[one.verdict].format(best=best)
     if one.behind is None:
         return verdict

@@ -27,21 +27,21 @@ class Constraints:
         """True if there are several objectives: a front, and no single best."""
         return len(self.goal.objectives) > 1
 
-    def checks(self, runs: Sequence[InterleavedRun], name: str) -> tuple[ConstraintCheck, ...]:
+    def checks(self, runs: Sequence[InterleavedRun], name: str, *, tried: bool = True) -> tuple[ConstraintCheck, ...]:
         """A check of each limit after these runs; none where the candidate has no block.
 
-        A time to set up that they do not show was checked by the trial.
+        A time to set up that they do not show was checked by the trial of a configuration that was `tried`.
         """
         merged = aggregate.merge(self.root, [*runs, *self.extra_runs], name, self.confidence)
         if merged is None:
             return ()
         values = merged.metrics(self.goal.price)
-        limits = [limit for limit in self.goal.limits if limit.metric != "setup_s" or limit.metric in values]
+        limits = [one for one in self.goal.limits if not tried or one.metric != "setup_s" or one.metric in values]
         return constraints.check(limits, values)
 
-    def broken(self, runs: Sequence[InterleavedRun], name: str) -> ConstraintCheck | None:
+    def broken(self, runs: Sequence[InterleavedRun], name: str, *, tried: bool = True) -> ConstraintCheck | None:
         """The limit that a candidate breaks the most; None if it keeps all."""
         if not self.goal.limits:
             return None
-        worst = max(self.checks(runs, name), key=lambda check: check.violation, default=None)
+        worst = max(self.checks(runs, name, tried=tried), key=lambda check: check.violation, default=None)
         return None if worst is None or worst.satisfied else worst

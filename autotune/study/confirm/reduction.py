@@ -44,7 +44,7 @@ def measure(runner: Runner, winner: Config, ablations: tuple[Ablation, ...], noi
     rule = UntilAccepted(context.confirm)
     runs = runner.compare("whole", headline, candidates, rule, context.left() * SHARE)
     runner.measure_more_calls(WINNER, config, runs)
-    if accepted(runs, context.confirm, noise_floor) and runner.constraints.broken(runs, WINNER) is None:
+    if accepted(runs, context.confirm, noise_floor) and runner.constraints.broken(runs, WINNER, tried=False) is None:
         return Reduction(config, ablations, tuple(runs))
     return Reduction(winner, nothing_removed(ablations))
 

@@ -14,7 +14,7 @@ from autotune.core.machine import Hardware
 from autotune.hardware import probe
 from autotune.report.text import doctor
 from tests import machines
-from tests.study.fakes import LIBRARIES, PACKAGES
+from tests.fake_hardware import LIBRARIES, PACKAGES
 
 RECORDED = [
     machines.c7i_xlarge,

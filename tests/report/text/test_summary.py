@@ -79,6 +79,19 @@ def test_every_finalist_has_its_figure_and_how_it_compares(tmp_path: Path) -> No
     ]
 
 
+def test_finalists_that_there_was_no_time_for_are_not_measured_and_nothing_else(tmp_path: Path) -> None:
+    """Each was printed as the fastest."""
+    finalists = tuple(Finalist(trial=number, config=FAST, ratio=None) for number in (1, 2))
+    found = Confirmation(
+        confirmed=False, gain=False, winner=None, noise_floor=None, finalists=finalists, reason="no time"
+    )
+    lines = said(tmp_path, found=found)
+    assert (
+        lines[lines.index("finalists, against the baseline") + 1 :]
+        == ["  not measured             onnxruntime float32, batch 8, 1x2"] * 2
+    )
+
+
 @pytest.mark.parametrize(
     ("floor", "text"), [(0.0, "0.0 %"), (0.0123, "1.2 %"), (math.log(1.5), "50.0 %"), (None, None)]
 )

@@ -53,6 +53,7 @@ def test_a_limit_on_it_is_broken_only_by_a_start_alone(together: bool) -> None:
 def test_a_hard_limit_on_it_was_checked_by_the_trial_and_others_refuse() -> None:
     start, outputs = (Limit(metric=name, min=0.99, unjudged="reject") for name in ("setup_s", "cosine_similarity"))
     assert Constraints(Path(), Goal(limits=(start,)), 0.95).broken([run(1, 9.0)], "a") is None
+    assert Constraints(Path(), Goal(limits=(start,)), 0.95).broken([run(1, 9.0)], "a", tried=False) is not None
     broken = Constraints(Path(), Goal(limits=(start, outputs)), 0.95).broken([run(1, 9.0)], "a")
     assert broken is not None and broken.limit == outputs
     assert Limits(Path(), Goal(limits=(start,)), 0.95).broken([run(1, 9.0)], "a", tried=False) is not None
