@@ -26,7 +26,7 @@ ADVICE = "write it again with `python -m autotune export STUDY`"
 
 
 def read(path: Path) -> Best:
-    """What a `best.json` holds, settings that its version did not know at their defaults.
+    """The content of a `best.json`, settings that its version did not know at their defaults.
 
     StudyError, one line, names the file and the key: missing, damaged, of a newer version, an unknown key, a value of
     the wrong type or one that is not legal.
@@ -59,7 +59,7 @@ def differences(best: Best, hw: Hardware) -> list[str]:
 
 
 def blocking(best: Best, hw: Hardware) -> list[str]:
-    """What is missing here without which production is not what was measured: cores, libraries to preload, numactl."""
+    """The missing things without which production is not what was measured: cores, libraries to preload, numactl."""
     reason = layout.unavailable(str(best.config.layout), hw)
     absent = [path for path in best.preload if not os.path.isfile(path)]
     return [
@@ -74,7 +74,7 @@ def blocking(best: Best, hw: Hardware) -> list[str]:
 
 
 def starts(argv_prefix: tuple[str, ...]) -> bool:
-    """Whether the program before the program can be had; true if there is none."""
+    """True if the program before the program can be had, or there is none."""
     return not argv_prefix or shutil.which(argv_prefix[0]) is not None
 
 
@@ -158,7 +158,7 @@ def _versions(best: Best, hw: Hardware) -> Iterator[str]:
 
 
 def _remedy(best: Best, hw: Hardware, path: str) -> str:
-    """What to do about a missing library: install it, or name it where this machine has it."""
+    """The remedy for a missing library: install it, or name it where this machine has it."""
     for name, value in best.config.knobs.items():
         knob = plugins.load("knobs", name)
         if knob.unavailable(value, best.hardware) or path not in (there := knob.launch(value, best.hardware).preload):

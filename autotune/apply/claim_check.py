@@ -99,7 +99,7 @@ class ClaimCheck:
 
     @property
     def _constraints(self) -> Constraints:
-        """What the winner must keep, by the price that the file's cost was found with."""
+        """The limits of the winner, by the price that the file's cost was found with."""
         cost, rate = self.best.measured.cost_per_million, self.best.measured.throughput.estimate
         price = None if cost is None else Price(per_hour=cost * rate * 3600 / 1e6)
         goal = Goal(objectives=self.best.objective, limits=self.best.constraints, price=price)

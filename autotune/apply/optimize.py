@@ -69,7 +69,7 @@ def optimize(
 
 
 def search(exported: Exported) -> dict[str, Any]:
-    """What is searched where nothing else is asked for: every runtime with what matters most for it.
+    """The default search space: every runtime with what matters most for it.
 
     int8 needs rows to be calibrated on, memory formats concern images.
     """

@@ -24,7 +24,7 @@ READ_BY_RUNTIMES = (
     *("OMP_", "GOMP_", "KMP_", "MKL_", "OPENBLAS_", "ONEDNN_", "DNNL_", "ATEN_", "TORCHINDUCTOR_"),
     *("MALLOC_", "TCMALLOC_", "MIMALLOC_", "GLIBC_TUNABLES", "THP_MEM_ALLOC_ENABLE", "LD_PRELOAD"),
 )
-"""How variables begin that change the speed of a model; a trial has none but its own."""
+"""The beginnings of variables that change the speed of a model; a trial has none but its own."""
 
 
 def run(

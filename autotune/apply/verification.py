@@ -22,7 +22,7 @@ HEADS = {"holds": "The claim holds", "fails": "The claim does not hold", "unreso
 
 
 class Verification(Struct):
-    """What `verify` found; `reasons` is what speaks against the claim.
+    """The result of `verify`; `reasons` is what speaks against the claim.
 
     `ratio` is how many times better than the baseline the configuration is now, with its 95 % interval over the
     interleaved runs, `claimed` the same of the file; of requests `served` is the rate now.

@@ -49,7 +49,7 @@ def judged(runs: Runs, fitted: Correction) -> Estimate:
 
 
 def rounds_in(seconds: float, systems: int, runs: int) -> int:
-    """How many rounds an interleaved run has when all blocks and canaries together may take so long."""
+    """The number of rounds that an interleaved run has when all blocks and canaries together may take so long."""
     return int(seconds / (systems * runs * (BLOCK_S + CANARY_S)))
 
 

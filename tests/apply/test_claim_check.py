@@ -118,7 +118,7 @@ def test_costs_are_limited_by_the_price_they_were_found_with(tmp_path: Path) -> 
     assert found.verdict == "fails" and found.reasons[0].startswith("cost_per_million is 0.")
 
 
-def test_two_that_do_not_fit_into_memory_sit_one_after_the_other(tmp_path: Path) -> None:
+def test_two_that_do_not_fit_into_memory_are_measured_one_after_the_other(tmp_path: Path) -> None:
     measured = msgspec.structs.replace(made.best().measured, peak_rss_bytes=2**33)
     _, executor = verified(tmp_path, 2.0, best=made.best(measured=measured))
     assert not executor.runs[0].together

@@ -1,4 +1,4 @@
-"""What is started and how; real processes are in test_worker_group.py."""
+"""The processes that `run` starts; real processes are in test_worker_group.py."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ LIMIT_S = 60.0
 
 NOTED = "import os; open(os.environ['AUTOTUNE_RANK'] + '.tmp', 'w').write(str(os.getpid()));"
 READY = "os.rename(os.environ['AUTOTUNE_RANK'] + '.tmp', os.environ['AUTOTUNE_RANK']);"
-"""What a program does first and once it can be told something."""
+"""A program's first words, and those once it can be told something."""
 
 SLEEPS = f"import time; {NOTED} {READY} time.sleep(1000)"
 

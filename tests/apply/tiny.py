@@ -99,7 +99,7 @@ def best(
 
 
 def told(place: Place, script: str, *argv: str, before: tuple[str, ...] = (), **environ: str) -> dict[str, Any]:
-    """What the lines wrote into `told`, run in the place's folder, by `before` (a program) where given."""
+    """The content of `told` after the lines, run in the place's folder, by `before` (a program) where given."""
     code = f"{START}{script}\nprint(json.dumps(told))"
     done = subprocess.run(
         [*before, sys.executable, "-c", code, *argv],

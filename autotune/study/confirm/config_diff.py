@@ -1,4 +1,4 @@
-"""What makes a configuration differ from the baseline, setting by setting, and configurations that lie in between."""
+"""The difference of a configuration from the baseline, setting by setting, and configurations in between."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Change(Struct):
 
     @property
     def option(self) -> bool:
-        """Whether it is an option, which goes with its backend."""
+        """True for an option, which goes with its backend."""
         return "." in self.setting
 
 

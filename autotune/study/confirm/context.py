@@ -13,7 +13,7 @@ from autotune.study.ranking import Ranking
 from autotune.study.storage.opening import OpenStudy
 
 LEAST_S = 180.0
-"""What a confirmation may take at least where no minutes are given."""
+"""The least time of a confirmation where no minutes are given."""
 
 
 @dataclass

@@ -20,7 +20,7 @@ from autotune.study.confirm.names import BASELINE
 from autotune.study.confirm.scores import ScoreTable
 
 DEFAULT_RUN_S = 30.0
-"""What an interleaved run may take where none was made."""
+"""The longest that an interleaved run may take, where none was made."""
 
 
 @dataclass(frozen=True)

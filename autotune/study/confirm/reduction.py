@@ -30,7 +30,7 @@ class Reduction:
 
 
 CANDIDATES = (BASELINE, WINNER, UNREDUCED)
-"""What is compared: here the winner is the reduced one."""
+"""The candidates; here the winner is the reduced one."""
 
 
 def measure(runner: Runner, winner: Config, ablations: tuple[Ablation, ...], noise_floor: float | None) -> Reduction:

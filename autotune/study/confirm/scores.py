@@ -1,4 +1,4 @@
-"""How good candidates were in interleaved runs: scores by block, and paired differences with their intervals."""
+"""Scores of candidates in interleaved runs, block by block, and paired differences with their intervals."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class ScoreTable:
         return selection.paired_difference([x for x, _ in pairs], [y for _, y in pairs], confidence or self.confidence)
 
     def ratio(self, a: str, b: str) -> Estimate | None:
-        """How many times better a is than b (faster, or less of what is paid); None where no run has both."""
+        """The factor by which a is better than b (faster, or less of what is paid); None where no run has both."""
         difference = self.difference(a, b)
         return None if math.isnan(difference.estimate) else stats.from_logs(difference)
 
@@ -97,7 +97,7 @@ def scores(candidate: Candidate, objective: str, correction: Correction) -> list
 
 
 def fitted(runs: Sequence[InterleavedRun]) -> Correction:
-    """How rates follow the canary, from the blocks of all candidates."""
+    """The correction by the canary that the blocks of all candidates give."""
     return drift.fit([candidate.blocks for run in runs for candidate in run.candidates.values()])
 
 

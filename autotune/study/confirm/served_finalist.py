@@ -65,7 +65,7 @@ class ServedFinalist:
         return msgspec.structs.replace(self.trial, served=Served(rate=self.kept.rate, probes=(self.kept,)), **shown)
 
     def outcome(self, could_win: bool) -> str:
-        """What became of it, in words; `could_win` says why no further rate was tried."""
+        """The outcome in words; `could_win` says why no further rate was tried."""
         if self.kept is not None:
             return f"kept {self.kept.rate:.4g} requests a second for {self.kept.seconds:.0f} s"
         if self.searched_rate == 0:

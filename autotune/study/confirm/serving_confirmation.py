@@ -20,7 +20,7 @@ from autotune.study.confirm.served_finalist import ServedFinalist
 from autotune.study.storage import store
 
 START_S = 10.0
-"""What starting a configuration may take beside its requests, when it is decided whether there is time for them."""
+"""The time that starting a configuration may take beside its requests, when it is decided whether there is time for them."""
 
 FOLDER = "confirmation/served"
 
@@ -83,7 +83,7 @@ class ServingConfirmation:
     # --------------------------------------------------------------------------------------------------------- serving
 
     def _served(self, finalist: ServedFinalist) -> Sustained:
-        """What becomes of its next rate, or became of it in an earlier run."""
+        """The outcome of its next rate, in this run or an earlier one."""
         earlier = self._earlier(finalist)
         if earlier is not None:
             return earlier
@@ -106,7 +106,7 @@ class ServingConfirmation:
         return self.context.study.folder / FOLDER / folder / "sustained.json"
 
     def _earlier(self, finalist: ServedFinalist) -> Sustained | None:
-        """What an earlier run found for its next rate; a failure is tried again."""
+        """The outcome of its next rate in an earlier run; None after a failure, which is tried again."""
         path = self._path(finalist)
         if not path.exists():
             return None
@@ -146,7 +146,7 @@ class ServingConfirmation:
     # --------------------------------------------------------------------------------------------------------- results
 
     def _ratio(self, finalist: ServedFinalist) -> Estimate | None:
-        """How many times the plain model's rate; None without both."""
+        """Its rate over the plain model's; None without both."""
         if finalist.kept is None or self.baseline.kept is None:
             return None
         return Estimate(estimate=finalist.kept_rate / self.baseline.kept_rate, low=None, high=None)

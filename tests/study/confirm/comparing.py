@@ -26,7 +26,7 @@ def toy(folder: Path, **fields: Any) -> PairedComparison:
 
 
 def until(count: int) -> Keep:
-    """All sit so many times."""
+    """All are measured in so many runs."""
     return lambda runs: set(CONFIGS) if len(runs) < count else set()
 
 

@@ -63,7 +63,7 @@ def test_nothing_is_claimed_where_every_finalist_breaks_a_limit() -> None:
     assert UntilSelected(FINALISTS, RULES, SMALL)(runs[:1]) == set()
 
 
-def test_with_several_objectives_all_sit_and_the_knee_of_the_search_wins() -> None:
+def test_with_several_objectives_all_are_measured_and_the_knee_of_the_search_wins() -> None:
     several = Constraints(Path(), Goal(objectives=("throughput", "peak_rss_bytes")), RULES.confidence)
     runs = [with_memory(number, trial_1=50, trial_2=25) for number in range(1, 7)]
     assert UntilSelected(FINALISTS, RULES, several)(runs[:5]) == set(CONFIGS)

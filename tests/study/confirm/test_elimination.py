@@ -31,7 +31,7 @@ def test_one_that_was_dropped_never_comes_back() -> None:
     }
 
 
-def test_the_winner_and_the_baseline_sit_until_a_claim_has_its_runs() -> None:
+def test_the_winner_and_the_baseline_are_measured_until_a_claim_has_its_runs() -> None:
     running = UntilSelected(FINALISTS, RULES, ANY)
     assert running([]) == set(CONFIGS)
     runs = [run(number, **ALL) for number in range(1, RULES.runs)]
@@ -45,6 +45,6 @@ def test_a_run_in_which_the_winner_failed_does_not_count() -> None:
 
 
 @pytest.mark.parametrize("rates", [{**ALL, "baseline": None}, {**ALL, "baseline": 30.0}])
-def test_without_a_question_nobody_sits(rates: dict[str, float | None]) -> None:
+def test_without_a_question_nothing_is_measured(rates: dict[str, float | None]) -> None:
     """The baseline fails, or nothing else is left in the running."""
     assert UntilSelected(FINALISTS, RULES, ANY)([run(1, **rates), run(2, **rates)]) == set()

@@ -53,7 +53,7 @@ def test_the_true_winner_is_found_whatever_the_search_saw(tmp_path: Path) -> Non
     assert found.seconds == executor.clock.now - 1000 == store.elapsed_s(tmp_path)
 
 
-def test_the_leader_sits_twice_and_a_finalist_that_is_beaten_sits_no_more(tmp_path: Path) -> None:
+def test_the_leader_is_measured_twice_and_a_finalist_that_is_beaten_no_more(tmp_path: Path) -> None:
     study = searched(tmp_path, {PLAIN: 10.2, FIRST: 30.0, SECOND: 20.0, THIRD: 15.0})
     executor = FakeExecutor(tmp_path)
     confirmed(study, executor)
@@ -145,7 +145,7 @@ def test_a_search_that_used_all_the_time_confirms_nothing(tmp_path: Path) -> Non
 
 
 def tied(study: OpenStudy, executor: FakeExecutor, **rules: Any) -> Config:
-    """What wins before it is explained."""
+    """The winner before it is explained."""
     found = confirmed(study, executor, ConfirmRules(**rules))
     assert found is not None and found.winner is not None and found.gain
     verdicts = [one.verdict for one in found.finalists if one.config != PLAIN]

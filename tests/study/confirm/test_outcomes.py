@@ -7,7 +7,7 @@ from tests.fake_executor import FakeExecutor
 from tests.study.confirm.comparing import PAIR, run, toy, until
 
 
-def test_a_configuration_that_fails_twice_sits_no_more(tmp_path: Path) -> None:
+def test_a_configuration_that_fails_twice_is_measured_no_more(tmp_path: Path) -> None:
     executor = FakeExecutor(tmp_path, fails=lambda name, spec: 1 if name == "b" else None)
     runs = run(toy(tmp_path), executor, until(4))
     assert ["".join(spec.configs) for spec in executor.runs] == ["abc", "abc", "ac", "ac"]
@@ -22,7 +22,7 @@ def test_failing_once_is_forgiven(tmp_path: Path) -> None:
     assert outcomes.failure(runs, "b") is None
 
 
-def test_one_alone_does_not_sit(tmp_path: Path) -> None:
+def test_one_alone_is_not_measured(tmp_path: Path) -> None:
     executor = FakeExecutor(tmp_path, fails=lambda name, spec: 0 if name == "b" else None)
     assert len(run(toy(tmp_path, configs=PAIR), executor, until(9))) == outcomes.ENOUGH_FAILURES
     assert run(toy(tmp_path, name="other"), executor, lambda runs: {"a"}) == []

@@ -15,7 +15,7 @@ from tests.study.fakes import WORKLOAD, plain
 
 
 def measured(runs: Sequence[InterleavedRun]) -> list[tuple[int, int, str, dict[str, Candidate]]]:
-    """What does not depend on how much time was left."""
+    """The parts of runs that do not depend on how much time was left."""
     return [(one.spec.number, one.spec.rounds, one.spec.order, one.candidates) for one in runs]
 
 

@@ -23,7 +23,7 @@ from tests.study.fakes import searched
 
 
 @pytest.mark.parametrize(("peak", "together"), [(2**30, True), (2**32, False), (None, True)])
-def test_what_does_not_fit_into_memory_at_once_sits_one_by_one(
+def test_what_does_not_fit_into_memory_at_once_is_measured_one_by_one(
     tmp_path: Path, peak: int | None, together: bool
 ) -> None:
     study = searched(tmp_path, {PLAIN: 10.2, FIRST: 30.0, SECOND: 20.0}, peak_rss_bytes=dict.fromkeys((FIRST,), peak))

@@ -50,5 +50,5 @@ def test_a_claim_may_take_longer_than_its_share_but_not_than_the_limit(tmp_path:
     assert short.clock.now - begin <= 13
 
 
-def test_without_any_time_nobody_sits(tmp_path: Path) -> None:
+def test_without_any_time_nothing_is_measured(tmp_path: Path) -> None:
     assert run(toy(tmp_path), FakeExecutor(tmp_path), until(20), seconds=0, limit_s=0) == []

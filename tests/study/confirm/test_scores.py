@@ -20,7 +20,7 @@ def rates(folder: Path, fails: Callable[[str, InterleavedSpec], int | None], cou
     return scores.table(run(found, FakeExecutor(folder, noise=0, fails=fails), until(count)), list(CONFIGS), 0.95)
 
 
-def test_a_ratio_is_over_the_rounds_in_which_both_sat(tmp_path: Path) -> None:
+def test_a_ratio_is_over_the_rounds_that_both_have(tmp_path: Path) -> None:
     found = rates(tmp_path, lambda name, spec: 2 if name == "b" and spec.number == 1 else None)
     ratio = found.ratio("b", "a")
     assert ratio is not None
@@ -31,7 +31,7 @@ def test_a_ratio_is_over_the_rounds_in_which_both_sat(tmp_path: Path) -> None:
     assert {len(logs) for logs in found.rounds(["a", "c"]).values()} == {19}
 
 
-def test_what_never_sat_together_has_no_ratio(tmp_path: Path) -> None:
+def test_what_was_never_measured_together_has_no_ratio(tmp_path: Path) -> None:
     found = rates(tmp_path, lambda name, spec: 0 if name == "b" else None)
     assert found.ratio("a", "b") is None
     assert found.difference("a", "b").low is None

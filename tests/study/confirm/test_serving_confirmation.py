@@ -73,7 +73,7 @@ def confirmed(
     serving: ServingSpec | None = None,
     feasible: dict[Config, bool] | None = None,
 ) -> Confirmation:
-    """What is confirmed after a search that found these rates of requests."""
+    """The confirmation after a search that found these rates of requests."""
     found = run(opened(folder, rates, minutes, constraints, serving, feasible), executor)
     assert found is not None
     assert store.confirmation(folder) == found
