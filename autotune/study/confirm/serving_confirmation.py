@@ -20,7 +20,7 @@ from autotune.study.confirm.served_finalist import ServedFinalist
 from autotune.study.storage import store
 
 START_S = 10.0
-"""The time that starting a configuration may take beside its requests, when it is decided whether there is time for them."""
+"""The time allowed for starting a configuration, when it is decided whether there is time for its requests."""
 
 FOLDER = "confirmation/served"
 
