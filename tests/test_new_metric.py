@@ -25,7 +25,7 @@ from autotune.report.text import dataframe, summary, table
 from autotune.report.text.study_reader import Study
 from autotune.space import json_schema
 from autotune.space.load import load
-from autotune.study.confirm import comparison
+from autotune.study.confirm import scores
 from autotune.study.confirm.aggregate import Aggregate
 from autotune.study.storage import store
 from tests.report.folders import FAST, SPACE, keep
@@ -101,7 +101,7 @@ def test_the_search_minimises_it_within_its_limit(study: Study) -> None:
 
 def test_the_confirmation_compares_it_block_by_block_and_checks_its_limit() -> None:
     candidate = Candidate(config=FAST, blocks=blocks(2.0))
-    assert comparison.scores(candidate, NAME, Correction()) == pytest.approx([-math.log(2.0)] * 3)
+    assert scores.scores(candidate, NAME, Correction()) == pytest.approx([-math.log(2.0)] * 3)
     assert Aggregate(candidate, estimate(20.0), None, ()).metrics(None)[NAME] == pytest.approx(2.0)
 
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from autotune.core.machine import OWN, Hardware
-from autotune.core.results import Candidate, InterleavedRun
+from autotune.core.config import Config
+from autotune.core.machine import Hardware
+from autotune.core.results import InterleavedRun
+from autotune.study import versions
 
 
 def difference(run: InterleavedRun, hw: Hardware) -> str | None:
     """The first thing in which a run was not made as one is made today; None if there is none."""
     if run.fingerprint != hw.fingerprint:
         return "made on another type of machine"
-    return next(filter(None, (_other_version(candidate, hw) for candidate in run.candidates.values())), None)
+    return next(filter(None, (other_version(one.config, one.versions, hw) for one in run.candidates.values())), None)
 
 
 def comparable(runs: Sequence[InterleavedRun], hw: Hardware) -> tuple[list[InterleavedRun], str | None]:
@@ -25,13 +27,9 @@ def comparable(runs: Sequence[InterleavedRun], hw: Hardware) -> tuple[list[Inter
     return same, f"{len(others)} earlier interleaved runs are left out: {'; '.join(dict.fromkeys(others))}"
 
 
-def _other_version(candidate: Candidate, hw: Hardware) -> str | None:
-    """Packages only: a new patch release of Python would cost all runs for nothing."""
-    interpreter = candidate.config.interpreter
-    if interpreter != OWN and interpreter not in hw.environments:
-        return f"made by the interpreter {interpreter}, which was removed"
-    installed = hw.seen_by(interpreter).packages
-    for name, version in candidate.versions.items():
-        if name != "python" and installed.get(name) != version:
-            return f"made with {name} {version}, now {installed.get(name, 'not installed')}"
-    return None
+def other_version(config: Config, measured: Mapping[str, str], hw: Hardware) -> str | None:
+    """The first package that a configuration was measured with in another version than today; None if there is none."""
+    if not hw.has(config.interpreter):
+        return f"made by the interpreter {config.interpreter}, which was removed"
+    changed = versions.changed(config, measured, hw)
+    return next((f"made with {name} {then_and_now}" for name, then_and_now in changed.items()), None)

@@ -56,7 +56,6 @@ def test_a_hard_limit_on_it_was_checked_by_the_trial_and_others_refuse() -> None
     assert Constraints(Path(), Goal(limits=(start,)), 0.95).broken([run(1, 9.0)], "a", tried=False) is not None
     broken = Constraints(Path(), Goal(limits=(start, outputs)), 0.95).broken([run(1, 9.0)], "a")
     assert broken is not None and broken.limit == outputs
-    assert Limits(Path(), Goal(limits=(start,)), 0.95).broken([run(1, 9.0)], "a", tried=False) is not None
 
 
 def test_a_failed_candidate_counts_with_what_it_has() -> None:
