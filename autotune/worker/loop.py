@@ -16,13 +16,12 @@ from autotune.core import plugins
 from autotune.core.files import write_array
 from autotune.core.interfaces import Call, Session
 from autotune.core.protocol import Finish, Finished, Measure, Measured, MeasureJob, Ready, Serve
-from autotune.core.results import Fidelity
 from autotune.models import workload
-from autotune.worker import output_check, process_info, request_queue, settings_check
-from autotune.worker.batches import Arrays, with_reference_rows
+from autotune.worker import process_info, request_queue, settings_check
 from autotune.worker.channel import Channel
+from autotune.worker.first_calls import check_outputs
 from autotune.worker.latency_rows import latency_rows
-from autotune.worker.reference import EXAMPLES, Reference, read_reference
+from autotune.worker.reference import EXAMPLES, read_reference
 
 Stream = Callable[[Any, int], tuple[list[Call], int]]
 
@@ -63,45 +62,6 @@ def run(job: MeasureJob, rank: int, channel: Channel) -> None:
     )
     serve(session, batch, size, channel, Path(job.folder) / f"latencies-{rank}.npy", rank, len(job.placements))
     session.close()
-
-
-def check_outputs(
-    session: Session,
-    arrays: Callable[[int], Arrays],
-    size: int,
-    expected: Reference,
-    trained: bool,
-    seconds: float,
-) -> tuple[Any, Fidelity, float]:
-    """The batch to measure, the closeness of the outputs to the reference, and the seconds of the first call.
-
-    CheckFailed where an output is wrong.
-    """
-    parts, rows = with_reference_rows(arrays, size, len(expected.outputs[0]))
-    converted = [session.convert(part) for part in parts]
-    outputs, calls, first_call_s = _call_all(session, converted, seconds)
-    fidelity = output_check.compare(outputs, expected, trained, rows[: calls * size])
-    return converted[0], fidelity, first_call_s
-
-
-def _call_all(session: Session, batches: Sequence[Any], seconds: float) -> tuple[Arrays, int, float]:
-    """The joined outputs of the batches that were run, how many those are, and the seconds of the first call.
-
-    Those after it go on while another one as long as the last ends within so many seconds. Of a first call that
-    compiles nobody knows how long the next one takes.
-    """
-    begin = clock()
-    results = [session.outputs(session(batches[0]))]
-    first = now = clock()
-    last_ns = 0 if getattr(session, "compiles", False) else first - begin
-    for batch in batches[1:]:
-        if now - first + last_ns > seconds * 1e9:
-            break
-        results.append(session.outputs(session(batch)))
-        now, before = clock(), now
-        last_ns = now - before
-    joined = tuple(np.concatenate(parts) for parts in zip(*results, strict=True))
-    return joined, len(results), (first - begin) / 1e9
 
 
 def serve(

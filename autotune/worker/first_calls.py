@@ -1,0 +1,56 @@
+"""First calls of a loaded model, on rows whose reference is known, and the check of their outputs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from autotune.core.interfaces import Session
+from autotune.core.results import Fidelity
+from autotune.worker import output_check
+from autotune.worker.batches import Arrays, with_reference_rows
+from autotune.worker.reference import Reference
+
+clock = time.monotonic_ns
+
+
+def check_outputs(
+    session: Session,
+    arrays: Callable[[int], Arrays],
+    size: int,
+    expected: Reference,
+    trained: bool,
+    seconds: float,
+) -> tuple[Any, Fidelity, float]:
+    """The batch to measure, the closeness of the outputs to the reference, and the seconds of the first call.
+
+    CheckFailed where an output is wrong.
+    """
+    parts, rows = with_reference_rows(arrays, size, len(expected.outputs[0]))
+    converted = [session.convert(part) for part in parts]
+    outputs, calls, first_call_s = call_all(session, converted, seconds)
+    fidelity = output_check.compare(outputs, expected, trained, rows[: calls * size])
+    return converted[0], fidelity, first_call_s
+
+
+def call_all(session: Session, batches: Sequence[Any], seconds: float) -> tuple[Arrays, int, float]:
+    """The joined outputs of the batches that were run, how many those are, and the seconds of the first call.
+
+    Those after it go on while another one as long as the last ends within so many seconds. Of a first call that
+    compiles nobody knows how long the next one takes.
+    """
+    begin = clock()
+    results = [session.outputs(session(batches[0]))]
+    first = now = clock()
+    last_ns = 0 if getattr(session, "compiles", False) else first - begin
+    for batch in batches[1:]:
+        if now - first + last_ns > seconds * 1e9:
+            break
+        results.append(session.outputs(session(batch)))
+        now, before = clock(), now
+        last_ns = now - before
+    joined = tuple(np.concatenate(parts) for parts in zip(*results, strict=True))
+    return joined, len(results), (first - begin) / 1e9
