@@ -38,7 +38,7 @@ from autotune.launch.interference import Watch
 from autotune.launch.loading import loading
 from autotune.launch.local_executor import LocalExecutor
 from autotune.models import artifacts
-from autotune.report.export import export
+from autotune.report.export import writer
 from autotune.space import configs
 
 LIMIT = 0.03
@@ -107,7 +107,7 @@ def production(folder: Path, found: Best, model: Path) -> Iterator[Plain]:
     """The script as `run` starts it."""
     script, path = folder / "script.py", folder / "best.json"
     script.write_text(SCRIPT)
-    export.write(path, found)
+    writer.write(path, found)
     for rank in range(len(found.layout)):
         os.mkfifo(folder / f"ask-{rank}")
         os.mkfifo(folder / f"tell-{rank}")

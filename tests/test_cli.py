@@ -22,7 +22,7 @@ import autotune
 from autotune import __version__
 from autotune.cli import app, tune
 from autotune.launch import canary_process, process
-from autotune.report.export import export as exporting
+from autotune.report.export import writer
 from autotune.space import find, json_schema
 from tests.apply import made as apply_made
 from tests.fake_executor import FakeExecutor
@@ -630,7 +630,7 @@ def test_doctor_imports_no_framework() -> None:
 @pytest.mark.parametrize("force", [[], ["--force"]])
 def test_run_starts_the_program_after_the_dashes(tmp_path: Path, force: list[str]) -> None:
     best = apply_made.best(environment={}, preload=())
-    exporting.write(tmp_path / "best.json", best)
+    writer.write(tmp_path / "best.json", best)
     command = [sys.executable, "-m", "autotune", "run", str(tmp_path / "best.json"), *force, "--", "sh", "-c", "exit 5"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
     assert done.returncode == 5, done
@@ -641,7 +641,7 @@ def test_the_public_names_are_those_that_completion_offers() -> None:
 
 
 def test_a_best_json_is_exported_by_itself_and_picks_nothing(run: Run, tmp_path: Path) -> None:
-    exporting.write(tmp_path / "best.json", apply_made.best(environment={"A": "b"}, preload=()))
+    writer.write(tmp_path / "best.json", apply_made.best(environment={"A": "b"}, preload=()))
     done = run("export", str(tmp_path / "best.json"), "--format", "env")
     assert (done.status, done.err) == (0, "") and "A=b\n" in done.out
     assert run("export", str(tmp_path / "best.json"), "--pick", "3").status == 2

@@ -15,7 +15,7 @@ ROOT = Path(autotune.__file__).parent
 PLUGINS = ("knobs", "backends", "workloads")
 BY_NAME = {
     "autotune.core.plugins": tuple(f"autotune.{folder}" for folder in PLUGINS),
-    "autotune.report.export.export": ("autotune.report.export.forms",),
+    "autotune.report.export.writer": ("autotune.report.export.forms",),
     "autotune.report.page.html": ("autotune.report.page.plots",),
 }
 """The modules that import whatever a folder holds. The public names of `autotune` itself are no import of its own."""

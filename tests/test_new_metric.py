@@ -19,7 +19,7 @@ from autotune.core.results import Block, Candidate, TrialResult
 from autotune.core.rules import Correction
 from autotune.core.space_types import Limit
 from autotune.report.dashboard import notes
-from autotune.report.export import export
+from autotune.report.export import best_of_study
 from autotune.report.page import html
 from autotune.report.text import dataframe, summary, table
 from autotune.report.text.study_reader import Study
@@ -122,7 +122,7 @@ def test_tables_and_reports_show_it(study: Study, entry: Metric) -> None:
 @pytest.mark.parametrize("confirmed", [False, True])
 def test_best_json_has_it(study: Study, confirmed: bool) -> None:
     found = confirmation(winner(FAST, metrics={NAME: 1.0})) if confirmed else None
-    best = export.best(study.folder, study.space, study.hardware, study.results, found)
+    best = best_of_study.best(study.folder, study.space, study.hardware, study.results, found)
     assert best is not None
     written = store.encode(best)
     assert msgspec.json.decode(written)["measured"]["metrics"][NAME] == 1.0

@@ -142,7 +142,7 @@ def export(
     """
     from autotune.apply import best_file
     from autotune.report import lookup
-    from autotune.report.export import export as exporting
+    from autotune.report.export import writer
 
     if Path(study).is_file():
         if pick is not None:
@@ -155,9 +155,9 @@ def export(
             print(f"autotune: trial {pick} breaks a limit: {reason}", file=sys.stderr)
         # Another trial than the winner must not take its place unasked.
         path = output or (found.folder / "best.json" if form is None and pick is None else None)
-    text = exporting.text(best, form or "json")
+    text = writer.text(best, form or "json")
     if path is None:
         sys.stdout.write(text)
         return
-    exporting.save(path, text)
+    writer.save(path, text)
     open_console().print(f"file      {shlex.quote(str(path))}", soft_wrap=True)

@@ -24,7 +24,7 @@ from autotune.hardware import probe
 from autotune.launch.local_executor import LocalExecutor
 from autotune.models import artifacts
 from autotune.report import lookup
-from autotune.report.export import export
+from autotune.report.export import best_of_study, writer
 from autotune.report.text import study_reader, summary, table
 from autotune.space import yaml_nodes
 from autotune.space.find import find
@@ -163,9 +163,9 @@ def _checked_name(name: str) -> str:
 def _conclude(console: Console, folder: Path, space: Space, hw: Hardware) -> bool:
     study = study_reader.read(folder)
     print_lines(console, summary.summary(folder, study.results, space, study.confirmation))
-    best = export.best(folder, space, hw, study.results, study.confirmation)
+    best = best_of_study.best(folder, space, hw, study.results, study.confirmation)
     if best is not None:
-        export.write(folder / "best.json", best)
+        writer.write(folder / "best.json", best)
         console.print(f"file      {shlex.quote(str(folder / 'best.json'))}", soft_wrap=True)
         console.print(f"next      {invocation.program()} show {shlex.quote(str(folder))}", soft_wrap=True)
     return best is not None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from autotune.core.best import Best
 from autotune.core.errors import StudyError, did_you_mean
 from autotune.core.results import Status
-from autotune.report.export import export
+from autotune.report.export import best_of_study
 from autotune.report.text import dataframe, study_reader
 from autotune.report.text.study_reader import Study
 from autotune.study.storage import store
@@ -22,14 +22,14 @@ def best(study: Study, number: int | None) -> Best:
     """A study's winner, or another of its trials, as `best.json` has it; StudyError where there is none."""
     where, space, hw, ranking = study.folder, study.space, study.hardware, study.ranking
     if number is None:
-        found = export.best(where, space, hw, study.results, study.confirmation)
+        found = best_of_study.best(where, space, hw, study.results, study.confirmation)
     else:
         chosen = next((result for result in study.results if result.spec.id == number), None)
         if chosen is None or chosen.status is not Status.OK:
             known = ", ".join(str(result.spec.id) for result in ranking.order()[:5])
             why = "is not one of this study" if chosen is None else _unpicked(chosen.status)
             raise StudyError(f"trial {number} {why}; the best ones are: {known or 'none'}")
-        found = export.trial(where, space, hw, ranking, chosen)
+        found = best_of_study.trial(where, space, hw, ranking, chosen)
     if found is None:
         raise StudyError(f"the study {where} has nothing to export: no trial keeps the limits, or no baseline")
     return found

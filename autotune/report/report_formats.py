@@ -9,7 +9,7 @@ import msgspec
 
 from autotune.analysis.number_format import size
 from autotune.core.struct import FORMAT
-from autotune.report.export import export
+from autotune.report.export import writer
 from autotune.report.page import html
 from autotune.report.text import dataframe, failure_causes, formatting, summary, summary_sections
 from autotune.report.text.markdown import literal, table
@@ -66,7 +66,7 @@ FORMATS: dict[str, Callable[[Study], str]] = {"html": html.page, "markdown": mar
 
 def write(study: Study, form: str, path: Path) -> None:
     """Write a report, whole or not at all; StudyError where the file cannot be written."""
-    export.save(path, FORMATS[form](study))
+    writer.save(path, FORMATS[form](study))
 
 
 def _summary(study: Study) -> list[str]:

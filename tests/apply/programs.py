@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from autotune.core.best import Best
-from autotune.report.export import export
+from autotune.report.export import writer
 
 DRIVER = """
 import os, sys
@@ -26,5 +26,5 @@ sys.exit(status)
 
 def argv(folder: Path, found: Best, *command: str, grace_s: float = 10.0) -> list[str]:
     """The words that start a program under `run`, whatever this machine lacks."""
-    export.write(folder / "best.json", found)
+    writer.write(folder / "best.json", found)
     return [sys.executable, "-c", DRIVER, str(folder / "best.json"), str(grace_s), *command]

@@ -12,14 +12,14 @@ from autotune.apply import best_file
 from autotune.core.best import Best
 from autotune.core.errors import StudyError
 from autotune.core.machine import Cpu
-from autotune.report.export import export
+from autotune.report.export import writer
 from tests.apply.made import FAST, best, library
 
 Change = Callable[[dict[str, Any]], object]
 
 
 def test_what_was_written_is_read(tmp_path: Path) -> None:
-    export.write(tmp_path / "best.json", best())
+    writer.write(tmp_path / "best.json", best())
     assert best_file.read(tmp_path / "best.json") == best()
 
 

@@ -20,7 +20,7 @@ from autotune.core.config import Placement
 from autotune.core.errors import MachineError, NotStarted, StudyError
 from autotune.core.machine import Cpu, Hardware
 from autotune.launch.launch_plan import LaunchPlan
-from autotune.report.export import export
+from autotune.report.export import writer
 from autotune.space import configs
 from tests.apply import programs
 from tests.apply.made import FAST, HW, best, library
@@ -143,7 +143,7 @@ def test_workers_share_where_there_are_too_few() -> None:
 
 def started(folder: Path, found: Best, hw: Hardware, *command: str, force: bool = False) -> tuple[int, list[str]]:
     """The status and what was warned of; only for what several workers run."""
-    export.write(folder / "best.json", found)
+    writer.write(folder / "best.json", found)
     said: list[str] = []
     environ = {"PATH": os.environ["PATH"]}
     status = run.run(folder / "best.json", command, hw, environ, folder / "cache", said.append, force=force)

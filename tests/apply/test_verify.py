@@ -11,7 +11,7 @@ from autotune.core.best import Claim
 from autotune.core.errors import MachineError, StudyError
 from autotune.core.workload_spec import WorkloadSpec
 from autotune.hardware import probe as hardware
-from autotune.report.export import export
+from autotune.report.export import writer
 from autotune.space import configs
 from autotune.study.confirm.names import BASELINE, WINNER
 from tests.apply import made, tiny
@@ -30,7 +30,7 @@ def test_a_file_that_claims_nothing_is_not_verified(tmp_path: Path) -> None:
         "the baseline's figure was not confirmed; tune again": made.best(measured=silent),
     }
     for says, best in found.items():
-        export.write(tmp_path / "best.json", best)
+        writer.write(tmp_path / "best.json", best)
         with pytest.raises(StudyError, match=rf"^{tmp_path}/best\.json has no claim to verify: {says}") as caught:
             verify.verify(tmp_path / "best.json", say=pytest.fail)
         assert "\n" not in str(caught.value)
@@ -38,7 +38,7 @@ def test_a_file_that_claims_nothing_is_not_verified(tmp_path: Path) -> None:
 
 def test_a_claim_is_read(tmp_path: Path) -> None:
     for best in (made.best(), made.serves()):
-        export.write(tmp_path / "best.json", best)
+        writer.write(tmp_path / "best.json", best)
         assert verify.claimed(tmp_path / "best.json") == best
 
 

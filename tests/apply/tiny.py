@@ -13,7 +13,7 @@ from autotune.core.results import Fidelity, OutputFidelity
 from autotune.core.struct import Value
 from autotune.core.workload_spec import InputSpec, WorkloadSpec
 from autotune.hardware import probe
-from autotune.report.export import export
+from autotune.report.export import writer
 from autotune.space import configs
 from tests.apply import made
 from tests.test_main import PATIENCE_S, ROOT, Place
@@ -94,7 +94,7 @@ def best(
     )
     workload = WorkloadSpec(model=f"python:{folder / 'net.py'}:{function}", inputs=inputs)
     given = {"workload": workload, "fidelity": fidelity, "versions": {}, "baseline": None} | fields
-    export.write(folder / "best.json", made.best(config, hw, **given))
+    writer.write(folder / "best.json", made.best(config, hw, **given))
     return folder / "best.json"
 
 

@@ -6,7 +6,7 @@ import msgspec
 
 from autotune.core.confirmation import Finalist
 from autotune.core.space_types import Limit
-from autotune.report.export import export
+from autotune.report.export import best_of_study, writer
 from tests.report.folders import FAST, SPACE, keep
 from tests.report.made import HW, PLAIN, config, confirmation, estimate, result, winner
 
@@ -20,15 +20,15 @@ def test_what_broke_a_limit_in_the_confirmation_is_not_feasible_and_not_exported
     study = keep(tmp_path / "s", RESULTS, confirmation(None, reason="too short", finalists=(broken, kept)))
     assert [one.feasible for one in study.results] == [True, False, True]
     assert study.ranking.best is not None and study.ranking.best.spec.config == OTHER
-    found = export.best(study.folder, SPACE, HW, study.results, study.confirmation)
+    found = best_of_study.best(study.folder, SPACE, HW, study.results, study.confirmation)
     assert found is not None and found.config == OTHER
 
 
 def test_a_winner_whose_ratio_is_not_known_claims_none(tmp_path: Path) -> None:
     study = keep(tmp_path / "s", RESULTS, confirmation(winner(FAST, ratio=None), finalists=()))
-    found = export.best(study.folder, SPACE, HW, study.results, study.confirmation)
+    found = best_of_study.best(study.folder, SPACE, HW, study.results, study.confirmation)
     assert found is not None and found.confirmed and found.measured.speedup is None
-    assert "confirmed" in export.text(found, "env") and "times the baseline" not in export.text(found, "env")
+    assert "confirmed" in writer.text(found, "env") and "times the baseline" not in writer.text(found, "env")
 
 
 def test_what_makes_a_trial_not_feasible_is_named(tmp_path: Path) -> None:

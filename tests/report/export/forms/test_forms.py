@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from autotune.apply import best_file
 from autotune.core.errors import StudyError
-from autotune.report.export import export
+from autotune.report.export import writer
 from tests.apply.made import best
 from tests.report.export.forms import dockerfile, unit
 from tests.report.export.forms.samples import BOUND, HOSTILE, NUMA, ONE, container, single
@@ -72,7 +72,7 @@ READERS = {
 @pytest.mark.parametrize("form", READERS)
 @pytest.mark.parametrize("value", HOSTILE)
 def test_a_hostile_value_arrives_as_it_is(form: str, value: str) -> None:
-    text = export.text(single({"A": value, "GONE": None}), form)
+    text = writer.text(single({"A": value, "GONE": None}), form)
     found = READERS[form](text)
     assert found["A"] == value
     assert "GONE" not in found
@@ -82,36 +82,36 @@ def test_a_hostile_value_arrives_as_it_is(form: str, value: str) -> None:
 @often
 @given(st.lists(LINES, max_size=3))
 def test_any_line_arrives_as_it_is(form: str, values: list[str]) -> None:
-    found = READERS[form](export.text(single(named(values)), form))
+    found = READERS[form](writer.text(single(named(values)), form))
     assert {name: value for name, value in found.items() if name.startswith("V")} == named(values)
 
 
 @settings(deadline=None, max_examples=25)
 @given(st.lists(VALUES, min_size=1, max_size=5))
 def test_a_real_shell_hands_any_text_on(values: list[str]) -> None:
-    found = sourced(export.text(single(named(values)), "shell"))
+    found = sourced(writer.text(single(named(values)), "shell"))
     assert {name: found[name] for name in named(values)} == named(values)
 
 
 @pytest.mark.parametrize("form", ["systemd", "kubernetes", "onnxruntime", "shell"])
 @pytest.mark.parametrize("value", ["a\nENV B=c\n", "x\r\ny", "a\x0bb", "\x1b[31m\x7f"])
 def test_line_breaks_arrive_where_the_form_has_them(form: str, value: str) -> None:
-    assert READERS[form](export.text(single({"A": value}), form))["A"] == value
+    assert READERS[form](writer.text(single({"A": value}), form))["A"] == value
 
 
 @pytest.mark.parametrize("form", ["docker", "env"])
 def test_line_breaks_are_refused_where_it_has_not(form: str) -> None:
     with pytest.raises(StudyError, match=f"environment.A has a line break, which {form} cannot hold; use shell"):
-        export.text(single({"A": "a\nENV B=c"}), form)
+        writer.text(single({"A": "a\nENV B=c"}), form)
 
 
-@pytest.mark.parametrize("form", [form for form in export.formats() if form != "ovms"])
+@pytest.mark.parametrize("form", [form for form in writer.formats() if form != "ovms"])
 def test_names_from_elsewhere_stay_in_their_comment(form: str) -> None:
     evil = "x\nENV A=b\nRUN rm -rf /\u2028$(id)"
     hw = msgspec.structs.replace(HW, cpu_model=evil, instance_type=evil)
     workload = msgspec.structs.replace(best().workload, model=f"torchvision:{evil}")
     chosen = config("torch_eager") if form == "torchserve" else ONE
-    text = export.text(best(chosen, hw, study=evil, workload=workload, versions={evil: evil}), form)
+    text = writer.text(best(chosen, hw, study=evil, workload=workload, versions={evil: evil}), form)
     assert not any(line.startswith(("ENV A", "RUN rm")) for line in text.splitlines())
     if form in READERS:
         assert READERS[form](text)
@@ -120,7 +120,7 @@ def test_names_from_elsewhere_stay_in_their_comment(form: str) -> None:
 @pytest.mark.parametrize("form", ["docker", "env", "kubernetes", "shell", "systemd"])
 def test_the_cache_folder_and_libraries_are_explained(form: str) -> None:
     found = single({"TMPDIR": "{cache}/in 'ductor"}, preload=("/usr/lib/libtcmalloc.so",))
-    text = export.text(found, form)
+    text = writer.text(found, form)
     comments = [line for line in text.splitlines() if line.startswith("#")]
     assert any("LD_PRELOAD" in line and "/usr/lib/libtcmalloc.so" in line for line in comments)
     assert any("cache folder" in line for line in comments)
@@ -129,23 +129,23 @@ def test_the_cache_folder_and_libraries_are_explained(form: str) -> None:
 
 @pytest.mark.parametrize("form", ["docker", "env", "kubernetes", "systemd"])
 def test_the_cache_folder_has_a_place(form: str) -> None:
-    text = export.text(single({"TMPDIR": "{cache}/inductor"}, preload=("/lib/a.so", "/lib/b.so")), form)
+    text = writer.text(single({"TMPDIR": "{cache}/inductor"}, preload=("/lib/a.so", "/lib/b.so")), form)
     found = READERS[form](text)
     assert found["TMPDIR"] == "/var/cache/autotune/inductor"
     assert found["LD_PRELOAD"] == "/lib/a.so:/lib/b.so"
 
 
 def test_json_is_read_again(tmp_path: Path) -> None:
-    (tmp_path / "best.json").write_text(export.text(best(), "json"))
+    (tmp_path / "best.json").write_text(writer.text(best(), "json"))
     assert best_file.read(tmp_path / "best.json") == best()
 
 
 def test_every_form_is_a_file_and_an_unknown_one_is_named() -> None:
-    assert set(export.formats()) == {
+    assert set(writer.formats()) == {
         *("docker", "env", "json", "kubernetes", "onnxruntime", "ovms", "shell", "systemd", "torchserve")
     }
     with pytest.raises(StudyError, match=r"unknown format 'kubernets'; did you mean 'kubernetes'\?"):
-        export.text(best(), "kubernets")
+        writer.text(best(), "kubernets")
 
 
 @pytest.mark.parametrize(
@@ -153,15 +153,15 @@ def test_every_form_is_a_file_and_an_unknown_one_is_named() -> None:
 )
 def test_a_form_that_does_not_fit_the_backend_is_refused(form: str, backend: str) -> None:
     with pytest.raises(StudyError, match=f"{form} runs .* models, and the backend is {backend}; use shell or docker"):
-        export.text(best(config(backend, layout="2x1")), form)
+        writer.text(best(config(backend, layout="2x1")), form)
 
 
 @pytest.mark.parametrize("form", ["docker", "kubernetes", "shell", "systemd"])
 def test_no_form_leaves_the_nodes_open(form: str) -> None:
-    assert "{node}" not in export.text(best(BOUND, NUMA), form)
+    assert "{node}" not in writer.text(best(BOUND, NUMA), form)
 
 
 def test_a_gain_that_is_not_known_is_not_claimed() -> None:
     measured = msgspec.structs.replace(best().measured, speedup=None)
-    first = export.text(best(measured=measured), "env").splitlines()[0]
+    first = writer.text(best(measured=measured), "env").splitlines()[0]
     assert first == "# torchvision:resnet18 on onnxruntime, batches of 8, 2x1 (workers x threads); confirmed"

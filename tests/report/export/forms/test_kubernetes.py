@@ -7,14 +7,14 @@ import yaml
 
 from autotune.core.best import Best
 from autotune.core.machine import Cpu
-from autotune.report.export import export
+from autotune.report.export import writer
 from tests.apply.made import best
 from tests.report.export.forms.samples import BOUND, NUMA, SPREAD, container, single
 from tests.report.made import HW
 
 
 def deployment(found: Best) -> Any:
-    return yaml.safe_load(export.text(found, "kubernetes"))
+    return yaml.safe_load(writer.text(found, "kubernetes"))
 
 
 def test_a_replica_a_worker_each_guaranteed() -> None:
@@ -31,14 +31,14 @@ def test_a_thread_gets_a_whole_core() -> None:
     """Kubernetes counts hyperthreads."""
     cpus = tuple(Cpu(id=i, core=i % 2, socket=0, node=0) for i in range(4))
     hw = msgspec.structs.replace(HW, cpus=cpus, allowed_cpus=(0, 1, 2, 3))
-    text = export.text(best(hw=hw), "kubernetes")
+    text = writer.text(best(hw=hw), "kubernetes")
     assert container(text)["resources"]["limits"]["cpu"] == "2"
     assert "full-pcpus-only" in text
 
 
 def test_memory_that_was_not_measured_is_left_to_the_reader() -> None:
     measured = msgspec.structs.replace(best().measured, peak_rss_bytes=None)
-    text = export.text(best(measured=measured), "kubernetes")
+    text = writer.text(best(measured=measured), "kubernetes")
     assert container(text)["resources"]["limits"] == {"cpu": "1"}
     assert "memory was not measured" in text
 
@@ -51,12 +51,12 @@ def test_the_cache_is_a_volume() -> None:
 
 
 def test_memory_policies_are_the_programs_or_the_nodes() -> None:
-    assert container(export.text(best(SPREAD, NUMA), "kubernetes"))["command"] == [
+    assert container(writer.text(best(SPREAD, NUMA), "kubernetes"))["command"] == [
         "/usr/bin/numactl",
         "--interleave=all",
         "PROGRAM",
     ]
-    bound = export.text(best(BOUND, NUMA), "kubernetes")
+    bound = writer.text(best(BOUND, NUMA), "kubernetes")
     assert "command" not in container(bound) and "topologyManagerPolicy: single-numa-node" in bound
 
 

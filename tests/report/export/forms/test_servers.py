@@ -7,7 +7,7 @@ import json
 import msgspec
 
 from autotune.core.workload_spec import ServingSpec
-from autotune.report.export import export
+from autotune.report.export import writer
 from tests.apply.made import best
 from tests.report.made import HW, config
 
@@ -20,7 +20,7 @@ def properties(text: str) -> dict[str, str]:
 def test_torchserve_has_the_workers_the_batch_and_the_pinning() -> None:
     eager = config("torch_eager", 8, {"memory_format": "channels_last"}, layout="2x1", allocator="tcmalloc")
     workload = msgspec.structs.replace(best().workload, serving=ServingSpec(latency_ms=50, queue_delay_ms=4.0))
-    text = export.text(best(eager, workload=workload), "torchserve")
+    text = writer.text(best(eager, workload=workload), "torchserve")
     found = properties(text)
     model = json.loads(found["models"])["resnet18"]["1.0"]
     assert (model["minWorkers"], model["maxWorkers"], model["batchSize"], model["maxBatchDelay"]) == (2, 2, 8, 4)
@@ -31,14 +31,14 @@ def test_torchserve_has_the_workers_the_batch_and_the_pinning() -> None:
 
 def test_torchserve_on_arm_is_said_not_to_pin() -> None:
     arm = msgspec.structs.replace(HW, architecture="aarch64")
-    text = export.text(best(config("torch_eager", layout="2x1"), arm), "torchserve")
+    text = writer.text(best(config("torch_eager", layout="2x1"), arm), "torchserve")
     assert "cpu_launcher_enable" not in properties(text)
     assert "workers are not pinned" in text
 
 
 def test_ovms_has_the_properties_that_were_compiled_with() -> None:
     options = {"precision": "int8", "streams": 2, "requests": 4}
-    found = json.loads(export.text(best(config("openvino", 8, options, layout="1x2")), "ovms"))
+    found = json.loads(writer.text(best(config("openvino", 8, options, layout="1x2")), "ovms"))
     (entry,) = found["model_config_list"]
     assert entry["config"] == {
         "name": "resnet18",
@@ -56,14 +56,14 @@ def test_ovms_has_the_properties_that_were_compiled_with() -> None:
 
 def test_ovms_with_a_hint() -> None:
     options = {"hint": "throughput", "requests": 0}
-    entry = json.loads(export.text(best(config("openvino", 8, options, layout="1x2")), "ovms"))["model_config_list"][0]
+    entry = json.loads(writer.text(best(config("openvino", 8, options, layout="1x2")), "ovms"))["model_config_list"][0]
     assert entry["config"]["plugin_config"]["PERFORMANCE_HINT"] == "THROUGHPUT"
     assert entry["config"]["nireq"] == 0
 
 
 def test_onnxruntime_has_the_sessions_settings() -> None:
     options = {"spinning": False, "graph_level": "extended"}
-    found = json.loads(export.text(best(config("onnxruntime", 8, options, layout="1x2")), "onnxruntime"))
+    found = json.loads(writer.text(best(config("onnxruntime", 8, options, layout="1x2")), "onnxruntime"))
     assert found["session_options"]["intra_op_num_threads"] == 2
     assert found["session_options"]["graph_optimization_level"] == "ORT_ENABLE_EXTENDED"
     assert found["session_config_entries"] == {

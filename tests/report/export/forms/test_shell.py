@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from autotune.core.config import Placement
-from autotune.report.export import export
+from autotune.report.export import writer
 from tests.apply.made import best
 from tests.conftest import ended
 from tests.report.export.forms.samples import BOUND, CPU, NUMA, single
@@ -21,7 +21,7 @@ ENV = {"PATH": os.environ["PATH"]}
 def script(folder: Path, workers: int = 2, **fields: object) -> list[str]:
     """The words that start a script whose workers share a CPU of this machine."""
     places = (Placement(cpus=(CPU,), threads=1),) * workers
-    (folder / "best.sh").write_text(export.text(best(environment={}, preload=(), layout=places, **fields), "shell"))
+    (folder / "best.sh").write_text(writer.text(best(environment={}, preload=(), layout=places, **fields), "shell"))
     return ["sh", str(folder / "best.sh")]
 
 
@@ -56,14 +56,14 @@ def test_a_signal_reaches_the_workers(tmp_path: Path) -> None:
 
 def test_a_missing_library_stops_it(tmp_path: Path) -> None:
     path = tmp_path / "best.sh"
-    path.write_text(export.text(single({}, preload=("/nowhere/it's $HOME.so",)), "shell"))
+    path.write_text(writer.text(single({}, preload=("/nowhere/it's $HOME.so",)), "shell"))
     done = subprocess.run(["sh", str(path), "true"], env=ENV, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (1, "/nowhere/it's $HOME.so is missing\n")
 
 
 def test_the_cache_folder_is_the_users_own_or_a_given_one(tmp_path: Path) -> None:
     path = tmp_path / "best.sh"
-    path.write_text(export.text(single({"TMPDIR": "{cache}/a b'c", "LIST": "x:{cache}:$y"}), "shell"))
+    path.write_text(writer.text(single({"TMPDIR": "{cache}/a b'c", "LIST": "x:{cache}:$y"}), "shell"))
     argv = ["sh", str(path), "sh", "-c", 'echo "$TMPDIR $LIST"; test -d "$TMPDIR"']
     home = subprocess.run(argv, env=ENV | {"HOME": str(tmp_path)}, capture_output=True, text=True, check=True).stdout
     assert home == f"{tmp_path}/.cache/autotune/a b'c x:{tmp_path}/.cache/autotune:$y\n"
@@ -73,7 +73,7 @@ def test_the_cache_folder_is_the_users_own_or_a_given_one(tmp_path: Path) -> Non
 
 
 def test_each_worker_is_bound_to_its_own_node() -> None:
-    lines = export.text(best(BOUND, NUMA), "shell").splitlines()
+    lines = writer.text(best(BOUND, NUMA), "shell").splitlines()
     starts = [line for line in lines if line.startswith("AUTOTUNE_RANK=")]
     assert [line.split("taskset ")[1].split(' "$@"')[0] for line in starts] == [
         "-c 0 /usr/bin/numactl --membind=0",

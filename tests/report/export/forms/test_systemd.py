@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from autotune.core.best import Best
-from autotune.report.export import export
+from autotune.report.export import writer
 from tests.apply.made import best
 from tests.report.export.forms import unit
 from tests.report.export.forms.samples import BOUND, HOSTILE, NUMA, SPREAD, single
@@ -17,7 +17,7 @@ needs_systemd = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reas
 
 
 def settings(found: Best) -> dict[str, str]:
-    return dict(unit.settings(export.text(found, "systemd")))
+    return dict(unit.settings(writer.text(found, "systemd")))
 
 
 def test_one_worker_is_a_service_with_its_cpus() -> None:
@@ -28,7 +28,7 @@ def test_one_worker_is_a_service_with_its_cpus() -> None:
 
 
 def test_several_are_a_template_whose_instances_find_their_cpus() -> None:
-    text = export.text(best(BOUND, NUMA), "systemd")
+    text = writer.text(best(BOUND, NUMA), "systemd")
     found = dict(unit.settings(text))
     assert found["ExecStart"] == (
         '/usr/bin/taskset -c ${AUTOTUNE_CPUS_%i} "/usr/bin/numactl" "--membind=${AUTOTUNE_NODES_%i}" '
@@ -59,7 +59,7 @@ def test_words_before_the_program_are_quoted() -> None:
     ],
 )
 def test_systemd_itself_accepts_the_unit(tmp_path: Path, found: Best, name: str) -> None:
-    text = re.sub("/usr/(local/bin/PROGRAM|bin/numactl|bin/taskset)", "/bin/true", export.text(found, "systemd"))
+    text = re.sub("/usr/(local/bin/PROGRAM|bin/numactl|bin/taskset)", "/bin/true", writer.text(found, "systemd"))
     (tmp_path / name).write_text(text)
     shown = tmp_path / name.replace("@", "@0")
     argv = ["systemd-analyze", "verify", "--man=no", str(shown)]

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +16,7 @@ from autotune.core.errors import MachineError
 from autotune.core.results import Accuracy, ArtifactRef, Candidate, Fidelity, Status, TrialResult
 from autotune.core.space_types import Limit
 from autotune.core.workload_spec import WorkloadSpec
-from autotune.report.export import export
+from autotune.report.export import best_of_study, writer
 from tests.report import made
 from tests.report.made import (
     HW,
@@ -53,7 +52,7 @@ def winner(**fields: Any) -> TrialResult:
 
 
 def found(folder: Path, *results: TrialResult, confirmed: Confirmation | None = None) -> Best:
-    best = export.best(folder, SPACE, HW, results, confirmed)
+    best = best_of_study.best(folder, SPACE, HW, results, confirmed)
     assert best is not None
     return best
 
@@ -62,7 +61,7 @@ def test_best_json_reads_back_as_what_was_written(tmp_path: Path) -> None:
     fast = winner()
     keep_latencies(tmp_path / fast.spec.folder, [(0, 0, 5_000_000, 9)])
     best = found(tmp_path, BASE, fast)
-    export.write(tmp_path / "best.json", best)
+    writer.write(tmp_path / "best.json", best)
     assert msgspec.json.decode((tmp_path / "best.json").read_bytes(), type=Best) == best
     assert (best.study, best.trial, best.config, best.hardware) == (tmp_path.name, 7, FAST, HW)
     assert (best.fidelity, best.versions, best.artifact) == (fast.fidelity, fast.versions, fast.artifact)
@@ -102,7 +101,7 @@ def leaves(value: object) -> Iterator[object]:
 
 
 def test_best_json_is_data_as_documented(tmp_path: Path) -> None:
-    export.write(tmp_path / "best.json", found(tmp_path, BASE, winner()))
+    writer.write(tmp_path / "best.json", found(tmp_path, BASE, winner()))
     plain = json.loads((tmp_path / "best.json").read_text())
     assert all(leaf is None or isinstance(leaf, bool | int | float | str) for leaf in leaves(plain))
     section = DOCUMENTATION.read_text().partition("## best.json")[2].partition("\n## ")[0]
@@ -132,8 +131,8 @@ def test_the_baseline_alone_is_once_as_fast_as_itself(tmp_path: Path) -> None:
     ],
 )
 def test_without_a_measured_baseline_there_is_nothing_to_export(tmp_path: Path, results: list[TrialResult]) -> None:
-    assert export.best(tmp_path, SPACE, HW, results, None) is None
-    assert export.best(tmp_path, SPACE, HW, results, confirmation(None, reason="no time")) is None
+    assert best_of_study.best(tmp_path, SPACE, HW, results, None) is None
+    assert best_of_study.best(tmp_path, SPACE, HW, results, confirmation(None, reason="no time")) is None
 
 
 @pytest.mark.parametrize("fields", [{"status": Status.REJECTED}, {"feasible": False}])
@@ -154,7 +153,7 @@ def test_a_confirmed_winner_is_exported_with_its_claim(tmp_path: Path) -> None:
     claimed = made.winner(FAST, folders=(f"{folder}/winner",))
     other = result(8, config("onnxruntime"), rates=(99, 99))
     best = found(tmp_path, BASE, winner(), other, confirmed=confirmation(claimed))
-    export.write(tmp_path / "best.json", best)
+    writer.write(tmp_path / "best.json", best)
     assert msgspec.json.decode((tmp_path / "best.json").read_bytes(), type=Best) == best
     assert (best.trial, best.confirmed, best.config) == (7, True, FAST)
     measured = best.measured
@@ -186,21 +185,6 @@ def test_what_could_not_be_confirmed_is_exported_as_the_search_saw_it(tmp_path: 
     best = found(tmp_path, BASE, winner(), confirmed=confirmation(None, reason="no time"))
     assert best == found(tmp_path, BASE, winner())
     assert not best.confirmed and best.measured.speedup.runs is None
-
-
-def test_writing_is_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "best.json"
-    export.write(path, found(tmp_path, BASE))
-    before = path.read_bytes()
-
-    def interrupt(handle: int) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(os, "fsync", interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        export.write(path, found(tmp_path, BASE, winner()))
-    assert path.read_bytes() == before
-    assert os.listdir(tmp_path) == ["best.json"]
 
 
 def inner(kind: type[msgspec.Struct], key: str) -> set[str]:
