@@ -18,8 +18,10 @@ class PrepareJob(Struct, tag="prepare"):
     """Make an artifact in `folder`: the reference outputs (backend None) or a backend's model from `source`.
 
     Where `reference` names the reference's folder, it is the accuracy of the configuration, whose model is `source`.
+    `key` is the artifact's.
     """
 
+    key: str
     workload: WorkloadSpec
     hardware: Hardware
     rules: MeasureRules

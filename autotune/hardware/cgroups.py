@@ -42,6 +42,18 @@ def limits(root: Path = Path("/")) -> Limits:
     )
 
 
+def oom_kills(root: Path = Path("/")) -> int | None:
+    """The processes of our control groups that the kernel has killed for lack of memory; None where nothing counts.
+
+    Without such a group, those of the whole system.
+    """
+    files = [group / name for group in groups(root) for name in ("memory.events", "memory.oom_control")]
+    for path in (*files, root / "proc/vmstat"):
+        if found := re.search(r"^oom_kill ([0-9]+)$", read(path), re.MULTILINE):
+            return int(found[1])
+    return None
+
+
 def read(path: Path) -> str:
     """A file's text, stripped; empty when it does not exist or cannot be read."""
     try:

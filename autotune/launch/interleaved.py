@@ -33,7 +33,8 @@ def run(
 ) -> InterleavedRun | None:
     """Measure the configurations of `spec` in `folder`; whatever fails is the error of its candidate.
 
-    None if the time was over before there was a first round.
+    Where they are measured one by one and the time ends, those that are left have no candidate. None if the time was
+    over before there was a first round.
     """
     folder.mkdir(parents=True, exist_ok=True)
     try:
@@ -90,16 +91,25 @@ class _Run:
         if self.spec.together:
             self._sit(names)
         else:
-            for position, name in enumerate(names, start=1):
-                self._sit([name], position / len(names))
+            self._one_by_one(names)
         return InterleavedRun(
             spec=self.spec,
-            candidates={name: self.candidates[name] for name in self.spec.configs},
+            candidates={name: self.candidates[name] for name in self.spec.configs if name in self.candidates},
             start_s=self.start_s,
             wall_s=time.monotonic() - self.begin,
             started=started,
             fingerprint=self.place.hardware.fingerprint,
         )
+
+    def _one_by_one(self, names: list[str]) -> None:
+        """Each by itself, in its share of the time; what is finished when the time ends is kept."""
+        for position, name in enumerate(names, start=1):
+            try:
+                self._sit([name], position / len(names))
+            except WorkerFailed as error:
+                if error.status is not Status.INTERRUPTED or not self.candidates:
+                    raise
+                return
 
     def _sit(self, names: list[str], share: float = 1.0) -> None:
         """Start these, warm each up with a block that does not count, go through the rounds, end them.

@@ -45,8 +45,7 @@ class Place:
         """How an artifact is made: in a clean child, on all cores."""
 
         def run(job: PrepareJob, what: str) -> None:
-            key = Path(job.folder).name.partition("-")[0]  # as `artifacts` names what is being made
-            if (failed := self.failures.get(key)) is not None:
+            if (failed := self.failures.get(job.key)) is not None:
                 again = f"{failed} (not tried again in this run)"
                 raise PreparationFailed(again, failed.log, remember=False)
             self.observer.preparing(what)
@@ -69,7 +68,7 @@ class Place:
                     lasting = error.status in (Status.PREPARE_FAILED, Status.CRASHED)
                     failed = PreparationFailed(str(error), log, remember=lasting)
                     if not lasting:
-                        self.failures[key] = failed
+                        self.failures[job.key] = failed
                     raise failed from error
 
         return run

@@ -1,4 +1,4 @@
-"""`processes.json`: the workers that run, noted beside what they do, so that a killed coordinator's can be ended."""
+"""Workers orphaned by a killed coordinator: recorded in `processes.json` while they run, and killed by the next one."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 import psutil
 
+from autotune.core.files import write_atomically
 from autotune.core.struct import Struct
 from autotune.launch import process_tree
 
@@ -23,13 +24,13 @@ class Started(Struct):
 
 
 def note(record: Path, pids: Sequence[int]) -> None:
-    """Keep which processes were started, each the leader of a group of its own."""
+    """Record the processes that run, each the leader of a group of its own."""
     started = [Started(pid=pid, started=psutil.Process(pid).create_time()) for pid in pids]
-    record.write_bytes(msgspec.json.encode(started))
+    write_atomically(record, msgspec.json.encode(started))
 
 
-def reap(record: Path) -> int:
-    """Kill what a killed coordinator left behind, as its `processes.json` names it; how many processes that were."""
+def kill(record: Path) -> int:
+    """Kill the orphaned workers in a `processes.json`, and delete it; returns the number of processes killed."""
     try:
         left = msgspec.json.decode(record.read_bytes(), type=list[Started])
     except (FileNotFoundError, msgspec.DecodeError):

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import selectors
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,6 +20,7 @@ import msgspec
 from autotune.core.full_disk import NO_SPACE
 from autotune.core.protocol import Command, Failed, Reply
 from autotune.core.results import Status
+from autotune.hardware import cgroups
 from autotune.launch import orphans, process_tree
 from autotune.launch.launch_plan import LaunchPlan
 
@@ -56,6 +60,7 @@ class Workers:
     memory_limit_bytes: int
     deadline: float | None
     workers: list[_Worker] = field(default_factory=list)
+    oom_kills: int | None = None
     looked: float = float("-inf")
     paused: bool = False
 
@@ -146,9 +151,17 @@ class Workers:
             return WorkerFailed(Status.CRASHED, "a worker closed its pipe but still runs")
         last = last_line(self.folder / "stderr.log")
         if code == -signal.SIGKILL:
-            return WorkerFailed(Status.OUT_OF_MEMORY, "a worker was killed by SIGKILL, most likely for want of memory")
+            return self._killed()
         how = f"was killed by {_signal_name(-code)}" if code < 0 else f"ended with exit status {code}"
         return WorkerFailed(Status.CRASHED, f"a worker {how}" + (f": {last}" if last else ""))
+
+    def _killed(self) -> WorkerFailed:
+        """The failure of a worker that SIGKILL ended: by the kernel for lack of memory, or by somebody else."""
+        kills = cgroups.oom_kills()
+        if kills is not None and kills == self.oom_kills:
+            why = "killed by SIGKILL, and not for lack of memory as far as the kernel counts"
+            return WorkerFailed(Status.CRASHED, f"a worker was {why}")
+        return WorkerFailed(Status.OUT_OF_MEMORY, "a worker was killed by SIGKILL, most likely for lack of memory")
 
     def _look(self, replies: dict[int, Reply], activity: process_tree.Activity | None, doing: str) -> None:
         now = time.monotonic()
@@ -189,7 +202,7 @@ def start(
 
     They inherit these file descriptors: a lock that they hold outlives a killed coordinator as long as they do.
     """
-    running = Workers(folder=folder, memory_limit_bytes=memory_limit_bytes, deadline=deadline)
+    running = Workers(folder, memory_limit_bytes, deadline, oom_kills=cgroups.oom_kills())
     record = folder / "processes.json"
     try:
         for rank, entry in enumerate(plan.workers):
@@ -207,6 +220,21 @@ def start(
         record.unlink(missing_ok=True)
 
 
+def _in_lasting_thread(spawn: Callable[[], Program]) -> Program:
+    """The process that is spawned by a thread which lasts as long as this program.
+
+    The kernel ends a worker with the thread that spawned it (PR_SET_PDEATHSIG), which may end long before the program.
+    """
+    if threading.current_thread() is threading.main_thread():
+        return spawn()
+    return _spawner().submit(spawn).result()
+
+
+@functools.cache
+def _spawner() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(max_workers=1, thread_name_prefix="spawner")
+
+
 def _spawn(
     argv: tuple[str, ...], env: dict[str, str], job: Path, rank: int, folder: Path, inherited: tuple[int, ...]
 ) -> _Worker:
@@ -216,15 +244,17 @@ def _spawn(
     try:
         with (folder / "stdout.log").open("ab") as out, (folder / "stderr.log").open("ab") as err:
             try:
-                process = subprocess.Popen(
-                    [*argv, *own],
-                    env=env,
-                    cwd=folder,
-                    stdin=subprocess.DEVNULL,
-                    stdout=out,
-                    stderr=err,
-                    pass_fds=(command_read, reply_write, *inherited),
-                    start_new_session=True,
+                process = _in_lasting_thread(
+                    lambda: subprocess.Popen(
+                        [*argv, *own],
+                        env=env,
+                        cwd=folder,
+                        stdin=subprocess.DEVNULL,
+                        stdout=out,
+                        stderr=err,
+                        pass_fds=(command_read, reply_write, *inherited),
+                        start_new_session=True,
+                    )
                 )
             except OSError as error:
                 if error.errno in NO_SPACE:

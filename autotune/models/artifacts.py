@@ -109,7 +109,7 @@ def reference(
     key, what = digest((PREPARED, "reference", made_from)), f"reference outputs of {spec.model}"
 
     def make(folder: Path) -> None:
-        run(PrepareJob(workload=spec, hardware=hw, rules=rules, folder=str(folder)), what)
+        run(PrepareJob(key=key, workload=spec, hardware=hw, rules=rules, folder=str(folder)), what)
 
     return _ensure(key, what, make, cache, wait_s)
 
@@ -143,6 +143,7 @@ def ensure(
 
     def make(folder: Path) -> None:
         job = PrepareJob(
+            key=key,
             workload=spec,
             hardware=hw,
             rules=rules,
@@ -175,6 +176,7 @@ def accuracy(
 
     def make(folder: Path) -> None:
         job = PrepareJob(
+            key=key,
             workload=spec,
             hardware=hw.seen_by(config.interpreter),
             rules=rules,

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autotune.hardware.cgroups import Limits, cpu_list, groups, limits, read
+from autotune.hardware.cgroups import Limits, cpu_list, groups, limits, oom_kills, read
 from tests import machines
 
 V1 = "40 30 0:{number} {mounted} /sys/fs/cgroup/{folder} rw,relatime shared:9 - cgroup cgroup rw,{controllers}"
@@ -22,6 +23,26 @@ def found(root: Path, ours: str, mounts: str, files: Mapping[str, str]) -> Limit
 
 def v1(folder: str, controllers: str, mounted: str = "/") -> str:
     return V1.format(number=len(folder), mounted=mounted, folder=folder, controllers=controllers)
+
+
+# ------------------------------------------------------------------------------------------------- killed for memory
+
+
+@pytest.mark.parametrize(
+    ("ours", "mount", "files", "count"),
+    [
+        ("0::/pod\n", V2.format(mounted="/"), {"pod/memory.events": "low 0\noom 4\noom_kill 3\noom_group_kill 1\n"}, 3),
+        ("4:memory:/pod\n", v1("memory", "memory"), {"memory/pod/memory.oom_control": "under_oom 0\noom_kill 2\n"}, 2),
+        ("0::/pod\n", V2.format(mounted="/"), {"../../../proc/vmstat": "oom_kill 7\npgfault 1\n"}, 7),
+        ("0::/pod\n", V2.format(mounted="/"), {"pod/memory.events": "low 0\n"}, None),
+    ],
+)
+def test_the_kernels_count_of_kills_for_memory(
+    tmp_path: Path, ours: str, mount: str, files: dict[str, str], count: int | None
+) -> None:
+    under = {os.path.normpath(f"/sys/fs/cgroup/{name}"): content for name, content in files.items()}
+    root = machines.write(tmp_path, {"/proc/self/cgroup": ours, "/proc/self/mountinfo": mount, **under})
+    assert oom_kills(root) == count
 
 
 # ------------------------------------------------------------------------------------------------------- cpu lists

@@ -4,6 +4,7 @@ import itertools
 import re
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -11,12 +12,15 @@ import numpy as np
 import pytest
 
 from autotune.core.config import Config
-from autotune.core.results import Block, Candidate, InterleavedRun
+from autotune.core.results import Block, Candidate, InterleavedRun, Status
 from autotune.core.rules import MeasureRules
 from autotune.core.specs import InterleavedSpec
 from autotune.core.struct import Value
+from autotune.launch import interleaved
+from autotune.launch.process import WorkerFailed
 from tests.conftest import TINY, ExtendedPackage
 from tests.extra.execute import Told
+from tests.launch.scripted import Senses
 
 RULES = MeasureRules(block_s=0.03, canary_s=0.01, gate_repeats=0, verify_s=60.0)
 
@@ -28,7 +32,7 @@ def config(lab: ExtendedPackage, mode: str = "fine", **options: Value) -> Config
 
 
 def asked(configs: dict[str, Config], *, rounds: int = 3, number: int = 1, **more: Any) -> InterleavedSpec:
-    folder = f"interleaved runs/{number:04}"
+    folder = f"runs/{number:04}"
     settled = {"order": "a seed", "folder": folder} | more
     return InterleavedSpec(number=number, workload=TINY, configs=configs, rounds=rounds, **settled)
 
@@ -195,7 +199,7 @@ def test_one_that_cannot_be_prepared_or_loaded(lab: ExtendedPackage, tmp_path: P
         "fine": None,
     }
     assert counts(run) == dict.fromkeys(modes, 0) | {"fine": 3}
-    log = (tmp_path / "sittings/0001/prepare_error/stderr.log").read_text()
+    log = (tmp_path / "runs/0001/prepare_error/stderr.log").read_text()
     assert log.startswith("before the error\nTraceback")
 
 
@@ -205,7 +209,7 @@ def test_one_that_is_never_ready_disturbs_nobody(lab: ExtendedPackage, tmp_path:
     run = sat(lab, tmp_path, asked(configs), rules)
     assert run.candidates["never"].error == "no answer within 3 s while loading the model"
     assert counts(run) == {"never": 0, "fine": 3}
-    last_ns = int((tmp_path / "sittings/0001/never/stdout.log").read_text().split()[-1])
+    last_ns = int((tmp_path / "runs/0001/never/stdout.log").read_text().split()[-1])
     assert last_ns < run.candidates["fine"].blocks[0].start_ns
 
 
@@ -238,6 +242,26 @@ def test_one_after_the_other(lab: ExtendedPackage, tmp_path: Path) -> None:
 
 
 # ------------------------------------------------------------------------------------------------------------- time
+
+
+@pytest.mark.parametrize("late", [0, 1, 2])
+def test_what_is_measured_one_by_one_is_kept_when_the_time_ends(
+    lab: ExtendedPackage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, late: int
+) -> None:
+    """The time ends while the configuration at `late` loads."""
+
+    def measure(run: Any, names: list[str], share: float) -> None:
+        if len(run.candidates) == late:
+            raise WorkerFailed(Status.INTERRUPTED, "the study's time ended while loading the model")
+        (name,) = names
+        block = Block(number=0, start_ns=0, elapsed_ns=1, items=1, calls=1, cpu_ns=1)
+        run.candidates[name] = Candidate(config=run.spec.configs[name], blocks=(block,))
+
+    monkeypatch.setattr(interleaved._Run, "_sit", measure)
+    spec = asked({name: config(lab) for name in "abc"}, together=False)
+    here: Any = SimpleNamespace(hardware=lab.hardware)
+    run = interleaved.run(here, Senses(), spec, RULES, tmp_path)
+    assert (0 if run is None else len(run.candidates)) == late
 
 
 def test_a_limit_ends_it_between_two_rounds(lab: ExtendedPackage, tmp_path: Path) -> None:

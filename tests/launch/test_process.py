@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -7,6 +8,7 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -17,6 +19,7 @@ import pytest
 from autotune.core.config import Placement
 from autotune.core.protocol import Finish, Finished, Measure, Measured, Prepared
 from autotune.core.results import Status
+from autotune.hardware import cgroups
 from autotune.launch import process, process_tree
 from autotune.launch.launch_plan import LaunchPlan, WorkerPlan
 from autotune.launch.orphans import Started
@@ -238,9 +241,38 @@ def test_a_silent_exit_is_a_crash_too(tmp_path: Path) -> None:
     assert (error.status, str(error)) == (Status.CRASHED, "a worker ended with exit status 0")
 
 
-def test_sigkill_is_taken_for_want_of_memory(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("counts", "status", "why"),
+    [
+        ((4, 5), Status.OUT_OF_MEMORY, "most likely for lack of memory"),
+        ((4, 4), Status.CRASHED, "and not for lack of memory as far as the kernel counts"),
+        ((None, None), Status.OUT_OF_MEMORY, "most likely for lack of memory"),
+    ],
+)
+def test_sigkill_is_lack_of_memory_where_the_kernel_counts_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, counts: tuple[int | None, int | None], status: Status, why: str
+) -> None:
+    monkeypatch.setattr(cgroups, "oom_kills", iter(counts).__next__)
     error = failure(tmp_path, "os.kill(os.getpid(), signal.SIGKILL)")
-    assert error.status is Status.OUT_OF_MEMORY
+    assert (error.status, str(error)) == (status, f"a worker was killed by SIGKILL, {why}")
+
+
+def test_a_worker_outlives_the_thread_that_asked_for_it(tmp_path: Path) -> None:
+    """The kernel ends a child that asks for PR_SET_PDEATHSIG with the thread that spawned it."""
+    body = f"import ctypes; ctypes.CDLL(None).prctl(1, signal.SIGKILL)\n{ANSWERS}"
+    with contextlib.ExitStack() as stack:
+        started: list[Workers] = []
+
+        def start() -> None:
+            plan = planned(tmp_path, body)
+            started.append(stack.enter_context(process.start(plan, tmp_path / "job.json", tmp_path, ENOUGH)))
+            started[0].gather(20, "testing")
+
+        thread = threading.Thread(target=start)
+        thread.start()
+        thread.join()
+        started[0].send(Finish())
+        assert started[0].gather(20, "testing") == [Finished(peak_rss_bytes=0)]
 
 
 def test_one_dead_worker_ends_all(tmp_path: Path) -> None:

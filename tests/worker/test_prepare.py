@@ -27,7 +27,13 @@ def asked(
     config: Config | None = lab.spec(backend, options).config if backend else None
     folder.mkdir()
     return PrepareJob(
-        workload=workload, hardware=lab.hardware, rules=lab.rules, folder=str(folder), backend=backend, config=config
+        key="toy",
+        workload=workload,
+        hardware=lab.hardware,
+        rules=lab.rules,
+        folder=str(folder),
+        backend=backend,
+        config=config,
     )
 
 

@@ -52,7 +52,7 @@ def check(folder: Path, space: Space, text: str, hw: Hardware) -> None:
 def kill_orphans(folder: Path) -> None:
     """End what a killed coordinator of this study left behind, in trials and in the confirmation; hold the lock."""
     for record in (*folder.glob("trials/*/processes.json"), *folder.glob("confirmation/**/processes.json")):
-        orphans.reap(record)
+        orphans.kill(record)
 
 
 @contextlib.contextmanager
