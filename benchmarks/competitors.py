@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from replay import Outcome, Replay, key
 
-from autotune.study.search import sampler
+from autotune.study.search import ask_tell, samplers
 from autotune.study.search.driver import REPEATS
 from autotune.study.search.encoding import all_numbers
 from autotune.study.search.points import Parameters
@@ -61,7 +61,7 @@ class Plain:
     def tell(self, outcome: Outcome) -> None:
         """The rate; a failure as autotune tells it, without which samplers learn nothing from it."""
         if outcome.rate is None:
-            sampler.tell_failure(self.study, self.trial)
+            ask_tell.tell_failure(self.study, self.trial)
             return
         self.trial.set_user_attr("noise", outcome.noise)
         self.study.tell(self.trial, outcome.rate)
@@ -102,7 +102,7 @@ class Driven(Plain):
             if key(point) not in self.seen:
                 self.seen[key(point)] = self.trial.number
                 return point
-            sampler.tell_repeat(self.study, self.trial, self.seen[key(point)])
+            ask_tell.tell_repeat(self.study, self.trial, self.seen[key(point)])
             repeats += 1
 
     def _unseen(self) -> Parameters | None:
@@ -254,11 +254,11 @@ def _hand(replay: Replay, first: Sequence[Parameters], seed: int, trials: int, f
 
 
 def _former(replay: Replay, first: Sequence[Parameters], seed: int, trials: int, folder: Path) -> Searcher:
-    return Driven(replay, first, sampler.tpe(seed), seed)
+    return Driven(replay, first, samplers.tpe(seed), seed)
 
 
 def _ours(replay: Replay, first: Sequence[Parameters], seed: int, trials: int, folder: Path) -> Searcher:
-    return Driven(replay, first, sampler.make(sampler.SURROGATE, seed, replay.points), seed)
+    return Driven(replay, first, samplers.make(samplers.SURROGATE, seed, replay.points), seed)
 
 
 COMPETITORS: dict[str, Callable[[Replay, Sequence[Parameters], int, int, Path], Searcher]] = {

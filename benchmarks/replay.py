@@ -26,8 +26,8 @@ from autotune.core.struct import Struct, Value
 from autotune.launch import measure
 from autotune.launch.blocks import Bench
 from autotune.study.search import recipes, suggest
+from autotune.study.search.ask_tell import FEW_BLOCKS, noise
 from autotune.study.search.points import DomainPoints, Parameters, Points
-from autotune.study.search.sampler import FEW_BLOCKS, noise
 
 if TYPE_CHECKING:
     from optuna.trial import BaseTrial

@@ -19,7 +19,7 @@ BY_NAME = {
     "autotune.report.page.html": ("autotune.report.page.plots",),
 }
 """The modules that import whatever a folder holds. The public names of `autotune` itself are no import of its own."""
-OF_USERS = {"autotune", "autotune.study.search.sampler", "autotune.workloads.python", "autotune.core.user_function"}
+OF_USERS = {"autotune", "autotune.study.search.samplers", "autotune.workloads.python", "autotune.core.user_function"}
 """Those that import by name what a user names, and the public functions."""
 
 

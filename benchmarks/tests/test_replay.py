@@ -15,7 +15,7 @@ from autotune.core.config import Config
 from autotune.core.results import Block, Status
 from autotune.core.struct import Value
 from autotune.study.search import suggest
-from autotune.study.search.sampler import FEW_BLOCKS
+from autotune.study.search.ask_tell import FEW_BLOCKS
 from tests.fake_executor import speed
 from tests.study.fakes import SMALL, machine, resolved
 

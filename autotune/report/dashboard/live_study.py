@@ -23,7 +23,7 @@ from autotune.report.text import settings, table
 from autotune.report.text.markdown import literal
 from autotune.report.text.study_reader import Study, settled
 from autotune.study.ranking import Ranking
-from autotune.study.search import sampler
+from autotune.study.search import ask_tell
 from autotune.study.storage import store
 
 ERROR_LENGTH = 200
@@ -139,7 +139,7 @@ class LiveStudy:
             excesses = [one.violation for one in ranking.checks(result)]
             # The last says whether it counts at all: a limit may have been broken only when it was confirmed.
             limits = [*excesses, 0.0 if result.feasible else 1.0]
-            found.system_attrs["constraints"] = [min(max(one, -sampler.MOST), sampler.MOST) for one in limits]
+            found.system_attrs["constraints"] = [min(max(one, -ask_tell.MOST), ask_tell.MOST) for one in limits]
         return found
 
     def _running(self, number: int, spec: TrialSpec | None) -> FrozenTrial:

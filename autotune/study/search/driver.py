@@ -24,9 +24,9 @@ from autotune.core.specs import TrialSpec
 from autotune.core.struct import Struct
 from autotune.space import configs
 from autotune.study.ranking import Ranking
-from autotune.study.search import earlier_claim, recipes, recovery, sampler, suggest
+from autotune.study.search import ask_tell, earlier_claim, recipes, recovery, samplers, suggest
 from autotune.study.search.points import DomainPoints, Points
-from autotune.study.storage import store
+from autotune.study.storage import full_disk, store
 from autotune.study.storage.opening import OpenStudy
 from autotune.study.storage.stopwatch import stopwatch
 
@@ -66,7 +66,7 @@ def search(
     *,
     earlier: Sequence[Config] = (),
     reserved: float = 0.0,
-    make_sampler: Callable[[int, Points], optuna.samplers.BaseSampler] = sampler.surrogate,
+    make_sampler: Callable[[int, Points], optuna.samplers.BaseSampler] = samplers.surrogate,
     clock: Callable[[], float] = time.monotonic,
 ) -> Outcome:
     """Search until the study's budget is used up, going on from what it already holds.
@@ -78,7 +78,7 @@ def search(
     StudyError if the baseline fails, if everything else does, or if the storage or disk cannot be used. Whatever ends
     a trial early, Ctrl-C above all, comes through after the trial was put in order for the next run.
     """
-    with store.disk(study.folder):
+    with full_disk.reported(study.folder):
         recovery.recover(study)
         begun = len(study.optuna.get_trials(deepcopy=False))
         # Another seed for each run: a study that goes on must not draw again what it drew before.
@@ -122,14 +122,14 @@ class _Search:
                 planned = self._unseen(seen)
                 if planned is None:
                     return "exhausted"
-            trial, config = sampler.ask(self.study.optuna, self.study.space.domains, self.study.hardware, planned)
+            trial, config = ask_tell.ask(self.study.optuna, self.study.space.domains, self.study.hardware, planned)
             if self._settled():
-                sampler.tell_unneeded(self.study.optuna, trial)
+                ask_tell.tell_unneeded(self.study.optuna, trial)
                 return "settled"
             plan = [one for one in plan if one is not planned]  # asked for once, whatever became of it
             if config.key in seen:
                 self.repeats += 1
-                sampler.tell_repeat(self.study.optuna, trial, seen[config.key])
+                ask_tell.tell_repeat(self.study.optuna, trial, seen[config.key])
                 continue
             if why := configs.unavailable(config, self.study.hardware):
                 self.repeats += 1
@@ -167,7 +167,7 @@ class _Search:
 
     def _settled(self) -> bool:
         """Whether a search without a budget may end: its sampler has expected next to nothing for some time."""
-        return self._unlimited and settled(sampler.gains(self.study.optuna))
+        return self._unlimited and settled(ask_tell.gains(self.study.optuna))
 
     def _left_s(self) -> float:
         minutes = self.study.space.budget.minutes
@@ -181,7 +181,7 @@ class _Search:
     def _skip(self, trial: optuna.Trial, config: Config, why: str) -> None:
         """A combination that the machine cannot honour costs nothing: no trial of the budget, no folder."""
         self.unsupported[config.key] = trial.number
-        sampler.tell_unsupported(self.study.optuna, trial, why)
+        ask_tell.tell_unsupported(self.study.optuna, trial, why)
         if config == self.study.space.baseline:
             raise StudyError(f"the baseline cannot run on this machine: {why}; change `baseline` in the space file")
 
@@ -212,7 +212,7 @@ class _Search:
         result = recovery.settle(self.study, result, Ranking([*self.results, result], goal))
         self.results.append(result)
         self.known = Ranking(self.results, goal)
-        sampler.tell(self.study.optuna, trial, result, self.known)
+        ask_tell.tell(self.study.optuna, trial, result, self.known)
         store.write_elapsed(self.study.folder, self.elapsed())
         self.observer.ended(result)
         return result

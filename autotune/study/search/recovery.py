@@ -8,7 +8,7 @@ from optuna.trial import Trial, TrialState
 from autotune.core.results import Status, TrialResult
 from autotune.core.specs import TrialSpec
 from autotune.study.ranking import Ranking
-from autotune.study.search import sampler
+from autotune.study.search import ask_tell
 from autotune.study.storage import store
 from autotune.study.storage.opening import OpenStudy, kill_orphans
 
@@ -46,7 +46,7 @@ def _tell(study: OpenStudy, trial: optuna.Trial, ranking: Ranking) -> None:
         study.optuna.tell(trial, state=TrialState.FAIL)
     else:
         settle(study, result, ranking)
-        sampler.tell(study.optuna, trial, result, ranking)
+        ask_tell.tell(study.optuna, trial, result, ranking)
 
 
 def settle(study: OpenStudy, result: TrialResult, ranking: Ranking) -> TrialResult:
@@ -67,5 +67,5 @@ def _replay(study: OpenStudy, ranking: Ranking) -> None:
             study.optuna.tell(study.optuna.ask(), state=TrialState.FAIL)
         else:
             config = result.spec.config
-            trial, _ = sampler.ask(study.optuna, study.space.domains, study.hardware, config)
-            sampler.tell(study.optuna, trial, result, ranking)
+            trial, _ = ask_tell.ask(study.optuna, study.space.domains, study.hardware, config)
+            ask_tell.tell(study.optuna, trial, result, ranking)

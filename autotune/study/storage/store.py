@@ -1,12 +1,12 @@
 """A study's folder, which alone is enough to make every table again.
 
-space.yaml hardware.json domains.json      what the study is; written once, when it begins
+space.yaml hardware.json domains.json      the space, the machine, the resolved domains; written when it begins
 study.db                                   Optuna's storage, unless --storage names another
-earlier.json                               what it tried first, from earlier studies (transfer.py)
+earlier.json                               the configurations of earlier studies that it tried first (transfer.py)
 elapsed.json                               how long the study has run, over all its runs
 options.json                               options of its last run that say how it is made again
 trials/00017/                              spec.json result.json stdout.log stderr.log latencies.npy
-confirmation.json confirmation/            what is claimed, and the interleaved runs that it is claimed from
+confirmation.json confirmation/            the claim, and the interleaved runs that it is made from
 lock                                       held, with its process id inside, while a coordinator writes
 
 Reading needs no lock: every file is written whole, and the coordinator is the only writer.
@@ -14,15 +14,11 @@ Reading needs no lock: every file is written whole, and the coordinator is the o
 
 from __future__ import annotations
 
-import contextlib
-import errno
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 
-from autotune.core import plugins
 from autotune.core.confirmation import Confirmation
 from autotune.core.errors import StudyError
 from autotune.core.files import write_atomically
@@ -30,8 +26,8 @@ from autotune.core.machine import Hardware
 from autotune.core.results import TrialResult
 from autotune.core.space_types import Space
 from autotune.core.specs import TrialSpec
-from autotune.core.struct import FORMAT, Struct, Value
-from autotune.space import configs
+from autotune.core.struct import FORMAT, Struct
+from autotune.study.storage import upgrade
 
 T = TypeVar("T")
 
@@ -61,25 +57,13 @@ class _Versioned(msgspec.Struct):
 
 
 def exists(folder: Path) -> bool:
-    """Whether the folder holds a study."""
+    """True if the folder holds a study."""
     return (folder / "domains.json").exists()
 
 
 def space(folder: Path) -> Space:
     """The space as it was resolved when the study began; what that version did not know is at its default."""
-    return completed(decode(folder / "domains.json", Space))
-
-
-def completed(found: Space) -> Space:
-    """A space with every setting that there is today."""
-    knobs, backends = found.domains.knobs, found.domains.backends
-    plain = configs.completed(found.baseline).knobs
-    domains = msgspec.structs.replace(
-        found.domains,
-        knobs={name: knobs.get(name, (plain[name],)) for name in plain},
-        backends={name: _options(name, axes) for name, axes in backends.items()},
-    )
-    return msgspec.structs.replace(found, domains=domains, baseline=configs.completed(found.baseline))
+    return upgrade.space(decode(folder / "domains.json", Space))
 
 
 def hardware(folder: Path) -> Hardware:
@@ -94,13 +78,13 @@ def text(folder: Path) -> str | None:
 
 
 def elapsed_s(folder: Path) -> float:
-    """How long the study has run so far; 0 for one that never ended a trial."""
+    """The seconds that the study has run so far; 0 for one that never ended a trial."""
     path = folder / "elapsed.json"
     return decode(path, Elapsed).elapsed_s if path.exists() else 0.0
 
 
 def write_elapsed(folder: Path, seconds: float) -> None:
-    """Keep how long the study has run."""
+    """Keep the seconds that the study has run."""
     write_atomically(folder / "elapsed.json", encode(Elapsed(elapsed_s=round(seconds, 3))))
 
 
@@ -116,7 +100,7 @@ def write_options(folder: Path, options: Options) -> None:
 
 
 def trial_folder(number: int) -> str:
-    """Where a trial's files are, relative to the study."""
+    """The folder of a trial's files, relative to the study."""
     return f"trials/{number:05d}"
 
 
@@ -127,7 +111,7 @@ def numbers(folder: Path) -> list[int]:
 
 def results(folder: Path) -> list[TrialResult]:
     """All results in the order of their trials; StudyError names a file that cannot be read."""
-    return list(_results(folder))
+    return [found for number in numbers(folder) if (found := result(folder, number)) is not None]
 
 
 def result(folder: Path, number: int) -> TrialResult | None:
@@ -135,8 +119,8 @@ def result(folder: Path, number: int) -> TrialResult | None:
     path = folder / trial_folder(number) / "result.json"
     if not path.exists():
         return None
-    found = decode(path, TrialResult, "delete it, and the trial is measured again")
-    return msgspec.structs.replace(found, spec=_completed(found.spec))
+    written = decode(path, TrialResult, "delete it, and the trial is measured again")
+    return msgspec.structs.replace(written, spec=upgrade.spec(written.spec))
 
 
 def write_result(folder: Path, result: TrialResult) -> None:
@@ -145,13 +129,13 @@ def write_result(folder: Path, result: TrialResult) -> None:
 
 
 def confirmation(folder: Path) -> Confirmation | None:
-    """What the confirmation says; None while there is none."""
+    """The confirmation; None while there is none."""
     path = folder / "confirmation.json"
     return decode(path, Confirmation, "delete it, and run the study again") if path.exists() else None
 
 
 def write_confirmation(folder: Path, found: Confirmation | None) -> None:
-    """Keep what the confirmation says; None removes what an earlier one said."""
+    """Keep a confirmation; None removes an earlier one."""
     path = folder / "confirmation.json"
     if found is None:
         path.unlink(missing_ok=True)
@@ -167,25 +151,9 @@ def reopen_confirmation(folder: Path) -> None:
 
 
 def spec(folder: Path, number: int) -> TrialSpec | None:
-    """What a begun trial was to measure; None where it was ended before that was written."""
+    """The spec of a trial that was begun; None where it was ended before that was written."""
     path = folder / trial_folder(number) / "spec.json"
-    return _completed(decode(path, TrialSpec, "delete its folder")) if path.exists() else None
-
-
-@contextlib.contextmanager
-def disk(folder: Path) -> Iterator[None]:
-    """Turns a full disk into a StudyError that says what to do."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        raise StudyError(no_space(str(error.filename or folder))) from error
-
-
-def no_space(where: str) -> str:
-    """What to say when a disk is full."""
-    return f"no space left for {where}; free some and run the same command again: finished trials are kept"
+    return upgrade.spec(decode(path, TrialSpec, "delete its folder")) if path.exists() else None
 
 
 def encode(value: Any) -> bytes:
@@ -207,21 +175,3 @@ def decode(path: Path, kind: type[T], advice: str = "choose another --name to be
         raise StudyError(f"{path} cannot be read: {error.strerror}; {advice}") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise StudyError(f"{path} is damaged: {error}; {advice}") from error
-
-
-def _completed(found: TrialSpec) -> TrialSpec:
-    return msgspec.structs.replace(found, config=configs.completed(found.config))
-
-
-def _options(backend: str, axes: dict[str, tuple[Value, ...]]) -> dict[str, tuple[Value, ...]]:
-    """The options of a backend with what they may be, those that were not known then at their defaults."""
-    first = {name: values[0] for name, values in axes.items()}
-    defaults = msgspec.structs.asdict(plugins.backend_options(backend, dict(first)))
-    return {name: axes.get(name, (default,)) for name, default in defaults.items()}
-
-
-def _results(folder: Path) -> Iterator[TrialResult]:
-    for number in numbers(folder):
-        found = result(folder, number)
-        if found is not None:
-            yield found

@@ -19,7 +19,7 @@ from autotune.core.results import Status
 from autotune.core.rules import MeasureRules
 from autotune.core.space_types import Domains, Space
 from autotune.core.specs import TrialSpec
-from autotune.study.search import driver, recipes, sampler, suggest
+from autotune.study.search import driver, recipes, samplers, suggest
 from autotune.study.search.driver import search
 from autotune.study.storage import store
 from autotune.study.storage.opening import OpenStudy
@@ -147,7 +147,7 @@ def test_without_a_budget_what_finds_nothing_better_ends(tmp_path: Path, name: s
     study = in_memory(tmp_path, resolved(HW), HW)
     works = {plain(HW).key, recipes.first(study.space, HW)[1].key}
     ran = FakeExecutor(tmp_path, lambda config: 5.0 if config.key in works else Status.CRASHED)
-    make = partial(sampler.make, name)
+    make = partial(samplers.make, name)
     outcome = search(study, ran, Watcher(), RULES, make_sampler=make)
     assert (outcome.reason, len(ran.trials)) == ("stale", 1 + driver.STALE)
     assert search(study, FakeExecutor(tmp_path), Watcher(), RULES, make_sampler=make).reason == "stale"
@@ -155,7 +155,7 @@ def test_without_a_budget_what_finds_nothing_better_ends(tmp_path: Path, name: s
 
 def test_a_sampler_that_has_no_more_to_propose_ends_nothing_else(tmp_path: Path) -> None:
     study = in_memory(tmp_path, resolved(HW, SMALL), HW)
-    make = partial(sampler.make, "optuna.samplers:BruteForceSampler")
+    make = partial(samplers.make, "optuna.samplers:BruteForceSampler")
     for _ in range(2):
         outcome = search(study, FakeExecutor(tmp_path), Watcher(), RULES, make_sampler=make)
         assert (outcome.reason, outcome.trials) == ("exhausted", 8)
@@ -177,7 +177,7 @@ def test_a_combination_that_the_machine_cannot_honour_costs_nothing(tmp_path: Pa
     bare = msgspec.structs.replace(HW, libraries={})  # the libraries went after the study began
     study = in_memory(tmp_path, resolved(HW, SMALL), bare)
     ran = FakeExecutor(tmp_path)
-    outcome = search(study, ran, Watcher(), RULES, make_sampler=partial(sampler.make, "tpe"))
+    outcome = search(study, ran, Watcher(), RULES, make_sampler=partial(samplers.make, "tpe"))
     assert (outcome.reason, outcome.trials) == ("exhausted", 4)
     assert {config.knobs["allocator"] for config in ran.configs} == {"system"}
     told = [trial for trial in study.optuna.trials if trial.user_attrs.get("status") == "unsupported"]

@@ -9,7 +9,7 @@ from optuna.distributions import CategoricalDistribution
 from optuna.trial import TrialState
 
 from autotune.core.space_types import Domains
-from autotune.study.search import sampler, suggest
+from autotune.study.search import ask_tell, suggest
 from autotune.study.search.observations import Reader
 from autotune.study.search.points import DomainPoints
 from autotune.study.search.surrogate import Surrogate
@@ -70,7 +70,7 @@ def test_trials_of_another_version_and_outside_the_space_are_passed_over() -> No
         study.add_trial(optuna.create_trial(value=1e9, params={"backend": value}, distributions={"backend": foreign}))
     study.add_trial(optuna.create_trial(value=1e9))
     for _ in range(8):
-        trial, config = sampler.ask(study, DOMAINS, HW, None)
+        trial, config = ask_tell.ask(study, DOMAINS, HW, None)
         study.tell(trial, speed(config))
     assert {trial.params["backend"] for trial in study.trials[3:]} <= set(DOMAINS.backends)
 
@@ -82,7 +82,7 @@ def test_trials_whose_knobs_do_nothing_are_known_again() -> None:
     distinct = {config.key for config in suggest.untried(found, HW, (), random.Random(0))}
     seen = set()
     for _ in range(len(distinct)):
-        trial, config = sampler.ask(study, found, HW, None)
+        trial, config = ask_tell.ask(study, found, HW, None)
         seen.add(config.key)
         study.tell(trial, speed(config))
     assert seen == distinct

@@ -13,7 +13,7 @@ from autotune.core.config import Config
 from autotune.core.results import Status
 from autotune.core.rules import MeasureRules
 from autotune.core.specs import TrialSpec
-from autotune.study.search import recovery, sampler
+from autotune.study.search import ask_tell, recovery
 from autotune.study.search.driver import search
 from autotune.study.storage import store
 from autotune.study.storage.opening import OpenStudy
@@ -29,7 +29,7 @@ RULES = MeasureRules()
 
 def begin(study: OpenStudy, config: Config) -> TrialSpec:
     """A trial that was asked for and has its spec, as a killed coordinator leaves it."""
-    trial, config = sampler.ask(study.optuna, study.space.domains, HW, config)
+    trial, config = ask_tell.ask(study.optuna, study.space.domains, HW, config)
     spec = TrialSpec(id=trial.number, workload=WORKLOAD, config=config, folder=store.trial_folder(trial.number))
     (study.folder / spec.folder).mkdir(parents=True)
     (study.folder / spec.folder / "spec.json").write_bytes(store.encode(spec))

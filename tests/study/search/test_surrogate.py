@@ -14,7 +14,7 @@ from autotune.core import plugins
 from autotune.core.config import Config
 from autotune.core.space_types import Domains
 from autotune.core.struct import Value
-from autotune.study.search import sampler, surrogate
+from autotune.study.search import ask_tell, surrogate
 from autotune.study.search.points import DomainPoints, Parameters, Points
 from autotune.study.search.surrogate import Surrogate, expected_improvement
 from tests.fake_executor import speed
@@ -75,7 +75,7 @@ def telling(rate: Callable[[Parameters], float | None]) -> Callable[[optuna.Stud
     def tell(study: optuna.Study, trial: optuna.Trial) -> None:
         value = rate(dict(trial.params))
         if value is None:
-            sampler.tell_failure(study, trial)
+            ask_tell.tell_failure(study, trial)
         else:
             study.tell(trial, value)
 
@@ -241,7 +241,7 @@ def test_a_space_of_a_billion_points_is_searched_from_samples() -> None:
     assert len(DomainPoints(wide, large)) > 10**9
     study = optuna.create_study(direction="maximize", sampler=Surrogate(DomainPoints(wide, large), 0))
     for _ in range(8):
-        trial, config = sampler.ask(study, wide, large, None)
+        trial, config = ask_tell.ask(study, wide, large, None)
         study.tell(trial, speed(config))
     assert len(set(keys(study))) == 8
 
@@ -252,7 +252,7 @@ def test_a_space_of_many_points_is_searched_from_samples_and_neighbours() -> Non
     proposer = Surrogate(points, 0)
     study = optuna.create_study(direction="maximize", sampler=proposer)
     for _ in range(12):
-        trial, config = sampler.ask(study, many, HW, None)
+        trial, config = ask_tell.ask(study, many, HW, None)
         study.tell(trial, rate(config))
     assert len(set(keys(study))) == 12
     before = {id(point) for point in proposer._drawn}

@@ -14,7 +14,7 @@ from autotune.core.errors import StudyError
 from autotune.core.machine import Hardware
 from autotune.core.space_types import Budget, Exclusion, Limit, Price, Space
 from autotune.core.specs import TrialSpec
-from autotune.study.storage import store
+from autotune.study.storage import store, upgrade
 from autotune.study.storage.opening import opened
 from tests.fake_executor import measured
 from tests.report.made import confirmation, winner
@@ -30,7 +30,7 @@ def test_a_new_study_is_a_folder_that_says_all(tmp_path: Path) -> None:
         assert study.optuna.study_name == "toy@here"
         assert study.optuna.user_attrs["study"].startswith("torchvision:resnet18 on toy, 2 CPUs")
     assert {path.name for path in folder.iterdir()} >= {"space.yaml", "hardware.json", "domains.json", "study.db"}
-    assert (store.text(folder), store.space(folder), store.hardware(folder)) == (TEXT, store.completed(SPACE), HW)
+    assert (store.text(folder), store.space(folder), store.hardware(folder)) == (TEXT, upgrade.space(SPACE), HW)
     assert [path.name for path in folder.parent.iterdir()] == ["toy@here"]
 
 
@@ -39,7 +39,7 @@ def test_a_study_goes_on_with_another_budget_and_text_of_the_same_meaning(tmp_pa
         study.optuna.tell(study.optuna.ask(), 1.0)
     larger = msgspec.structs.replace(SPACE, budget=Budget(trials=50, minutes=3))
     with opened(tmp_path / "s", larger, "name: toy  # a comment\n", HW) as study:
-        assert study.space == store.completed(larger)
+        assert study.space == upgrade.space(larger)
         assert len(study.optuna.trials) == 1
     assert store.space(tmp_path / "s").budget == Budget(trials=5)
 
@@ -48,7 +48,7 @@ def test_the_domains_are_those_of_the_beginning_though_something_was_installed(t
     with on_disk(tmp_path / "s", SPACE, HW):
         pass
     with on_disk(tmp_path / "s", msgspec.structs.replace(SPACE, domains=DOMAINS), HW) as study:
-        assert study.space == store.completed(SPACE)
+        assert study.space == upgrade.space(SPACE)
 
 
 def test_a_study_of_an_earlier_version_goes_on(tmp_path: Path) -> None:
@@ -62,7 +62,7 @@ def test_a_study_of_an_earlier_version_goes_on(tmp_path: Path) -> None:
     plain["baseline"]["options"] = {"memory_format": "contiguous"}
     (tmp_path / "s" / "domains.json").write_text(json.dumps(plain))
     with opened(tmp_path / "s", SPACE, "name: toy  # a comment\n", HW) as study:
-        assert study.space == store.completed(SPACE)
+        assert study.space == upgrade.space(SPACE)
 
 
 def changed(**fields: object) -> Space:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import errno
 from pathlib import Path
 
 import msgspec
@@ -67,10 +66,3 @@ def test_the_options_of_the_last_run_are_kept(tmp_path: Path) -> None:
     assert store.options(tmp_path) == store.Options()
     store.write_options(tmp_path, store.Options(storage="mysql://host/db", skip_confirmation=True))
     assert store.options(tmp_path) == store.Options(storage="mysql://host/db", skip_confirmation=True)
-
-
-def test_only_a_full_disk_is_explained(tmp_path: Path) -> None:
-    with pytest.raises(StudyError, match=f"no space left for {tmp_path}; free some"), store.disk(tmp_path):
-        raise OSError(errno.ENOSPC, "No space left on device")
-    with pytest.raises(PermissionError), store.disk(tmp_path):
-        raise PermissionError(errno.EACCES, "no")

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,14 +11,11 @@ import pytest
 from optuna.trial import TrialState
 
 from autotune.core.config import Config
-from autotune.core.errors import StudyError
 from autotune.core.results import Status, TrialResult
 from autotune.core.space_types import Domains, Goal, Limit
 from autotune.core.specs import TrialSpec
 from autotune.study.ranking import Ranking
-from autotune.study.search import sampler
-from autotune.study.search.points import DomainPoints
-from autotune.study.search.surrogate import Surrogate
+from autotune.study.search import ask_tell, samplers
 from tests.fake_executor import measured, speed
 from tests.study.fakes import DOMAINS, SMALL, WORKLOAD, machine, plain
 
@@ -32,10 +28,10 @@ def told(
     result: Callable[[TrialSpec], TrialResult], goal: Goal = PLAIN_GOAL, directions: tuple[str, ...] = ("maximize",)
 ) -> optuna.trial.FrozenTrial:
     study = optuna.create_study(directions=list(directions))
-    trial, config = sampler.ask(study, SMALL, HW, plain(HW))
+    trial, config = ask_tell.ask(study, SMALL, HW, plain(HW))
     spec = TrialSpec(id=trial.number, workload=WORKLOAD, config=config, folder="trials/00000")
     found = result(spec)
-    sampler.tell(study, trial, found, Ranking([found], goal))
+    ask_tell.tell(study, trial, found, Ranking([found], goal))
     return study.trials[0]
 
 
@@ -57,7 +53,7 @@ def test_every_limit_is_told_by_how_much_it_is_kept_or_broken() -> None:
     )
     trial = told(lambda spec: measured(spec, 12.5), Goal(limits=limits))
     assert trial.state == TrialState.COMPLETE
-    assert trial.constraints == pytest.approx({"throughput": 0.5, "cpu_s_per_sample": -0.2, "setup_s": -sampler.MOST})
+    assert trial.constraints == pytest.approx({"throughput": 0.5, "cpu_s_per_sample": -0.2, "setup_s": -ask_tell.MOST})
 
 
 def test_several_objectives_are_told_as_they_are() -> None:
@@ -76,7 +72,7 @@ def test_a_failure_is_told_as_a_constraint_with_one_line(status: Status) -> None
     trial = told(lambda spec: TrialResult(spec=spec, status=status, error="a long\nstory " + "x" * 500))
     assert (trial.state, trial.constraints) == (TrialState.PRUNED, {"runs": 1.0})
     assert trial.user_attrs["error"].startswith("a long story")
-    assert len(trial.user_attrs["error"]) == sampler.ERROR_LENGTH
+    assert len(trial.user_attrs["error"]) == ask_tell.ERROR_LENGTH
 
 
 def test_how_sure_a_rate_is_is_told_too() -> None:
@@ -88,7 +84,7 @@ def test_how_sure_a_rate_is_is_told_too() -> None:
     wild = told(lambda spec: result(spec, 10, 14, 7, 10, 13, 8)).user_attrs
     single = told(lambda spec: result(spec, 10)).user_attrs
     assert 0 < steady["noise"] < 0.02 < wild["noise"]
-    assert single["noise"] == sampler.FEW_BLOCKS
+    assert single["noise"] == ask_tell.FEW_BLOCKS
 
 
 def test_what_does_not_come_of_the_blocks_has_not_their_noise() -> None:
@@ -101,54 +97,28 @@ def test_what_does_not_come_of_the_blocks_has_not_their_noise() -> None:
     assert "noise" in told(result, both, ("maximize", "minimize")).user_attrs
 
 
-def test_samplers_go_by_names() -> None:
-    points = DomainPoints(SMALL, HW)
-    assert isinstance(sampler.make("surrogate", 0, points), Surrogate)
-    assert isinstance(sampler.make("tpe", 0, points), optuna.samplers.TPESampler)
-    assert isinstance(sampler.make("random", 0, points), optuna.samplers.RandomSampler)
-    assert isinstance(sampler.make("optuna.samplers:NSGAIISampler", 0, points), optuna.samplers.NSGAIISampler)
-
-
-@pytest.mark.parametrize(
-    ("name", "says"),
-    [
-        ("tpf", "there is no sampler 'tpf'; allowed: surrogate, tpe, random, or a class as MODULE:CLASS"),
-        ("nowhere:Sampler", "cannot be loaded: No module named 'nowhere'"),
-        ("optuna.samplers:Nothing", "cannot be loaded: module 'optuna.samplers' has no attribute 'Nothing'"),
-        (":x", "cannot be loaded: Empty module name"),
-        (".my:Sampler", "cannot be loaded: the 'package' argument is required"),
-        ("pathlib:Path", "is no sampler of Optuna's kind"),
-        ("optuna.samplers:GridSampler", "cannot be made from a seed alone: "),
-        ("math:pi", "is no sampler of Optuna's kind"),
-    ],
-)
-def test_a_name_of_no_sampler_is_an_error(name: str, says: str) -> None:
-    with pytest.raises(StudyError, match=re.escape(says)):
-        sampler.make(name, 0, DomainPoints(SMALL, HW))
-
-
 def test_an_interruption_teaches_nothing() -> None:
     trial = told(lambda spec: TrialResult(spec=spec, status=Status.INTERRUPTED))
     assert (trial.state, trial.constraints) == (TrialState.FAIL, {})
 
 
 def test_a_planned_configuration_outside_the_domains_has_no_parameters() -> None:
-    study = optuna.create_study(direction="maximize", sampler=sampler.tpe(0))
+    study = optuna.create_study(direction="maximize", sampler=samplers.tpe(0))
     outside = plain(HW, 3)
-    trial, config = sampler.ask(study, SMALL, HW, outside)
+    trial, config = ask_tell.ask(study, SMALL, HW, outside)
     assert (config, trial.params) == (outside, {})
     study.tell(trial, 1e9)
-    for _ in range(sampler.STARTUP_TRIALS + 3):
-        trial, config = sampler.ask(study, SMALL, HW, None)
+    for _ in range(samplers.STARTUP_TRIALS + 3):
+        trial, config = ask_tell.ask(study, SMALL, HW, None)
         study.tell(trial, speed(config))
 
 
 def paid(tell: Callable[[optuna.Study, optuna.Trial], object], seed: int, trials: int = 60) -> int:
     """How often a crash is paid for, where repeats are run again: the two fastest settings crash together."""
-    study = optuna.create_study(direction="maximize", sampler=sampler.tpe(seed))
+    study = optuna.create_study(direction="maximize", sampler=samplers.tpe(seed))
     crashes = 0
     for _ in range(trials):
-        trial, config = sampler.ask(study, DOMAINS, HW, None)
+        trial, config = ask_tell.ask(study, DOMAINS, HW, None)
         if config.backend == "openvino" and config.knobs["allocator"] == "tcmalloc":
             crashes += 1
             tell(study, trial)
@@ -160,7 +130,7 @@ def paid(tell: Callable[[optuna.Study, optuna.Trial], object], seed: int, trials
 def test_a_crashing_pair_is_learned() -> None:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     seeds = range(6)
-    learned = [paid(sampler.tell_failure, seed) for seed in seeds]
+    learned = [paid(ask_tell.tell_failure, seed) for seed in seeds]
     ignored = [paid(lambda study, trial: study.tell(trial, state=TrialState.FAIL), seed) for seed in seeds]
     assert sum(learned) < 12 * len(seeds)
     assert sum(learned) < sum(ignored) / 1.5
@@ -192,6 +162,6 @@ print(sorted(frameworks & set(sys.modules)), int(peak[1]) // 1024)
 
 
 def test_a_space_of_one_backend_asks_no_backend() -> None:
-    study = optuna.create_study(direction="maximize", sampler=sampler.tpe(0))
-    trial, config = sampler.ask(study, Domains(batch_size=(1, 2), knobs={}, backends={"openvino": {}}), HW, None)
+    study = optuna.create_study(direction="maximize", sampler=samplers.tpe(0))
+    trial, config = ask_tell.ask(study, Domains(batch_size=(1, 2), knobs={}, backends={"openvino": {}}), HW, None)
     assert (config.backend, set(trial.params)) == ("openvino", {"batch_size"})
