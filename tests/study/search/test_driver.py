@@ -69,7 +69,7 @@ def test_a_trial_is_written_observed_and_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize("seed", range(5))
 def test_nothing_is_measured_twice_and_the_best_is_found(tmp_path: Path, seed: int) -> None:
     ran = run(tmp_path, resolved(HW, trials=60, seed=seed))
-    assert len(ran.ran) == len({config.key for config in ran.configs}) == 60
+    assert len(ran.trials) == len({config.key for config in ran.configs}) == 60
     everything = [speed(config) for config in suggest.untried(DOMAINS, HW, (), random.Random(0))]
     assert max(map(speed, ran.configs)) >= 0.95 * max(everything)
 
