@@ -82,7 +82,7 @@ def test_one_that_was_killed_says_so(running: CanaryProcess, this_machine: Hardw
     assert running.sense(this_machine.allowed_cpus, 0.01) is not None
     os.kill(pid(running), signal.SIGKILL)
     assert running.sense(this_machine.allowed_cpus, 0.01) is None
-    assert running.failure == "a worker was killed by SIGKILL, most likely for want of memory"
+    assert running.failure is not None and running.failure.startswith("a worker was killed by SIGKILL")
 
 
 def test_one_that_hangs_is_given_up(
