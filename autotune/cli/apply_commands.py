@@ -12,7 +12,7 @@ import typer
 
 app = typer.Typer()
 
-BestFile = Annotated[Path, typer.Argument(metavar="BEST.JSON")]
+BestFile = Annotated[Path, typer.Argument(metavar="BEST.JSON", help="The result of a study.")]
 
 
 class VerdictForm(enum.StrEnum):
@@ -26,15 +26,17 @@ class VerdictForm(enum.StrEnum):
 def run(
     best: BestFile,
     command: Annotated[list[str], typer.Argument(metavar="-- PROGRAM ARGUMENTS...")],
-    force: Annotated[bool, typer.Option("--force", help="Go without what is missing here.")] = False,
-    torch_distributed_env: Annotated[
-        bool, typer.Option("--torch-distributed-env", help="Set RANK and WORLD_SIZE, too.")
+    force: Annotated[
+        bool, typer.Option("--force", help="Start even if cores, libraries or numactl are missing.")
     ] = False,
-    grace: Annotated[float, typer.Option(min=0, help="Seconds to end in, once another worker has failed.")] = 10.0,
+    torch_distributed_env: Annotated[
+        bool, typer.Option("--torch-distributed-env", help="Also set RANK and WORLD_SIZE.")
+    ] = False,
+    grace: Annotated[float, typer.Option(min=0, help="Seconds until SIGKILL, once another worker has failed.")] = 10.0,
 ) -> None:
-    """Start a program with a configuration.
+    """Start a program with a tuned configuration.
 
-    Pinned, with its environment and preloaded libraries, one process for each worker.
+    Starts one pinned process per worker, with its environment and preloaded libraries.
     """
     from autotune.apply import run as applying
     from autotune.core.errors import NotStarted
@@ -63,12 +65,12 @@ def run(
 @app.command()
 def verify(
     best: BestFile,
-    minutes: Annotated[float, typer.Option(min=0.1, max=1_000_000, help="How long to measure at most.")] = 2.0,
-    form: Annotated[VerdictForm, typer.Option("--format", help="How the verdict is printed.")] = VerdictForm.TEXT,
+    minutes: Annotated[float, typer.Option(min=0.1, max=1_000_000, help="The most time to measure.")] = 2.0,
+    form: Annotated[VerdictForm, typer.Option("--format", help="The output format.")] = VerdictForm.TEXT,
 ) -> None:
     """Check that a claimed speed-up holds here.
 
-    Measures the configuration and its baseline again, by turns; the exit status is 4 if it does not hold.
+    Measures the configuration and its baseline again, by turns. Exits with status 4 if the claim does not hold.
     """
     import msgspec
 

@@ -17,9 +17,9 @@ app = typer.Typer()
 
 @app.command()
 def doctor() -> None:
-    """Say what this machine offers.
+    """Show what this machine offers.
 
-    Each knob and backend, or why not and what to install.
+    Lists each knob and backend, or why it is not available and what to install.
     """
     from autotune.hardware import probe as hardware
     from autotune.report.text import doctor as report
@@ -30,13 +30,15 @@ def doctor() -> None:
 @app.command()
 def plan(
     space: Annotated[str, typer.Option(help="A space file, or the name of a shipped one.")],
-    hardware: Annotated[str | None, typer.Option(help="A hardware.json, or a recorded machine's name.")] = None,
-    pick: Annotated[int | None, typer.Option(min=1, help="Show how recipe number N is started.")] = None,
-    config: Annotated[Path | None, typer.Option(help="Show how a best.json or spec.json is started.")] = None,
+    hardware: Annotated[str | None, typer.Option(help="A hardware.json, or the name of a recorded machine.")] = None,
+    pick: Annotated[int | None, typer.Option(min=1, help="Show how the N-th of the first trials is started.")] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="Show how the configuration of a best.json or spec.json is started.")
+    ] = None,
 ) -> None:
-    """Say what would be searched; run nothing.
+    """Show what a study would search; run nothing.
 
-    Here or on another machine, and how a configuration is started.
+    Plans for this or another machine, and shows how a configuration is started.
     """
     if pick is not None and config is not None:
         raise typer.BadParameter("goes without --config", param_hint="--pick")
@@ -64,9 +66,9 @@ def spaces() -> None:
 
 @app.command()
 def schema() -> None:
-    """Print the JSON Schema of a space file.
+    """Print the JSON Schema of space files.
 
-    Editors complete from it.
+    Editors use it to complete names and values.
     """
     import json
 
@@ -75,7 +77,7 @@ def schema() -> None:
     print(json.dumps(generator.schema(), indent=2))
 
 
-python_environments = typer.Typer(help="Make and list other Python environments.")
+python_environments = typer.Typer(help="Manage other Python environments for trials.")
 app.add_typer(python_environments, name="environments")
 
 
@@ -94,10 +96,12 @@ def list_environments(context: typer.Context) -> None:
 @python_environments.command("create", context_settings={"ignore_unknown_options": True})
 def create_environment(
     name: str,
-    wanted: Annotated[list[str] | None, typer.Argument(help="What pip installs: torch==2.8.0, or -r FILE.")] = None,
-    python: Annotated[str, typer.Option(help="The Python to make it with, 3.10 or newer.")] = sys.executable,
+    wanted: Annotated[
+        list[str] | None, typer.Argument(help="Arguments of pip install: torch==2.8.0, or -r FILE.")
+    ] = None,
+    python: Annotated[str, typer.Option(help="The Python that creates it, 3.10 or newer.")] = sys.executable,
 ) -> None:
-    """Make a Python environment of its own: another framework version is then a value in the search."""
+    """Create a Python environment, so that another framework version is a value in the search."""
     from autotune.hardware import interpreters
     from autotune.launch import create_env
 
@@ -107,7 +111,7 @@ def create_environment(
 
 @python_environments.command("add")
 def add_environment(name: str, prefix: Path) -> None:
-    """Give a Python environment that is already there (its folder, which holds bin/python) a name."""
+    """Give an existing Python environment (the folder with bin/python) a name."""
     from autotune.hardware import interpreters
     from autotune.launch import create_env
 
@@ -125,8 +129,8 @@ def remove_environment(name: str) -> None:
 
 
 @app.command()
-def cache(clear: Annotated[bool, typer.Option("--clear", help="Remove everything.")] = False) -> None:
-    """Show or clear the prepared models."""
+def cache(clear: Annotated[bool, typer.Option("--clear", help="Remove all prepared models.")] = False) -> None:
+    """List or remove the prepared models."""
     from autotune.models import artifacts
     from autotune.models import cache as prepared
     from autotune.report.text import formatting

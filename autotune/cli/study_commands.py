@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
-Studies = Annotated[Path, typer.Option("--studies", help="The folder of study folders.", metavar="DIR")]
+Studies = Annotated[Path, typer.Option("--studies", help="The folder that holds the studies.", metavar="DIR")]
+StudyName = Annotated[str, typer.Argument(help="A study's folder, or its name in --studies.")]
 STUDIES = Path("studies")
 
 
@@ -42,7 +43,7 @@ class CompareForm(enum.StrEnum):
 
 
 @app.command()
-def show(study: str, studies: Studies = STUDIES) -> None:
+def show(study: StudyName, studies: Studies = STUDIES) -> None:
     """Print a study's trials and its best configuration."""
     from autotune.report import lookup
 
@@ -63,14 +64,17 @@ def print_study(console: Console, study: Study) -> None:
 
 @app.command()
 def report(
-    study: str,
-    form: Annotated[ReportForm, typer.Option("--format", help="How it is written.")] = ReportForm.HTML,
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="By default report.* in the study.")] = None,
+    study: StudyName,
+    form: Annotated[ReportForm, typer.Option("--format", help="The file format.")] = ReportForm.HTML,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="The file to write; by default report.* in the study's folder."),
+    ] = None,
     studies: Studies = STUDIES,
 ) -> None:
     """Write a report about a study.
 
-    Why its winner wins, every trial, what failed: one file that needs no network.
+    It shows why the winner wins, every trial, and what failed. The HTML page is one file that needs no network.
     """
     from autotune.report import lookup, report_formats
 
@@ -82,14 +86,14 @@ def report(
 
 @app.command()
 def dashboard(
-    study: str,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8080,
+    study: StudyName,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The port to listen on; 0 takes a free one.")] = 8080,
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     studies: Studies = STUDIES,
 ) -> None:
-    """Look at a study in a browser.
+    """Show a study in a browser.
 
-    It may be running or finished; nothing in it can be changed from there.
+    The study may be running or finished. The dashboard only reads.
     """
     from autotune.report import lookup
     from autotune.report.dashboard import server as serving
@@ -101,13 +105,15 @@ def dashboard(
 @app.command()
 def compare(
     study: Annotated[list[str], typer.Argument(metavar="STUDY STUDY...")],
-    prices: Annotated[Path | None, typer.Option(help="A file of prices an hour by instance type, for all.")] = None,
-    form: Annotated[CompareForm, typer.Option("--format", help="How it is printed.")] = CompareForm.TABLE,
+    prices: Annotated[
+        Path | None, typer.Option(help="A file of prices per hour by instance type, for all studies.")
+    ] = None,
+    form: Annotated[CompareForm, typer.Option("--format", help="The output format.")] = CompareForm.TABLE,
     studies: Studies = STUDIES,
 ) -> None:
-    """Put studies side by side.
+    """Compare studies side by side.
 
-    The best of each, what it costs, and what it loses on the machines of the others.
+    Shows the best configuration of each, its cost, and what it loses on the other machines.
     """
     from autotune.report import lookup
     from autotune.report.compare import groups, render
@@ -126,19 +132,21 @@ def export(
     form: Annotated[
         str | None,
         typer.Option(
-            "--format", help="json, env, shell, docker, systemd, kubernetes, torchserve, ovms or onnxruntime."
+            "--format", help="The form: json, env, shell, docker, systemd, kubernetes, torchserve, ovms or onnxruntime."
         ),
     ] = None,
-    pick: Annotated[int | None, typer.Option(min=0, help="Another trial than the winner, by its number.")] = None,
+    pick: Annotated[
+        int | None, typer.Option(min=0, help="The number of a trial to take instead of the winner.")
+    ] = None,
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", help="Without --format and --pick by default best.json in the study."),
+        typer.Option("-o", "--output", help="The file to write; by default the output is printed."),
     ] = None,
     studies: Studies = STUDIES,
 ) -> None:
     """Write a configuration for production.
 
-    As best.json, or in the form of what is to start it.
+    In the form that the system which starts it reads. Without --format and --pick, writes the study's best.json.
     """
     from autotune.apply import best_file
     from autotune.report import lookup

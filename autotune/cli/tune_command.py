@@ -16,36 +16,41 @@ def tune(
     context: typer.Context,
     space: Annotated[str | None, typer.Option(help="A space file, or the name of a shipped one.")] = None,
     trials: Annotated[
-        int | None, typer.Option(min=1, help="Stop after so many trials; the space's minutes stay.")
+        int | None, typer.Option(min=1, help="Stop after N trials; the minutes of the space file still apply.")
     ] = None,
     minutes: Annotated[
         float | None,
-        typer.Option(min=0.1, max=1_000_000, help="Stop after so many minutes, earlier runs of the study included."),
+        typer.Option(min=0.1, max=1_000_000, help="Stop after N minutes, earlier runs of the study included."),
     ] = None,
     no_budget: Annotated[
         bool,
-        typer.Option("--no-budget", help="Leave the space's budget out; alone: stop when nothing better is expected."),
+        typer.Option(
+            "--no-budget",
+            help="Ignore the space file's budget; with no other budget, stop when nothing better is expected.",
+        ),
     ] = False,
     name: Annotated[str | None, typer.Option(help="The study's name; by default SPACE@INSTANCE-TYPE.")] = None,
     studies: Studies = STUDIES,
     storage: Annotated[str | None, typer.Option(help="An Optuna storage URL instead of the study's own.")] = None,
-    seed: Annotated[int | None, typer.Option(min=0, max=2**32 - 1, help="Seed of sampler, weights and inputs.")] = None,
-    instance_type: Annotated[str | None, typer.Option(help="This machine's type, where it cannot be read.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, max=2**32 - 1, help="Seed of the sampler, the weights and the inputs.")
+    ] = None,
+    instance_type: Annotated[
+        str | None, typer.Option(help="This machine's instance type, if it cannot be detected.")
+    ] = None,
     prices: Annotated[
-        Path | None, typer.Option(help="A file of prices an hour by instance type, instead of the space file's.")
+        Path | None, typer.Option(help="A file of prices per hour by instance type; replaces the space file's.")
     ] = None,
     begin_with: Annotated[
         list[str] | None,
-        typer.Option(
-            "--from", metavar="STUDY", help="Try first what this study found best; may be given more than once."
-        ),
+        typer.Option("--from", metavar="STUDY", help="First try the best configurations of this study; repeatable."),
     ] = None,
     sampler: Annotated[
         str | None,
-        typer.Option(help="How the search proposes: surrogate (the default), tpe, random, or a class as MODULE:CLASS."),
+        typer.Option(help="surrogate (the default), tpe, random, or an Optuna sampler class as MODULE:CLASS."),
     ] = None,
     skip_confirmation: Annotated[
-        bool, typer.Option("--skip-confirmation", help="End after the search: nothing is claimed then.")
+        bool, typer.Option("--skip-confirmation", help="Only search; claim no speed-up.")
     ] = False,
     version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
 ) -> None:
