@@ -39,7 +39,7 @@ from autotune.core.rules import MeasureRules
 from autotune.core.specs import TrialSpec
 from autotune.core.workload_spec import InputSpec, WorkloadSpec
 from autotune.hardware import probe
-from autotune.launch import launch_plan, process
+from autotune.launch import launch_plan, worker_pool
 from autotune.launch.blocks import Bench
 from autotune.launch.interference import Watch
 from autotune.launch.local_executor import LocalExecutor
@@ -107,7 +107,10 @@ def spells(folder: Path, pairs: int, spell_s: float) -> list[float]:
         template = machine.execute(spec, rules, None)
         made = made_up(folder / "made-up", folder / "whole", template)
         launched = launch_plan.measuring(config, hw, os.environ, cache)
-        with process.start(launched, folder / "prepared" / "job.json", folder, 2**40) as workers, page(made) as opened:
+        with (
+            worker_pool.start(launched, folder / "prepared" / "job.json", folder, 2**40) as workers,
+            page(made) as opened,
+        ):
             workers.gather(rules.setup_timeout_s, "loading")
             cpus = tuple(cpu for worker in launched.workers for cpu in worker.placement.cpus)
             bench = Bench(workers, 1, Watch(cpus, machine.canary, rules), rules)

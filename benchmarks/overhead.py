@@ -27,7 +27,7 @@ from autotune.core.rules import MeasureRules
 from autotune.core.specs import TrialSpec
 from autotune.core.workload_spec import InputSpec, WorkloadSpec
 from autotune.hardware import probe
-from autotune.launch import launch_plan, process
+from autotune.launch import launch_plan, worker_pool
 from autotune.launch.blocks import Bench
 from autotune.launch.interference import Watch
 from autotune.launch.local_executor import LocalExecutor
@@ -79,7 +79,7 @@ def main() -> int:
             launched = launch_plan.measuring(config, hw, os.environ, cache)
             own = [msgspec.structs.replace(w, argv=(sys.executable, __file__, "--worker")) for w in launched.workers]
             job = folder / "prepared" / "job.json"
-            with process.start(launch_plan.LaunchPlan(workers=tuple(own)), job, folder, 2**40) as workers:
+            with worker_pool.start(launch_plan.LaunchPlan(workers=tuple(own)), job, folder, 2**40) as workers:
                 workers.gather(rules.setup_timeout_s, "loading")
                 watch = Watch(launched.workers[0].placement.cpus, machine.canary, rules)
                 bench = Bench(workers, 1, watch, rules)

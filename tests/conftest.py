@@ -27,9 +27,9 @@ from autotune.core.specs import InterleavedSpec, TrialSpec
 from autotune.core.struct import Value
 from autotune.core.workload_spec import InputSpec, WorkloadSpec
 from autotune.hardware import probe as hardware
-from autotune.launch import process
+from autotune.launch import worker_pool
 from autotune.launch.launch_plan import LaunchPlan, WorkerPlan
-from autotune.launch.process import Workers
+from autotune.launch.worker_pool import Workers
 from tests.extra.execute import Ask, Listener, Told
 
 EXTRA = Path(__file__).parent / "extra"
@@ -172,7 +172,7 @@ class ExtendedPackage:
         entry = WorkerPlan(
             argv=(sys.executable, "-m", "autotune.worker"), env=self.environ, placement=Placement(cpus=(), threads=1)
         )
-        with process.start(LaunchPlan(workers=(entry,)), folder / "job.json", folder, 2**40) as workers:
+        with worker_pool.start(LaunchPlan(workers=(entry,)), folder / "job.json", folder, 2**40) as workers:
             yield workers
 
 

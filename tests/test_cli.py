@@ -77,7 +77,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFi
         out, err = capfd.readouterr()
         return Done(ended.value.code, out, err)
 
-    monkeypatch.setattr(process, "_spawn", refuse)
+    monkeypatch.setattr(process, "spawn", refuse)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setattr(canary_process, "running", unheard)
     monkeypatch.setenv("AUTOTUNE_CACHE", str(tmp_path / "cache"))

@@ -13,7 +13,7 @@ from autotune.core.protocol import Measure, Measured
 from autotune.core.results import Block, Status
 from autotune.core.rules import MeasureRules
 from autotune.launch.interference import Watch
-from autotune.launch.process import WorkerFailed, Workers
+from autotune.launch.worker_pool import WorkerFailed, Workers
 
 LEAD_S = 0.005
 """Between a command and the common start: time for every worker to read it."""

@@ -14,8 +14,8 @@ import msgspec
 from autotune.core.machine import Hardware
 from autotune.core.protocol import CanaryJob, Sense, Sensed
 from autotune.core.results import Canary
-from autotune.launch import launch_plan, process
-from autotune.launch.process import WorkerFailed, Workers
+from autotune.launch import launch_plan, worker_pool
+from autotune.launch.worker_pool import WorkerFailed, Workers
 
 ANSWER_S = 30.0
 MEMORY_BYTES = 2**33
@@ -50,7 +50,7 @@ def running(hardware: Hardware, cache: Path, inherited: tuple[int, ...]) -> Iter
         job.write_bytes(msgspec.json.encode(CanaryJob()))
         launched = launch_plan.sensing(hardware, os.environ, cache)
         try:
-            workers = stack.enter_context(process.start(launched, job, folder, MEMORY_BYTES, inherited=inherited))
+            workers = stack.enter_context(worker_pool.start(launched, job, folder, MEMORY_BYTES, inherited=inherited))
         except WorkerFailed as error:
             yield CanaryProcess(None, str(error))
         else:

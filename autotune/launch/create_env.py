@@ -34,7 +34,7 @@ def create(folder: Path, name: str, python: str, wanted: Sequence[str]) -> Envir
             [python, "-I", "-m", "venv", str(prefix)],
             [f"{prefix}/bin/python", "-I", "-m", "pip", "install", *interpreters.NEEDED, *wanted],
         ):
-            if status := process.ran(argv):
+            if status := process.run_interactive(argv):
                 raise InterpreterError(f"{' '.join(argv)} ended with exit status {status}; what it said is above")
         made = _checked(prefix)
         return made
@@ -80,7 +80,7 @@ def problem(prefix: Path, timeout_s: float = CHECK_S) -> str | None:
         )
         python = f"{prefix}/bin/python"
         try:
-            return process.answered([python, "-c", script], launch_plan.apart(alone), timeout_s)
+            return process.failure_line([python, "-c", script], launch_plan.apart(alone), timeout_s)
         except OSError as error:  # such as a script whose interpreter is gone
             return f"{python} does not start: {error.strerror or error}"
 

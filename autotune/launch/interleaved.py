@@ -24,7 +24,7 @@ from autotune.launch import fidelity, process_tree
 from autotune.launch.blocks import Bench
 from autotune.launch.interference import Senses, Watch
 from autotune.launch.loading import Loaded, Place, loading
-from autotune.launch.process import WorkerFailed
+from autotune.launch.worker_pool import WorkerFailed
 from autotune.models.artifacts import PreparationFailed
 
 

@@ -19,7 +19,7 @@ from autotune.launch import fidelity
 from autotune.launch.blocks import LEAD_S, Bench
 from autotune.launch.interference import Senses, Watch
 from autotune.launch.loading import Place, loading
-from autotune.launch.process import WorkerFailed
+from autotune.launch.worker_pool import WorkerFailed
 from autotune.models.artifacts import PreparationFailed
 
 WARM_CALLS = 2

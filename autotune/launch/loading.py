@@ -24,8 +24,8 @@ from autotune.core.results import Accuracy, ArtifactRef, Status
 from autotune.core.rules import MeasureRules
 from autotune.core.specs import TrialSpec
 from autotune.hardware import interpreters
-from autotune.launch import environment, launch_plan, process
-from autotune.launch.process import WorkerFailed, Workers
+from autotune.launch import environment, launch_plan, worker_pool
+from autotune.launch.worker_pool import WorkerFailed, Workers
 from autotune.models import artifacts
 from autotune.models.artifacts import PreparationFailed
 
@@ -57,7 +57,7 @@ class Place:
                 path = folder / "job.json"
                 path.write_bytes(msgspec.json.encode(job))
                 try:
-                    with process.start(
+                    with worker_pool.start(
                         launched, path, folder, self.memory_bytes(rules), deadline, self.inherited
                     ) as workers:
                         workers.gather(rules.prepare_timeout_s, f"preparing {what}", rules.idle_timeout_s)
@@ -145,7 +145,7 @@ def loading(
     path = folder / "job.json"
     path.write_bytes(msgspec.json.encode(job))
     begin = time.monotonic()
-    with process.start(launched, path, folder, place.memory_bytes(rules), deadline, place.inherited) as workers:
+    with worker_pool.start(launched, path, folder, place.memory_bytes(rules), deadline, place.inherited) as workers:
         cpus = sorted({cpu for placement in job.placements for cpu in placement.cpus})
         run_s = cast(float, spec.workload.options["timeout_s"]) if reference is None else None
         ref = artifact.ref if artifact else None

@@ -1,223 +1,68 @@
-"""The only file that starts processes: workers in sessions of their own, driven over pipes, always reaped."""
+"""The only file that starts processes: workers, users' programs, and short commands."""
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import os
-import selectors
-import signal
 import subprocess
 import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-
-import msgspec
-
-from autotune.core.full_disk import NO_SPACE
-from autotune.core.protocol import Command, Failed, Reply
-from autotune.core.results import Status
-from autotune.hardware import cgroups
-from autotune.launch import orphans, process_tree
-from autotune.launch.launch_plan import LaunchPlan
-
-POLL_S = 0.25
-"""How often a waiting coordinator looks at clocks and pipes; it never spins beside a measurement."""
-
-LOOK_S = 1.0
-"""The least time between two looks at the memory and CPU time of all workers."""
-
-PAUSE_S = 0.3
-"""How long stopping the workers may take; it is a matter of microseconds."""
 
 Program = subprocess.Popen[bytes]
 
 
-class WorkerFailed(Exception):
-    """A worker cannot go on; becomes the trial's status, never reaches a user as an exception."""
-
-    def __init__(self, status: Status, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-
-
 @dataclass
-class _Worker:
-    process: subprocess.Popen[bytes]
+class Worker:
+    """A worker's process, with our ends of its pipes and what was read of an unfinished line."""
+
+    process: Program
     commands: int
     replies: int
     buffer: bytes = b""
 
-
-@dataclass
-class Workers:
-    """Running workers of one trial, in rank order."""
-
-    folder: Path
-    memory_limit_bytes: int
-    deadline: float | None
-    workers: list[_Worker] = field(default_factory=list)
-    oom_kills: int | None = None
-    looked: float = float("-inf")
-    paused: bool = False
-
-    def __len__(self) -> int:
-        return len(self.workers)
-
-    @property
-    def pids(self) -> list[int]:
-        """The workers' process numbers, in rank order."""
-        return [worker.process.pid for worker in self.workers]
-
-    def pause(self) -> None:
-        """Stop every worker with all its threads, until something is sent: a runtime that spins would disturb others.
-
-        What cannot be stopped within `PAUSE_S` (it waits for a disk, say) is idle anyway.
-        """
-        self.paused = True
-        for worker in self.workers:
-            orphans.signal_group(worker.process.pid, signal.SIGSTOP)
-        limit = time.monotonic() + PAUSE_S
-        for worker in self.workers:
-            while not _stopped(worker.process.pid) and time.monotonic() < limit:
-                time.sleep(0.0002)
-
-    def send(self, command: Command) -> None:
-        """The same command to every worker; a worker that is gone is noticed by the next gather."""
-        if self.paused:
-            self.paused = False
-            for worker in self.workers:
-                orphans.signal_group(worker.process.pid, signal.SIGCONT)
-        line = msgspec.json.encode(command) + b"\n"
-        for worker in self.workers:
-            with contextlib.suppress(BrokenPipeError):
-                os.write(worker.commands, line)
-
-    def gather(self, timeout_s: float, doing: str, idle_s: float | None = None) -> list[Reply]:
-        """One reply of each worker; WorkerFailed on a death, a failure, a hang or too much memory.
-
-        With `idle_s`, workers that neither answer nor use CPU time for so long hang. A full disk raises OSError.
-        """
-        limit = time.monotonic() + timeout_s
-        activity = None if idle_s is None else process_tree.Activity(idle_s)
-        replies: dict[int, Reply] = {}
-        self._take(replies)
-        while len(replies) < len(self.workers):
-            gone = self._read([rank for rank in range(len(self.workers)) if rank not in replies])
-            self._take(replies)
-            if gone:
-                raise self._death(self.workers[gone[0]])
-            self._look(replies, activity, doing)
-            if len(replies) < len(self.workers):
-                self._check_time(limit, timeout_s, doing)
-        return [replies[rank] for rank in range(len(self.workers))]
-
-    def _take(self, replies: dict[int, Reply]) -> None:
-        """One complete line of each worker that has not answered; what follows it waits for the next gather."""
-        for rank, worker in enumerate(self.workers):
-            line, newline, rest = worker.buffer.partition(b"\n")
-            if rank in replies or not newline:
-                continue
-            worker.buffer = rest
-            reply: Reply = msgspec.json.decode(line, type=Reply)
-            if isinstance(reply, Failed):
-                if reply.errno in NO_SPACE:
-                    raise OSError(reply.errno, os.strerror(reply.errno), reply.path or str(self.folder))
-                raise WorkerFailed(reply.status, reply.message)
-            replies[rank] = reply
-
-    def _read(self, ranks: Sequence[int]) -> list[int]:
-        """Wait a little for what these workers say; the ranks of those that will say no more."""
-        ended = [rank for rank in ranks if self.workers[rank].process.poll() is not None]
-        with selectors.DefaultSelector() as selector:
-            for rank in ranks:
-                selector.register(self.workers[rank].replies, selectors.EVENT_READ, rank)
-            ready = [key.data for key, _ in selector.select(POLL_S)]
-        gone = [rank for rank in ended if rank not in ready]  # what it forked still holds its pipe open
-        for rank in ready:
-            data = os.read(self.workers[rank].replies, 65536)
-            self.workers[rank].buffer += data
-            if not data:
-                gone.append(rank)
-        return gone
-
-    def _death(self, worker: _Worker) -> WorkerFailed:
+    def exit_status(self, timeout_s: float) -> int | None:
+        """The worker's exit status, negative after a signal; None if it runs longer."""
         try:
-            code = worker.process.wait(timeout=5)
+            return self.process.wait(timeout=timeout_s)
         except subprocess.TimeoutExpired:
-            return WorkerFailed(Status.CRASHED, "a worker closed its pipe but still runs")
-        last = last_line(self.folder / "stderr.log")
-        if code == -signal.SIGKILL:
-            return self._killed()
-        how = f"was killed by {_signal_name(-code)}" if code < 0 else f"ended with exit status {code}"
-        return WorkerFailed(Status.CRASHED, f"a worker {how}" + (f": {last}" if last else ""))
-
-    def _killed(self) -> WorkerFailed:
-        """The failure of a worker that SIGKILL ended: by the kernel for lack of memory, or by somebody else."""
-        kills = cgroups.oom_kills()
-        if kills is not None and kills == self.oom_kills:
-            why = "killed by SIGKILL, and not for lack of memory as far as the kernel counts"
-            return WorkerFailed(Status.CRASHED, f"a worker was {why}")
-        return WorkerFailed(Status.OUT_OF_MEMORY, "a worker was killed by SIGKILL, most likely for lack of memory")
-
-    def _look(self, replies: dict[int, Reply], activity: process_tree.Activity | None, doing: str) -> None:
-        now = time.monotonic()
-        if now - self.looked < LOOK_S:
-            return
-        self.looked = now
-        trees = process_tree.trees(self.pids)
-        used = sum(process_tree.memory_bytes(one) for one in trees)
-        if used > self.memory_limit_bytes:
-            used = sum(process_tree.proportional_bytes(one) for one in trees)
-        if used > self.memory_limit_bytes:
-            raise WorkerFailed(
-                Status.OUT_OF_MEMORY,
-                f"the workers use {used / 2**30:.1f} GiB; allowed are {self.memory_limit_bytes / 2**30:.1f} GiB",
-            )
-        waiting = {rank: process_tree.cpu_s(one) for rank, one in enumerate(trees) if rank not in replies}
-        if activity is not None and waiting and activity.idle(now, waiting):
-            raise WorkerFailed(Status.TIMEOUT, f"no answer and no work for {activity.idle_s:.0f} s while {doing}")
-
-    def _check_time(self, limit: float, timeout_s: float, doing: str) -> None:
-        now = time.monotonic()
-        if self.deadline is not None and now > self.deadline:
-            raise WorkerFailed(Status.INTERRUPTED, f"the study's time ended while {doing}")
-        if now > limit:
-            raise WorkerFailed(Status.TIMEOUT, f"no answer within {timeout_s:.0f} s while {doing}")
+            return None
 
 
-@contextlib.contextmanager
-def start(
-    plan: LaunchPlan,
-    job: Path,
-    folder: Path,
-    memory_limit_bytes: int,
-    deadline: float | None = None,
-    inherited: tuple[int, ...] = (),
-) -> Iterator[Workers]:
-    """The workers of a plan, each handed the job file; killed with all their children on leaving, however that is.
+def spawn(
+    argv: tuple[str, ...], env: dict[str, str], job: Path, rank: int, folder: Path, inherited: tuple[int, ...]
+) -> Worker:
+    """A worker in a session of its own that is handed the job file, its pipes and these file descriptors.
 
-    They inherit these file descriptors: a lock that they hold outlives a killed coordinator as long as they do.
+    OSError if it does not start.
     """
-    running = Workers(folder, memory_limit_bytes, deadline, oom_kills=cgroups.oom_kills())
-    record = folder / "processes.json"
+    command_read, command_write = os.pipe()
+    reply_read, reply_write = os.pipe()
+    own = (str(job), str(rank), str(command_read), str(reply_write), str(os.getpid()))
     try:
-        for rank, entry in enumerate(plan.workers):
-            running.workers.append(_spawn(entry.argv, entry.env, job, rank, folder, inherited))
-            orphans.note(record, running.pids)
-        yield running
+        with (folder / "stdout.log").open("ab") as out, (folder / "stderr.log").open("ab") as err:
+            process = _in_lasting_thread(
+                lambda: subprocess.Popen(
+                    [*argv, *own],
+                    env=env,
+                    cwd=folder,
+                    stdin=subprocess.DEVNULL,
+                    stdout=out,
+                    stderr=err,
+                    pass_fds=(command_read, reply_write, *inherited),
+                    start_new_session=True,
+                )
+            )
+    except BaseException:
+        os.close(command_write)
+        os.close(reply_read)
+        raise
     finally:
-        for worker in running.workers:
-            if worker.process.returncode is None:  # until it is waited for, its number is nobody else's
-                process_tree.kill(worker.process.pid)
-            orphans.signal_group(worker.process.pid, signal.SIGKILL)
-            worker.process.wait()
-            os.close(worker.commands)
-            os.close(worker.replies)
-        record.unlink(missing_ok=True)
+        os.close(command_read)
+        os.close(reply_write)
+    return Worker(process=process, commands=command_write, replies=reply_read)
 
 
 def _in_lasting_thread(spawn: Callable[[], Program]) -> Program:
@@ -235,68 +80,7 @@ def _spawner() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(max_workers=1, thread_name_prefix="spawner")
 
 
-def _spawn(
-    argv: tuple[str, ...], env: dict[str, str], job: Path, rank: int, folder: Path, inherited: tuple[int, ...]
-) -> _Worker:
-    command_read, command_write = os.pipe()
-    reply_read, reply_write = os.pipe()
-    own = (str(job), str(rank), str(command_read), str(reply_write), str(os.getpid()))
-    try:
-        with (folder / "stdout.log").open("ab") as out, (folder / "stderr.log").open("ab") as err:
-            try:
-                process = _in_lasting_thread(
-                    lambda: subprocess.Popen(
-                        [*argv, *own],
-                        env=env,
-                        cwd=folder,
-                        stdin=subprocess.DEVNULL,
-                        stdout=out,
-                        stderr=err,
-                        pass_fds=(command_read, reply_write, *inherited),
-                        start_new_session=True,
-                    )
-                )
-            except OSError as error:
-                if error.errno in NO_SPACE:
-                    raise
-                raise WorkerFailed(Status.CRASHED, f"{argv[0]} does not start: {error.strerror or error}") from error
-    except BaseException:
-        os.close(command_write)
-        os.close(reply_read)
-        raise
-    finally:
-        os.close(command_read)
-        os.close(reply_write)
-    return _Worker(process=process, commands=command_write, replies=reply_read)
-
-
-def last_line(path: Path) -> str:
-    """The last line of a log that says something, at most 300 characters."""
-    try:
-        with path.open("rb") as file:
-            file.seek(max(0, path.stat().st_size - 8192))
-            lines = [line.strip() for line in file.read().decode(errors="replace").splitlines() if line.strip()]
-    except FileNotFoundError:
-        return ""
-    return lines[-1][:300] if lines else ""
-
-
-def _stopped(pid: int) -> bool:
-    """Whether a child stands still with all its threads, or is gone; the kernel says so once the last one stopped."""
-    try:
-        return os.waitid(os.P_PID, pid, os.WSTOPPED | os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
-    except ChildProcessError:
-        return True
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:  # a real-time signal
-        return f"signal {number}"
-
-
-def ran(argv: Sequence[str]) -> int:
+def run_interactive(argv: Sequence[str]) -> int:
     """The exit status of a command that talks to the person at the terminal itself; OSError if it does not start."""
     return subprocess.run(list(argv), stdin=subprocess.DEVNULL, check=False).returncode
 
@@ -307,7 +91,7 @@ def program(argv: Sequence[str], env: dict[str, str], before: Callable[[], None]
     return subprocess.Popen(argv, env=env, stdin=nothing, close_fds=False, process_group=0, preexec_fn=before)  # noqa: PLW1509
 
 
-def answered(argv: Sequence[str], env: dict[str, str], timeout_s: float | None = None) -> str | None:
+def failure_line(argv: Sequence[str], env: dict[str, str], timeout_s: float | None = None) -> str | None:
     """None if a command succeeds in that time, else the last line that it said; OSError if it does not start."""
     try:
         done = subprocess.run(

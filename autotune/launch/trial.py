@@ -17,7 +17,7 @@ from autotune.launch import fidelity, load_test, measure
 from autotune.launch.blocks import Bench
 from autotune.launch.interference import Senses, Watch
 from autotune.launch.loading import Place, loading
-from autotune.launch.process import WorkerFailed
+from autotune.launch.worker_pool import WorkerFailed
 from autotune.models.artifacts import PreparationFailed
 
 

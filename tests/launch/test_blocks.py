@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from autotune.core.results import Block, Status
 from autotune.core.rules import MeasureRules
 from autotune.launch.blocks import warm_s, window_s
-from autotune.launch.process import WorkerFailed
+from autotune.launch.worker_pool import WorkerFailed
 from tests.launch.scripted import BATCH, Scripted, Senses, bench
 
 RULES = MeasureRules(block_s=1.0)

@@ -17,7 +17,7 @@ from autotune.core.rules import MeasureRules
 from autotune.core.specs import InterleavedSpec
 from autotune.core.struct import Value
 from autotune.launch import interleaved
-from autotune.launch.process import WorkerFailed
+from autotune.launch.worker_pool import WorkerFailed
 from tests.conftest import TINY, ExtendedPackage
 from tests.extra.execute import Told
 from tests.launch.scripted import Senses

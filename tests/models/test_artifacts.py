@@ -26,7 +26,7 @@ from autotune.core.rules import MeasureRules
 from autotune.core.struct import Value
 from autotune.core.workload_spec import DataSpec, WorkloadSpec
 from autotune.launch import launch_plan
-from autotune.launch.process import WorkerFailed
+from autotune.launch.worker_pool import WorkerFailed
 from autotune.models import artifacts
 from autotune.models.artifacts import Artifact, PreparationFailed
 from autotune.models.cache import Kept, clear, kept

@@ -17,7 +17,7 @@ import pytest
 from autotune.core.config import Placement
 from autotune.core.protocol import Finish, Finished, MeasureJob, Ready
 from autotune.core.results import Status
-from autotune.launch.process import WorkerFailed, Workers
+from autotune.launch.worker_pool import WorkerFailed, Workers
 from autotune.worker.reference import Reference, write_reference
 from tests.conftest import ExtendedPackage, ended
 

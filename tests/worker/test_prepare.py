@@ -15,7 +15,7 @@ from autotune.core.protocol import Prepared, PrepareJob
 from autotune.core.results import Status
 from autotune.core.struct import Value
 from autotune.core.workload_spec import DataSpec, WorkloadSpec
-from autotune.launch.process import WorkerFailed
+from autotune.launch.worker_pool import WorkerFailed
 from autotune.worker import prepare as making
 from autotune.worker.reference import read_reference
 from tests.conftest import TINY, ExtendedPackage
