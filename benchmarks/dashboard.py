@@ -40,7 +40,7 @@ from autotune.core.specs import TrialSpec
 from autotune.core.workload_spec import InputSpec, WorkloadSpec
 from autotune.hardware import probe
 from autotune.launch import launch_plan, worker_pool
-from autotune.launch.blocks import Bench
+from autotune.launch.blocks import BlockRunner
 from autotune.launch.interference import Watch
 from autotune.launch.local_executor import LocalExecutor
 from autotune.models import artifacts
@@ -98,7 +98,7 @@ def study(folder: Path, trials: int) -> tuple[int, int]:
 def spells(folder: Path, pairs: int, spell_s: float) -> list[float]:
     """The log ratio of the rates with a page and without, of spells next to each other in random order."""
     hw, cache = probe.probe(), artifacts.default_folder()
-    rules = MeasureRules(gate_repeats=0)
+    rules = MeasureRules(disturbed_repeats=0)
     config = configs.configure(hw, batch_size=1, backend="onnxruntime")
     count, dice = max(1, round(spell_s / rules.block_s)), random.Random(0)
     spec = TrialSpec(id=0, workload=WORKLOAD, config=config, folder="prepared")
@@ -113,7 +113,7 @@ def spells(folder: Path, pairs: int, spell_s: float) -> list[float]:
         ):
             workers.gather(rules.setup_timeout_s, "loading")
             cpus = tuple(cpu for worker in launched.workers for cpu in worker.placement.cpus)
-            bench = Bench(workers, 1, Watch(cpus, machine.canary, rules), rules)
+            bench = BlockRunner(workers, 1, Watch(cpus, machine.canary, rules), rules)
             due = 0.0
             for _ in range(pairs):
                 rates = {}

@@ -28,7 +28,7 @@ from autotune.core.specs import TrialSpec
 from autotune.core.workload_spec import InputSpec, WorkloadSpec
 from autotune.hardware import probe
 from autotune.launch import launch_plan, worker_pool
-from autotune.launch.blocks import Bench
+from autotune.launch.blocks import BlockRunner
 from autotune.launch.interference import Watch
 from autotune.launch.local_executor import LocalExecutor
 from autotune.models import artifacts
@@ -69,7 +69,7 @@ def main() -> int:
     chosen = parser.parse_args()
 
     hw, cache = probe.probe(), artifacts.default_folder()
-    rules = MeasureRules(block_s=chosen.block_s, gate_repeats=0)
+    rules = MeasureRules(block_s=chosen.block_s, disturbed_repeats=0)
     workload = WorkloadSpec(model=chosen.model, inputs=(InputSpec(shape=("batch", 3, 224, 224)),))
     config = configs.configure(hw, batch_size=1, backend=chosen.backend)
     with tempfile.TemporaryDirectory() as name:
@@ -82,7 +82,7 @@ def main() -> int:
             with worker_pool.start(launch_plan.LaunchPlan(workers=tuple(own)), job, folder, 2**40) as workers:
                 workers.gather(rules.setup_timeout_s, "loading")
                 watch = Watch(launched.workers[0].placement.cpus, machine.canary, rules)
-                bench = Bench(workers, 1, watch, rules)
+                bench = BlockRunner(workers, 1, watch, rules)
                 blocks = [bench.block() for _ in range(chosen.pairs)]
                 workers.send(Finish())
                 workers.gather(rules.block_timeout_s, "finishing")

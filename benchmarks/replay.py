@@ -24,7 +24,7 @@ from autotune.core.results import Block
 from autotune.core.rules import MeasureRules
 from autotune.core.struct import Struct, Value
 from autotune.launch import measure
-from autotune.launch.blocks import Bench
+from autotune.launch.blocks import BlockRunner
 from autotune.study.search import recipes, suggest
 from autotune.study.search.ask_tell import FEW_BLOCKS, noise
 from autotune.study.search.points import DomainPoints, Parameters, Points
@@ -145,7 +145,7 @@ class Own:
             return Outcome(seconds=row.wall_s)
         blocks = dice.choice(launches(row))
         circle = _Circle(blocks, dice.randrange(len(blocks)))
-        found = measure.measure(cast(Bench, circle), self.rules, incumbent, lambda _: None)
+        found = measure.measure(cast(BlockRunner, circle), self.rules, incumbent, lambda _: None)
         start_s, block_s = spent(row)
         seconds = start_s + circle.taken * block_s
         if row.artifact is not None and row.artifact not in made:

@@ -33,7 +33,7 @@ from autotune.core.specs import TrialSpec
 from autotune.core.workload_spec import InputSpec, WorkloadSpec
 from autotune.hardware import probe
 from autotune.launch import environment
-from autotune.launch.blocks import Bench
+from autotune.launch.blocks import BlockRunner
 from autotune.launch.interference import Watch
 from autotune.launch.loading import loading
 from autotune.launch.local_executor import LocalExecutor
@@ -132,7 +132,7 @@ def main() -> int:
     parser.add_argument("--pairs", type=int, default=200)
     chosen = parser.parse_args()
     hw, cache = probe.probe(), artifacts.default_folder()
-    rules = MeasureRules(gate_repeats=0)
+    rules = MeasureRules(disturbed_repeats=0)
     workload = WorkloadSpec(model=chosen.model, inputs=(InputSpec(shape=("batch", *SHAPE[1:])),))
     allocator = chosen.allocator or ("tcmalloc" if "tcmalloc" in hw.libraries else "system")
     knobs = {"layout": chosen.layout or f"{len(hw.cores)}x1", "allocator": allocator}
@@ -142,11 +142,11 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name, LocalExecutor(hw, Path(name), cache, Observer()) as machine:
         folder = Path(name) / "ours"
         folder.mkdir()
-        with loading(machine.place, spec, rules, folder) as loaded:
+        with loading(machine.context, spec, rules, folder) as loaded:
             loaded.wait()
             assert loaded.artifact is not None
             model = cache / "artifacts" / loaded.artifact.key / "model.onnx"
-            bench = Bench(loaded.workers, BATCH, Watch(loaded.cpus, machine.canary, rules), rules)
+            bench = BlockRunner(loaded.workers, BATCH, Watch(loaded.cpus, machine.canary, rules), rules)
             bench.warm()
             with production(Path(name), best(config, hw, workload), model) as plain:
                 for _ in range(chosen.pairs):

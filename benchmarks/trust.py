@@ -40,7 +40,7 @@ from autotune.core.specs import TrialSpec
 from autotune.core.struct import Value
 from autotune.core.workload_spec import InputSpec, WorkloadSpec
 from autotune.hardware import probe
-from autotune.launch.blocks import LEAD_S, Bench
+from autotune.launch.blocks import LEAD_S, BlockRunner
 from autotune.launch.interference import Watch
 from autotune.launch.loading import loading
 from autotune.launch.local_executor import LocalExecutor
@@ -134,7 +134,7 @@ def repeatability(model: str, repetitions: int, folder: Path) -> bool:
     return mean <= 0.6
 
 
-def as_in_the_articles(bench: Bench) -> tuple[float, float]:
+def as_in_the_articles(bench: BlockRunner) -> tuple[float, float]:
     """20 calls to warm up, then the plain mean of 100 calls; also the seconds that it took."""
     assert bench.call_s is not None
     clock = time.monotonic()
@@ -148,7 +148,7 @@ def as_in_the_articles(bench: Bench) -> tuple[float, float]:
     return rate, time.monotonic() - clock
 
 
-def as_a_trial(bench: Bench, seconds: float) -> list[Block]:
+def as_a_trial(bench: BlockRunner, seconds: float) -> list[Block]:
     """Blocks with looks at the machine, as many as fit into the seconds with all between them, and into a trial."""
     own: list[Block] = []
     bench.watch.last = None
@@ -165,16 +165,16 @@ def as_a_trial(bench: Bench, seconds: float) -> list[Block]:
 @contextlib.contextmanager
 def live(
     machine: LocalExecutor, model: str, backend: str, options: dict[str, Value], batch_size: int
-) -> Iterator[Bench]:
+) -> Iterator[BlockRunner]:
     """A configuration's workers, warmed up and stopped."""
-    rules = msgspec.structs.replace(RULES, gate_repeats=0)
+    rules = msgspec.structs.replace(RULES, disturbed_repeats=0)
     configured = config(machine.hardware, backend, options, batch_size)
     spec = TrialSpec(id=0, workload=workload(model), config=configured, folder=backend)
     folder = machine.root / backend
     folder.mkdir()
-    with loading(machine.place, spec, rules, folder) as loaded:
+    with loading(machine.context, spec, rules, folder) as loaded:
         loaded.wait()
-        bench = Bench(loaded.workers, batch_size, Watch(loaded.cpus, machine.canary, rules), rules)
+        bench = BlockRunner(loaded.workers, batch_size, Watch(loaded.cpus, machine.canary, rules), rules)
         for _ in range(3):
             bench.warm()
         yield bench

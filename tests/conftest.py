@@ -38,7 +38,7 @@ for ignored in (signal.SIGINT, signal.SIGHUP):  # as a shell, or nohup, starts w
     if signal.getsignal(ignored) is signal.SIG_IGN:  # the programs under test would ignore it, too
         signal.signal(ignored, signal.default_int_handler)
 TINY = WorkloadSpec(model="tiny:conv", inputs=(InputSpec(shape=("batch", 3, 16, 16)),))
-QUICK = MeasureRules(block_s=0.05, measure_s=0.2, warmup_s=0.5, min_blocks=2, canary_s=0.01, gate_repeats=0)
+QUICK = MeasureRules(block_s=0.05, measure_s=0.2, warmup_s=0.5, min_blocks=2, canary_s=0.01, disturbed_repeats=0)
 """Rules under which a trial takes a fraction of a second, with limits that a loaded machine keeps.
 
 No block is repeated because of other programs: beside another test worker nearly each one would be.

@@ -20,7 +20,7 @@ from tests.conftest import ExtendedPackage
 from tests.extra.execute import Told
 
 RULES = MeasureRules(
-    block_s=0.03, canary_s=0.01, warmup_s=0.1, measure_s=0.1, min_blocks=1, gate_repeats=0, verify_s=60.0
+    block_s=0.03, canary_s=0.01, warmup_s=0.1, measure_s=0.1, min_blocks=1, disturbed_repeats=0, verify_s=60.0
 )
 
 NET = """

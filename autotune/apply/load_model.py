@@ -26,7 +26,7 @@ from autotune.core.results import ArtifactRef
 from autotune.core.rules import MeasureRules
 from autotune.core.struct import digest
 from autotune.hardware import probe
-from autotune.launch.loading import Place
+from autotune.launch.loading import WorkerContext
 from autotune.models import artifacts, digests
 from autotune.models.artifacts import PreparationFailed
 from autotune.models.workload import BuiltWorkload
@@ -98,7 +98,7 @@ def _reason_against(config: Config, hw: Hardware) -> str | None:
 def _prepared_model(best: Best, config: Config, hw: Hardware, cache: Path) -> tuple[Path | None, list[str]]:
     """The prepared model's folder (None where there is nothing to prepare), and what is to be said of it."""
     rules = MeasureRules()
-    run = Place(hw, cache, PlainProgress(log.info)).prepare(rules, None)
+    run = WorkerContext(hw, cache, PlainProgress(log.info)).prepare(rules, None)
     try:
         found = artifacts.ensure(best.workload, config, hw, rules, run, cache)
     except PreparationFailed as error:

@@ -51,7 +51,7 @@ class Block(Struct):
     """One measured slice of time, summed over the workers; calls that straddle an edge count in part.
 
     `number` is the one that the workers' latencies bear. `unit` is what an item is: files say it, so that other kinds
-    of work can be told apart. `gates` names what was closed while it was measured.
+    of work can be told apart. `disturbances` names what else went on while it was measured.
     """
 
     start_ns: int
@@ -63,7 +63,7 @@ class Block(Struct):
     unit: Literal["sample"] = "sample"
     canary: Canary | None = None
     interference: Interference | None = msgspec.field(default=None, name="surroundings")
-    gates: tuple[str, ...] = ()
+    disturbances: tuple[str, ...] = msgspec.field(name="gates", default=())
 
     @property
     def rate(self) -> float:
@@ -210,7 +210,7 @@ class ArtifactRef(Struct):
 class TrialResult(Struct):
     """What one trial measured: raw blocks, never a statistic, so that better statistics can be computed later.
 
-    `repeated` are the blocks that were measured again, since a gate was closed; `checked_s` is what comparing the
+    `repeated` are the blocks that were measured again, since they were disturbed; `checked_s` is what comparing the
     outputs and proving the settings took beyond the first call.
     """
 

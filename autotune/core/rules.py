@@ -21,7 +21,7 @@ class MeasureRules(Struct):
     """How a trial is measured and when it is given up; seconds, ratios, and a count of samples.
 
     A trial that `trial_timeout_s` (the end of the budget) cuts short is `interrupted`, which says nothing of its
-    configuration. The gates close on a block during which the machine was not ours alone: others used the trial's
+    configuration. A block is disturbed where the machine was not ours alone: others used the trial's
     cores, CPU or memory pressure outside our control group, steal, a fall of the clock frequency, a canary off its
     usual place. Outputs of `verify_samples` are compared, fewer where calls after the first take over `verify_s`.
 
@@ -41,12 +41,12 @@ class MeasureRules(Struct):
     reject_blocks: float = 1 / 2
     canary_s: float = 0.12
     correction: Correction = Correction()
-    gate_others: float = 0.05
-    gate_pressure: float = 0.1
-    gate_steal: float = 0.02
-    gate_frequency: float = 0.9
-    gate_canary: float = 3.0
-    gate_repeats: int = 2
+    disturbed_others: float = 0.05
+    disturbed_pressure: float = 0.1
+    disturbed_steal: float = 0.02
+    disturbed_frequency: float = 0.9
+    disturbed_canary: float = 3.0
+    disturbed_repeats: int = 2
     prepare_timeout_s: float = 600.0
     setup_timeout_s: float = 240.0
     idle_timeout_s: float = 30.0

@@ -32,7 +32,7 @@ EMPTY_BLOCKS = 3
 
 
 @dataclass
-class Bench:
+class BlockRunner:
     """The workers of one configuration and the blocks taken of them; between blocks they are stopped.
 
     `call_s` follows the rate. `run_s` is how long a program runs, whose rate does not tell: a run may do many batches.
@@ -48,10 +48,10 @@ class Bench:
     run_s: float | None = None
 
     def block(self) -> Block:
-        """The next block; while a gate is closed it is measured again, at most so often as the rules say."""
+        """The next block; one that was disturbed is measured again, at most so often as the rules say."""
         found = self._watched()
-        for _ in range(self.rules.gate_repeats):
-            if not found.gates:
+        for _ in range(self.rules.disturbed_repeats):
+            if not found.disturbances:
                 break
             self.repeated.append(found)
             found = self._watched()
@@ -70,10 +70,10 @@ class Bench:
         self.workers.pause()
         later = self.watch.usage(self.workers.pids)
         others = usage.others(later, len(self.watch.cpus))
-        canary, interference, gates = self.watch.between(before, self.watch.after(), others)
+        canary, interference, disturbances = self.watch.between(before, self.watch.after(), others)
         joules = usage.joules(later, found.elapsed_ns / 1e9)
         interference = msgspec.structs.replace(interference, energy_j=joules)
-        return msgspec.structs.replace(found, canary=canary, interference=interference, gates=gates)
+        return msgspec.structs.replace(found, canary=canary, interference=interference, disturbances=disturbances)
 
     def _filled(self) -> Block:
         for _ in range(EMPTY_BLOCKS):

@@ -1,4 +1,4 @@
-"""What the machine did besides our work: counters read before and after a block, and the gates that they close."""
+"""Samples pressure, steal, foreign CPU use, the clock and the canary around each block, and flags disturbed blocks."""
 
 from __future__ import annotations
 
@@ -123,40 +123,40 @@ class Watch:
     def between(
         self, before: Look, after: Look, others: float | None
     ) -> tuple[Canary | None, Interference, tuple[str, ...]]:
-        """A block's canary (the geometric mean of both looks), its surroundings, and the gates that were closed."""
+        """A block's canary (the geometric mean of both looks), its interference, and what disturbed it."""
         found = msgspec.structs.replace(_interference(before, after), others=others)
         canary = _middle(before.canary, after.canary)
         usual_mhz = statistics.median(self.frequencies) if self.frequencies else None
-        closed = gates(found, canary, self.canaries, usual_mhz, self.rules)
+        disturbed = disturbances(found, canary, self.canaries, usual_mhz, self.rules)
         if canary is not None:
             self.canaries.append(canary)
         if found.frequency_mhz is not None:
             self.frequencies.append(found.frequency_mhz)
-        return canary, found, closed
+        return canary, found, disturbed
 
 
-def gates(
+def disturbances(
     found: Interference,
     canary: Canary | None,
     earlier: Collection[Canary],
     usual_mhz: float | None,
     rules: MeasureRules,
 ) -> tuple[str, ...]:
-    """The gates that a block's surroundings close; they look at the machine, never at the block's own rate."""
-    closed = []
-    if (found.others or 0.0) > rules.gate_others:
-        closed.append("others")
-    if (found.cpu_pressure or 0.0) > rules.gate_pressure:
-        closed.append("cpu_pressure")
-    if (found.memory_pressure or 0.0) > rules.gate_pressure:
-        closed.append("memory_pressure")
-    if (found.steal or 0.0) > rules.gate_steal:
-        closed.append("steal")
-    if found.frequency_mhz is not None and usual_mhz and found.frequency_mhz < rules.gate_frequency * usual_mhz:
-        closed.append("frequency")
-    if canary is not None and len(earlier) >= HISTORY and _shifted(canary, earlier, rules.gate_canary):
-        closed.append("canary")
-    return tuple(closed)
+    """The names of what disturbed a block; judged by the machine, never by the block's own rate."""
+    disturbed = []
+    if (found.others or 0.0) > rules.disturbed_others:
+        disturbed.append("others")
+    if (found.cpu_pressure or 0.0) > rules.disturbed_pressure:
+        disturbed.append("cpu_pressure")
+    if (found.memory_pressure or 0.0) > rules.disturbed_pressure:
+        disturbed.append("memory_pressure")
+    if (found.steal or 0.0) > rules.disturbed_steal:
+        disturbed.append("steal")
+    if found.frequency_mhz is not None and usual_mhz and found.frequency_mhz < rules.disturbed_frequency * usual_mhz:
+        disturbed.append("frequency")
+    if canary is not None and len(earlier) >= HISTORY and _shifted(canary, earlier, rules.disturbed_canary):
+        disturbed.append("canary")
+    return tuple(disturbed)
 
 
 def _shifted(canary: Canary, earlier: Collection[Canary], deviations: float) -> bool:

@@ -21,15 +21,15 @@ from autotune.core.results import Block, Candidate, InterleavedRun, Status
 from autotune.core.rules import MeasureRules
 from autotune.core.specs import InterleavedSpec, TrialSpec
 from autotune.launch import fidelity, process_tree
-from autotune.launch.blocks import Bench
+from autotune.launch.blocks import BlockRunner
 from autotune.launch.interference import Senses, Watch
-from autotune.launch.loading import Loaded, Place, loading
+from autotune.launch.loading import Loaded, WorkerContext, loading
 from autotune.launch.worker_pool import WorkerFailed
 from autotune.models.artifacts import PreparationFailed
 
 
 def run(
-    place: Place, senses: Senses, spec: InterleavedSpec, rules: MeasureRules, folder: Path
+    context: WorkerContext, senses: Senses, spec: InterleavedSpec, rules: MeasureRules, folder: Path
 ) -> InterleavedRun | None:
     """Measure the configurations of `spec` in `folder`; whatever fails is the error of its candidate.
 
@@ -38,7 +38,7 @@ def run(
     """
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        found = _Run(place, senses, spec, rules, folder).run()
+        found = _Run(context, senses, spec, rules, folder).run()
     except WorkerFailed as failed:
         if failed.status is Status.INTERRUPTED:
             return None
@@ -47,11 +47,11 @@ def run(
 
 
 @dataclass
-class _Player:
-    """One configuration while it sits: its workers, its blocks, and the CPU time that it used while stopped."""
+class _Participant:
+    """One configuration of the run: its workers, its blocks, and the CPU time that it used while stopped."""
 
     loaded: Loaded
-    bench: Bench
+    bench: BlockRunner
     blocks: list[Block] = field(default_factory=list)
     idle_ns: int = 0
     paused_at: tuple[float, int] | None = None
@@ -74,13 +74,13 @@ class _Player:
 
 @dataclass
 class _Run:
-    place: Place
+    context: WorkerContext
     senses: Senses
     spec: InterleavedSpec
     rules: MeasureRules
     folder: Path
     candidates: dict[str, Candidate] = field(default_factory=dict)
-    players: dict[str, _Player] = field(default_factory=dict)
+    participants: dict[str, _Participant] = field(default_factory=dict)
     start_s: float = 0.0
     begin: float = field(default_factory=time.monotonic)
 
@@ -89,7 +89,7 @@ class _Run:
         names = list(self.spec.configs)
         random.Random(f"{self.spec.order}/{self.spec.number}").shuffle(names)
         if self.spec.together:
-            self._sit(names)
+            self._measure(names)
         else:
             self._one_by_one(names)
         return InterleavedRun(
@@ -98,20 +98,20 @@ class _Run:
             start_s=self.start_s,
             wall_s=time.monotonic() - self.begin,
             started=started,
-            fingerprint=self.place.hardware.fingerprint,
+            fingerprint=self.context.hardware.fingerprint,
         )
 
     def _one_by_one(self, names: list[str]) -> None:
         """Each by itself, in its share of the time; what is finished when the time ends is kept."""
         for position, name in enumerate(names, start=1):
             try:
-                self._sit([name], position / len(names))
+                self._measure([name], position / len(names))
             except WorkerFailed as error:
                 if error.status is not Status.INTERRUPTED or not self.candidates:
                     raise
                 return
 
-    def _sit(self, names: list[str], share: float = 1.0) -> None:
+    def _measure(self, names: list[str], share: float = 1.0) -> None:
         """Start these, warm each up with a block that does not count, go through the rounds, end them.
 
         No further round begins after that share of the time.
@@ -120,20 +120,20 @@ class _Run:
         with contextlib.ExitStack() as stack:
             self._start(names, stack)
             warmup = {}
-            for name, player in list(self.players.items()):
+            for name, participant in list(self.participants.items()):
                 with self._unless_it_fails(name):
-                    warmup[name] = (player.bench.warm(),)
+                    warmup[name] = (participant.bench.warm(),)
             self.start_s += time.monotonic() - begin
             self._rounds(share)
-            for name, player in list(self.players.items()):
+            for name, participant in list(self.participants.items()):
                 with self._unless_it_fails(name):
                     self.candidates[name] = _candidate(
-                        self.spec.configs[name], player, warmup[name], self.folder / name
+                        self.spec.configs[name], participant, warmup[name], self.folder / name
                     )
-            self.players.clear()
+            self.participants.clear()
 
     def _start(self, names: list[str], stack: contextlib.ExitStack) -> None:
-        """All load side by side; those that come up are stopped and play."""
+        """All load side by side; those that come up are stopped and take part."""
         loading_: dict[str, Loaded] = {}
         for name in names:
             with self._unless_it_fails(name):
@@ -143,9 +143,9 @@ class _Run:
         for name, loaded in loading_.items():
             with self._unless_it_fails(name):
                 size = self.spec.configs[name].workload.batch_size
-                self.players[name] = _Player(loaded, Bench(loaded.workers, size, watch, self.rules))
+                self.participants[name] = _Participant(loaded, BlockRunner(loaded.workers, size, watch, self.rules))
                 loaded.wait()
-                self.players[name].bench.run_s = loaded.call_s
+                self.participants[name].bench.run_s = loaded.call_s
                 loaded.workers.deadline = None  # a round that has begun is ended
                 loaded.workers.pause()
 
@@ -159,19 +159,19 @@ class _Run:
             folder=f"{self.spec.folder}/{name}",
         )
         deadline = None if self.spec.limit_s is None else self.begin + self.spec.limit_s
-        return loading(self.place, spec, self.rules, folder, deadline)
+        return loading(self.context, spec, self.rules, folder, deadline)
 
     def _rounds(self, share: float) -> None:
         limit_s = math.inf if self.spec.limit_s is None else self.spec.limit_s * share
         for number in range(self.spec.rounds):
             if time.monotonic() - self.begin > limit_s:
                 return
-            self.place.observer.interleaving(self.spec, number)
-            order = list(self.players)
+            self.context.observer.interleaving(self.spec, number)
+            order = list(self.participants)
             random.Random(f"{self.spec.order}/{self.spec.number}/{number}").shuffle(order)
             for name in order:
                 with self._unless_it_fails(name):
-                    self.players[name].block()
+                    self.participants[name].block()
 
     @contextlib.contextmanager
     def _unless_it_fails(self, name: str) -> Iterator[None]:
@@ -183,27 +183,27 @@ class _Run:
                 raise
             if isinstance(error, PreparationFailed):
                 (self.folder / name / "stderr.log").write_text(error.log)
-            player = self.players.pop(name, None)
-            if player is not None:
-                player.loaded.workers.pause()
-            blocks = tuple(player.blocks) if player is not None else ()
+            participant = self.participants.pop(name, None)
+            if participant is not None:
+                participant.loaded.workers.pause()
+            blocks = tuple(participant.blocks) if participant is not None else ()
             self.candidates[name] = Candidate(config=self.spec.configs[name], blocks=blocks, error=str(error))
 
 
-def _candidate(config: Config, player: _Player, warmup: tuple[Block, ...], folder: Path) -> Candidate:
+def _candidate(config: Config, participant: _Participant, warmup: tuple[Block, ...], folder: Path) -> Candidate:
     """What a configuration leaves behind in its folder; its workers are ended."""
-    loaded = player.loaded
+    loaded = participant.loaded
     peak_rss_bytes = loaded.finish()
-    calls = [latency.merge([latency.load_rows(folder, {block.number})]) for block in player.blocks]
+    calls = [latency.merge([latency.load_rows(folder, {block.number})]) for block in participant.blocks]
     return Candidate(
         config=config,
-        blocks=tuple(player.blocks),
+        blocks=tuple(participant.blocks),
         warmup=warmup,
-        repeated=tuple(player.bench.repeated),
+        repeated=tuple(participant.bench.repeated),
         setup_s=loaded.setup_s,
         peak_rss_bytes=peak_rss_bytes,
         latencies=tuple(None if one is None else one.summary() for one in calls),
-        idle_share=player.idle_share,
+        idle_share=participant.idle_share,
         flags=loaded.flags,
         fidelity=fidelity.worst([answer.fidelity for answer in loaded.ready]),
         accuracy=loaded.accuracy,

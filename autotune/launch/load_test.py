@@ -16,9 +16,9 @@ from autotune.core.rules import MeasureRules
 from autotune.core.specs import TrialSpec
 from autotune.core.workload_spec import ServingSpec
 from autotune.launch import fidelity
-from autotune.launch.blocks import LEAD_S, Bench
+from autotune.launch.blocks import LEAD_S, BlockRunner
 from autotune.launch.interference import Senses, Watch
-from autotune.launch.loading import Place, loading
+from autotune.launch.loading import WorkerContext, loading
 from autotune.launch.worker_pool import WorkerFailed
 from autotune.models.artifacts import PreparationFailed
 
@@ -26,7 +26,7 @@ WARM_CALLS = 2
 """The time of so many calls lies before the first arrival: each worker makes one then."""
 
 
-def largest(bench: Bench, blocks: Sequence[Block], wanted: ServingSpec, seed: int) -> Served:
+def largest(bench: BlockRunner, blocks: Sequence[Block], wanted: ServingSpec, seed: int) -> Served:
     """The largest rate of requests that these workers answer within the limit; 0 where none is kept.
 
     `blocks` are those of the closed loop. WorkerFailed as for a block.
@@ -42,7 +42,7 @@ def largest(bench: Bench, blocks: Sequence[Block], wanted: ServingSpec, seed: in
 
 
 def sustained(
-    place: Place, senses: Senses, spec: TrialSpec, rules: MeasureRules, probe_spec: ProbeSpec, folder: Path
+    context: WorkerContext, senses: Senses, spec: TrialSpec, rules: MeasureRules, probe_spec: ProbeSpec, folder: Path
 ) -> Sustained:
     """One probe of fresh, warm workers, judged by the rule for claims; the error if they failed to run.
 
@@ -52,10 +52,10 @@ def sustained(
     assert wanted is not None, "nothing says which latency is to be kept"
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        with loading(place, spec, rules, folder) as loaded:
+        with loading(context, spec, rules, folder) as loaded:
             loaded.wait()
             watch = Watch(loaded.cpus, senses, rules)
-            bench = Bench(loaded.workers, spec.config.workload.batch_size, watch, rules, call_s=loaded.call_s)
+            bench = BlockRunner(loaded.workers, spec.config.workload.batch_size, watch, rules, call_s=loaded.call_s)
             _warm(bench)
             answers = requested(bench, probe_spec, wanted, spec.workload.seed, spec.id)
             peak_rss_bytes = loaded.finish()
@@ -73,7 +73,7 @@ def sustained(
     )
 
 
-def requested(bench: Bench, spec: ProbeSpec, wanted: ServingSpec, seed: int, number: int) -> list[Answered]:
+def requested(bench: BlockRunner, spec: ProbeSpec, wanted: ServingSpec, seed: int, number: int) -> list[Answered]:
     """What each worker made of the requests that `seed` and `number` draw; then the workers are stopped."""
     call_s = bench.call_s or 0.0
     start_ns = time.monotonic_ns() + int((LEAD_S + WARM_CALLS * call_s) * 1e9)
@@ -97,7 +97,7 @@ def _evaluated(spec: ProbeSpec, answers: Sequence[Answered], wanted: ServingSpec
     return probe.evaluate(spec, latencies_ns, sum(answer.unanswered for answer in answers), wanted, claim=claim)
 
 
-def _warm(bench: Bench) -> None:
+def _warm(bench: BlockRunner) -> None:
     """Blocks that do not count, until the rate rises no more."""
     blocks: list[Block] = []
     while stopping.still_warming_up([block.rate for block in blocks], bench.rules):

@@ -31,7 +31,7 @@ from autotune.models.artifacts import PreparationFailed
 
 
 @dataclass(frozen=True)
-class Place:
+class WorkerContext:
     """Where configurations are loaded: the machine, the cache of prepared models, and what all children inherit."""
 
     hardware: Hardware
@@ -117,25 +117,25 @@ class Loaded:
 
 @contextlib.contextmanager
 def loading(
-    place: Place, spec: TrialSpec, rules: MeasureRules, folder: Path, deadline: float | None = None
+    context: WorkerContext, spec: TrialSpec, rules: MeasureRules, folder: Path, deadline: float | None = None
 ) -> Iterator[Loaded]:
     """Workers that load a configuration, prepared first where it has to be; killed on leaving.
 
     PreparationFailed or WorkerFailed where it cannot be had.
     """
-    prepare = place.prepare(rules, deadline)
-    reference = artifacts.reference(spec.workload, place.hardware, rules, prepare, place.cache)
+    prepare = context.prepare(rules, deadline)
+    reference = artifacts.reference(spec.workload, context.hardware, rules, prepare, context.cache)
     if spec.config.interpreter != OWN:
         try:
-            interpreters.link(Path(autotune.__file__).parent, place.cache / launch_plan.ALONE)
+            interpreters.link(Path(autotune.__file__).parent, context.cache / launch_plan.ALONE)
         except OSError as error:
-            raise CacheError(f"the cache {place.cache} cannot be used: {error.strerror}") from error
-    artifact = artifacts.ensure(spec.workload, spec.config, place.hardware, rules, prepare, place.cache)
-    accuracy = artifacts.accuracy(spec.workload, spec.config, place.hardware, rules, prepare, place.cache)
-    launched = launch_plan.measuring(spec.config, place.hardware, os.environ, place.cache)
+            raise CacheError(f"the cache {context.cache} cannot be used: {error.strerror}") from error
+    artifact = artifacts.ensure(spec.workload, spec.config, context.hardware, rules, prepare, context.cache)
+    accuracy = artifacts.accuracy(spec.workload, spec.config, context.hardware, rules, prepare, context.cache)
+    launched = launch_plan.measuring(spec.config, context.hardware, os.environ, context.cache)
     job = MeasureJob(
         spec=spec,
-        hardware=place.hardware.seen_by(spec.config.interpreter),
+        hardware=context.hardware.seen_by(spec.config.interpreter),
         rules=rules,
         placements=tuple(worker.placement for worker in launched.workers),
         folder=str(folder),
@@ -145,7 +145,7 @@ def loading(
     path = folder / "job.json"
     path.write_bytes(msgspec.json.encode(job))
     begin = time.monotonic()
-    with worker_pool.start(launched, path, folder, place.memory_bytes(rules), deadline, place.inherited) as workers:
+    with worker_pool.start(launched, path, folder, context.memory_bytes(rules), deadline, context.inherited) as workers:
         cpus = sorted({cpu for placement in job.placements for cpu in placement.cpus})
         run_s = cast(float, spec.workload.options["timeout_s"]) if reference is None else None
         ref = artifact.ref if artifact else None

@@ -18,7 +18,7 @@ from autotune.core.workload_spec import WorkloadSpec
 from autotune.launch import canary_process as canary
 from autotune.launch import interleaved, load_test, lock, trial
 from autotune.launch.canary_process import CanaryProcess
-from autotune.launch.loading import Place
+from autotune.launch.loading import WorkerContext
 from autotune.models import artifacts
 from autotune.models.artifacts import PreparationFailed
 
@@ -34,26 +34,26 @@ class LocalExecutor:
         self.root = root.absolute()
         self.cache = cache.absolute()
         self.observer = observer
-        self._context = contextlib.ExitStack()
-        self.place = Place(hardware, self.cache, observer)
+        self._stack = contextlib.ExitStack()
+        self.context = WorkerContext(hardware, self.cache, observer)
         self._canary: CanaryProcess | None = None
 
     def __enter__(self) -> LocalExecutor:
         with contextlib.ExitStack() as stack:
             descriptor = stack.enter_context(lock.held(lock.default_path(), self.observer.waiting))
-            self.place = Place(self.hardware, self.cache, self.observer, inherited=(descriptor,))
+            self.context = WorkerContext(self.hardware, self.cache, self.observer, inherited=(descriptor,))
             self._canary = stack.enter_context(canary.running(self.hardware, self.cache, (descriptor,)))
-            self._context = stack.pop_all()
+            self._stack = stack.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._canary = None
-        self._context.close()
+        self._stack.close()
 
     def check(self, workload: WorkloadSpec, rules: MeasureRules) -> None:
         """Build the workload once and keep its reference outputs; ModelError with the child's last line and its log."""
         try:
-            artifacts.reference(workload, self.hardware, rules, self.place.prepare(rules, None), self.cache)
+            artifacts.reference(workload, self.hardware, rules, self.context.prepare(rules, None), self.cache)
         except PreparationFailed as error:
             with tempfile.NamedTemporaryFile("w", prefix="autotune-", suffix=".log", delete=False) as file:
                 file.write(error.log)
@@ -63,7 +63,7 @@ class LocalExecutor:
 
     def prepare(self, workload: WorkloadSpec, config: Config, rules: MeasureRules) -> None:
         """Make all that a configuration loads, unless the cache has it; PreparationFailed where that cannot be had."""
-        run = self.place.prepare(rules, None)
+        run = self.context.prepare(rules, None)
         artifacts.ensure(workload, config, self.hardware, rules, run, self.cache)
         artifacts.accuracy(workload, config, self.hardware, rules, run, self.cache)
 
@@ -72,14 +72,14 @@ class LocalExecutor:
 
         `incumbent` is the best rate so far (items/s), against which a clearly slower trial is given up.
         """
-        return trial.run(self.place, self.canary, spec, rules, incumbent, self.root / spec.folder)
+        return trial.run(self.context, self.canary, spec, rules, incumbent, self.root / spec.folder)
 
     def interleave(self, spec: InterleavedSpec, rules: MeasureRules) -> InterleavedRun | None:
         """Measure several configurations in turn, block by block; one that fails is its candidate's error.
 
         None if the time was over before there was a first round.
         """
-        return interleaved.run(self.place, self.canary, spec, rules, self.root / spec.folder)
+        return interleaved.run(self.context, self.canary, spec, rules, self.root / spec.folder)
 
     def sustain(self, spec: TrialSpec, rules: MeasureRules, rate: float, seconds: float) -> Sustained:
         """Requests at a rate (a second) for so long, answered by fresh workers; if these fail to run, why.
@@ -87,7 +87,7 @@ class LocalExecutor:
         Judged by MLPerf's early-stopping rule: too few requests keep nothing.
         """
         ask = ProbeSpec(rate=rate, seconds=seconds)
-        return load_test.sustained(self.place, self.canary, spec, rules, ask, self.root / spec.folder)
+        return load_test.sustained(self.context, self.canary, spec, rules, ask, self.root / spec.folder)
 
     @property
     def canary(self) -> CanaryProcess:

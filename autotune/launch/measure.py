@@ -8,7 +8,7 @@ from autotune.analysis import drift, stopping
 from autotune.core.results import Block
 from autotune.core.rules import MeasureRules
 from autotune.core.struct import Struct
-from autotune.launch.blocks import Bench
+from autotune.launch.blocks import BlockRunner
 
 
 class Measurement(Struct):
@@ -21,7 +21,7 @@ class Measurement(Struct):
 
 
 def measure(
-    bench: Bench,
+    bench: BlockRunner,
     rules: MeasureRules,
     incumbent: float | None,
     measured: Callable[[tuple[Block, ...]], None],

@@ -14,15 +14,15 @@ from autotune.core.results import Status, TrialResult
 from autotune.core.rules import MeasureRules
 from autotune.core.specs import TrialSpec
 from autotune.launch import fidelity, load_test, measure
-from autotune.launch.blocks import Bench
+from autotune.launch.blocks import BlockRunner
 from autotune.launch.interference import Senses, Watch
-from autotune.launch.loading import Place, loading
+from autotune.launch.loading import WorkerContext, loading
 from autotune.launch.worker_pool import WorkerFailed
 from autotune.models.artifacts import PreparationFailed
 
 
 def run(
-    place: Place, senses: Senses, spec: TrialSpec, rules: MeasureRules, incumbent: float | None, folder: Path
+    context: WorkerContext, senses: Senses, spec: TrialSpec, rules: MeasureRules, incumbent: float | None, folder: Path
 ) -> TrialResult:
     """Measure one configuration in `folder`; `spec.json` and `result.json` are on disk before this returns."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -30,28 +30,28 @@ def run(
     begin = time.monotonic()
     started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     try:
-        result = _measured(place, senses, spec, rules, incumbent, folder)
+        result = _measured(context, senses, spec, rules, incumbent, folder)
     except (WorkerFailed, PreparationFailed) as error:
         status = error.status if isinstance(error, WorkerFailed) else Status.PREPARE_FAILED
         result = TrialResult(spec=spec, status=status, error=str(error))
         if isinstance(error, PreparationFailed):
             (folder / "stderr.log").write_text(error.log)
     result = msgspec.structs.replace(
-        result, wall_s=time.monotonic() - begin, started=started, fingerprint=place.hardware.fingerprint
+        result, wall_s=time.monotonic() - begin, started=started, fingerprint=context.hardware.fingerprint
     )
     write_atomically(folder / "result.json", msgspec.json.format(msgspec.json.encode(result)))
     return result
 
 
 def _measured(
-    place: Place, senses: Senses, spec: TrialSpec, rules: MeasureRules, incumbent: float | None, folder: Path
+    context: WorkerContext, senses: Senses, spec: TrialSpec, rules: MeasureRules, incumbent: float | None, folder: Path
 ) -> TrialResult:
     deadline = None if rules.trial_timeout_s is None else time.monotonic() + rules.trial_timeout_s
-    with loading(place, spec, rules, folder, deadline) as loaded:
+    with loading(context, spec, rules, folder, deadline) as loaded:
         loaded.wait()
         watch = Watch(loaded.cpus, senses, rules)
-        bench = Bench(loaded.workers, spec.config.workload.batch_size, watch, rules, run_s=loaded.call_s)
-        found = measure.measure(bench, rules, incumbent, lambda blocks: place.observer.measured(spec, blocks))
+        bench = BlockRunner(loaded.workers, spec.config.workload.batch_size, watch, rules, run_s=loaded.call_s)
+        found = measure.measure(bench, rules, incumbent, lambda blocks: context.observer.measured(spec, blocks))
         served = None
         if spec.workload.serving is not None and not found.rejected:
             served = load_test.largest(bench, found.blocks, spec.workload.serving, spec.workload.seed)

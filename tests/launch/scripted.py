@@ -9,7 +9,7 @@ from pathlib import Path
 from autotune.core.protocol import Command, Measure, Measured, Reply
 from autotune.core.results import Canary
 from autotune.core.rules import MeasureRules
-from autotune.launch.blocks import Bench
+from autotune.launch.blocks import BlockRunner
 from autotune.launch.interference import Watch
 
 BATCH = 4
@@ -64,7 +64,7 @@ class Senses:
         return None if speed is None else Canary(cores=len(cpus), compute=speed, memory=speed, scalar=speed)
 
 
-def bench(workers: Scripted, rules: MeasureRules, senses: Senses | None = None) -> Bench:
+def bench(workers: Scripted, rules: MeasureRules, senses: Senses | None = None) -> BlockRunner:
     """On a machine that tells nothing of itself."""
     watch = Watch((0,), senses or Senses(), rules, root=Path("/nowhere"))
-    return Bench(workers, BATCH, watch, rules)
+    return BlockRunner(workers, BATCH, watch, rules)

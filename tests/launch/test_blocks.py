@@ -145,7 +145,7 @@ def test_a_blocks_canary_is_between_both_looks() -> None:
 def test_a_block_without_a_canary() -> None:
     for senses in (Senses(None), Senses(1.0, None), Senses(None, 1.0)):
         block = bench(Scripted(100), RULES, senses).block()
-        assert (block.canary, block.gates) == (None, ())
+        assert (block.canary, block.disturbances) == (None, ())
 
 
 def test_warming_up_takes_no_look_and_stops_the_workers() -> None:
@@ -167,32 +167,32 @@ def test_the_look_before_a_block_that_failed_is_not_used_again() -> None:
     assert fine.story == ["look", "look", "send", "pause", "look"]
 
 
-# ---------------------------------------------------------------------------------------------------------- gates
+# ---------------------------------------------------------------------------------------------------- disturbances
 
 
 def test_a_block_under_a_closed_gate_is_measured_again() -> None:
     own = bench(Scripted(*[100] * 5, 30, 90, 100), RULES, Senses(*USUAL, 9.0, 1.0))
     blocks = [own.block() for _ in range(6)]
-    assert [block.gates for block in blocks] == [()] * 6
+    assert [block.disturbances for block in blocks] == [()] * 6
     assert [round(block.rate) for block in blocks] == [100] * 6
-    assert [(round(block.rate), block.gates) for block in own.repeated] == [(30, ("canary",)), (90, ("canary",))]
+    assert [(round(block.rate), block.disturbances) for block in own.repeated] == [(30, ("canary",)), (90, ("canary",))]
 
 
 @pytest.mark.parametrize("repeats", [0, 1, 2])
 def test_a_gate_that_stays_closed_is_waited_for_no_longer_than_the_rules_say(repeats: int) -> None:
     workers = Scripted(100)
-    own = bench(workers, msgspec.structs.replace(RULES, gate_repeats=repeats), Senses(*USUAL, 9.0))
+    own = bench(workers, msgspec.structs.replace(RULES, disturbed_repeats=repeats), Senses(*USUAL, 9.0))
     for _ in range(5):
         own.block()
     last = own.block()
-    assert last.gates == ("canary",)
-    assert [block.gates for block in own.repeated] == [("canary",)] * repeats
+    assert last.disturbances == ("canary",)
+    assert [block.disturbances for block in own.repeated] == [("canary",)] * repeats
     assert len(workers.commands) == 6 + repeats
 
 
 def test_the_value_of_a_block_closes_no_gate() -> None:
     own = bench(Scripted(*[100] * 6, 1), RULES, Senses(1.0))
-    assert [own.block().gates for _ in range(9)] == [()] * 9
+    assert [own.block().disturbances for _ in range(9)] == [()] * 9
     assert own.repeated == []
 
 

@@ -13,7 +13,7 @@ import pytest
 from autotune.core.machine import Hardware
 from autotune.core.results import Canary, Interference
 from autotune.core.rules import MeasureRules
-from autotune.launch.interference import HISTORY, RECENT, Watch, gates
+from autotune.launch.interference import HISTORY, RECENT, Watch, disturbances
 from tests import machines
 from tests.launch.scripted import Senses
 
@@ -238,20 +238,20 @@ def test_this_machine() -> None:
     assert found.frequency_mhz is None or 100 < found.frequency_mhz < 10_000
 
 
-# ----------------------------------------------------------------------------------------------------------- gates
+# ---------------------------------------------------------------------------------------------------- disturbances
 
 
 def closed(found: Interference, usual_mhz: float | None = None, rules: MeasureRules = RULES) -> tuple[str, ...]:
-    return gates(found, None, [], usual_mhz, rules)
+    return disturbances(found, None, [], usual_mhz, rules)
 
 
 @pytest.mark.parametrize(
     ("figure", "most"),
     [
-        ("others", RULES.gate_others),
-        ("cpu_pressure", RULES.gate_pressure),
-        ("memory_pressure", RULES.gate_pressure),
-        ("steal", RULES.gate_steal),
+        ("others", RULES.disturbed_others),
+        ("cpu_pressure", RULES.disturbed_pressure),
+        ("memory_pressure", RULES.disturbed_pressure),
+        ("steal", RULES.disturbed_steal),
     ],
 )
 def test_a_share_closes_its_gate_above_the_rule(figure: str, most: float) -> None:
@@ -268,7 +268,7 @@ def test_a_frequency_closes_its_gate_below_the_rule() -> None:
 def test_thresholds_are_rules() -> None:
     found = Interference(cpu_pressure=0.3, memory_pressure=0.3, steal=0.1, frequency_mhz=1000.0)
     assert closed(found, 2000.0) == ("cpu_pressure", "memory_pressure", "steal", "frequency")
-    loose = MeasureRules(gate_pressure=0.5, gate_steal=0.5, gate_frequency=0.4)
+    loose = MeasureRules(disturbed_pressure=0.5, disturbed_steal=0.5, disturbed_frequency=0.4)
     assert closed(found, 2000.0, loose) == ()
 
 
@@ -285,7 +285,7 @@ def canary(compute: float, memory: float = 1.0, scalar: float = 1.0) -> Canary:
 
 def shifted(now: Canary, *before: float, rules: MeasureRules = RULES) -> bool:
     """Whether a canary is off its place after others, of which only `compute` varied."""
-    found = gates(Interference(), now, [canary(speed) for speed in before], None, rules)
+    found = disturbances(Interference(), now, [canary(speed) for speed in before], None, rules)
     assert found in ((), ("canary",))
     return bool(found)
 
@@ -314,7 +314,7 @@ def test_a_restless_canary_may_move_by_its_own_deviations() -> None:
     before = [math.exp(log) for log in (-0.2, -0.1, 0.0, 0.1, 0.2)]
     assert not shifted(canary(math.exp(0.444)), *before)
     assert shifted(canary(math.exp(0.446)), *before)
-    assert shifted(canary(math.exp(0.3)), *before, rules=MeasureRules(gate_canary=2.0))
+    assert shifted(canary(math.exp(0.3)), *before, rules=MeasureRules(disturbed_canary=2.0))
 
 
 def test_one_wild_canary_changes_neither_the_middle_nor_the_spread() -> None:
@@ -323,7 +323,7 @@ def test_one_wild_canary_changes_neither_the_middle_nor_the_spread() -> None:
 
 
 def test_a_watch_learns_what_is_usual(tmp_path: Path) -> None:
-    # a machine that stays twice as fast after a long calm: the gate opens again once that is usual
+    # a machine that stays twice as fast after a long calm: it disturbs no more once that is usual
     watch = Watch((0,), Senses(*[1.0] * 101, 2.0), RULES, tmp_path)
     found = [block(watch)[2] for _ in range(100 + RECENT)]
     assert found[:100] == [()] * 100

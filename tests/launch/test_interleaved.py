@@ -22,7 +22,7 @@ from tests.conftest import TINY, ExtendedPackage
 from tests.extra.execute import Told
 from tests.launch.scripted import Senses
 
-RULES = MeasureRules(block_s=0.03, canary_s=0.01, gate_repeats=0, verify_s=60.0)
+RULES = MeasureRules(block_s=0.03, canary_s=0.01, disturbed_repeats=0, verify_s=60.0)
 
 pytestmark = pytest.mark.skipif(find_spec("torch") is None, reason="reference outputs are torch's")
 
@@ -257,7 +257,7 @@ def test_what_is_measured_one_by_one_is_kept_when_the_time_ends(
         block = Block(number=0, start_ns=0, elapsed_ns=1, items=1, calls=1, cpu_ns=1)
         run.candidates[name] = Candidate(config=run.spec.configs[name], blocks=(block,))
 
-    monkeypatch.setattr(interleaved._Run, "_sit", measure)
+    monkeypatch.setattr(interleaved._Run, "_measure", measure)
     spec = asked({name: config(lab) for name in "abc"}, together=False)
     here: Any = SimpleNamespace(hardware=lab.hardware)
     run = interleaved.run(here, Senses(), spec, RULES, tmp_path)

@@ -13,7 +13,7 @@ from autotune.core.results import Block
 from autotune.core.rules import MeasureRules
 from autotune.core.workload_spec import ServingSpec
 from autotune.launch import load_test
-from autotune.launch.blocks import Bench
+from autotune.launch.blocks import BlockRunner
 from autotune.launch.interference import Watch
 from tests.launch.scripted import Senses
 from tests.queueing import Queue, constant
@@ -56,9 +56,9 @@ class Serving:
         self.story.append("pause")
 
 
-def bench(workers: Serving, call_s: float | None = None) -> Bench:
+def bench(workers: Serving, call_s: float | None = None) -> BlockRunner:
     watch = Watch((0,), Senses(), RULES, root=Path("/nowhere"))
-    return Bench(workers, workers.queue.size, watch, RULES, call_s=call_s)  # type: ignore[arg-type]
+    return BlockRunner(workers, workers.queue.size, watch, RULES, call_s=call_s)  # type: ignore[arg-type]
 
 
 def block(rate: float) -> Block:

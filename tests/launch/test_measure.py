@@ -113,7 +113,7 @@ FOLLOWS = Correction(slopes={"compute": 1.0}, centres={1: {"compute": 0.0}})
 
 
 def corrected(workers: Scripted, senses: Senses, incumbent: float | None = None) -> Measurement:
-    rules = MeasureRules(block_s=1.0, min_blocks=3, correction=FOLLOWS, gate_repeats=0)
+    rules = MeasureRules(block_s=1.0, min_blocks=3, correction=FOLLOWS, disturbed_repeats=0)
     return measure.measure(bench(workers, rules, senses), rules, incumbent, lambda blocks: None)
 
 

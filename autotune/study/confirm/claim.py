@@ -58,4 +58,4 @@ def above_one(ratio: Estimate | None) -> bool:
 def disturbed(runs: Sequence[InterleavedRun]) -> float:
     """The share of all counted blocks during which the machine was disturbed."""
     blocks = [block for run in runs for candidate in run.candidates.values() for block in candidate.blocks]
-    return sum(bool(block.gates) for block in blocks) / len(blocks) if blocks else 0.0
+    return sum(bool(block.disturbances) for block in blocks) / len(blocks) if blocks else 0.0

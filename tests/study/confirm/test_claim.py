@@ -24,7 +24,7 @@ def run(number: int) -> InterleavedRun:
     for name, rate in (("fast", 40.0), ("baseline", 10.0)):
         first, second = numbered((rate, rate))
         candidates[name] = Candidate(
-            config=CONFIGS[name], blocks=(msgspec.structs.replace(first, gates=("steal",)), second)
+            config=CONFIGS[name], blocks=(msgspec.structs.replace(first, disturbances=("steal",)), second)
         )
     return InterleavedRun(spec=spec, candidates=candidates, start_s=1, wall_s=2, started="", fingerprint="")
 
