@@ -161,7 +161,9 @@ class FakeExecutor:
             return Sustained(error="it broke")
         kept = rate <= self.serves[spec.config]
         probe = Probe(rate=rate, seconds=seconds, requests=100, over=0, latency_ms=50.0, kept=kept)
-        return msgspec.structs.replace(Sustained(probe=probe), **self.shows.get(spec.config, {}))
+        return msgspec.structs.replace(
+            Sustained(probe=probe, versions=self._versions(spec.config)), **self.shows.get(spec.config, {})
+        )
 
     def _candidate(self, name: str, spec: InterleavedSpec, rounds: int) -> Candidate:
         (self.root / spec.folder / name).mkdir(exist_ok=True)

@@ -173,6 +173,7 @@ class Sustained(Struct):
     peak_rss_bytes: int | None = None
     fidelity: Fidelity | None = None
     accuracy: Accuracy | None = None
+    versions: dict[str, str] = {}
     format: int = FORMAT
 
 

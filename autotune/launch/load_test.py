@@ -70,6 +70,7 @@ def sustained(
         peak_rss_bytes=peak_rss_bytes,
         fidelity=fidelity.worst([answer.fidelity for answer in loaded.ready]),
         accuracy=loaded.accuracy,
+        versions=loaded.ready[0].versions,
     )
 
 

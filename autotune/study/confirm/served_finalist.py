@@ -62,6 +62,8 @@ class ServedFinalist:
             for key in ("setup_s", "peak_rss_bytes", "fidelity", "accuracy")
             if (value := getattr(last, key)) is not None
         }
+        if last.versions:
+            shown["versions"] = last.versions
         return msgspec.structs.replace(self.trial, served=Served(rate=self.kept.rate, probes=(self.kept,)), **shown)
 
     def outcome(self, could_win: bool) -> str:

@@ -14,6 +14,7 @@ from autotune.core.confirmation import Confirmation, Finalist, Winner
 from autotune.core.files import write_atomically
 from autotune.core.results import Estimate, Sustained
 from autotune.core.specs import TrialSpec
+from autotune.study import versions
 from autotune.study.confirm import finalists
 from autotune.study.confirm.context import Context
 from autotune.study.confirm.served_finalist import ServedFinalist
@@ -106,13 +107,17 @@ class ServingConfirmation:
         return self.context.study.folder / FOLDER / folder / "sustained.json"
 
     def _earlier(self, finalist: ServedFinalist) -> Sustained | None:
-        """The outcome of its next rate in an earlier run; None after a failure, which is tried again."""
+        """The outcome of its next rate in an earlier run.
+
+        None after a failure, which is tried again, and where other package versions served it.
+        """
         path = self._path(finalist)
         if not path.exists():
             return None
         sustained = store.decode(path, Sustained, "delete it, and the rate is served again")
-        same = sustained.probe is not None and sustained.probe.rate == finalist.next_rate
-        return sustained if same else None
+        hw, config = self.context.study.hardware, finalist.trial.spec.config
+        same_rate = sustained.probe is not None and sustained.probe.rate == finalist.next_rate
+        return sustained if same_rate and not versions.changed(config, sustained.versions, hw) else None
 
     # --------------------------------------------------------------------------------------------------------- judging
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import msgspec
@@ -231,6 +232,18 @@ def test_what_was_served_before_an_interruption_is_not_served_again(tmp_path: Pa
     found = run(study, executor)
     assert found is not None and found.winner is not None and found.winner.config == FAST
     assert [config for config, _ in executor.requests] == [FAST, FAST]
+
+
+def test_what_other_package_versions_served_is_served_again(tmp_path: Path) -> None:
+    study = opened(tmp_path, {PLAIN: 10.0, FAST: 80.0})
+    run(study, server({PLAIN: 10.0, FAST: 80.0}))
+    (tmp_path / "confirmation.json").unlink()
+    upgraded = msgspec.structs.replace(HW, packages=HW.packages | {"openvino": "2.0"})
+    executor = server({PLAIN: 10.0, FAST: 80.0})
+    executor.hardware = upgraded
+    found = run(dataclasses.replace(study, hardware=upgraded), executor)
+    assert executor.requests == [(FAST, 80.0)]
+    assert found is not None and found.winner is not None and found.winner.versions == {"openvino": "2.0"}
 
 
 def test_a_failure_is_tried_again(tmp_path: Path) -> None:
