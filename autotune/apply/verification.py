@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Literal
 
+import msgspec
+
 from autotune.core.best import Claim
 from autotune.core.results import Estimate, Probe
 from autotune.core.struct import FORMAT, Struct
@@ -41,7 +43,7 @@ class Verification(Struct):
     throughput: Estimate | None = None
     baseline_throughput: Estimate | None = None
     served: Probe | None = None
-    runs: int = 0
+    runs: int = msgspec.field(default=0, name="sittings")
     rounds: int = 0
     seconds: float = 0.0
     logs: str | None = None

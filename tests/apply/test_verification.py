@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import math
+import re
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -13,6 +15,7 @@ from autotune.core.rules import ConfirmRules
 
 CLAIM = Claim(estimate=4.0, low=3.9, high=4.1, runs=6, rounds=42)
 DELTA = ConfirmRules().delta
+PAGE = Path(__file__).parents[2] / "docs" / "verify.md"
 
 
 def now(low: float, high: float) -> Estimate:
@@ -58,7 +61,7 @@ def a_verification(**fields: object) -> Verification:
 
 
 def test_the_words_begin_with_the_verdict() -> None:
-    both = {"throughput": now(39, 41), "baseline_throughput": now(9.9, 10.1), "runs": 6, "rounds": 40}
+    both = {"throughput": now(39, 41), "baseline_throughput": now(9.9, 10.1), "sittings": 6, "rounds": 40}
     assert verification.text(a_verification(**both)) == [
         "The claim holds: it is 3.95x (3.88 to 4.02) over the baseline now; 4.00x (3.90 to 4.10) was claimed.",
         "rates     40.0/s ±2.5 %, the baseline 10.0/s ±1.0 %, in 6 interleaved runs and 40 rounds",
@@ -98,3 +101,11 @@ def test_other_objectives_have_their_own_words() -> None:
 def test_what_is_not_resolved_is_not_upheld() -> None:
     found = {said: a_verification(verdict=said).holds for said in ("holds", "fails", "unresolved")}
     assert found == {"holds": True, "fails": False, "unresolved": False}
+
+
+def test_the_documentation_lists_every_key_for_scripts() -> None:
+    section = PAGE.read_text().partition("## For scripts")[2]
+    documented = {
+        name for row in re.findall(r"^\| (`.*?) \|", section, re.MULTILINE) for name in re.findall(r"`(\w+)`", row)
+    }
+    assert documented == msgspec.to_builtins(a_verification()).keys()
