@@ -1,4 +1,4 @@
-"""What a plugin module offers, and what it is handed: the contracts between plugins and the rest."""
+"""The contracts of plugins: what a module offers, and what it is handed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 Form = Literal["module", "onnx", "command"]
-"""What a workload is made of: a torch module, an ONNX file, or any program."""
+"""The form of a workload: a torch module, an ONNX file, or any program."""
 
 
 class Workload(Protocol):
@@ -26,7 +26,7 @@ class Workload(Protocol):
 
     @property
     def form(self) -> Form:
-        """What the provider gives."""
+        """The form that the provider gives."""
 
     def module(self) -> Any:
         """The model as a torch module in eval mode; only where the provider's form is `module`."""
@@ -70,7 +70,7 @@ class Session(Protocol):
         """Run the model."""
 
     def outputs(self, result: Any) -> tuple[np.ndarray[Any, Any], ...]:
-        """What a call returned, as arrays."""
+        """A call's outputs as arrays."""
 
     def close(self) -> None:
         """Release the runtime."""

@@ -1,4 +1,4 @@
-"""What a coordinator and its child processes say to each other: one JSON object a line, over two pipes."""
+"""The messages between a coordinator and its child processes: one JSON object a line, over two pipes."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ class Finished(Struct, tag="finished"):
 
 
 class Sensed(Struct, tag="sensed"):
-    """What the canary found."""
+    """The canary's answer."""
 
     canary: Canary
 

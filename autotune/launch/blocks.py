@@ -28,7 +28,7 @@ EDGE = 0.97
 """A block ends this far into its last expected call, so that little of one more call is made in vain."""
 
 EMPTY_BLOCKS = 3
-"""How many blocks may pass without a call in them (a stalled machine) before the trial is given up."""
+"""The most blocks without a call in them (a stalled machine) before the trial is given up."""
 
 
 @dataclass
@@ -84,7 +84,7 @@ class BlockRunner:
         raise WorkerFailed(Status.TIMEOUT, f"in {EMPTY_BLOCKS} blocks no call was made; the machine is overloaded")
 
     def _block(self) -> Block:
-        """What falls between two common instants; the workers run from the command on."""
+        """The work that falls between two common instants; the workers run from the command on."""
         call_s, number = self.run_s or self.call_s, self.number
         self.number += 1
         start_ns = time.monotonic_ns() + int((LEAD_S + warm_s(call_s)) * 1e9)
@@ -103,7 +103,7 @@ class BlockRunner:
 
 
 def warm_s(call_s: float | None) -> float:
-    """How long a block runs before it counts: about one call, where that is affordable."""
+    """The time (s) that a block runs before it counts: about one call, where that is affordable."""
     return call_s if call_s is not None and call_s <= WARM_CALL_S else 0.0
 
 

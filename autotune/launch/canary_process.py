@@ -29,7 +29,7 @@ class CanaryProcess:
         self.failure = failure
 
     def sense(self, cpus: Sequence[int], seconds: float) -> Canary | None:
-        """What it finds on these CPUs right now; None once it has failed."""
+        """The speed of these CPUs right now; None once it has failed."""
         if self._workers is None or self.failure is not None:
             return None
         self._workers.send(Sense(cpus=tuple(cpus), seconds=seconds))

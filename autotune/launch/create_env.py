@@ -17,7 +17,7 @@ from autotune.launch import launch_plan, process
 NAME = "[A-Za-z0-9][A-Za-z0-9._-]*"
 
 CHECK_S = 60.0
-"""How long an environment may take to import what a worker does."""
+"""The longest time for an environment to import what a worker does."""
 
 
 def create(folder: Path, name: str, python: str, wanted: Sequence[str]) -> Environment:
@@ -86,7 +86,7 @@ def problem(prefix: Path, timeout_s: float = CHECK_S) -> str | None:
 
 
 def _is_one(path: Path) -> bool:
-    """Whether this is an environment, if only a link to one that is gone."""
+    """True if this is an environment, if only a link to one that is gone."""
     return path.is_symlink() or path.is_dir()
 
 

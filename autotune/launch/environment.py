@@ -25,14 +25,14 @@ INHERITED = (
     "CXX",
     "XDG_CACHE_HOME",
 )
-"""What a child may see of our own environment; everything else could change what is measured."""
+"""The variables of our own environment that a child may see; all others could change what is measured."""
 
 JOINED = {"GLIBC_TUNABLES": ":", "MALLOC_CONF": ","}
 """Variables that are lists, with their separators: several owners may add to one."""
 
 
 def patch(config: Config, hw: Hardware) -> LaunchPatch:
-    """What all knobs and the backend together ask for; PluginError if two of them set the same variable."""
+    """The merged patch of all knobs and the backend; PluginError if two of them set the same variable."""
     backend = plugins.load("backends", config.backend)
     options = plugins.backend_options(config.backend, dict(config.options))
     hw = hw.seen_by(config.interpreter)
@@ -86,5 +86,5 @@ def prefix(asked: tuple[str, ...], placement: Placement, hw: Hardware) -> tuple[
 
 
 def placements(config: Config, hw: Hardware) -> tuple[Placement, ...]:
-    """Where each worker of the configuration runs."""
+    """The placement of each worker of the configuration."""
     return layout.placements(str(config.layout), hw)

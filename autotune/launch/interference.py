@@ -26,7 +26,7 @@ HISTORY = 5
 """So many canaries tell what is usual before one can be out of place."""
 
 RECENT = 10
-"""What is usual is what the last canaries found: a machine that stays slower is soon as usual."""
+"""The number of last canaries that say what is usual: a machine that stays slower is soon as usual."""
 
 LEAST_SHIFT = 0.1
 """A canary that moved by less than this is where it was."""
@@ -115,7 +115,7 @@ class Watch:
         )
 
     def usage(self, pids: Sequence[int]) -> Usage:
-        """How long the trial's cores were busy so far, and how long of that with these processes or with ourselves."""
+        """The time that the trial's cores were busy so far, and of that with these processes or with ourselves."""
         own_s = process_tree.run_ns(pids) / 1e9 + time.process_time()
         counters = energy.counters(self.root)
         return Usage(at_s=time.monotonic(), busy_s=_busy_s(self.root, self.cpus), own_s=own_s, energy=counters)
@@ -160,7 +160,7 @@ def disturbances(
 
 
 def _shifted(canary: Canary, earlier: Collection[Canary], deviations: float) -> bool:
-    """Whether a part is off its median by so many robust deviations (MAD), and by a tenth."""
+    """True if a part is off its median by so many robust deviations (MAD), and by a tenth."""
     for name, value in canary.parts.items():
         logs = [math.log(before.parts[name]) for before in earlier]
         middle = statistics.median(logs)

@@ -191,7 +191,7 @@ class _Run:
 
 
 def _candidate(config: Config, participant: _Participant, warmup: tuple[Block, ...], folder: Path) -> Candidate:
-    """What a configuration leaves behind in its folder; its workers are ended."""
+    """The candidate of a configuration that was measured; its workers are ended."""
     loaded = participant.loaded
     peak_rss_bytes = loaded.finish()
     calls = [latency.merge([latency.load_rows(folder, {block.number})]) for block in participant.blocks]

@@ -69,7 +69,7 @@ def sensing(hw: Hardware, environ: Mapping[str, str], cache: Path) -> LaunchPlan
 
 
 def apart(import_root: str) -> dict[str, str]:
-    """What the Python of another environment needs, to see our package in that folder and nothing else of ours."""
+    """The variables with which the Python of another environment sees our package in that folder and nothing else."""
     return {"PYTHONPATH": import_root, "PYTHONNOUSERSITE": "1"}
 
 

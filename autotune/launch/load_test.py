@@ -75,7 +75,7 @@ def sustained(
 
 
 def requested(bench: BlockRunner, spec: ProbeSpec, wanted: ServingSpec, seed: int, number: int) -> list[Answered]:
-    """What each worker made of the requests that `seed` and `number` draw; then the workers are stopped."""
+    """Each worker's answers to the requests that `seed` and `number` draw; the workers are stopped then."""
     call_s = bench.call_s or 0.0
     start_ns = time.monotonic_ns() + int((LEAD_S + WARM_CALLS * call_s) * 1e9)
     command = Serve(

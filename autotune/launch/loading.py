@@ -32,17 +32,17 @@ from autotune.models.artifacts import PreparationFailed
 
 @dataclass(frozen=True)
 class WorkerContext:
-    """Where configurations are loaded: the machine, the cache of prepared models, and what all children inherit."""
+    """The context of all workers: the machine, the cache of prepared models, and descriptors that children inherit."""
 
     hardware: Hardware
     cache: Path
     observer: Observer
     inherited: tuple[int, ...] = ()
     failures: dict[str, PreparationFailed] = field(default_factory=dict)
-    """What ran out of memory or time, by the artifact's key: for this study it would again."""
+    """Preparations that ran out of memory or time, by the artifact's key: for this study they would again."""
 
     def prepare(self, rules: MeasureRules, deadline: float | None) -> artifacts.Run:
-        """How an artifact is made: in a clean child, on all cores."""
+        """A function that makes an artifact in a clean child, on all cores."""
 
         def run(job: PrepareJob, what: str) -> None:
             if (failed := self.failures.get(job.key)) is not None:
@@ -74,7 +74,7 @@ class WorkerContext:
         return run
 
     def memory_bytes(self, rules: MeasureRules) -> int:
-        """What all workers of a configuration may use together."""
+        """The memory that all workers of a configuration may use together."""
         return int(self.hardware.usable_memory_bytes * rules.memory_fraction)
 
 
@@ -96,7 +96,7 @@ class Loaded:
 
     @property
     def call_s(self) -> float | None:
-        """How long a call takes, where the first one tells: a program compiles nothing that the next run would have."""
+        """The length of a call (s), where the first one tells: a program compiles nothing that the next run would have."""
         return max(answer.first_call_s for answer in self.ready) if self.run_s is not None else None
 
     def wait(self) -> None:

@@ -1,4 +1,4 @@
-"""What a process and all that it started use: memory now, CPU time so far, and whether that still grows."""
+"""The resources of a process and all that it started: memory now, CPU time so far, and whether that still grows."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def kill(root: int) -> None:
 
 
 def memory_bytes(tree: Iterable[Process]) -> int:
-    """What only these processes keep in memory: pages of files do not count, the kernel can drop them.
+    """The memory that only these processes keep: pages of files do not count, the kernel can drop them.
 
     Pages that they share, as forks do, count once for each of them.
     """
@@ -109,7 +109,7 @@ def run_ns(roots: Sequence[int]) -> int:
 
 @dataclass
 class Activity:
-    """Whether any of several trees still works, by looks at their CPU times."""
+    """Tells whether any of several trees still works, by looks at their CPU times."""
 
     idle_s: float
     _watched_s: float = 0.0

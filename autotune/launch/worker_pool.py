@@ -22,13 +22,13 @@ from autotune.launch.launch_plan import LaunchPlan, WorkerPlan
 from autotune.launch.process import Worker
 
 POLL_S = 0.25
-"""How often a waiting coordinator looks at clocks and pipes; it never spins beside a measurement."""
+"""The interval at which a waiting coordinator looks at clocks and pipes; it never spins beside a measurement."""
 
 LOOK_S = 1.0
 """The least time between two looks at the memory and CPU time of all workers."""
 
 PAUSE_S = 0.3
-"""How long stopping the workers may take; it is a matter of microseconds."""
+"""The longest time for stopping the workers; it is a matter of microseconds."""
 
 
 class WorkerFailed(Exception):

@@ -48,7 +48,7 @@ def nothing() -> None: ...
 
 
 def block(watch: Watch, happens: Callable[[], object] = nothing) -> tuple[Canary | None, Interference, tuple[str, ...]]:
-    """What a block of ten seconds looks like during which something happens."""
+    """The interference of a block of ten seconds during which something happens."""
     before = watch.before()
     happens()
     after = msgspec.structs.replace(watch.after(), at_s=before.at_s + 10)
@@ -284,7 +284,7 @@ def canary(compute: float, memory: float = 1.0, scalar: float = 1.0) -> Canary:
 
 
 def shifted(now: Canary, *before: float, rules: MeasureRules = RULES) -> bool:
-    """Whether a canary is off its place after others, of which only `compute` varied."""
+    """True if a canary is off its place after others, of which only `compute` varied."""
     found = disturbances(Interference(), now, [canary(speed) for speed in before], None, rules)
     assert found in ((), ("canary",))
     return bool(found)

@@ -144,7 +144,7 @@ with machine:
 def sustained(
     lab: ExtendedPackage, root: Path, rules: MeasureRules, *asked: tuple[str, float, float]
 ) -> list[Sustained]:
-    """What came of 0.4 s: each by the mode of its backend, its limit (ms) and its rate."""
+    """The results of 0.4 s each: by the mode of its backend, its limit (ms) and its rate."""
     sustains = []
     for number, (mode, limit_ms, rate) in enumerate(asked):
         workload = msgspec.structs.replace(TINY, serving=ServingSpec(latency_ms=limit_ms, percentile="p50"))

@@ -22,7 +22,7 @@ def child(body: str) -> subprocess.Popen[bytes]:
 
 @pytest.fixture
 def started() -> Iterator[list[int]]:
-    """What a test names here is killed after it."""
+    """The processes that a test adds here are killed after it."""
     pids: list[int] = []
     yield pids
     for pid in pids:

@@ -373,7 +373,7 @@ if os.fork() == 0:
 
 
 def stopped(pid: int) -> bool:
-    """Whether all threads of a process are stopped."""
+    """True if all threads of a process are stopped."""
     states = [Path(f"/proc/{pid}/task/{task}/stat").read_text() for task in os.listdir(f"/proc/{pid}/task")]
     return all(state.rpartition(")")[2].split()[0] == "T" for state in states)
 
