@@ -26,7 +26,7 @@ WARM_CALLS = 2
 """The time of so many calls lies before the first arrival: each worker makes one then."""
 
 
-def largest(bench: BlockRunner, blocks: Sequence[Block], wanted: ServingSpec, seed: int) -> Served:
+def find_largest_rate(bench: BlockRunner, blocks: Sequence[Block], wanted: ServingSpec, seed: int) -> Served:
     """The largest rate of requests that these workers answer within the limit; 0 where none is kept.
 
     `blocks` are those of the closed loop. WorkerFailed as for a block.
@@ -36,12 +36,12 @@ def largest(bench: BlockRunner, blocks: Sequence[Block], wanted: ServingSpec, se
     system = SystemUnderTest(serving=wanted, capacity=capacity, batch_size=bench.batch_size, workers=workers)
     probes: list[Probe] = []
     while (spec := rate_search.next_probe(system, probes, bench.rules)) is not None:
-        answers = requested(bench, spec, wanted, seed, len(probes))
+        answers = send_requests(bench, spec, wanted, seed, len(probes))
         probes.append(_evaluated(spec, answers, wanted, claim=False))
     return Served(rate=rate_search.highest_rate(probes, bench.rules), probes=tuple(probes))
 
 
-def sustained(
+def sustain(
     context: WorkerContext, senses: Senses, spec: TrialSpec, rules: MeasureRules, probe_spec: ProbeSpec, folder: Path
 ) -> Sustained:
     """One probe of fresh, warm workers, judged by the rule for claims; the error if they failed to run.
@@ -57,7 +57,7 @@ def sustained(
             watch = Watch(loaded.cpus, senses, rules)
             bench = BlockRunner(loaded.workers, spec.config.workload.batch_size, watch, rules, call_s=loaded.call_s)
             _warm(bench)
-            answers = requested(bench, probe_spec, wanted, spec.workload.seed, spec.id)
+            answers = send_requests(bench, probe_spec, wanted, spec.workload.seed, spec.id)
             peak_rss_bytes = loaded.finish()
     except PreparationFailed as failed:
         (folder / "stderr.log").write_text(failed.log)
@@ -74,7 +74,7 @@ def sustained(
     )
 
 
-def requested(bench: BlockRunner, spec: ProbeSpec, wanted: ServingSpec, seed: int, number: int) -> list[Answered]:
+def send_requests(bench: BlockRunner, spec: ProbeSpec, wanted: ServingSpec, seed: int, number: int) -> list[Answered]:
     """Each worker's answers to the requests that `seed` and `number` draw; the workers are stopped then."""
     call_s = bench.call_s or 0.0
     start_ns = time.monotonic_ns() + int((LEAD_S + WARM_CALLS * call_s) * 1e9)

@@ -96,7 +96,7 @@ class Loaded:
 
     @property
     def call_s(self) -> float | None:
-        """The length of a call (s), where the first one tells: a program compiles nothing that the next run would have."""
+        """The length of a call (s), where the first one tells: a program has nothing to compile at its next run."""
         return max(answer.first_call_s for answer in self.ready) if self.run_s is not None else None
 
     def wait(self) -> None:

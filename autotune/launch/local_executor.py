@@ -87,7 +87,7 @@ class LocalExecutor:
         Judged by MLPerf's early-stopping rule: too few requests keep nothing.
         """
         ask = ProbeSpec(rate=rate, seconds=seconds)
-        return load_test.sustained(self.context, self.canary, spec, rules, ask, self.root / spec.folder)
+        return load_test.sustain(self.context, self.canary, spec, rules, ask, self.root / spec.folder)
 
     @property
     def canary(self) -> CanaryProcess:

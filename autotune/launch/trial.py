@@ -54,7 +54,7 @@ def _measured(
         found = measure.measure(bench, rules, incumbent, lambda blocks: context.observer.measured(spec, blocks))
         served = None
         if spec.workload.serving is not None and not found.rejected:
-            served = load_test.largest(bench, found.blocks, spec.workload.serving, spec.workload.seed)
+            served = load_test.find_largest_rate(bench, found.blocks, spec.workload.serving, spec.workload.seed)
         peak_rss_bytes = loaded.finish()
     calls = latency.merge([latency.load_rows(folder, {block.number for block in found.blocks})])
     return TrialResult(

@@ -70,7 +70,7 @@ def block(rate: float) -> Block:
 
 def test_a_probe_tells_the_workers_what_arrives() -> None:
     workers = Serving(Queue(constant(0.01), workers=2))
-    answers = load_test.requested(bench(workers, call_s=0.01), ASK, WANTED, seed=5, number=7)
+    answers = load_test.send_requests(bench(workers, call_s=0.01), ASK, WANTED, seed=5, number=7)
     (command,) = workers.commands
     assert (command.probe, command.seed, command.rate, command.queue_delay_ns) == (7, 5, 100, 3 * MS)
     assert command.stop_ns - command.start_ns == 2 * 10**9
@@ -81,13 +81,13 @@ def test_a_probe_tells_the_workers_what_arrives() -> None:
 @pytest.mark.parametrize(("call_s", "lead_s"), [(None, 0.005), (0.04, 0.085), (1.0, 2.005)])
 def test_before_the_first_request_there_is_time_for_a_call(call_s: float | None, lead_s: float) -> None:
     workers = Serving(Queue(constant(0.01)))
-    load_test.requested(bench(workers, call_s), ASK, WANTED, seed=0, number=0)
+    load_test.send_requests(bench(workers, call_s), ASK, WANTED, seed=0, number=0)
     assert lead_s - 0.005 < (workers.commands[0].start_ns - workers.sent_ns[0]) / 1e9 <= lead_s
 
 
 def test_workers_may_take_the_time_again_and_their_last_call() -> None:
     workers = Serving(Queue(constant(0.01)))
-    load_test.requested(bench(workers, 3.0), ASK, WANTED, seed=0, number=0)
+    load_test.send_requests(bench(workers, 3.0), ASK, WANTED, seed=0, number=0)
     assert workers.timeouts_s == [2 * ASK.seconds + RULES.block_timeout_s + 30]
 
 
@@ -96,7 +96,7 @@ def test_workers_may_take_the_time_again_and_their_last_call() -> None:
 
 def test_the_largest_rate_is_searched_for_below_the_fastest_block() -> None:
     workers = Serving(Queue(constant(0.01), workers=2))
-    found = load_test.largest(bench(workers), [block(190), block(200)], WANTED, seed=0)
+    found = load_test.find_largest_rate(bench(workers), [block(190), block(200)], WANTED, seed=0)
     assert 100 < found.rate < 200
     kept = [probe for probe in found.probes if probe.kept and probe.seconds == RULES.probe_most_s]
     assert found.rate in [probe.rate for probe in kept]
@@ -107,14 +107,14 @@ def test_the_largest_rate_is_searched_for_below_the_fastest_block() -> None:
 
 def test_every_probe_draws_its_own_requests() -> None:
     workers = Serving(Queue(constant(0.01)))
-    load_test.largest(bench(workers), [block(100)], WANTED, seed=4)
+    load_test.find_largest_rate(bench(workers), [block(100)], WANTED, seed=4)
     assert [command.probe for command in workers.commands] == list(range(len(workers.commands)))
     assert {command.seed for command in workers.commands} == {4}
 
 
 def test_all_workers_latencies_count() -> None:
     queue = Queue(constant(0.01), workers=3)
-    found = load_test.largest(bench(Serving(queue)), [block(300)], WANTED, seed=0)
+    found = load_test.find_largest_rate(bench(Serving(queue)), [block(300)], WANTED, seed=0)
     for number, probe in enumerate(found.probes):
         latencies = queue.serve(probe.rate, probe.seconds, number + 1)
         assert probe.requests == sum(map(len, latencies))
@@ -122,12 +122,14 @@ def test_all_workers_latencies_count() -> None:
 
 
 def test_a_limit_that_no_rate_keeps() -> None:
-    found = load_test.largest(bench(Serving(Queue(constant(0.05)))), [block(20)], WANTED, seed=0)
+    found = load_test.find_largest_rate(bench(Serving(Queue(constant(0.05)))), [block(20)], WANTED, seed=0)
     assert found.rate == 0
     assert found.probes and not any(probe.kept for probe in found.probes)
 
 
 def test_workers_that_give_requests_up_keep_nothing() -> None:
-    found = load_test.largest(bench(Serving(Queue(constant(0.01)), unanswered=1)), [block(100)], WANTED, seed=0)
+    found = load_test.find_largest_rate(
+        bench(Serving(Queue(constant(0.01)), unanswered=1)), [block(100)], WANTED, seed=0
+    )
     assert found.rate == 0
     assert np.isfinite([probe.latency_ms for probe in found.probes]).all()
