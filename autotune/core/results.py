@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -11,6 +11,7 @@ from autotune.core.config import Config
 from autotune.core.specs import InterleavedSpec, TrialSpec
 from autotune.core.struct import FORMAT, Struct
 
+Positive = Annotated[float, msgspec.Meta(gt=0)]
 Percentile = Literal["p50", "p90", "p95", "p99"]
 
 
@@ -21,9 +22,9 @@ class Canary(Struct):
     """
 
     cores: int
-    compute: float
-    memory: float
-    scalar: float
+    compute: Positive
+    memory: Positive
+    scalar: Positive
 
     @property
     def parts(self) -> dict[str, float]:
@@ -55,7 +56,7 @@ class Block(Struct):
     """
 
     start_ns: int
-    elapsed_ns: int
+    elapsed_ns: Annotated[int, msgspec.Meta(gt=0)]
     items: float
     calls: int
     cpu_ns: int

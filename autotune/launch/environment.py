@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from autotune.core import plugins
 from autotune.core.config import Config, Placement
-from autotune.core.errors import PluginError
+from autotune.core.errors import MachineError, PluginError
 from autotune.core.launch_patch import LaunchPatch
 from autotune.core.machine import Hardware
 from autotune.knobs import layout
@@ -86,5 +86,7 @@ def prefix(asked: tuple[str, ...], placement: Placement, hw: Hardware) -> tuple[
 
 
 def placements(config: Config, hw: Hardware) -> tuple[Placement, ...]:
-    """The placement of each worker of the configuration."""
+    """The CPUs of each worker of the configuration; MachineError if they do not fit."""
+    if reason := layout.unavailable(str(config.layout), hw):
+        raise MachineError(f"the layout {reason}")
     return layout.placements(str(config.layout), hw)

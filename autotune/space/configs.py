@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import msgspec
 
 from autotune.core import packages, plugins
-from autotune.core.config import Config, WorkloadSettings
+from autotune.core.config import Config, Layout, WorkloadSettings
 from autotune.core.errors import SpaceError, did_you_mean
 from autotune.core.machine import OWN, Hardware
 from autotune.core.struct import Value
@@ -75,7 +75,13 @@ def canonical(config: Config, hw: Hardware) -> Config:
 
 
 def completed(config: Config) -> Config:
-    """A configuration of an earlier version of autotune, with the defaults of the settings that it did not know."""
+    """A configuration of an earlier version of autotune, with the defaults of the settings that it did not know.
+
+    ValueError without a legal layout, msgspec.ValidationError for illegal options, PluginError for an unknown backend.
+    """
+    if "layout" not in config.knobs:
+        raise ValueError("a configuration has no layout")
+    Layout.parse(str(config.knobs["layout"]))
     knobs = {name: plugins.load("knobs", name).default(NOWHERE) for name in plugins.names("knobs") if name != "layout"}
     filled = plugins.backend_options(config.backend, dict(config.options))
     options = msgspec.structs.asdict(filled)

@@ -10,12 +10,16 @@ import msgspec
 from autotune.analysis import metrics
 from autotune.analysis.metric import Measured
 from autotune.analysis.metrics import LATENCIES, METRICS
+from autotune.core import plugins
 from autotune.core.best import Best, Claim, Measurements
+from autotune.core.config import Config
 from autotune.core.confirmation import Confirmation, Winner
+from autotune.core.errors import StudyError
 from autotune.core.machine import Hardware
 from autotune.core.results import Estimate, Latency, TrialResult
 from autotune.core.space_types import Space
 from autotune.launch import environment
+from autotune.space.values import illegal
 from autotune.study.ranking import Ranking
 from autotune.study.storage import latency_files
 
@@ -81,6 +85,7 @@ def _best(
 ) -> Best:
     config = winner.config if isinstance(winner, Winner) else winner.spec.config
     trial = winner.trial if isinstance(winner, Winner) else winner.spec.id
+    _check_knobs(folder, config, hw)
     patch = environment.patch(config, hw)
     return Best(
         study=folder.name,
@@ -102,3 +107,12 @@ def _best(
         constraints=space.constraints,
         baseline=space.baseline,
     )
+
+
+def _check_knobs(folder: Path, config: Config, hw: Hardware) -> None:
+    """StudyError for a knob's value that is not legal or cannot be had on the machine, as in a damaged study."""
+    for name, value in config.knobs.items():
+        legal = illegal(name, value)
+        reason = f"allowed: {legal}" if legal else plugins.load("knobs", name).unavailable(value, hw)
+        if reason:
+            raise StudyError(f"{folder} has a configuration with {name} {value}, which cannot be started: {reason}")

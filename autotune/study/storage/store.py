@@ -14,6 +14,7 @@ Reading needs no lock: every file is written whole, and the coordinator is the o
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -63,7 +64,7 @@ def exists(folder: Path) -> bool:
 
 def space(folder: Path) -> Space:
     """The space as it was resolved when the study began; what that version did not know is at its default."""
-    return upgrade.space(decode(folder / "domains.json", Space))
+    return decode(folder / "domains.json", Space, then=upgrade.space)
 
 
 def hardware(folder: Path) -> Hardware:
@@ -119,8 +120,7 @@ def result(folder: Path, number: int) -> TrialResult | None:
     path = folder / trial_folder(number) / "result.json"
     if not path.exists():
         return None
-    written = decode(path, TrialResult, "delete it, and the trial is measured again")
-    return msgspec.structs.replace(written, spec=upgrade.spec(written.spec))
+    return decode(path, TrialResult, "delete it, and the trial is measured again", upgrade.result)
 
 
 def write_result(folder: Path, result: TrialResult) -> None:
@@ -131,7 +131,8 @@ def write_result(folder: Path, result: TrialResult) -> None:
 def confirmation(folder: Path) -> Confirmation | None:
     """The confirmation; None while there is none."""
     path = folder / "confirmation.json"
-    return decode(path, Confirmation, "delete it, and run the study again") if path.exists() else None
+    advice = "delete it, and run the study again"
+    return decode(path, Confirmation, advice, upgrade.confirmation) if path.exists() else None
 
 
 def write_confirmation(folder: Path, found: Confirmation | None) -> None:
@@ -153,7 +154,7 @@ def reopen_confirmation(folder: Path) -> None:
 def spec(folder: Path, number: int) -> TrialSpec | None:
     """The spec of a trial that was begun; None where it was ended before that was written."""
     path = folder / trial_folder(number) / "spec.json"
-    return upgrade.spec(decode(path, TrialSpec, "delete its folder")) if path.exists() else None
+    return decode(path, TrialSpec, "delete its folder", upgrade.spec) if path.exists() else None
 
 
 def encode(value: Any) -> bytes:
@@ -161,8 +162,16 @@ def encode(value: Any) -> bytes:
     return msgspec.json.format(msgspec.json.encode(value)) + b"\n"
 
 
-def decode(path: Path, kind: type[T], advice: str = "choose another --name to begin a new study") -> T:
-    """A file of the study; StudyError names the file and what to do where it is missing, damaged or too new."""
+def decode(
+    path: Path,
+    kind: type[T],
+    advice: str = "choose another --name to begin a new study",
+    then: Callable[[T], T] = lambda read: read,
+) -> T:
+    """A file of the study, as `then` completes it; StudyError where it is missing, damaged or too new.
+
+    The error names the file and what to do: `advice`.
+    """
     try:
         data = path.read_bytes()
         version = msgspec.json.decode(data, type=_Versioned).format
@@ -170,8 +179,8 @@ def decode(path: Path, kind: type[T], advice: str = "choose another --name to be
             raise StudyError(
                 f"{path} has format {version}; this version of autotune reads up to {FORMAT}; update autotune"
             )
-        return msgspec.json.decode(data, type=kind)
+        return then(msgspec.json.decode(data, type=kind))
     except OSError as error:
         raise StudyError(f"{path} cannot be read: {error.strerror}; {advice}") from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, ValueError) as error:
         raise StudyError(f"{path} is damaged: {error}; {advice}") from error

@@ -1,10 +1,16 @@
-"""Structs of studies that an earlier version began, with the settings that there are today at their defaults."""
+"""Structs of studies that an earlier version began, with the settings that there are today at their defaults.
+
+What no version writes is a ValueError, msgspec's for options that are not legal: the file is damaged.
+"""
 
 from __future__ import annotations
 
 import msgspec
 
+from autotune.analysis.metrics import METRICS
 from autotune.core import plugins
+from autotune.core.confirmation import Confirmation
+from autotune.core.results import TrialResult
 from autotune.core.space_types import Space
 from autotune.core.specs import TrialSpec
 from autotune.core.struct import Value
@@ -12,7 +18,10 @@ from autotune.space import configs
 
 
 def space(frozen: Space) -> Space:
-    """A space with every setting that there is today."""
+    """A space with every setting that there is today; ValueError for a metric that there is not."""
+    wanted = [*frozen.goal.objectives, *(limit.metric for limit in frozen.constraints)]
+    if not frozen.goal.objectives or not METRICS.keys() >= set(wanted):
+        raise ValueError(f"it names the metrics {wanted}; allowed: {', '.join(METRICS)}")
     knobs, backends = frozen.domains.knobs, frozen.domains.backends
     plain = configs.completed(frozen.baseline).knobs
     domains = msgspec.structs.replace(
@@ -26,6 +35,22 @@ def space(frozen: Space) -> Space:
 def spec(written: TrialSpec) -> TrialSpec:
     """A trial's spec with every setting that there is today."""
     return msgspec.structs.replace(written, config=configs.completed(written.config))
+
+
+def result(written: TrialResult) -> TrialResult:
+    """A trial's result with such a spec; ValueError for a measured block without items, of which nothing is a rate."""
+    if written.status.measured and any(block.items <= 0 for block in written.blocks):
+        raise ValueError("a measured block has no items")
+    return msgspec.structs.replace(written, spec=spec(written.spec))
+
+
+def confirmation(written: Confirmation) -> Confirmation:
+    """A confirmation whose configurations, which are compared with those of trials, have every setting of today."""
+    winner = written.winner
+    if winner is not None:
+        winner = msgspec.structs.replace(winner, config=configs.completed(winner.config))
+    finalists = [msgspec.structs.replace(one, config=configs.completed(one.config)) for one in written.finalists]
+    return msgspec.structs.replace(written, winner=winner, finalists=tuple(finalists))
 
 
 def _options(backend: str, axes: dict[str, tuple[Value, ...]]) -> dict[str, tuple[Value, ...]]:

@@ -12,7 +12,7 @@ import pytest
 from autotune.core.best import Best, Claim, Measurements
 from autotune.core.config import Config, Placement
 from autotune.core.confirmation import Confirmation
-from autotune.core.errors import MachineError
+from autotune.core.errors import StudyError
 from autotune.core.results import Accuracy, ArtifactRef, Candidate, Fidelity, Status, TrialResult
 from autotune.core.space_types import Limit
 from autotune.core.workload_spec import WorkloadSpec
@@ -215,5 +215,5 @@ def test_a_trial_whose_environment_was_removed_is_not_the_best(tmp_path: Path) -
 
 def test_a_winner_whose_environment_was_removed_is_one_line(tmp_path: Path) -> None:
     chosen = made.winner(config("onnxruntime", 8, interpreter="removed"))
-    with pytest.raises(MachineError, match=r"there is no environment removed .* make it again with"):
+    with pytest.raises(StudyError, match=r"interpreter removed, which cannot be started: no environment removed"):
         found(tmp_path, BASE, winner(), confirmed=confirmation(chosen))
