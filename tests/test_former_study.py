@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from autotune.apply import best_file, verify
 from autotune.cli import app, tune
-from autotune.core.results import TrialResult
 from autotune.report import report_formats
 from autotune.report.dashboard.live_study import LiveStudy
 from autotune.report.export import writer
 from autotune.space import find
 from autotune.study.storage import store
-from tests.study import fakes
+from tests.fake_executor import FakeExecutor
 
 FORMER = Path(__file__).parent / "data" / "former_study"
 NAME = "quick@intel-xeon-2c"
@@ -92,23 +92,14 @@ def test_best_json(study: Path) -> None:
 def test_it_goes_on(study: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """All its trials are done and its claim is complete: nothing is measured again, and best.json is as it was."""
 
-    class Machine(fakes.Machine):
-        def __init__(self, hw: object, folder: Path, *_: object) -> None:
-            super().__init__(folder)
-            self.interleave = fakes.Interleaver(folder)
-            self.sustain = None
+    def before_measuring(*_: object) -> None:
+        raise AssertionError("something was measured")
 
-        def __enter__(self) -> Machine:
-            return self
+    @contextlib.contextmanager
+    def executor(_: object, folder: Path, *__: object) -> Iterator[FakeExecutor]:
+        yield FakeExecutor(folder, before=before_measuring)
 
-        def __exit__(self, *_: object) -> None: ...
-
-        def check(self, *_: object) -> None: ...
-
-        def execute(self, *_: object) -> TrialResult:
-            raise AssertionError("a trial was measured")
-
-    monkeypatch.setattr(tune, "Machine", Machine)
+    monkeypatch.setattr(tune, "LocalExecutor", executor)
     monkeypatch.setattr(tune.probe, "probe", lambda **_: store.hardware(FORMER))
     monkeypatch.setattr(find, "SHIPPED", (FORMER,))
     printed = run("--space", str(FORMER / "space.yaml"), "--trials", "12")
