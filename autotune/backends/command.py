@@ -165,22 +165,23 @@ class CommandSession:
 
 def figures(text: str) -> tuple[float, tuple[int, ...]]:
     """Throughput (samples/s) and latencies (ns) of the one JSON line that has them; RuntimeError otherwise."""
-    found = []
+    results = []
     for line in text.splitlines():
         try:
             data = json.loads(line)
         except ValueError:
             continue
         if isinstance(data, dict) and "throughput" in data:
-            found.append(data)
-    if len(found) != 1:
-        how_many = f"{len(found)} JSON lines" if found else "no JSON line"
+            results.append(data)
+    if len(results) != 1:
+        how_many = f"{len(results)} JSON lines" if results else "no JSON line"
         raise RuntimeError(f'the program printed {how_many} with "throughput"; it must print one; {_last(text)}')
-    throughput = found[0]["throughput"]
-    given = found[0].get("latencies_ms", found[0].get("latency_ms", []))
+    throughput = results[0]["throughput"]
+    given = results[0].get("latencies_ms", results[0].get("latency_ms", []))
     latencies: list[Any] = given if isinstance(given, list) else [given]
     if not all(_positive(figure) for figure in (throughput, *latencies)):
-        raise RuntimeError(f"the program's figures must be numbers above 0; it printed {json.dumps(found[0])[:SHOWN]}")
+        shown = json.dumps(results[0])[:SHOWN]
+        raise RuntimeError(f"the program's figures must be numbers above 0; it printed {shown}")
     return float(throughput), tuple(int(figure * 1e6) for figure in latencies)
 
 
@@ -234,13 +235,13 @@ def _kill_left() -> None:
 
 def _children() -> list[int]:
     """This process's own, ended ones too; the parent's number is the second field after the name in brackets."""
-    found = []
+    children = []
     for entry in filter(str.isdigit, os.listdir("/proc")):
         with contextlib.suppress(OSError):  # it is gone meanwhile
             fields = Path(f"/proc/{entry}/stat").read_bytes().rpartition(b")")[2].split()
             if int(fields[1]) == os.getpid():
-                found.append(int(entry))
-    return found
+                children.append(int(entry))
+    return children
 
 
 def _programs_cpu_ns() -> int:

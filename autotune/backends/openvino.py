@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 
-from autotune.backends import _onnx, _traced
+from autotune.backends import _ir, _onnx, _traced
 from autotune.core.config import Config
 from autotune.core.interfaces import Call, Form, Workload
 from autotune.core.launch_patch import LaunchPatch
 from autotune.core.machine import Hardware
-from autotune.core.shapes import fixed_batch
 from autotune.core.struct import Struct, Value
 from autotune.hardware.interpreters import missing
 
@@ -80,7 +79,7 @@ def unavailable(options: Options, hw: Hardware) -> str | None:
 
 
 def without_effect(options: Options, config: Config) -> str | None:
-    """Why an option changes nothing in a configuration: a stream needs a thread and a request of its own."""
+    """Reason why an option changes nothing in a configuration: a stream needs a thread and a request of its own."""
     if options.streams > config.layout.threads:
         return f"a worker of {config.layout.threads} threads has no use for {options.streams} streams"
     if 0 < options.requests < options.streams:
@@ -118,30 +117,14 @@ def prepare(
     import openvino
 
     if options.precision == "int8":
-        import nncf
-
         assert source is not None
-        model = openvino.Core().read_model(source / MODEL)
-        names = [given.any_name for given in model.inputs]
-        samples = _onnx.calibration(workload, names, fixed_batch(shapes(model)))
-        fix = nncf.OverflowFix.ENABLE if hw.saturates else None  # None is NNCF's own choice
-        advanced = nncf.AdvancedQuantizationParameters(overflow_fix=fix)
-        model = nncf.quantize(model, nncf.Dataset(samples), subset_size=len(samples), advanced_parameters=advanced)
+        model = _ir.quantized(workload, hw, openvino.Core().read_model(source / MODEL))
     elif options.frontend == "torch":
         model = _traced.model(workload)
     else:
         assert source is not None
         model = openvino.convert_model(source / "model.onnx")
     openvino.save_model(model, folder / MODEL, compress_to_fp16=False)
-
-
-def shapes(model: Any) -> list[list[int | None]]:
-    """The inputs' sizes, None where one is free."""
-    return [
-        [size.get_length() if size.is_static else None for size in given.partial_shape]
-        for given in model.inputs
-        if given.partial_shape.rank.is_static
-    ]
 
 
 def load(workload: Workload, options: Options, config: Config, folder: Path | None) -> OpenvinoSession:
@@ -151,7 +134,7 @@ def load(workload: Workload, options: Options, config: Config, folder: Path | No
     assert folder is not None
     core = openvino.Core()
     model = core.read_model(folder / MODEL)
-    _onnx.check_batch(shapes(model), config.workload.batch_size)
+    _onnx.check_batch(_ir.shapes(model), config.workload.batch_size)
     compiled = core.compile_model(model, "CPU", settings(options, config.layout.threads))
     if options.requests == 1:
         return OpenvinoSession(compiled, options.hint)

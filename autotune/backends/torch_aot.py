@@ -126,10 +126,10 @@ def applied(session: AotSession, options: Options, config: Config) -> str | None
     """That this process runs a package's library, made with these options for these threads, on these threads."""
     if UNPACKED not in Path("/proc/self/maps").read_text():
         return "no library of an AOTInductor package is loaded"
-    said = session.model.get_metadata()
-    for name, asked in made_with(options, config).items():
-        if said.get(name) != asked:
-            return f"the package was made with {name} {said.get(name)}, not {asked}"
+    metadata = session.model.get_metadata()
+    for name, expected in made_with(options, config).items():
+        if metadata.get(name) != expected:
+            return f"the package was made with {name} {metadata.get(name)}, not {expected}"
     if options.memory_format == "channels_last" and (reason := torch_eager.without_images(session)):
         return reason
     return torch_eager.applied(session, torch_eager.Options(), config)

@@ -142,13 +142,13 @@ def applied(session: CompiledSession, options: Any, config: Config) -> str | Non
 
     if not graphs():
         return "torch.compile compiled no graph"
-    for name, found, asked in (
+    for name, actual, expected in (
         ("freezing", inductor.freezing, options.freezing),
         ("max_autotune", inductor.max_autotune, options.mode == "max-autotune"),
         ("cpp.weight_prepack", inductor.cpp.weight_prepack, options.weight_prepack),
     ):
-        if found != asked:
-            return f"inductor's {name} is {found}, not {asked}"
+        if actual != expected:
+            return f"inductor's {name} is {actual}, not {expected}"
     if options.dynamic and not session.varies():
         return "another batch size compiles the model again: its code fixes the batch dimension"
     session.settle()

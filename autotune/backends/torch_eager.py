@@ -149,19 +149,19 @@ def computed(session: TorchSession) -> set[Any]:
     import torch
     from torch.utils._python_dispatch import TorchDispatchMode
 
-    found: set[Any] = set()
+    dtypes: set[Any] = set()
 
     class Watch(TorchDispatchMode):  # type: ignore[misc]
         def __torch_dispatch__(self, operator: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
             result = operator(*args, **(kwargs or {}))
             if operator is not torch.ops.aten._to_copy.default:
                 results = result if isinstance(result, tuple | list) else (result,)
-                found.update(one.dtype for one in results if isinstance(one, torch.Tensor))
+                dtypes.update(one.dtype for one in results if isinstance(one, torch.Tensor))
             return result
 
     with Watch():
         session.run(session.model, session.first)
-    return found
+    return dtypes
 
 
 def flatten(result: Any) -> list[Any]:

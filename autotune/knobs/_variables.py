@@ -22,13 +22,13 @@ def tunables(root: Path = Path("/")) -> list[str]:
     return [part for part in environ.get("GLIBC_TUNABLES", "").split(":") if part] + others
 
 
-def mismatch(wanted: Mapping[str, str | None], root: Path = Path("/")) -> str | None:
+def mismatch(expected: Mapping[str, str | None], root: Path = Path("/")) -> str | None:
     """Why the process was not started with these values (None: unset), or None."""
     try:
         environ = started(root)
     except OSError as error:
         return f"the environment cannot be proven: {error}"
-    for name, value in wanted.items():
+    for name, value in expected.items():
         if environ.get(name) != value:
             return f"{name} was {environ.get(name, 'not set')} at the start, not {value or 'unset'}"
     return None

@@ -87,16 +87,16 @@ def applied(value: Value, hw: Hardware) -> str | None:
     return mismatch(hw.libraries.get(value), owners(maps, _addresses()), mapped(maps), sys.executable)
 
 
-def mismatch(wanted: str | None, serving: Mapping[str, str], files: frozenset[str], program: str) -> str | None:
-    """Why `wanted` (a library's path; None: the C library) is not what serves the functions of `serving`.
+def mismatch(library: str | None, serving: Mapping[str, str], files: frozenset[str], program: str) -> str | None:
+    """Why `library` (a library's path; None: the C library) is not what serves the functions of `serving`.
 
     A program that was linked without position-independent code may answer with itself for a function that it merely
     calls; then the names of the mapped files decide.
     """
-    expected = wanted or "the C library"
-    real = None if wanted is None else os.path.realpath(wanted)
+    expected = library or "the C library"
+    real = None if library is None else os.path.realpath(library)
     if real is not None and real not in files:
-        return f"{wanted} is not mapped: it was not preloaded, or the loader passed over it"
+        return f"{library} is not mapped: it was not preloaded, or the loader passed over it"
     for function, owner in serving.items():
         if owner == os.path.realpath(program):
             others = sorted(file for file in files if allocator_of(file) and file != real)
@@ -123,21 +123,21 @@ def mapped(maps: str) -> frozenset[str]:
 
 def _mappings(maps: str) -> list[tuple[int, int, str]]:
     """(start, end, real path) of each mapping of a file; one that was replaced on disk keeps its name."""
-    found = []
+    mappings = []
     real = functools.cache(os.path.realpath)
     for line in maps.splitlines():
         span, *_, name = line.split(maxsplit=5)
         if name.startswith("/"):
             start, _, end = span.partition("-")
-            found.append((int(start, 16), int(end, 16), real(name.removesuffix(" (deleted)"))))
-    return found
+            mappings.append((int(start, 16), int(end, 16), real(name.removesuffix(" (deleted)"))))
+    return mappings
 
 
 def _addresses() -> dict[str, int]:
     """The address at which the program as a whole, and so every library in it, finds each function."""
     program = ctypes.CDLL(None)
-    found = {name: ctypes.cast(getattr(program, name), ctypes.c_void_p).value for name in FAMILY}
-    return {name: address for name, address in found.items() if address is not None}
+    addresses = {name: ctypes.cast(getattr(program, name), ctypes.c_void_p).value for name in FAMILY}
+    return {name: address for name, address in addresses.items() if address is not None}
 
 
 def _is_libc(path: str) -> bool:

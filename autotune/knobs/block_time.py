@@ -60,4 +60,4 @@ def applied(value: int, hw: Hardware) -> str | None:
     block_time = openmp.function("kmp_get_blocktime")
     if block_time is None:
         return "Intel's OpenMP runtime is not in the process"
-    return None if (found := block_time()) == value else f"the block time is {found} ms, not {value}"
+    return None if (actual := block_time()) == value else f"the block time is {actual} ms, not {value}"

@@ -66,11 +66,11 @@ def applied(value: Value, hw: Hardware, root: Path = Path("/")) -> str | None:
         given = _variables.tunables(root)
     except OSError as error:
         return f"the tunables cannot be proven: {error}"
-    wanted = _tunables(value)
-    if missing := [tunable for tunable in wanted if tunable not in given]:
+    expected = _tunables(value)
+    if missing := [tunable for tunable in expected if tunable not in given]:
         return f"the process was started without {' and '.join(missing)} in {TUNABLES}"
     ours = {tunable.partition("=")[0] for tunable in _tunables("keep_one_arena")}
-    unasked = [tunable for tunable in given if tunable.partition("=")[0] in ours and tunable not in wanted]
+    unasked = [tunable for tunable in given if tunable.partition("=")[0] in ours and tunable not in expected]
     return f"the process was started with {' and '.join(unasked)} in {TUNABLES}" if unasked else None
 
 

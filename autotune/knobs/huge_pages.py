@@ -76,13 +76,13 @@ def applied(value: bool, hw: Hardware, root: Path = Path("/")) -> str | None:
         status = (root / "proc/self/status").read_text(errors="replace")
     except OSError as error:
         return f"huge pages cannot be proven: {error}"
-    asked = {
+    requests = {
         TORCH: environ.get(TORCH, "0") not in ("", "0"),
         TUNABLES: f"{TUNABLE}=1" in tunables,
     }
     if not value:
-        return next((f"{name} asks for huge pages: {environ[name]}" for name, asks in asked.items() if asks), None)
-    missing = [name for name in launch(True, hw).env if not asked[name]]
+        return next((f"{name} asks for huge pages: {environ[name]}" for name, asks in requests.items() if asks), None)
+    missing = [name for name in launch(True, hw).env if not requests[name]]
     if missing:
         return f"the process was started without {' and '.join(missing)} asking for huge pages"
     mode = huge_page_mode(root)

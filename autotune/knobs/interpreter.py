@@ -58,9 +58,9 @@ def applied(value: str, hw: Hardware) -> str | None:
 
 def mismatch(prefix: str) -> str | None:
     """Why this process does not run in the environment at `prefix` alone, or None."""
-    wanted = Path(prefix).resolve()
-    if Path(sys.prefix).resolve() != wanted:
-        return f"the worker runs in {sys.prefix}, not in {wanted}"
+    expected = Path(prefix).resolve()
+    if Path(sys.prefix).resolve() != expected:
+        return f"the worker runs in {sys.prefix}, not in {expected}"
     sites = [entry for entry in sys.path if entry.endswith("-packages")]
-    astray = [entry for entry in sites if wanted not in Path(entry).resolve().parents]
+    astray = [entry for entry in sites if expected not in Path(entry).resolve().parents]
     return f"the worker also sees {', '.join(astray)}" if astray else None

@@ -67,10 +67,10 @@ def applied(value: Value, hw: Hardware) -> str | None:
         return "jemalloc is not in the process, or does not tell its options (mallctl)"
     for option in CONFS[value]:
         written, kind, expected = OPTIONS[option]
-        found = kind()
-        size = ctypes.c_size_t(ctypes.sizeof(found))
-        if mallctl(f"opt.{option}".encode(), ctypes.byref(found), ctypes.byref(size), None, ctypes.c_size_t(0)):
+        actual = kind()
+        size = ctypes.c_size_t(ctypes.sizeof(actual))
+        if mallctl(f"opt.{option}".encode(), ctypes.byref(actual), ctypes.byref(size), None, ctypes.c_size_t(0)):
             return f"this jemalloc does not know {option}"
-        if found.value != expected:
-            return f"jemalloc was not given {option}:{written}; it tells {found.value!r}"
+        if actual.value != expected:
+            return f"jemalloc was not given {option}:{written}; it tells {actual.value!r}"
     return None

@@ -68,22 +68,22 @@ def applied(value: Value, hw: Hardware) -> str | None:
         preloads = re.split("[ :]+", _variables.started().get("LD_PRELOAD", ""))
     except OSError as error:
         return f"the OpenMP runtime cannot be proven: {error}"
-    found = {name: ctypes.cast(run, ctypes.c_void_p).value or 0 for name in FUNCTIONS if (run := function(name))}
-    wanted = hw.libraries["iomp5"] if value == "intel" else None
-    return mismatch(wanted, allocator.owners(maps, found), {os.path.realpath(path) for path in preloads if path})
+    addresses = {name: ctypes.cast(run, ctypes.c_void_p).value or 0 for name in FUNCTIONS if (run := function(name))}
+    library = hw.libraries["iomp5"] if value == "intel" else None
+    return mismatch(library, allocator.owners(maps, addresses), {os.path.realpath(path) for path in preloads if path})
 
 
-def mismatch(wanted: str | None, serving: Mapping[str, str], preloaded: Collection[str]) -> str | None:
-    """Why `wanted` (a library's path; None: any that was not preloaded) does not serve all functions, or None.
+def mismatch(library: str | None, serving: Mapping[str, str], preloaded: Collection[str]) -> str | None:
+    """Why `library` (a library's path; None: any that was not preloaded) does not serve all functions, or None.
 
     `serving` and `preloaded` are real paths, the former by function.
     """
-    if wanted is None:
+    if library is None:
         taken = [f"{name} comes from the preloaded {file}" for name, file in serving.items() if file in preloaded]
         return taken[0] if taken else None
     for name in FUNCTIONS:
-        if serving.get(name) != os.path.realpath(wanted):
-            return f"{name} comes from {serving.get(name) or 'nowhere'}, not from {wanted}"
+        if serving.get(name) != os.path.realpath(library):
+            return f"{name} comes from {serving.get(name) or 'nowhere'}, not from {library}"
     return None
 
 

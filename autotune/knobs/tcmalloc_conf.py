@@ -61,7 +61,7 @@ def applied(value: Value, hw: Hardware) -> str | None:
         return reason
     if value == "default":
         return None
-    ask, found = openmp.function("MallocExtension_GetNumericProperty"), ctypes.c_size_t()
-    if ask is None or not ask(b"tcmalloc.max_total_thread_cache_bytes", ctypes.byref(found)):
+    ask, limit = openmp.function("MallocExtension_GetNumericProperty"), ctypes.c_size_t()
+    if ask is None or not ask(b"tcmalloc.max_total_thread_cache_bytes", ctypes.byref(limit)):
         return "tcmalloc is not in the process, or does not tell its cache (MallocExtension_GetNumericProperty)"
-    return None if found.value == CACHE_BYTES else f"tcmalloc's thread caches hold {found.value} bytes at most"
+    return None if limit.value == CACHE_BYTES else f"tcmalloc's thread caches hold {limit.value} bytes at most"

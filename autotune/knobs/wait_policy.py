@@ -49,6 +49,6 @@ def applied(value: Value, hw: Hardware) -> str | None:
     if reason := _variables.mismatch({VARIABLE: None} | launch(value, hw).env):
         return reason
     block_time = openmp.function("kmp_get_blocktime")
-    if value == "default" or block_time is None or (found := block_time()) == BLOCK_TIMES_MS[value]:
+    if value == "default" or block_time is None or (actual_ms := block_time()) == BLOCK_TIMES_MS[value]:
         return None
-    return f"Intel's runtime waits for {found} ms before it sleeps, which is not {value}"
+    return f"Intel's runtime waits for {actual_ms} ms before it sleeps, which is not {value}"

@@ -159,11 +159,11 @@ def _positional(model: Any, head: str) -> Any:
             self.model = model
 
         def forward(self, input_ids: Any, attention_mask: Any) -> Any:
-            found = self.model(input_ids=input_ids, attention_mask=attention_mask)[output]
+            hidden = self.model(input_ids=input_ids, attention_mask=attention_mask)[output]
             if head != "mean":
-                return found
-            counted = attention_mask.unsqueeze(-1).to(found.dtype)
-            return (found * counted).sum(1) / counted.sum(1)
+                return hidden
+            counted = attention_mask.unsqueeze(-1).to(hidden.dtype)
+            return (hidden * counted).sum(1) / counted.sum(1)
 
     return Encoder()
 
@@ -175,10 +175,10 @@ def _loaded(name: str, options: Options, config: Any) -> tuple[Any, list[str]]:
     auto = transformers.AutoModelForSequenceClassification if classifies else transformers.AutoModel
     if not _weights(name):
         return auto.from_config(config).float(), []
-    model, told = auto.from_pretrained(
+    model, report = auto.from_pretrained(
         name, config=config, local_files_only=True, trust_remote_code=False, output_loading_info=True
     )
-    return model.float(), sorted(told["missing_keys"])
+    return model.float(), sorted(report["missing_keys"])
 
 
 def _config(name: str, options: Options) -> Any:

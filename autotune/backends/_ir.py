@@ -1,0 +1,30 @@
+"""OpenVINO's intermediate representation of a model: its inputs' shapes, and its int8 form."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from autotune.backends import _onnx
+from autotune.core.interfaces import Workload
+from autotune.core.machine import Hardware
+from autotune.core.shapes import fixed_batch
+
+
+def shapes(model: Any) -> list[list[int | None]]:
+    """The inputs' sizes, None where one is free."""
+    return [
+        [size.get_length() if size.is_static else None for size in given.partial_shape]
+        for given in model.inputs
+        if given.partial_shape.rank.is_static
+    ]
+
+
+def quantized(workload: Workload, hw: Hardware, model: Any) -> Any:
+    """The model quantised to int8 by NNCF on the workload's samples, for a CPU whose sums saturate where `hw`'s do."""
+    import nncf
+
+    names = [given.any_name for given in model.inputs]
+    samples = _onnx.calibration(workload, names, fixed_batch(shapes(model)))
+    fix = nncf.OverflowFix.ENABLE if hw.saturates else None  # None is NNCF's own choice
+    advanced = nncf.AdvancedQuantizationParameters(overflow_fix=fix)
+    return nncf.quantize(model, nncf.Dataset(samples), subset_size=len(samples), advanced_parameters=advanced)
