@@ -77,7 +77,7 @@ for thread in os.listdir("/proc/self/task"):
     os.sched_setaffinity(int(thread), cpus[:1])  # numpy's: so that they do not hide where OpenMP's are
 os.sched_setaffinity(0, cpus)
 import torch
-from autotune.hardware import probe
+from autotune.hardware.probe import probe
 from autotune.knobs import affinity, layout
 torch.set_num_threads(2)
 torch.nn.Conv2d(3, 64, 3)(torch.ones(2, 3, 64, 64))

@@ -39,7 +39,7 @@ def test_only_torchs_onednn_reads_it() -> None:
 
 CHILD = """
 import torch
-from autotune.hardware import probe
+from autotune.hardware.probe import probe
 from autotune.knobs import fast_math
 hw = probe()
 told["said"] = {value: fast_math.applied(value, hw) for value in ("strict", "bf16")}

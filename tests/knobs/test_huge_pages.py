@@ -98,7 +98,7 @@ def test_what_cannot_be_read_is_not_proven(tmp_path: Path) -> None:
 
 
 CHILD = """
-from autotune.hardware import probe
+from autotune.hardware.probe import probe
 from autotune.knobs import huge_pages
 print(huge_pages.applied(True, probe()), huge_pages.applied(False, probe()), sep="|")
 """

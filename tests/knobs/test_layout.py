@@ -169,7 +169,7 @@ def test_mismatch(mask: set[int], environ: dict[str, str], reason: str | None) -
 CHILD = """
 import os, sys
 from autotune.knobs import layout
-from autotune.hardware import probe
+from autotune.hardware.probe import probe
 hw = probe()
 print(layout.applied("1x1", hw))
 os.sched_setaffinity(0, layout.placements("1x1", hw)[0].cpus)

@@ -66,7 +66,7 @@ def test_binds(name: str) -> None:
 
 CHILD = """
 import torch
-from autotune.hardware import probe
+from autotune.hardware.probe import probe
 from autotune.knobs import openmp
 torch.set_num_threads(2)
 a = torch.ones(400, 400)
