@@ -41,7 +41,7 @@ MNT_DETACH = 2
 
 @dataclass(frozen=True)
 class Done:
-    """What a command left: its exit status and what it wrote."""
+    """The outcome of a command: its exit status and the text that it wrote."""
 
     status: int
     out: str

@@ -114,7 +114,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 
 def arguments(line: str) -> list[str] | None:
-    """What follows `python -m autotune` in a line, the first of several choices; None where it is no such command."""
+    """The words after `python -m autotune` in a line, the first of several choices; None for another command."""
     command = shlex.split(line.partition(" > ")[0], comments=True) if "-m autotune" in line else []
     words = [word.strip("[]").split("|")[0] for word in command if word != "..."]
     begin = next((at for at, pair in enumerate(pairwise(words), 1) if pair == ("-m", "autotune")), None)

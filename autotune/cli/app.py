@@ -15,7 +15,7 @@ from autotune.cli import apply_commands, machine_commands, study_commands, tune_
 from autotune.core.errors import AutotuneError, UnsupportedSystem
 
 NOT_A_BUG = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG)
-"""What the system may refuse at any place."""
+"""Errors by which the system may refuse a file at any place."""
 
 
 class Terminated(KeyboardInterrupt):

@@ -16,7 +16,7 @@ BestFile = Annotated[Path, typer.Argument(metavar="BEST.JSON", help="The result 
 
 
 class VerdictForm(enum.StrEnum):
-    """How a verdict is printed."""
+    """The forms of a verdict."""
 
     TEXT = "text"
     JSON = "json"

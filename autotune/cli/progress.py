@@ -1,4 +1,4 @@
-"""What a person sees while a study runs: a line for each finished trial, and on a terminal the running one below.
+"""The display of a running study: a line for each finished trial, and on a terminal the running one below.
 
 Drawn only when told, between blocks: rich's own refreshing would cost 7 % of a core.
 """
@@ -35,7 +35,7 @@ class Display(Observer):
         self.begin = time.monotonic()
         self.live = Live(console=console, auto_refresh=False, transient=True) if console.is_interactive else None
         self.worked = False
-        """Whether anything was begun to be measured."""
+        """True once anything began to be measured."""
 
     def __enter__(self) -> Display:
         if self.live:

@@ -1,1 +1,1 @@
-"""What a person or a production system reads: tables and files."""
+"""The output for people and production systems: tables, pages and files."""

@@ -36,7 +36,7 @@ def best(study: Study, number: int | None) -> Best:
 
 
 def broken(study: Study, number: int) -> list[str]:
-    """What keeps a trial of the study from being feasible, in words; nothing where it is feasible."""
+    """The reasons for which a trial of the study is not feasible, in words; none where it is feasible."""
     return next(study.broken(result) for result in study.results if result.spec.id == number)
 
 

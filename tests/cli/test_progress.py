@@ -43,7 +43,7 @@ class Screen:
         self.display = Display(console, msgspec.structs.replace(SPACE, budget=budget))
 
     def new(self) -> str:
-        """What was written since the last look."""
+        """The text written since the last look."""
         text = self.file.getvalue()
         self.file.seek(0)
         self.file.truncate()

@@ -66,7 +66,7 @@ CLOSE = Fidelity(judged=True, samples=8, cosine_similarity=0.999876, centred_err
 
 
 def winner(found: Config, **fields: Any) -> Winner:
-    """What is confirmed, by trial 7 unless another is given."""
+    """A confirmed winner, measured by trial 7 unless another is given."""
     given: dict[str, Any] = {
         "trial": 7,
         "config": found,

@@ -1,4 +1,4 @@
-"""What a comparison of studies says: the frozen nouns of its JSON."""
+"""Result types of the command `compare`, serialised as its JSON."""
 
 from __future__ import annotations
 

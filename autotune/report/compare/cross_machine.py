@@ -1,4 +1,4 @@
-"""What a configuration that was tuned on one machine is worth on another, where both were measured there."""
+"""Performance of one machine's best configuration on another machine, where both studies measured it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def crossings(studies: Mapping[str, Study], best: Mapping[str, Config]) -> tuple
 
 
 def ratio(ranking: Ranking, result: TrialResult, base: TrialResult) -> Estimate | None:
-    """How many times better a trial is than another of its study by the first objective; None if it is not known.
+    """The ratio of a trial over another of its study by the first objective, above 1 for better; None if unknown.
 
     Only a rate has an interval.
     """
@@ -81,7 +81,7 @@ def _reference(study: Study, best: Config) -> TrialResult | None:
 
 
 def _in_turn(study: Study, config: Config, best: Config) -> Estimate | None:
-    """What the interleaved runs say in which both sat; None where there is none."""
+    """The ratio over the interleaved runs in which both were measured; None where there is none."""
     paths = sorted((study.folder / paired_comparison.FOLDER).glob(f"*/*/{paired_comparison.FILE}"))
     runs = [_of_two(store.decode(path, InterleavedRun), config, best) for path in paths]
     both = [one for one in runs if {THEIRS, OURS} <= one.candidates.keys()]

@@ -54,7 +54,7 @@ def _check(studies: Sequence[Study]) -> None:
 
 
 def _names(studies: Sequence[Study]) -> list[str]:
-    """What the studies are called: their names, or their paths where those are not enough; every letter printable."""
+    """The studies' names, or their paths where two names are equal; every letter printable."""
     names = [study.name for study in studies]
     shown = [
         name if names.count(name) == 1 else str(study.folder.resolve())

@@ -61,7 +61,7 @@ def front(studies: Mapping[str, Study], rows: Sequence[Row]) -> Front | None:
 
 
 def calls(study: Study, winner: Winner) -> Latency | None:
-    """What is known of a winner's calls: those of the confirmation, or of its trial where that served requests."""
+    """The latencies of a winner's calls: those of the confirmation, or of its trial where that served requests."""
     if winner.sustained is None:
         pooled = latency_files.read([study.folder / one for one in winner.folders])
         return None if pooled is None else pooled.summary()

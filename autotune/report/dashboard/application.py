@@ -28,7 +28,7 @@ PAUSE_S = 10.0
 """The least time between two looks into the folder."""
 
 SHARE = 50
-"""What is new takes at most one part in so many of a core's time, however large the study is."""
+"""Reading new results takes at most one part in so many of a core's time, however large the study is."""
 
 MOST_ANSWERS = 32
 Answer = tuple[str, list[tuple[str, str]], bytes]
@@ -105,7 +105,7 @@ class Dashboard:
         return app
 
     def _asked(self, environ: WSGIEnvironment) -> Answer:
-        """What optuna-dashboard answers; a study with the notes of its trials, which it would search for too slowly."""
+        """The answer of optuna-dashboard; a study has its trials' notes, which it would search for too slowly."""
         told: list[Any] = []
 
         def begin(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Callable[[bytes], object]:

@@ -56,7 +56,7 @@ class LiveStudy:
         self._state: object = None
 
     def refresh(self) -> bool:
-        """Look into the folder; whether something is new."""
+        """Look into the folder; True if something is new."""
         self._problems = {}
         begun = store.numbers(self.folder)
         fresh = self._fresh(begun)
@@ -77,7 +77,7 @@ class LiveStudy:
         return FrozenStorage(self.study, self.trials, list(self._problems.values()))
 
     def note(self, number: int) -> str:
-        """What is to be said of a trial, in Markdown."""
+        """The note of a trial, in Markdown."""
         if number not in self._notes:
             self._notes[number] = self._note(number)
         return self._notes[number]
@@ -166,7 +166,7 @@ class LiveStudy:
         return [self.files.add(path) for path in (folder / "result.json", *([log] if said else []))]
 
     def _attributes(self, result: TrialResult) -> dict[str, str | float]:
-        """What the page's table of trials can be sorted by."""
+        """The values by which the page's table of trials can be sorted."""
         found: dict[str, str | float] = {"status": str(result.status)}
         if result.error:
             found["error"] = " ".join(result.error.split())[:ERROR_LENGTH]

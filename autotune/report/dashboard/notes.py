@@ -1,4 +1,4 @@
-"""What the dashboard says of a study and of its trials, as Markdown in which what others wrote stays text."""
+"""The dashboard's notes on a study and its trials: Markdown in which names and messages stay plain text."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ NOT_RUN = "Not run: it was proposed before, promised too little, or this machine
 RUNNING = "Running."
 READ_ONLY = "What is shown here is read from the study's folder. This page changes and deletes nothing there."
 WIDTH, LABEL, FIGURE = 110, " " * 10, " " * 29
-"""How wide the summary is, and where a line of its head and one of its tables go on."""
+"""The summary's width, and the indents at which a line of its head and one of its tables go on."""
 
 PIECE = re.compile(r".{1,90}(?:$|(?<=[:,/ ]))|.{1,90}")
-"""What the page of a trial has room for in a line, to a place where a path or a list may be broken."""
+"""A line that fits the page of a trial, up to a place where a path or a list may be broken."""
 
 
 def trial(study: Study, result: TrialResult, links: Mapping[str, str]) -> str:

@@ -62,7 +62,7 @@ class FrozenStorage(InMemoryStorage):
         return self.trials[trial_id]
 
     def get_best_trial(self, study_id: int) -> FrozenTrial:
-        """What was confirmed, else the search's best, else what comes nearest to keeping the limits."""
+        """The confirmed winner, else the search's best, else the trial nearest to keeping the limits."""
         complete = [trial.number for trial in self.trials if trial.state is TrialState.COMPLETE]
         if not complete:
             raise ValueError("no trial has been measured")

@@ -27,7 +27,7 @@ from autotune.study.storage import latency_files
 def best(
     folder: Path, space: Space, hw: Hardware, results: Sequence[TrialResult], confirmation: Confirmation | None
 ) -> Best | None:
-    """What the confirmation upholds as `Best`, the baseline where that found no gain.
+    """The confirmed winner as `Best`; the baseline where no gain was confirmed.
 
     Without a confirmation it is the fastest feasible trial whose interpreter is still there, with the figures of the
     search's own windows and `confirmed` false; None while the baseline or any other trial is missing.

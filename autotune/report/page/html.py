@@ -35,7 +35,7 @@ SUMMARY = {
     ),
     "the way from": Part("The way from the plain model to the winner", "Each step is over the plain model.", ("path",)),
 }
-"""Where the summary's own tables go, by how their titles begin; others keep their titles."""
+"""The parts for the summary's tables, by the beginnings of their titles; others keep their titles."""
 
 SEARCH = (
     Part(

@@ -33,7 +33,7 @@ def lines(
 
 
 def doubt(found: Fidelity | None) -> str:
-    """What the headline says where the answers could not be judged."""
+    """The headline's remark where the answers could not be judged; else empty."""
     return " (its answers are unjudged)" if found is not None and not found.judged else ""
 
 

@@ -1,4 +1,4 @@
-"""What this machine offers and what it lacks, each with the reason and the remedy."""
+"""The output of the command `doctor`: every setting that this machine offers or lacks, with reason and remedy."""
 
 from __future__ import annotations
 

@@ -89,7 +89,7 @@ def signed(estimate: Estimate) -> str:
 
 
 def gain(objective: str) -> tuple[str, str]:
-    """How a ratio over the plain model is named: (`speed-up`, `over`), (`gain`, `less latency_p99_ms than`)."""
+    """The name of a ratio, and its preposition: (`speed-up`, `over`), (`gain`, `less latency_p99_ms than`)."""
     return ("speed-up", "over") if METRICS[objective].rate_only else ("gain", f"{more(objective)} than")
 
 
@@ -99,7 +99,7 @@ def more(objective: str) -> str:
 
 
 def ahead(objectives: Sequence[str], be: str, have: str) -> str:
-    """What a better configuration is, with these verbs: `was faster`, `had less latency_p99_ms`."""
+    """The words for a better configuration, with these verbs: `was faster`, `had less latency_p99_ms`."""
     if len(objectives) > 1:
         return f"{be} better in any objective"
     return f"{be} faster" if METRICS[objectives[0]].rate_only else f"{have} {more(objectives[0])}"
@@ -126,7 +126,7 @@ def metric(name: str, value: float, price: Price | None = None) -> str:
 
 
 def objectives(ranking: Ranking, result: TrialResult) -> str:
-    """What is wanted beside the rate, of a measured trial: `  latency_p99_ms 212 ms`."""
+    """The objectives beside the rate, of a measured trial: `  latency_p99_ms 212 ms`."""
     values, goal = ranking.values(result), ranking.goal
     named = [] if values is None else zip(goal.objectives, values, strict=True)
     return "".join(f"  {name} {metric(name, value, goal.price)}" for name, value in named if name != "throughput")
@@ -153,7 +153,7 @@ def bounds(limit: Limit) -> str:
 
 
 def wanted(goal: Goal) -> tuple[tuple[str, str], ...]:
-    """What is asked for: (`objective`, `throughput`), (`limits`, `latency_p99_ms at most 250`)."""
+    """The goal in words: (`objective`, `throughput`), (`limits`, `latency_p99_ms at most 250`)."""
     return (
         ("objective", ", ".join(goal.objectives)),
         ("limits", "; ".join(map(bounds, goal.limits)) or "none"),

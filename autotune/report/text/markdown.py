@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 SPECIAL = re.compile(r"([\\`*_{}\[\]<>|~#&$@^:+-]|(?<=\d)[.)](?!\S))")
-"""What Markdown may take for something else than a letter; the last are those of a numbered list."""
+"""Characters that Markdown may take for markup; the last are those of a numbered list."""
 
 
 def literal(text: str) -> str:

@@ -9,7 +9,7 @@ import sys
 from autotune.launch import launch_plan
 
 THEIRS = ('PATH="$PATH"', 'HOME="$HOME"')
-"""What every machine has of its own, as a shell there writes it."""
+"""Variables that each machine has of its own, as a shell there writes them."""
 
 
 def worker_command(worker: launch_plan.WorkerPlan, *, elsewhere: bool = False) -> str:

@@ -38,7 +38,7 @@ class Study:
         return self.ranking.baseline(self.space.baseline)
 
     def broken(self, result: TrialResult) -> list[str]:
-        """What makes a measured trial not feasible, in words; nothing where it is feasible."""
+        """The reasons for which a measured trial is not feasible, in words; none where it is feasible."""
         if result.feasible:
             return []
         own = [one.description for one in self.ranking.checks(result) if not one.satisfied]

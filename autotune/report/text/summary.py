@@ -1,4 +1,4 @@
-"""What a person wants at the end: the winner, what is claimed for it, and what each of its settings is worth."""
+"""The summary of a study: the winner, the confirmed gain, and the gain from each of its settings."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ VERDICTS = {
     "tie": "a tie",
     "undecided": "undecided",
 }
-"""What the leader's verdict over a finalist says of the finalist."""
+"""A finalist's standing, by the leader's verdict over it."""
 
 
 def summary(folder: Path, results: Sequence[TrialResult], space: Space, confirmation: Confirmation | None) -> list[str]:
@@ -100,7 +100,7 @@ def _confirmed(folder: Path, confirmation: Confirmation, winner: Winner, space: 
 
 
 def _gain(confirmation: Confirmation, winner: Winner, space: Space) -> list[str]:
-    """How much better the winner is: a line, or one an objective where it is the front's knee."""
+    """The winner's gain: a line, or one an objective where it is the front's knee."""
     objectives = space.goal.objectives
     how = f", confirmed in {winner.runs} interleaved runs, {winner.rounds} rounds" if winner.runs else ""
     if len(objectives) > 1:
@@ -174,7 +174,7 @@ def _nothing(ranking: Ranking) -> list[str]:
 
 
 def _objectives(ranking: Ranking, winner: TrialResult, base: TrialResult) -> list[str]:
-    """What is wanted beside the rate, of the winner and of the plain model."""
+    """The objectives beside the rate, of the winner and of the plain model."""
     goal, found, plain = ranking.goal, ranking.values(winner), ranking.values(base)
     if found is None or plain is None:
         return []

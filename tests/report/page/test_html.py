@@ -16,7 +16,7 @@ from tests.report.made import result
 
 
 class Page(HTMLParser):
-    """What a page holds: its tags with their attributes, its titles and the cells of its tables."""
+    """The contents of a page: its tags with their attributes, its titles and the cells of its tables."""
 
     def __init__(self, text: str) -> None:
         super().__init__()

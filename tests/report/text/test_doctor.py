@@ -37,7 +37,7 @@ def written(value: Any) -> str:
 
 
 def declared(kind: Any) -> set[str]:
-    """What a plugin's own annotation allows."""
+    """The values that a plugin's own annotation allows."""
     values = (False, True) if kind is bool else get_args(kind) if get_origin(kind) is not None else ()
     return {written(value) for value in values if isinstance(value, bool | str)}
 

@@ -1,4 +1,4 @@
-"""What all forms say of a configuration: its variables, its CPUs, and what a reader must know before using it."""
+"""The contents that all forms share: a configuration's variables, its CPUs, and the notes above them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def unset(best: Best) -> list[str]:
 
 
 def cached(best: Best) -> bool:
-    """Whether a variable names the cache folder."""
+    """True if a variable names the cache folder."""
     return any("{cache}" in (value or "") for value in best.environment.values())
 
 

@@ -15,7 +15,7 @@ from autotune.report.export.forms import _settings
 
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 MEMORY_FACTOR = 1.5
-"""What a program may need beside what the model needed when it was measured."""
+"""Memory for a program beside what the model needed when it was measured."""
 
 
 def text(best: Best) -> str:

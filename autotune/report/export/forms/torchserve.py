@@ -10,7 +10,7 @@ from autotune.core.errors import StudyError
 from autotune.report.export.forms import _settings
 
 DELAY_MS = 100
-"""How long TorchServe waits for a batch to fill, by default."""
+"""The time for which TorchServe waits for a batch to fill, by default."""
 
 
 def text(best: Best) -> str:

@@ -1,1 +1,1 @@
-"""What a study looks like: each module has `figure(study)`, a plotly figure, or None if there is nothing to draw."""
+"""Plots of a study: each module has `figure(study)`, a plotly figure, or None if there is nothing to draw."""

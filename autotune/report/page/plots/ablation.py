@@ -1,4 +1,4 @@
-"""What each setting of the winner is worth, with the interval that the interleaved runs give."""
+"""Speed-up attributable to each setting of the winner, with the interval over the interleaved runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How fast the machine itself was over the study, as the canary beside the trials saw it."""
+"""Speed of the machine itself over the study, as the canary beside the trials measured it."""
 
 from __future__ import annotations
 

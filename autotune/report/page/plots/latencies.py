@@ -1,4 +1,4 @@
-"""How long the finalists' calls take: the whole distribution, its tail as wide as its middle."""
+"""Latency of the finalists' calls: the whole distribution, its tail as wide as its middle."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def _calls(study: Study) -> dict[str, Latencies]:
 
 
 def _candidates(folder: Path) -> dict[Config, list[Path]]:
-    """Where each configuration sat among the finalists."""
+    """The folders of each configuration's calls in the finalists' runs."""
     found: dict[Config, list[Path]] = {}
     for path in sorted(folder.glob(f"{paired_comparison.FOLDER}/finalists-*/*/{paired_comparison.FILE}")):
         for name, candidate in store.decode(path, InterleavedRun).candidates.items():

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def figure(study: Study) -> Figure | None:
-    """How many times better than the plain model it is after each step; None where no way was measured."""
+    """The ratio over the plain model after each step; None where no path was measured."""
     from plotly import graph_objects as go
 
     path = study.confirmation.path if study.confirmation else ()

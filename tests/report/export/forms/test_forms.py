@@ -1,4 +1,4 @@
-"""What is true of all forms, hostile values among it; the files beside have what is each one's own."""
+"""Tests that all forms must pass, hostile values among them; the files beside have those of one form."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ def settings(text: str) -> list[tuple[str, str]]:
 
 
 def environment(text: str, instance: str = "") -> dict[str, str]:
-    """What all Environment= lines set."""
+    """The variables that all Environment= lines set."""
     words = [word for key, value in settings(text) if key == "Environment" for word in quoted(value)]
     pairs = [word.partition("=") for word in words]
     return {name: specified(value, instance) for name, _, value in pairs}
