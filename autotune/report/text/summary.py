@@ -61,42 +61,49 @@ def _versions(older: Iterable[Mapping[str, str]]) -> str:
 
 
 def _confirmed(folder: Path, confirmation: Confirmation, winner: Winner, space: Space) -> list[str]:
-    nothing = (
-        f"no gain   nothing is shown to {formatting.ahead(space.goal.objectives, 'be', 'have')} than the plain model"
-    )
-    if not confirmation.gain and winner.config != space.baseline:
-        unknown = "no gain   none is claimed: the plain model's figure was not confirmed"
-        head = [
-            f"best      {formatting.configuration(winner.config)}{answers.doubt(winner.fidelity)}",
-            unknown if winner.ratio is None else f"{nothing}, which breaks a limit that this keeps",
-        ]
-    elif not confirmation.gain:
-        best = max(
-            (f for f in confirmation.finalists if f.ratio is not None and f.config != winner.config),
-            key=lambda f: f.ratio.estimate if f.ratio else 0.0,
-            default=None,
-        )
-        shown = "" if best is None or best.ratio is None else f": the best of the others is {_ratio(best)} the baseline"
-        head = [f"{nothing}{shown}"]
-    else:
-        head = [f"best      {formatting.configuration(winner.config)}{answers.doubt(winner.fidelity)}"]
-    lines = [*head, f"rate      {formatting.rate(winner.throughput)}"]
+    """The winner, its gain, what may disturb these figures; then latency, cost and answers."""
+    lines = [*_headline(confirmation, winner, space), f"rate      {formatting.rate(winner.throughput)}"]
     if confirmation.gain:
         lines += _gain(confirmation, winner, space)
     if winner.sustained is not None:
         lines.append(f"served    {formatting.sustained(winner.sustained)}")
+    lines += [*_noise(confirmation), *_latency(latency_files.read([folder / one for one in winner.folders]))]
+    lines.append(_cost(winner.cpu_s_per_sample, winner.peak_rss_bytes))
+    checks = constraints.check(space.goal.limits, winner.metrics)
+    lines += answers.lines(winner.fidelity, winner.accuracy, checks, winner.metrics, space.goal)
+    return [*lines, *(f"note      {flag}" for flag in winner.flags)]
+
+
+def _headline(confirmation: Confirmation, winner: Winner, space: Space) -> list[str]:
+    """The winner's configuration; that there is no gain where none was confirmed."""
+    best = f"best      {formatting.configuration(winner.config)}{answers.doubt(winner.fidelity)}"
+    if confirmation.gain:
+        return [best]
+    ahead = formatting.ahead(space.goal.objectives, "be", "have")
+    no_gain = f"no gain   nothing is shown to {ahead} than the plain model"
+    if winner.config == space.baseline:
+        return [f"{no_gain}{_best_of_the_others(confirmation, winner)}"]
+    if winner.ratio is None:
+        return [best, "no gain   none is claimed: the plain model's figure was not confirmed"]
+    return [best, f"{no_gain}, which breaks a limit that this keeps"]
+
+
+def _best_of_the_others(confirmation: Confirmation, winner: Winner) -> str:
+    """The ratio of the finalist that comes nearest to a gain; empty where none has a ratio."""
+    ratios = [one.ratio for one in confirmation.finalists if one.ratio is not None and one.config != winner.config]
+    best = max(ratios, key=lambda ratio: ratio.estimate, default=None)
+    return "" if best is None else f": the best of the others is {_times(best)} the baseline"
+
+
+def _noise(confirmation: Confirmation) -> list[str]:
+    lines = []
     if confirmation.noise_floor is not None:
         floor = 100 * math.expm1(confirmation.noise_floor)
         lines.append(f"noise     {floor:.1f} %: by so much one configuration may seem to differ from itself here")
     if confirmation.disturbed > DISTURBED:
         share = f"{100 * confirmation.disturbed:.0f} %"
         lines.append(f"warning   the machine was disturbed during {share} of the blocks; a quiet one would tell more")
-    calls = latency_files.read([folder / one for one in winner.folders])
-    cost = _cost(winner.cpu_s_per_sample, winner.peak_rss_bytes)
-    noted = [f"note      {flag}" for flag in winner.flags]
-    judged = constraints.check(space.goal.limits, winner.metrics)
-    told = answers.lines(winner.fidelity, winner.accuracy, judged, winner.metrics, space.goal)
-    return [*lines, *_latency(calls), cost, *told, *noted]
+    return lines
 
 
 def _gain(confirmation: Confirmation, winner: Winner, space: Space) -> list[str]:
