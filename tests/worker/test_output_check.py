@@ -41,6 +41,11 @@ def test_the_same_outputs() -> None:
     assert (found.centred_error, found.max_abs_error, found.max_rel_error, found.top1_agreement) == (0, 0, 0, 1)
 
 
+def test_no_outputs_are_closer_than_equal_ones() -> None:
+    row = np.random.default_rng(12).standard_normal((1, 3))  # its cosine with itself is rounded to more than 1
+    assert compare(row, np.concatenate([row, row + 1]), rows=np.array([0])).cosine_similarity == 1
+
+
 def test_the_worst_sample_decides() -> None:
     got = REFERENCE.copy()
     got[2] *= -1
