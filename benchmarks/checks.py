@@ -20,7 +20,7 @@ from autotune.core.struct import Value
 from autotune.core.workload_spec import InputSpec, WorkloadSpec
 from autotune.hardware import probe
 from autotune.launch.local_executor import LocalExecutor
-from autotune.models import artifacts
+from autotune.models import artifact_cache
 from autotune.space import configs
 
 WORKLOAD = WorkloadSpec(model="torchvision:resnet50", inputs=(InputSpec(shape=("batch", 3, 224, 224)),))
@@ -39,7 +39,7 @@ def main() -> int:
     worst = 0.0
     with (
         tempfile.TemporaryDirectory() as name,
-        LocalExecutor(hw, Path(name), artifacts.default_folder(), Observer()) as machine,
+        LocalExecutor(hw, Path(name), artifact_cache.default_folder(), Observer()) as machine,
     ):
         for number, (backend, options, batch) in enumerate(CONFIGURATIONS):
             config = configs.configure(hw, batch_size=batch, backend=backend, options=options)

@@ -43,7 +43,7 @@ from autotune.launch import launch_plan, worker_pool
 from autotune.launch.blocks import BlockRunner
 from autotune.launch.interference import Watch
 from autotune.launch.local_executor import LocalExecutor
-from autotune.models import artifacts
+from autotune.models import artifact_cache
 from autotune.report.text import study_reader
 from autotune.space import configs
 from autotune.study.storage import store
@@ -97,7 +97,7 @@ def study(folder: Path, trials: int) -> tuple[int, int]:
 
 def spells(folder: Path, pairs: int, spell_s: float) -> list[float]:
     """The log ratio of the rates with a page and without, of spells next to each other in random order."""
-    hw, cache = probe.probe(), artifacts.default_folder()
+    hw, cache = probe.probe(), artifact_cache.default_folder()
     rules = MeasureRules(disturbed_repeats=0)
     config = configs.configure(hw, batch_size=1, backend="onnxruntime")
     count, dice = max(1, round(spell_s / rules.block_s)), random.Random(0)

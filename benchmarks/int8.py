@@ -17,7 +17,7 @@ from autotune.core.rules import ConfirmRules, MeasureRules
 from autotune.core.workload_spec import InputSpec, WorkloadSpec
 from autotune.hardware import probe
 from autotune.launch.local_executor import LocalExecutor
-from autotune.models import artifacts
+from autotune.models import artifact_cache
 from autotune.space import configs
 from autotune.study.confirm import outcomes, paired_comparison, scores
 from autotune.study.confirm.paired_comparison import PairedComparison
@@ -45,7 +45,7 @@ def main() -> int:
     workload = WorkloadSpec(model=chosen.model, inputs=(InputSpec(shape=("batch", 3, 224, 224)),))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        with LocalExecutor(hw, folder, artifacts.default_folder(), Observer()) as machine:
+        with LocalExecutor(hw, folder, artifact_cache.default_folder(), Observer()) as machine:
             wanted = PairedComparison("int8", folder, hw, workload, compared, MeasureRules(), rules)
             runs = paired_comparison.compare(wanted, machine, UntilClaim(compared, rules), SECONDS, SECONDS, True)
         for backend in compared:

@@ -26,7 +26,7 @@ from autotune.core.specs import TrialSpec
 from autotune.core.workload_spec import InputSpec, WorkloadSpec
 from autotune.hardware import probe
 from autotune.launch.local_executor import LocalExecutor
-from autotune.models import artifacts
+from autotune.models import artifact_cache
 from autotune.space import configs
 
 WORKLOAD = WorkloadSpec(model="torchvision:resnet50", inputs=(InputSpec(shape=("batch", 3, 224, 224)),))
@@ -60,7 +60,7 @@ def main() -> int:
             batch: configs.configure(hw, batch_size=batch, backend="openvino", options={"precision": "int8"})
             for batch in (8, 16)
         }
-        with LocalExecutor(hw, folder, artifacts.default_folder(), Observer()) as machine:
+        with LocalExecutor(hw, folder, artifact_cache.default_folder(), Observer()) as machine:
             medians = [calls(machine, config, f"batch-{batch}").p50_ms for batch, config in plain.items()]
         limit_ms = math.sqrt(medians[0] * medians[1])
         print(
@@ -83,7 +83,7 @@ def main() -> int:
             print(f"the study ended with exit status {status}")
             return 1
         best = msgspec.json.decode((folder / "x" / "best.json").read_bytes(), type=Best)
-        with LocalExecutor(hw, folder, artifacts.default_folder(), Observer()) as machine:
+        with LocalExecutor(hw, folder, artifact_cache.default_folder(), Observer()) as machine:
             again = calls(machine, best.config, "again", AGAIN_S)
     batch = best.config.workload.batch_size
     print(

@@ -31,7 +31,7 @@ from autotune.launch import launch_plan, worker_pool
 from autotune.launch.blocks import BlockRunner
 from autotune.launch.interference import Watch
 from autotune.launch.local_executor import LocalExecutor
-from autotune.models import artifacts
+from autotune.models import artifact_cache
 from autotune.space import configs
 
 LIMIT = 0.02
@@ -68,7 +68,7 @@ def main() -> int:
     parser.add_argument("--block-s", type=float, default=0.2, help="short blocks keep a pair close in time")
     chosen = parser.parse_args()
 
-    hw, cache = probe.probe(), artifacts.default_folder()
+    hw, cache = probe.probe(), artifact_cache.default_folder()
     rules = MeasureRules(block_s=chosen.block_s, disturbed_repeats=0)
     workload = WorkloadSpec(model=chosen.model, inputs=(InputSpec(shape=("batch", 3, 224, 224)),))
     config = configs.configure(hw, batch_size=1, backend=chosen.backend)

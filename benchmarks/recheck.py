@@ -26,7 +26,7 @@ from autotune.core import plugins
 from autotune.core.best import Best
 from autotune.core.config import Config
 from autotune.launch import environment
-from autotune.models import artifacts, workload
+from autotune.models import artifact_cache, workload
 from autotune.study.storage import store
 
 SLACK = 1.03
@@ -63,7 +63,7 @@ def main() -> int:
 def rate(best: Best, config: Config, key: str | None, seconds: float) -> float:
     """Samples per second of all workers of a configuration together, in fresh processes."""
     patch = environment.patch(config, best.hardware)
-    env = environment.apply(patch, os.environ, str(artifacts.default_folder()))
+    env = environment.apply(patch, os.environ, str(artifact_cache.default_folder()))
     env["PYTHONPATH"] = str(Path(__file__).parents[1])
     children = []
     for placement in environment.placements(config, best.hardware):
@@ -83,7 +83,7 @@ def run_child() -> None:
     config = msgspec.convert(job["config"], Config)
     backend = plugins.load("backends", config.backend)
     options = plugins.backend_options(config.backend, dict(config.options))
-    folder = artifacts.default_folder() / "artifacts" / job["artifact"] if job["artifact"] else None
+    folder = artifact_cache.default_folder() / "artifacts" / job["artifact"] if job["artifact"] else None
     session = backend.load(workload.BuiltWorkload(best.workload), options, config, folder)
     batch = session.convert(workload.BuiltWorkload(best.workload).arrays(config.workload.batch_size))
     for _ in range(3):

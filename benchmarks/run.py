@@ -37,7 +37,7 @@ from autotune.launch.blocks import BlockRunner
 from autotune.launch.interference import Watch
 from autotune.launch.loading import loading
 from autotune.launch.local_executor import LocalExecutor
-from autotune.models import artifacts
+from autotune.models import artifact_cache
 from autotune.report.export import writer
 from autotune.space import configs
 
@@ -131,7 +131,7 @@ def main() -> int:
     parser.add_argument("--model", default="torchvision:resnet18")
     parser.add_argument("--pairs", type=int, default=200)
     chosen = parser.parse_args()
-    hw, cache = probe.probe(), artifacts.default_folder()
+    hw, cache = probe.probe(), artifact_cache.default_folder()
     rules = MeasureRules(disturbed_repeats=0)
     workload = WorkloadSpec(model=chosen.model, inputs=(InputSpec(shape=("batch", *SHAPE[1:])),))
     allocator = chosen.allocator or ("tcmalloc" if "tcmalloc" in hw.libraries else "system")

@@ -22,7 +22,7 @@ from autotune.core.rules import MeasureRules
 from autotune.core.specs import TrialSpec
 from autotune.hardware import probe as hardware
 from autotune.launch.local_executor import LocalExecutor
-from autotune.models import artifacts
+from autotune.models import artifact_cache
 
 SPACE = """\
 name: served
@@ -59,7 +59,7 @@ def main() -> int:
         if not best.confirmed or rate is None:
             print("the study confirmed no rate")
             return 1
-        with LocalExecutor(hardware.probe(), folder, artifacts.default_folder(), Observer()) as machine:
+        with LocalExecutor(hardware.probe(), folder, artifact_cache.default_folder(), Observer()) as machine:
             spec = TrialSpec(id=0, workload=best.workload, config=best.config, folder="again")
             again = machine.sustain(spec, MeasureRules(), rate, chosen.seconds)
     probe = again.probe

@@ -25,7 +25,7 @@ from autotune.core.specs import TrialSpec
 from autotune.core.workload_spec import InputSpec, WorkloadSpec
 from autotune.hardware import probe
 from autotune.launch.local_executor import LocalExecutor
-from autotune.models import artifacts
+from autotune.models import artifact_cache
 from autotune.space import configs
 
 LIMITS_S = {"onnxruntime": 1.5, "openvino": 1.5, "torch_eager": 5.0}
@@ -48,7 +48,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=5)
     repeats = parser.parse_args().repeats
-    hw, rules, cache = probe.probe(), MeasureRules(), artifacts.default_folder()
+    hw, rules, cache = probe.probe(), MeasureRules(), artifact_cache.default_folder()
     workload = WorkloadSpec(model="torchvision:resnet50", inputs=(InputSpec(shape=("batch", 3, 224, 224)),))
     passed = True
     with tempfile.TemporaryDirectory() as name, LocalExecutor(hw, Path(name), cache, Observer()) as machine:

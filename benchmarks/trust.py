@@ -44,7 +44,7 @@ from autotune.launch.blocks import LEAD_S, BlockRunner
 from autotune.launch.interference import Watch
 from autotune.launch.loading import loading
 from autotune.launch.local_executor import LocalExecutor
-from autotune.models import artifacts
+from autotune.models import artifact_cache
 from autotune.space import configs
 from autotune.study.confirm import paired_comparison, scores
 from autotune.study.confirm.paired_comparison import PairedComparison
@@ -106,7 +106,7 @@ def repeatability(model: str, repetitions: int, folder: Path) -> bool:
     articles: dict[str, list[float]] = {}
     ours: dict[str, list[list[Block]]] = {}
     with contextlib.ExitStack() as stack:
-        machine = stack.enter_context(LocalExecutor(hw, folder, artifacts.default_folder(), Observer()))
+        machine = stack.enter_context(LocalExecutor(hw, folder, artifact_cache.default_folder(), Observer()))
         benches = {one[0]: stack.enter_context(live(machine, model, *one)) for one in CONFIGURATIONS}
         for _ in range(repetitions):
             for name, bench in benches.items():
@@ -189,7 +189,7 @@ def aa(model: str, repetitions: int, folder: Path) -> bool:
     pair = dict.fromkeys("ab", config(hw, *CONFIGURATIONS[1]))
     claims = 0
     idle: list[float] = []
-    with LocalExecutor(hw, folder, artifacts.default_folder(), Observer()) as machine:
+    with LocalExecutor(hw, folder, artifact_cache.default_folder(), Observer()) as machine:
         for number in range(repetitions):
             wanted = PairedComparison(f"aa{number}", folder, hw, workload(model), pair, RULES, rules)
             runs = paired_comparison.compare(wanted, machine, UntilClaim(pair, rules), AA_S, AA_S, True)
@@ -214,7 +214,7 @@ def time_spent(study: Path, folder: Path) -> bool:
     results = [result for result in store.results(study) if result.blocks]
     fixed = msgspec.structs.replace(RULES, measure_s=10.0, half_width=0.0)
     again = []
-    with LocalExecutor(store.hardware(study), folder, artifacts.default_folder(), Observer()) as machine:
+    with LocalExecutor(store.hardware(study), folder, artifact_cache.default_folder(), Observer()) as machine:
         for result in Ranking(results, Goal()).order()[:CONTENDERS]:
             spec = msgspec.structs.replace(result.spec, folder=f"trials/{result.spec.id:05d}")
             again.append(machine.execute(spec, fixed, None))

@@ -33,7 +33,7 @@ from autotune.launch.blocks import BlockRunner
 from autotune.launch.interference import Watch
 from autotune.launch.loading import loading
 from autotune.launch.local_executor import LocalExecutor
-from autotune.models import artifacts
+from autotune.models import artifact_cache
 from autotune.space import configs
 
 LIMIT = 0.03
@@ -96,7 +96,7 @@ def main() -> int:
     parser.add_argument("--model", default="torchvision:resnet18")
     parser.add_argument("--pairs", type=int, default=200)
     chosen = parser.parse_args()
-    hw, cache = probe.probe(), artifacts.default_folder()
+    hw, cache = probe.probe(), artifact_cache.default_folder()
     rules = MeasureRules(disturbed_repeats=0)
     workload = WorkloadSpec(model=chosen.model, inputs=(InputSpec(shape=("batch", *SHAPE)),))
     knobs = {"layout": chosen.layout or f"{len(hw.cores)}x1"}

@@ -27,8 +27,8 @@ from autotune.core.rules import MeasureRules
 from autotune.core.struct import digest
 from autotune.hardware import probe
 from autotune.launch.loading import WorkerContext
-from autotune.models import artifacts, digests
-from autotune.models.artifacts import PreparationFailed
+from autotune.models import artifact_cache, artifacts, digests
+from autotune.models.artifact_cache import PreparationFailed
 from autotune.models.workload import BuiltWorkload
 
 log = logging.getLogger("autotune")
@@ -51,7 +51,7 @@ def load(
     config = msgspec.structs.replace(best.config, knobs=best.config.knobs | {"interpreter": OWN})
     if reason := _reason_against(config, hw):
         raise AutotuneError(f"{os.fspath(path)} cannot be loaded here: {reason}")
-    cache = artifacts.default_folder()
+    cache = artifact_cache.default_folder()
     prepared, notes = _prepared_model(best, config, hw, cache)
     session, missing = _open_session(best, config, hw, prepared, cache)
     missing = [*_not_in_effect(best.config, hw), *missing]
@@ -120,7 +120,7 @@ def _prepared_model(best: Best, config: Config, hw: Hardware, cache: Path) -> tu
 def _in_cache(measured: ArtifactRef, cache: Path) -> Path | None:
     """The very files that were measured, where the cache has them."""
     folder = cache / "artifacts" / measured.key
-    return folder if digest(digests.of_folder(folder, artifacts.MANIFEST)) == measured.sha256 else None
+    return folder if digest(digests.of_folder(folder, artifact_cache.MANIFEST)) == measured.sha256 else None
 
 
 # ----------------------------------------------------------------------------------------------------- the session

@@ -22,8 +22,8 @@ from autotune.core.rules import ConfirmRules, MeasureRules
 from autotune.hardware import probe
 from autotune.knobs import layout
 from autotune.launch.local_executor import LocalExecutor
-from autotune.models import artifacts, workload
-from autotune.models.artifacts import PreparationFailed
+from autotune.models import artifact_cache, workload
+from autotune.models.artifact_cache import PreparationFailed
 from autotune.space import configs
 from autotune.study.confirm.names import BASELINE, WINNER
 
@@ -50,7 +50,7 @@ def verify(
     found = None
     try:
         check = ClaimCheck(best, hw, configs, root, rules, confirm)
-        with LocalExecutor(hw, root, artifacts.default_folder(), PlainProgress(say)) as executor:
+        with LocalExecutor(hw, root, artifact_cache.default_folder(), PlainProgress(say)) as executor:
             executor.check(best.workload, rules)
             found = _unprepared(executor, check)
             if found is None and best.objective == ("served_rate",):

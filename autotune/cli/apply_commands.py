@@ -41,9 +41,9 @@ def run(
     from autotune.apply import run as applying
     from autotune.core.errors import NotStarted
     from autotune.hardware import probe
-    from autotune.models import artifacts
+    from autotune.models import artifact_cache
 
-    cache = artifacts.default_folder()
+    cache = artifact_cache.default_folder()
     try:
         status = applying.run(
             best,

@@ -131,11 +131,11 @@ def remove_environment(name: str) -> None:
 @app.command()
 def cache(clear: Annotated[bool, typer.Option("--clear", help="Remove all prepared models.")] = False) -> None:
     """List or remove the prepared models."""
-    from autotune.models import artifacts
+    from autotune.models import artifact_cache
     from autotune.models import cache as prepared
     from autotune.report.text import formatting
 
-    console, folder = open_console(), artifacts.default_folder()
+    console, folder = open_console(), artifact_cache.default_folder()
     if clear:
         prepared.clear(folder)
         console.print(f"cleared {folder}", highlight=False, soft_wrap=True)

@@ -22,7 +22,7 @@ from autotune.core.rules import ConfirmRules, MeasureRules
 from autotune.core.space_types import Budget, Space
 from autotune.hardware import probe
 from autotune.launch.local_executor import LocalExecutor
-from autotune.models import artifacts
+from autotune.models import artifact_cache
 from autotune.report import lookup
 from autotune.report.export import best_of_study, writer
 from autotune.report.text import study_reader, summary, table
@@ -71,7 +71,7 @@ def tune(
     first = transfer.find(folder, space, hw, [_earlier(study, studies, folder) for study in begin_with])
     with (
         Display(console, space) as display,
-        LocalExecutor(hw, folder, artifacts.default_folder(), display) as executor,
+        LocalExecutor(hw, folder, artifact_cache.default_folder(), display) as executor,
     ):
         executor.check(space.workload, MeasureRules())
         with opening.opened(folder, space, text, hw, storage) as study:

@@ -22,7 +22,7 @@ from autotune.core.rules import MeasureRules
 from autotune.core.specs import InterleavedSpec, TrialSpec
 from autotune.hardware import probe
 from autotune.launch.local_executor import LocalExecutor
-from autotune.models import artifacts
+from autotune.models import artifact_cache
 
 S = TypeVar("S")
 Result = TrialResult | InterleavedRun | Sustained | None
@@ -36,7 +36,7 @@ def main() -> int:
         hardware = probe.probe() if given.hardware is None else _read(given.hardware, Hardware)
         rules = MeasureRules() if given.rules is None else _read(given.rules, MeasureRules)
         root = _root(given.spec, spec.folder)
-        with LocalExecutor(hardware, root, given.cache or artifacts.default_folder(), Observer()) as executor:
+        with LocalExecutor(hardware, root, given.cache or artifact_cache.default_folder(), Observer()) as executor:
             result = _run(executor, spec, rules, given)
         if result is not None:
             encoded = msgspec.json.format(msgspec.json.encode(result))

@@ -25,7 +25,7 @@ from autotune.launch.blocks import BlockRunner
 from autotune.launch.interference import Senses, Watch
 from autotune.launch.loading import Loaded, WorkerContext, loading
 from autotune.launch.worker_pool import WorkerFailed
-from autotune.models.artifacts import PreparationFailed
+from autotune.models.artifact_cache import PreparationFailed
 
 
 def run(

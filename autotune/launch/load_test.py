@@ -20,7 +20,7 @@ from autotune.launch.blocks import LEAD_S, BlockRunner
 from autotune.launch.interference import Senses, Watch
 from autotune.launch.loading import WorkerContext, loading
 from autotune.launch.worker_pool import WorkerFailed
-from autotune.models.artifacts import PreparationFailed
+from autotune.models.artifact_cache import PreparationFailed
 
 WARM_CALLS = 2
 """The time of so many calls lies before the first arrival: each worker makes one then."""

@@ -27,7 +27,7 @@ from autotune.hardware import interpreters
 from autotune.launch import environment, launch_plan, worker_pool
 from autotune.launch.worker_pool import WorkerFailed, Workers
 from autotune.models import artifacts
-from autotune.models.artifacts import PreparationFailed
+from autotune.models.artifact_cache import PreparationFailed
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from autotune.launch import interleaved, load_test, lock, trial
 from autotune.launch.canary_process import CanaryProcess
 from autotune.launch.loading import WorkerContext
 from autotune.models import artifacts
-from autotune.models.artifacts import PreparationFailed
+from autotune.models.artifact_cache import PreparationFailed
 
 
 class LocalExecutor:

@@ -12,7 +12,7 @@ import msgspec
 
 from autotune.core.errors import CacheError
 from autotune.core.struct import Struct
-from autotune.models.artifacts import MANIFEST, Manifest
+from autotune.models.artifact_cache import MANIFEST, Manifest
 
 
 class Kept(Struct):

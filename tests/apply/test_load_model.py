@@ -39,12 +39,12 @@ told |= {
 GOOD = {"names": ["logits", "pooled"], "close": True, "arrays": True, "same": True}
 REF = """
 from autotune.hardware import probe as hardware
-from autotune.models import artifacts
+from autotune.models import artifact_cache, artifacts
 from autotune.apply import best_file
 from autotune.core.rules import MeasureRules
 best = best_file.read(Path("best.json"))
 def refuse(*_): raise AssertionError("it is prepared already")
-cache = artifacts.default_folder()
+cache = artifact_cache.default_folder()
 found = artifacts.ensure(best.workload, best.config, hardware.probe(), MeasureRules(), refuse, cache)
 told |= {"key": found.ref.key, "sha256": found.ref.sha256, "bytes": found.ref.bytes, "prepare_s": 0.0}
 """

@@ -27,8 +27,8 @@ from autotune.core.struct import Value
 from autotune.core.workload_spec import DataSpec, WorkloadSpec
 from autotune.launch import launch_plan
 from autotune.launch.worker_pool import WorkerFailed
-from autotune.models import artifacts
-from autotune.models.artifacts import Artifact, PreparationFailed
+from autotune.models import artifact_cache, artifacts
+from autotune.models.artifact_cache import Artifact, PreparationFailed
 from autotune.models.cache import Kept, clear, kept
 from autotune.space import configs
 from tests.study import fakes
@@ -332,7 +332,7 @@ def test_other_content_has_another_digest(tmp_path: Path) -> None:
 def test_only_the_owner_may_enter_what_is_made(tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     made = ensure(cache, Maker())
-    for folder in (cache, *(cache / name for name in artifacts.FOLDERS), Path(made.folder)):
+    for folder in (cache, *(cache / name for name in artifact_cache.FOLDERS), Path(made.folder)):
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 
@@ -356,7 +356,7 @@ def test_a_subfolder_of_another_user_is_refused(tmp_path: Path, monkeypatch: pyt
 
 
 def test_the_folder_that_others_import_from_is_checked_too() -> None:
-    assert launch_plan.ALONE in artifacts.FOLDERS
+    assert launch_plan.ALONE in artifact_cache.FOLDERS
 
 
 def test_a_link_that_another_user_made_is_refused(tmp_path: Path) -> None:
@@ -588,9 +588,9 @@ def test_clear_leaves_what_another_process_holds(tmp_path: Path, holding: Callab
 
 def test_the_folder_is_the_users_unless_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AUTOTUNE_CACHE", str(tmp_path))
-    assert artifacts.default_folder() == tmp_path
+    assert artifact_cache.default_folder() == tmp_path
     monkeypatch.delenv("AUTOTUNE_CACHE")
-    assert artifacts.default_folder() == platformdirs.user_cache_path("autotune")
+    assert artifact_cache.default_folder() == platformdirs.user_cache_path("autotune")
 
 
 # --------------------------------------------------------------------------------------------------------- accuracy

@@ -10,7 +10,7 @@ import pytest
 
 from autotune.core.files import write_atomically
 from autotune.hardware import interpreters
-from autotune.models.artifacts import FileEntry, Manifest
+from autotune.models.artifact_cache import FileEntry, Manifest
 from autotune.models.cache import Kept, clear, kept
 
 A, B = "a" * 64, "b" * 64

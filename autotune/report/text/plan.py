@@ -13,7 +13,7 @@ from autotune.core.config import Config
 from autotune.core.machine import Hardware
 from autotune.core.space_types import Space
 from autotune.launch import environment, launch_plan
-from autotune.models import artifacts
+from autotune.models import artifact_cache
 from autotune.report.text import doctor, formatting, planned_config, settings
 from autotune.report.text.shell_command import quoted, worker_command
 from autotune.study.search import recipes, suggest
@@ -32,7 +32,7 @@ def print_to(
 
     `environ` is what workers may inherit on this machine; None says that `hw` is another one.
     """
-    for line in lines(space, hw, config, environ, artifacts.default_folder()):
+    for line in lines(space, hw, config, environ, artifact_cache.default_folder()):
         console.print(line, soft_wrap=True)
 
 

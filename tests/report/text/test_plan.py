@@ -14,7 +14,7 @@ from autotune.core.machine import Hardware
 from autotune.core.space_types import Space
 from autotune.core.struct import Value
 from autotune.launch import launch_plan as launch
-from autotune.models import artifacts
+from autotune.models import artifact_cache
 from autotune.report.text import doctor, plan, planned_config, recorded_machines, settings
 from autotune.report.text import formatting as words
 from tests import machines, recorded
@@ -190,7 +190,7 @@ def test_a_program_is_shown_with_its_values(tmp_path: Path) -> None:
 
 def test_everything_in_its_order_and_no_line_is_broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AUTOTUNE_CACHE", str(CACHE))
-    assert artifacts.default_folder() == CACHE
+    assert artifact_cache.default_folder() == CACHE
     hw = recorded_machines.find("two-socket-112c")
     space = resolved(tmp_path, hw)
     text = printed(space, hw, space.baseline)
