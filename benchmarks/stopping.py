@@ -40,7 +40,7 @@ class Stopped:
             return None
         point = self.search.ask()
         self.gains.append(getattr(self.search.study.sampler, "gain", None))
-        if driver.settled(self.gains):
+        if driver.converged(self.gains):
             self.reason = "settled"
             return None
         return point

@@ -19,7 +19,7 @@ from autotune.core.space_types import Space
 from autotune.core.specs import InterleavedSpec, TrialSpec
 from autotune.report.text import formatting
 from autotune.study.ranking import CONFIDENCE, Ranking
-from autotune.study.search import driver
+from autotune.study.search import outcome
 
 
 class Display(Observer):
@@ -105,7 +105,7 @@ class Display(Observer):
 
     def _position(self) -> str:
         """The running trial's place in the budget; a baseline that failed is measured again in the same place."""
-        number = len(driver.distinct(self.results, self.baseline)) + 1
+        number = len(outcome.completed(self.results, self.baseline)) + 1
         total = "" if self.budget.trials is None else f"/{self.budget.trials}"
         return f"{number:>4}{total}"
 

@@ -13,6 +13,7 @@ from autotune.report.text.shell_command import quoted
 from autotune.space import goal_section
 from autotune.study import versions
 from autotune.study.search import driver, suggest
+from autotune.study.search.outcome import Outcome
 from autotune.study.search.transfer import Earlier
 from autotune.study.storage import store
 
@@ -53,7 +54,7 @@ def introduction(
         yield f"left out  {left_out.setting} {left_out.value}: {left_out.reason}"
 
 
-def search_ended(outcome: driver.Outcome, skip_confirmation: bool) -> Iterator[str]:
+def search_ended(outcome: Outcome, skip_confirmation: bool) -> Iterator[str]:
     """The reason for which the search ended, and how long all runs of the study took."""
     ended = ALL_MINUTES if skip_confirmation and outcome.reason == "minutes" else ENDED[outcome.reason]
     yield f"{ended}, after {formatting.duration(outcome.elapsed_s)}"
@@ -62,7 +63,7 @@ def search_ended(outcome: driver.Outcome, skip_confirmation: bool) -> Iterator[s
 
 
 def nothing_measured(
-    outcome: driver.Outcome, budget: Budget, confirmation: Confirmation | None, skip_confirmation: bool
+    outcome: Outcome, budget: Budget, confirmation: Confirmation | None, skip_confirmation: bool
 ) -> str:
     """The reason for which a run measured nothing, and the option that gives it more to do."""
     if confirmation is not None and confirmation.reason is not None:

@@ -6,9 +6,8 @@ import math
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
 import msgspec
 import optuna
@@ -21,10 +20,10 @@ from autotune.core.results import Status, TrialResult
 from autotune.core.rules import Correction, MeasureRules
 from autotune.core.space_types import Budget
 from autotune.core.specs import TrialSpec
-from autotune.core.struct import Struct
 from autotune.space import configs
 from autotune.study.ranking import Ranking
 from autotune.study.search import ask_tell, earlier_claim, recipes, recovery, samplers, suggest
+from autotune.study.search.outcome import Outcome, Reason, completed, cut_short, description, judged, outcome
 from autotune.study.search.points import DomainPoints, Points
 from autotune.study.storage import full_disk, store
 from autotune.study.storage.opening import OpenStudy
@@ -45,17 +44,6 @@ SETTLED = 5
 
 STALE = 50
 """So many trials in a row that found nothing better end it too: not every sampler says what it expects."""
-
-Reason = Literal["trials", "minutes", "exhausted", "settled", "stale"]
-
-
-class Outcome(Struct):
-    """Why a search ended, and what the study holds: distinct configurations over all its runs, and its wall time."""
-
-    reason: Reason
-    trials: int
-    failed: int
-    elapsed_s: float
 
 
 def search(
@@ -79,18 +67,17 @@ def search(
     a trial early, Ctrl-C above all, comes through after the trial was put in order for the next run.
     """
     with full_disk.reported(study.folder):
-        recovery.recover(study)
+        results = recovery.recover(study)
         begun = len(study.optuna.get_trials(deepcopy=False))
         # Another seed for each run: a study that goes on must not draw again what it drew before.
         rng = random.Random(f"{study.space.workload.seed}/{begun}")
         points = DomainPoints(study.space.domains, study.hardware)
         study.optuna.sampler = make_sampler(rng.getrandbits(32), points)
         with stopwatch(study, clock) as elapsed:
-            results = store.results(study.folder)
             searching = _Search(study, executor, observer, rules, rng, elapsed, results, earlier, reserved)
             reason = searching.run()
             earlier_claim.reopen_if_challenged(study, searching.known)
-            return _outcome(reason, study, elapsed())
+            return outcome(reason, searching.results, study.space.baseline, elapsed())
 
 
 @dataclass
@@ -113,23 +100,23 @@ class _Search:
     def run(self) -> Reason:
         plan = self._plan()
         while True:
-            done = distinct(self.results, self.study.space.baseline)
+            done = completed(self.results, self.study.space.baseline)
             if reason := self._used_up(len(done)):
                 return reason
-            seen = done | self.unsupported
-            planned = next((config for config in plan if config.key not in seen), None)
+            known = done | self.unsupported
+            planned = next((config for config in plan if config.key not in known), None)
             if planned is None and self.repeats >= REPEATS:
-                planned = self._unseen(seen)
+                planned = self._untried(known)
                 if planned is None:
                     return "exhausted"
             trial, config = ask_tell.ask(self.study.optuna, self.study.space.domains, self.study.hardware, planned)
-            if self._settled():
+            if self._converged():
                 ask_tell.tell_unneeded(self.study.optuna, trial)
                 return "settled"
             plan = [one for one in plan if one is not planned]  # asked for once, whatever became of it
-            if config.key in seen:
+            if config.key in known:
                 self.repeats += 1
-                ask_tell.tell_repeat(self.study.optuna, trial, seen[config.key])
+                ask_tell.tell_repeat(self.study.optuna, trial, known[config.key])
                 continue
             if why := configs.unavailable(config, self.study.hardware):
                 self.repeats += 1
@@ -142,7 +129,7 @@ class _Search:
             self._check(result)
 
     def _plan(self) -> list[Config]:
-        """What goes before the sampler: the baseline, by which all is judged, then what was cut short, then advice."""
+        """The trials before the sampler's: the baseline, which all is compared with, those cut short, then advice."""
         interrupted = [result.spec.config for result in self.results if result.status is Status.INTERRUPTED]
         baseline, *advised = recipes.first(self.study.space, self.study.hardware)
         return [baseline, *interrupted, *self.earlier, *advised]
@@ -160,23 +147,23 @@ class _Search:
         return self.study.space.budget == Budget()
 
     def _since_best(self) -> int:
-        """How many trials ended after the best one; all while there is none."""
+        """The number of trials that ended after the best one; all while there is none."""
         best = self.known.best
         after = self.results if best is None else self.results[self.results.index(best) + 1 :]
-        return sum(not _cut_short(result) for result in after)
+        return sum(not cut_short(result) for result in after)
 
-    def _settled(self) -> bool:
-        """Whether a search without a budget may end: its sampler has expected next to nothing for some time."""
-        return self._unlimited and settled(ask_tell.gains(self.study.optuna))
+    def _converged(self) -> bool:
+        """True if a search without a budget may end: its sampler has expected next to nothing for some time."""
+        return self._unlimited and converged(ask_tell.gains(self.study.optuna))
 
     def _left_s(self) -> float:
         minutes = self.study.space.budget.minutes
         return math.inf if minutes is None else minutes * 60 * (1 - self.reserved) - self.elapsed()
 
-    def _unseen(self, seen: dict[str, int]) -> Config | None:
+    def _untried(self, known: dict[str, int]) -> Config | None:
         hw = self.study.hardware
-        found = suggest.untried(self.study.space.domains, hw, seen, self.rng)
-        return next((config for config in found if configs.unavailable(config, hw) is None), None)
+        untried = suggest.untried(self.study.space.domains, hw, known, self.rng)
+        return next((config for config in untried if configs.unavailable(config, hw) is None), None)
 
     def _skip(self, trial: optuna.Trial, config: Config, why: str) -> None:
         """A combination that the machine cannot honour costs nothing: no trial of the budget, no folder."""
@@ -209,7 +196,7 @@ class _Search:
             recovery.recover(self.study, error=f"ended by {type(error).__name__}")
             raise
         goal = self.study.space.goal
-        result = recovery.settle(self.study, result, Ranking([*self.results, result], goal))
+        result = judged(self.study.folder, result, Ranking([*self.results, result], goal))
         self.results.append(result)
         self.known = Ranking(self.results, goal)
         ask_tell.tell(self.study.optuna, trial, result, self.known)
@@ -230,40 +217,19 @@ class _Search:
             return
         if result.spec.config == baseline:
             raise StudyError(
-                f"the baseline failed ({_said(result)}), so nothing can be compared with it; its log is "
+                f"the baseline failed ({description(result)}), so nothing can be compared with it; its log is "
                 f"{self.study.folder / result.spec.folder / 'stderr.log'}; mend it and run the same command again"
             )
-        others = [found for found in self.results if found.spec.config != baseline and not _cut_short(found)]
-        if len(others) >= HOPELESS and not any(found.status.measured for found in others):
-            (commonest, times), *_ = Counter(map(_said, others)).most_common(1)
+        others = [other for other in self.results if other.spec.config != baseline and not cut_short(other)]
+        if len(others) >= HOPELESS and not any(other.status.measured for other in others):
+            (commonest, times), *_ = Counter(map(description, others)).most_common(1)
             raise StudyError(
                 f"all {len(others)} trials after the baseline failed, {times} of them so: {commonest}; "
                 f"the logs are in {self.study.folder / 'trials'}"
             )
 
 
-def settled(gains: Sequence[float | None]) -> bool:
-    """Whether the latest of these expected gains, as differences of logarithms, are all next to nothing."""
+def converged(gains: Sequence[float | None]) -> bool:
+    """True if the latest of these expected gains, as differences of logarithms, are all next to nothing."""
     latest = gains[-SETTLED:]
     return len(latest) == SETTLED and all(gain is not None and gain < SETTLED_GAIN for gain in latest)
-
-
-def distinct(results: Iterable[TrialResult], baseline: Config) -> dict[str, int]:
-    """The configurations that need no further trial, with the trial's number; the baseline only if it was measured."""
-    settled = (found for found in results if found.status.measured or found.spec.config != baseline)
-    return {found.spec.config.key: found.spec.id for found in settled if not _cut_short(found)}
-
-
-def _cut_short(result: TrialResult) -> bool:
-    return result.status is Status.INTERRUPTED
-
-
-def _said(result: TrialResult) -> str:
-    return f"{result.status.replace('_', ' ')}: {result.error}" if result.error else str(result.status)
-
-
-def _outcome(reason: Reason, study: OpenStudy, elapsed_s: float) -> Outcome:
-    results = store.results(study.folder)
-    settled = set(distinct(results, study.space.baseline).values())
-    failed = sum(not found.status.measured for found in results if found.spec.id in settled)
-    return Outcome(reason=reason, trials=len(settled), failed=failed, elapsed_s=elapsed_s)

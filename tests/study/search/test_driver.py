@@ -21,6 +21,7 @@ from autotune.core.space_types import Domains, Space
 from autotune.core.specs import TrialSpec
 from autotune.study.search import driver, recipes, samplers, suggest
 from autotune.study.search.driver import search
+from autotune.study.search.outcome import Outcome
 from autotune.study.storage import store
 from autotune.study.storage.opening import OpenStudy
 from tests.fake_executor import Clock, FakeExecutor, speed
@@ -59,7 +60,7 @@ def test_a_trial_is_written_observed_and_told(tmp_path: Path) -> None:
     study = in_memory(tmp_path, resolved(HW, trials=3), HW)
     ran, watcher = FakeExecutor(tmp_path), Watcher()
     outcome = search(study, ran, watcher, RULES)
-    assert outcome == driver.Outcome(reason="trials", trials=3, failed=0, elapsed_s=outcome.elapsed_s)
+    assert outcome == Outcome(reason="trials", trials=3, failed=0, elapsed_s=outcome.elapsed_s)
     assert [spec.folder for spec in ran.trials] == ["trials/00000", "trials/00001", "trials/00002"]
     assert watcher.begun == [0, 1, 2]
     assert watcher.over == store.results(tmp_path)
@@ -299,7 +300,7 @@ def test_the_time_ends_the_search_and_more_time_goes_on(tmp_path: Path) -> None:
     folder, clock = tmp_path / "s", Clock()
     with on_disk(folder, minutes(1), HW) as study:
         outcome = search(study, timed(folder, clock, 25), Watcher(), RULES, clock=clock)
-    assert outcome == driver.Outcome(reason="minutes", trials=2, failed=0, elapsed_s=60.0)
+    assert outcome == Outcome(reason="minutes", trials=2, failed=0, elapsed_s=60.0)
     cut = store.results(folder)[2]
     assert cut.status is Status.INTERRUPTED
     clock.now += 3600  # the time between two runs is not the study's
