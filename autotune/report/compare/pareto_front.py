@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from autotune.analysis import metrics
 from autotune.analysis.metrics import LATENCIES
 from autotune.core.config import Config
-from autotune.core.confirmation import Winner
 from autotune.core.results import Latency, Status
+from autotune.report.compare.best_row import winner_latency
 from autotune.report.compare.comparison_types import Front, Point, Row
 from autotune.report.text.study_reader import Study
 from autotune.study.ranking import undominated
@@ -60,15 +60,6 @@ def front(studies: Mapping[str, Study], rows: Sequence[Row]) -> Front | None:
     )
 
 
-def calls(study: Study, winner: Winner) -> Latency | None:
-    """The latencies of a winner's calls: those of the confirmation, or of its trial where that served requests."""
-    if winner.sustained is None:
-        pooled = latency_files.read([study.folder / one for one in winner.folders])
-        return None if pooled is None else pooled.summary()
-    trial = next((result for result in study.results if result.spec.id == winner.trial), None)
-    return None if trial is None else latency_files.summary(study.folder, trial)
-
-
 def currencies(rows: Sequence[Row]) -> set[str]:
     """Those of the prices."""
     return {row.price.currency for row in rows if row.price is not None}
@@ -88,7 +79,7 @@ def _candidates(row: Row, study: Study) -> list[_Candidate]:
         found.append(_Candidate(row.study, result.spec.id, result.spec.config, cost, backed, confirmed=False))
     winner = None if study.confirmation is None else study.confirmation.winner
     if winner is not None and row.config is not None and row.cost_per_million is not None:
-        cost, backed = row.cost_per_million.estimate, _backed(calls(study, winner))
+        cost, backed = row.cost_per_million.estimate, _backed(winner_latency(study, winner))
         found.append(_Candidate(row.study, winner.trial, row.config, cost, backed, confirmed=True))
     return found
 
