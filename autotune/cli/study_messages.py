@@ -14,7 +14,7 @@ from autotune.space import goal_section
 from autotune.study import versions
 from autotune.study.search import driver, suggest
 from autotune.study.search.outcome import Outcome
-from autotune.study.search.transfer import Earlier
+from autotune.study.search.transfer import WarmStart
 from autotune.study.storage import store
 
 ENDED = {
@@ -30,7 +30,7 @@ ALL_MINUTES = "the budget's minutes are used up"
 
 
 def introduction(
-    space: Space, hw: Hardware, folder: Path, finished: int, first: Earlier, sampler: str | None
+    space: Space, hw: Hardware, folder: Path, finished: int, first: WarmStart, sampler: str | None
 ) -> Iterator[str]:
     """The model, the study, its budget and goal, what it begins with, and what of the space cannot be tried here.
 

@@ -32,7 +32,7 @@ from autotune.space.load import load
 from autotune.study.confirm import stage
 from autotune.study.search import driver, earlier_claim, samplers, transfer
 from autotune.study.search.points import DomainPoints, Points
-from autotune.study.search.transfer import Earlier
+from autotune.study.search.transfer import WarmStart
 from autotune.study.storage import database as databases
 from autotune.study.storage import opening, store
 from autotune.study.storage.opening import OpenStudy
@@ -83,7 +83,7 @@ def tune(
             store.write_options(folder, options)
             earlier = table.counted(store.results(folder))
             display.resume(earlier, store.elapsed_s(folder))
-            transfer.keep(folder, first)
+            transfer.write(folder, first)
             print_lines(console, study_messages.introduction(space, hw, folder, len(earlier), first, sampler))
             console.print()
             try:
@@ -103,7 +103,7 @@ def _work(
     study: OpenStudy,
     executor: Executor,
     display: Display,
-    first: Earlier,
+    first: WarmStart,
     make_sampler: Callable[[int, Points], BaseSampler],
     skip_confirmation: bool,
 ) -> None:

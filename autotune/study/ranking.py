@@ -26,7 +26,7 @@ Found = TypeVar("Found")
 
 
 def _once(method: Callable[[Ranking, TrialResult], Found]) -> Callable[[Ranking, TrialResult], Found]:
-    """What is asked again and again of a result is found once."""
+    """A method whose answer for a result is computed once."""
 
     @wraps(method)
     def found(self: Ranking, result: TrialResult) -> Found:
@@ -51,7 +51,7 @@ class Ranking:
 
     @cached_property
     def correction(self) -> Correction:
-        """How rates follow the canary, from the blocks of all trials."""
+        """The correction for drift, fitted to the blocks of all trials."""
         return drift.fit([result.blocks for result in self.results])
 
     @_once
@@ -69,7 +69,7 @@ class Ranking:
         return stats.interval(self.rates(result), CONFIDENCE)
 
     def ratio(self, result: TrialResult, base: TrialResult) -> Estimate:
-        """How many times faster a measured trial was than another, as far as two windows tell."""
+        """The speed-up of a measured trial over another, as far as two windows tell."""
         return stats.ratio(self.rates(result), self.rates(base), CONFIDENCE)
 
     # ------------------------------------------------------------------------------------------------------ the goal
@@ -80,7 +80,7 @@ class Ranking:
         return metrics.values(Measured(result, self.rate(result), self.goal.price, result.latency))
 
     def checks(self, result: TrialResult) -> tuple[ConstraintCheck, ...]:
-        """How a measured trial stands to each limit."""
+        """The check of a measured trial against each limit."""
         return constraints.check(self.goal.limits, self.known(result))
 
     def settled(self, result: TrialResult) -> TrialResult:
@@ -91,11 +91,11 @@ class Ranking:
         return msgspec.structs.replace(result, feasible=feasible)
 
     def serves(self, result: TrialResult) -> bool:
-        """Whether a trial keeps any rate of requests, where one is wanted."""
+        """True if a trial keeps some rate of requests, or none is wanted."""
         return "served_rate" not in self.goal.objectives or result.served is None or result.served.rate > 0
 
     def values(self, result: TrialResult) -> tuple[float, ...] | None:
-        """What a measured trial has of each objective; None where one is not to be had of it."""
+        """A measured trial's value of each objective; None where it lacks one."""
         known = self.known(result)
         found = [metrics.objective(name, result, known) for name in self.goal.objectives]
         values = tuple(value for value in found if value is not None)
@@ -162,7 +162,7 @@ def _front(scored: Sequence[Scored]) -> list[Scored]:
     worst = [min(one[1][i] for one in front) for i in range(count)]
 
     def loss(one: Scored) -> float:
-        """How far from the best of all scores together, each as a part of its range."""
+        """The distance from the best of all scores together, each as a part of its range."""
         return math.hypot(*((best[i] - one[1][i]) / ((best[i] - worst[i]) or 1.0) for i in range(count)))
 
     ranked = sorted(front, key=lambda one: (loss(one), one[0].spec.id))

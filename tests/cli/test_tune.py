@@ -15,7 +15,7 @@ from autotune.cli import invocation, tune
 from autotune.core.errors import ModelError, SpaceError, StudyError
 from autotune.core.results import Status
 from autotune.launch import orphans
-from autotune.study.search.transfer import Earlier
+from autotune.study.search.transfer import WarmStart
 from autotune.study.storage import store, study_lock
 from tests.fake_executor import speed
 from tests.study import fakes
@@ -306,11 +306,11 @@ def test_a_study_that_another_process_has_taken_meanwhile_is_left_alone(
     harness.tune()
     with contextlib.ExitStack() as other:
 
-        def find(folder: Path, *_: object) -> Earlier:
+        def find(folder: Path, *_: object) -> WarmStart:
             other.enter_context(study_lock.locked(folder))
             other.enter_context(running)
             orphans.note(folder / "trials" / "00003" / "processes.json", [running.pid])
-            return Earlier()
+            return WarmStart()
 
         running = subprocess.Popen(["sleep", "90"], start_new_session=True)
         monkeypatch.setattr(tune.transfer, "find", find)

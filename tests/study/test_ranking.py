@@ -127,7 +127,7 @@ def test_what_is_beaten_in_every_score_is_dominated() -> None:
     scores = [(draw.randint(0, 8), draw.randint(0, 8), draw.randint(0, 8)) for _ in range(300)]
 
     def beaten(place: int) -> bool:
-        """Whether another is at least as good in all; of equals the earlier one."""
+        """True if another is at least as good in all; of equals the earlier one."""
         better = [all(map(operator.ge, other, scores[place])) for other in scores]
         return any(better[i] and (scores[i] != scores[place] or i < place) for i in range(len(scores)))
 

@@ -48,7 +48,7 @@ def ask(study: optuna.Study, domains: Domains, hw: Hardware, planned: Config | N
 
 
 def gains(study: optuna.Study) -> list[float | None]:
-    """What the sampler expected of each trial, as a difference of logarithms; None where it did not say."""
+    """The gain that the sampler expected of each trial, as a difference of logarithms; None where it did not say."""
     return [trial.user_attrs.get("gain") for trial in study.get_trials(deepcopy=False)]
 
 

@@ -1,4 +1,4 @@
-"""A configuration that is wished for, within a space on a machine: every setting at the nearest value that there is."""
+"""The configuration of a space nearest to a given one: every setting at the nearest value that there is."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from autotune.core.struct import Value, is_number
 from autotune.space import configs
 
 
-def fitted(
+def nearest(
     resolved: Space,
     hw: Hardware,
     *,
@@ -24,7 +24,7 @@ def fitted(
 ) -> Config | None:
     """The canonical configuration; None where its backend is not searched, or this machine cannot honour it.
 
-    For a number that is not among the values stands the nearest one. Otherwise, and where nothing is wished for, a knob
+    For a number that is not among the values stands the nearest one. Otherwise, and where no value is given, a knob
     has the baseline's value if that is among them, and anything else the first one.
     """
     domains, plain = resolved.domains, resolved.baseline

@@ -1,4 +1,4 @@
-"""What vendors advise, tried first in every study: what often wins before the rest, which is then given up sooner."""
+"""The advice of vendors, tried first in every study: it often wins, and then the rest is given up sooner."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ RUN_CPU: dict[str, Value] = {
     "allocator": "jemalloc",
     "jemalloc_conf": "run_cpu",
 }
-"""What torch.backends.xeon.run_cpu sets on Intel's CPUs."""
+"""The settings of torch.backends.xeon.run_cpu on Intel's CPUs."""
 
 X86 = (
     Recipe(backend="openvino", options={"precision": "int8"}),
@@ -85,7 +85,7 @@ ARM = (
 
 
 def first(resolved: Space, hw: Hardware) -> tuple[Config, ...]:
-    """What to measure before the sampler is asked: the baseline, then the first recipes that fit the domains."""
+    """The configurations before the sampler's: the baseline, then the first recipes that fit the domains."""
     fitting_ones = (_fitted(recipe, resolved, hw) for recipe in _for_machine(hw))
     configs = dict.fromkeys([resolved.baseline, *(config for config in fitting_ones if config is not None)])
     return tuple(configs)[: 1 + MOST]
@@ -101,7 +101,7 @@ def _fitted(recipe: Recipe, resolved: Space, hw: Hardware) -> Config | None:
 
     A knob that the domains do not offer is left at the baseline's value: the recipe still says something without it.
     """
-    found = nearest.fitted(
+    found = nearest.nearest(
         resolved,
         hw,
         backend=recipe.backend,

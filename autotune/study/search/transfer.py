@@ -1,4 +1,4 @@
-"""What earlier studies found best, tried first in a new one: they order the first trials and restrict none."""
+"""A warm start from earlier studies: their best configurations are a new one's first trials, and restrict none."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ BESIDE = 8
 
 FILE = "earlier.json"
 UNREADABLE = (AutotuneError, OSError, ValueError, LookupError, ArithmeticError)
-"""What reading another's folder may raise, whatever is in its files."""
+"""The errors that reading another's folder may raise, whatever is in its files."""
 
 
-class Source(Struct):
-    """An earlier study, by the name of its folder, and what is taken from it as it fits here."""
+class EarlierStudy(Struct):
+    """An earlier study, by the name of its folder, and the configurations that are taken from it as they fit here."""
 
     study: str
     configs: tuple[Config, ...]
 
 
-class Earlier(Struct):
-    """What a study tries first, and from whom it has it."""
+class WarmStart(Struct):
+    """The configurations that a study tries first, by the studies that they come from."""
 
-    sources: tuple[Source, ...] = ()
+    sources: tuple[EarlierStudy, ...] = ()
     format: int = FORMAT
 
     @property
@@ -50,8 +50,8 @@ class Earlier(Struct):
         return tuple(config for source in self.sources for config in source.configs)
 
 
-def find(folder: Path, resolved: Space, hw: Hardware, named: Sequence[Path] = ()) -> Earlier:
-    """What the study in `folder` tries first: once it has trials what it kept, else the best of earlier studies.
+def find(folder: Path, resolved: Space, hw: Hardware, named: Sequence[Path] = ()) -> WarmStart:
+    """The warm start of the study in `folder`: once it has trials the one that it began with, else a new one.
 
     These are the `named` ones, then those beside it, first of the same workload and then of this type of machine, the
     latest first. StudyError for a named one that cannot be read, or that a study with trials did not begin with.
@@ -59,8 +59,8 @@ def find(folder: Path, resolved: Space, hw: Hardware, named: Sequence[Path] = ()
     folder = folder.resolve()
     wanted = tuple(dict.fromkeys(path.resolve() for path in named))
     if store.numbers(folder):
-        return _kept(folder, wanted)
-    sources: list[Source] = []
+        return _stored(folder, wanted)
+    sources: list[EarlierStudy] = []
     for path in (*wanted, *_beside(folder, resolved, hw, {folder, *wanted})):
         tried = [config for source in sources for config in source.configs]
         if len(tried) >= AT_MOST and path not in wanted:
@@ -73,19 +73,19 @@ def find(folder: Path, resolved: Space, hw: Hardware, named: Sequence[Path] = ()
                 raise StudyError(f"--from {path}: {what or error}; leave it out") from error
             continue
         if configs or path in wanted:
-            sources.append(Source(study=path.name, configs=configs))
-    return Earlier(sources=tuple(sources))
+            sources.append(EarlierStudy(study=path.name, configs=configs))
+    return WarmStart(sources=tuple(sources))
 
 
-def keep(folder: Path, found: Earlier) -> None:
+def write(folder: Path, found: WarmStart) -> None:
     """Write it into the study's folder, so that a study that goes on has the same plan."""
     with full_disk.reported(folder):
         write_atomically(folder / FILE, store.encode(found))
 
 
-def _kept(folder: Path, named: Sequence[Path]) -> Earlier:
+def _stored(folder: Path, named: Sequence[Path]) -> WarmStart:
     advice = "delete it, and nothing of earlier studies is tried"
-    found = store.decode(folder / FILE, Earlier, advice) if (folder / FILE).exists() else Earlier()
+    found = store.decode(folder / FILE, WarmStart, advice) if (folder / FILE).exists() else WarmStart()
     begun_with = [source.study for source in found.sources]
     if missing := [path.name for path in named if path.name not in begun_with]:
         raise StudyError(
@@ -124,7 +124,7 @@ def _best(path: Path, resolved: Space, hw: Hardware, tried: Sequence[Config], *,
         if len(found) >= min(OF_ONE, AT_MOST - len(tried)) and not own:
             break
         layouts = resolved.domains.knobs.get("layout", ())
-        here = nearest.fitted(
+        here = nearest.nearest(
             resolved,
             hw,
             backend=config.backend,
@@ -178,5 +178,5 @@ def _kind(config: Config) -> tuple[str, tuple[tuple[str, Value], ...]]:
 
 
 def _work(spec: WorkloadSpec) -> tuple[Any, ...]:
-    """What runs, whatever it is judged by; the seed of random weights does not matter."""
+    """The model and its inputs, without the data that judge it and without the seed, which random weights depend on."""
     return spec.model, spec.inputs, spec.options

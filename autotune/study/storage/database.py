@@ -62,7 +62,7 @@ def study(storage: BaseStorage, name: str, goal: Goal) -> optuna.Study:
 
 
 def shown(url: str) -> str:
-    """What a storage is called: a database in a file by its path, another by its URL without the password."""
+    """The name of a storage in messages: the path of a database in a file, else the URL without the password."""
     try:
         parsed = sqlalchemy.make_url(url)
     except (SQLAlchemyError, ValueError):

@@ -17,7 +17,7 @@ def of_trial(folder: Path, result: TrialResult) -> Latencies | None:
 
 
 def summary(folder: Path, result: TrialResult) -> Latency | None:
-    """What is known of a trial's calls; the result says it, unless an early version wrote that."""
+    """The percentiles of a trial's calls: the result has them, unless an early version wrote that."""
     if result.latency is not None:
         return result.latency
     found = of_trial(folder, result)

@@ -111,7 +111,7 @@ def _check_same(folder: Path, space: Space, text: str, hw: Hardware) -> None:
 
 
 def _view(space: Space) -> dict[str, Any]:
-    """What must not change, by the names that a space file has for it."""
+    """The parts of a space that must not change, by the names that a space file has for them."""
     plain = msgspec.to_builtins(space)
     domains = plain["domains"]
     search = {"batch_size": domains["batch_size"], **domains["knobs"], "backend": domains["backends"]}

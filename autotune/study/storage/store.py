@@ -41,7 +41,7 @@ class Elapsed(Struct):
 
 
 class Options(Struct):
-    """How a study was run where its space does not say it: `storage` is a URL without its password, None the own.
+    """The options of a run that are not in its space: `storage` is a URL without its password, None the own.
 
     `begin_with` are the studies of `--from`, and `sampler` is None where none was named.
     """

@@ -114,7 +114,7 @@ def test_a_planned_configuration_outside_the_domains_has_no_parameters() -> None
 
 
 def paid(tell: Callable[[optuna.Study, optuna.Trial], object], seed: int, trials: int = 60) -> int:
-    """How often a crash is paid for, where repeats are run again: the two fastest settings crash together."""
+    """The number of crashes, where repeats are run again: the two fastest settings crash together."""
     study = optuna.create_study(direction="maximize", sampler=samplers.tpe(seed))
     crashes = 0
     for _ in range(trials):

@@ -5,7 +5,7 @@ import pytest
 from autotune.core.config import Config
 from autotune.core.space_types import Domains
 from autotune.core.struct import Value
-from autotune.study.search.nearest import fitted
+from autotune.study.search.nearest import nearest
 from tests.study.fakes import DOMAINS, machine, resolved
 
 HW = machine()
@@ -18,7 +18,9 @@ def fit(
     options: dict[str, Value] | None = None,
     **knobs: Value,
 ) -> Config | None:
-    return fitted(resolved(HW, domains), HW, backend=backend, batch_size=batch_size, options=options or {}, knobs=knobs)
+    return nearest(
+        resolved(HW, domains), HW, backend=backend, batch_size=batch_size, options=options or {}, knobs=knobs
+    )
 
 
 @pytest.mark.parametrize(("wanted", "got"), [(8, 8), (7, 8), (1000, 16), (0, 1)])

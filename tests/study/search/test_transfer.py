@@ -18,7 +18,7 @@ from autotune.core.workload_spec import WorkloadSpec
 from autotune.space import configs
 from autotune.study.search import recipes, transfer
 from autotune.study.search.driver import search
-from autotune.study.search.transfer import Earlier, Source, find
+from autotune.study.search.transfer import EarlierStudy, WarmStart, find
 from autotune.study.storage import store
 from tests.fake_executor import FakeExecutor
 from tests.study.fakes import Watcher, in_memory, machine, plain, resolved, searched
@@ -59,11 +59,11 @@ def on(workload: WorkloadSpec) -> Space:
 
 @pytest.fixture
 def new(tmp_path: Path) -> Path:
-    """Where a study is about to begin."""
+    """The folder of a study that is about to begin."""
     return tmp_path / "new"
 
 
-def sources(found: Earlier) -> dict[str, list[Config]]:
+def sources(found: WarmStart) -> dict[str, list[Config]]:
     return {source.study: list(source.configs) for source in found.sources}
 
 
@@ -183,7 +183,7 @@ def test_a_named_one_comes_first_whatever_it_is(tmp_path: Path, new: Path) -> No
 def test_a_named_one_that_has_nothing_for_this_space_is_said(tmp_path: Path, new: Path) -> None:
     old = earlier(tmp_path / "far" / "old", {INT8: 60.0})
     domains = Domains(batch_size=(1,), knobs={}, backends={"onnxruntime": {}})
-    assert find(new, resolved(HW, domains), HW, [old]) == Earlier(sources=(Source(study="old", configs=()),))
+    assert find(new, resolved(HW, domains), HW, [old]) == WarmStart(sources=(EarlierStudy(study="old", configs=()),))
 
 
 def spoil(folder: Path, how: str) -> None:
@@ -226,14 +226,14 @@ def test_other_folders_and_a_study_without_trials_are_nothing(tmp_path: Path, ne
     (tmp_path / "notes" / "options.json").write_text("[]")
     (tmp_path / "notes" / "elapsed.json").write_text("[]")
     (tmp_path / "file").touch()
-    assert find(new, resolved(HW), HW) == Earlier()
-    assert find(tmp_path / "nowhere" / "new", resolved(HW), HW) == Earlier()
+    assert find(new, resolved(HW), HW) == WarmStart()
+    assert find(tmp_path / "nowhere" / "new", resolved(HW), HW) == WarmStart()
 
 
 def test_a_study_that_was_not_run_here_counts_where_it_is_named(tmp_path: Path, new: Path) -> None:
     example = earlier(tmp_path / "example", {INT8: 60.0})
     (example / "options.json").unlink()
-    assert find(new, resolved(HW), HW) == Earlier()
+    assert find(new, resolved(HW), HW) == WarmStart()
     assert find(new, resolved(HW), HW, [example]).configs == (INT8,)
 
 
@@ -256,7 +256,7 @@ def test_a_study_that_goes_on_keeps_what_it_began_with(tmp_path: Path, new: Path
     old = earlier(tmp_path / "old", {INT8: 60.0})
     found = find(new, resolved(HW), HW)
     earlier(new, {plain(HW): 1.0})
-    transfer.keep(new, found)
+    transfer.write(new, found)
     later = earlier(tmp_path / "later", {ONNX: 60.0})
     assert find(new, resolved(HW), HW) == find(new, resolved(HW), HW, [old]) == found
     with pytest.raises(
@@ -267,18 +267,18 @@ def test_a_study_that_goes_on_keeps_what_it_began_with(tmp_path: Path, new: Path
 
 def test_a_study_that_began_with_nothing_goes_on_with_nothing(tmp_path: Path, new: Path) -> None:
     earlier(new, {plain(HW): 1.0})
-    transfer.keep(new, Earlier())
+    transfer.write(new, WarmStart())
     earlier(tmp_path / "later", {ONNX: 60.0})
-    assert find(new, resolved(HW), HW) == Earlier()
+    assert find(new, resolved(HW), HW) == WarmStart()
 
 
 def test_a_plan_of_which_no_trial_was_begun_is_replaced(tmp_path: Path, new: Path) -> None:
     earlier(tmp_path / "old", {INT8: 60.0})
     new.mkdir(exist_ok=True)
-    transfer.keep(new, find(new, resolved(HW), HW))
-    transfer.keep(new, Earlier())
+    transfer.write(new, find(new, resolved(HW), HW))
+    transfer.write(new, WarmStart())
     earlier(new, {plain(HW): 1.0})
-    assert find(new, resolved(HW), HW) == Earlier()
+    assert find(new, resolved(HW), HW) == WarmStart()
 
 
 def test_a_damaged_plan_says_what_to_do(new: Path) -> None:
