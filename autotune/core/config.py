@@ -27,7 +27,7 @@ class Layout(Struct):
 
 
 class Placement(Struct):
-    """Where one worker runs: the CPUs it is pinned to, its thread count, its NUMA node."""
+    """The place of one worker: the CPUs it is pinned to, its thread count, its NUMA node."""
 
     cpus: tuple[int, ...]
     threads: int

@@ -1,4 +1,4 @@
-"""What a confirmation says: the frozen nouns of `confirmation.json`, computed from the runs kept beside it."""
+"""Result types of the confirmation stage (confirmation.json), computed from the runs kept beside it."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Finalist(Struct):
 
 
 class Ablation(Struct):
-    """What one setting of the winner is worth: the winner against itself with the setting put back.
+    """The gain of one setting: the winner against itself with that setting at its baseline value.
 
     `value` is the winner's, `instead` the baseline's. `resolved` is false where the interval allows both; such a
     setting stays. A setting that is worth less than matters is `removed`.

@@ -1,4 +1,4 @@
-"""What can go wrong for a user of autotune.
+"""The errors that a user of autotune can mend.
 
     AutotuneError                exit 1: a user's mistake or an environment that does not allow the job
     ├── SpaceError               a space file that cannot be used; names file, line and key

@@ -6,7 +6,7 @@ from autotune.core.struct import Struct
 
 
 class LaunchPatch(Struct):
-    """What a knob or backend asks of a process: `{cache}` stands for the cache folder, None unsets."""
+    """Changes to the start of a process: `{cache}` stands for the cache folder, None unsets."""
 
     env: dict[str, str | None] = {}
     preload: tuple[str, ...] = ()

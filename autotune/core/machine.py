@@ -29,7 +29,7 @@ class Environment(Struct):
 
 
 class Hardware(Struct):
-    """What a machine offers: its type (CPU, memory, instance), what we may use of it, and what is installed.
+    """A machine: its type (CPU, memory, instance), what we may use of it, and what is installed.
 
     Plugins decide from this alone whether they are available, so a recorded one can be planned for elsewhere.
     `environments` are by name; `numactl` is its path where this process may bind memory with it; `energy` says whether

@@ -1,4 +1,4 @@
-"""What was measured: the frozen nouns of `result.json` and `sitting.json`."""
+"""Result types of trials and interleaved runs (result.json, sitting.json)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Percentile = Literal["p50", "p90", "p95", "p99"]
 
 
 class Canary(Struct):
-    """How fast the machine was around a block: operations per second and core of three small computations.
+    """The speed of the machine around a block: operations per second and core of three small computations.
 
     `compute` is a matrix product, `memory` a copy larger than a core's own cache, `scalar` a hash.
     """
@@ -81,7 +81,7 @@ class Estimate(Struct):
 
 
 class OutputFidelity(Struct):
-    """How close one output is to the float32 eager reference's; `name` is its place in what the model returns.
+    """The distance of one output from the float32 eager reference's; `name` is its place in what the model returns.
 
     `max_rel_error` is the largest error over the largest value; `top1_agreement` the share of samples with the same
     class, for outputs that are scores of classes (samples × classes). None is not to be had.
@@ -96,7 +96,7 @@ class OutputFidelity(Struct):
 
 
 class Fidelity(Struct):
-    """How close the outputs are to the float32 eager reference; the worst of `outputs` in each metric.
+    """The distance of the outputs from the float32 eager reference; the worst of `outputs` in each metric.
 
     `judged` is false where that says nothing, `reason` says why. `noise` is the centred error of the reference against
     itself: not 0 for a model that is not deterministic.
@@ -163,7 +163,7 @@ class Served(Struct):
 
 
 class Sustained(Struct):
-    """What became of requests that arrived at a rate for a claim, and what a trial keeps of the workers' start.
+    """The outcome of requests that arrived at a rate for a claim, and what a trial keeps of the workers' start.
 
     `error` is why there is no probe: the workers failed.
     """
@@ -179,7 +179,7 @@ class Sustained(Struct):
 
 
 class Status(str, enum.Enum):  # noqa: UP042 - Python 3.10, which may run a worker, has no StrEnum
-    """How a trial ended; all but `ok`, `rejected` and `interrupted` say that the configuration does not run."""
+    """The end of a trial; all but `ok`, `rejected` and `interrupted` say that the configuration does not run."""
 
     OK = "ok"
     REJECTED = "rejected"
@@ -196,7 +196,7 @@ class Status(str, enum.Enum):  # noqa: UP042 - Python 3.10, which may run a work
 
     @property
     def measured(self) -> bool:
-        """Whether the trial has a rate that the sampler may learn."""
+        """True if the trial has a rate that the sampler may learn."""
         return self in (Status.OK, Status.REJECTED)
 
 
@@ -210,7 +210,7 @@ class ArtifactRef(Struct):
 
 
 class TrialResult(Struct):
-    """What one trial measured: raw blocks, never a statistic, so that better statistics can be computed later.
+    """The measurements of one trial: raw blocks, never a statistic, so that better statistics can be computed later.
 
     `repeated` are the blocks that were measured again, since they were disturbed; `checked_s` is what comparing the
     outputs and proving the settings took beyond the first call.

@@ -8,7 +8,7 @@ from autotune.core.struct import Struct
 
 
 class Correction(Struct):
-    """How rates follow the canary: log rate − Σ slope · (log part − centre).
+    """The dependence of rates on the canary: log rate − Σ slope · (log part − centre).
 
     `centres` are by the number of cores that the canary ran on, then by part; no slopes correct nothing.
     """
@@ -18,7 +18,7 @@ class Correction(Struct):
 
 
 class MeasureRules(Struct):
-    """How a trial is measured and when it is given up; seconds, ratios, and a count of samples.
+    """The limits of measuring a trial and of giving it up; seconds, ratios, and a count of samples.
 
     A trial that `trial_timeout_s` (the end of the budget) cuts short is `interrupted`, which says nothing of its
     configuration. A block is disturbed where the machine was not ours alone: others used the trial's
@@ -64,7 +64,7 @@ class MeasureRules(Struct):
 
 
 class ConfirmRules(Struct):
-    """How finalists are confirmed and the winner explained.
+    """The limits of confirming finalists and explaining the winner.
 
     `delta` is the smallest difference of log rates that matters; `share` is the part of the budget's minutes that is
     kept for the confirmation, of which `finalists_share` goes to the finalists and the rest to explaining. A run

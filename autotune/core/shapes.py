@@ -1,4 +1,4 @@
-"""What the shapes of a model's inputs say."""
+"""The batch size that the shapes of a model's inputs fix."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from autotune.core.workload_spec import WorkloadSpec
 
 
 class Domains(Struct):
-    """What the sampler may choose on this machine: values for each setting, options under their backend."""
+    """The choices of the sampler on this machine: values for each setting, options under their backend."""
 
     batch_size: tuple[int, ...]
     knobs: dict[str, tuple[Value, ...]]
@@ -61,14 +61,14 @@ class Limit(Struct):
 
 
 class Price(Struct):
-    """What an hour of this instance type costs, by the user's own list."""
+    """The price of an hour of this instance type, by the user's own list."""
 
     per_hour: float
     currency: str = ""
     date: str = ""
 
     def per_million(self, rate: float) -> float:
-        """What a million samples cost at a rate (samples a second)."""
+        """The cost of a million samples at a rate (samples a second)."""
         return self.per_hour / 3600 / rate * 1e6
 
 

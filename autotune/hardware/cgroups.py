@@ -1,4 +1,4 @@
-"""What the control groups of this process allow it: CPU quota, CPUs and memory, of version 1, 2 or both mixed.
+"""The limits that control groups set to this process: CPU quota, CPUs and memory, of version 1, 2 or both mixed.
 
 A limit may be set on any group between our own and the root of the hierarchy; the tightest one holds.
 """

@@ -11,7 +11,7 @@ ZONES = "sys/class/powercap/intel-rapl:*"
 """The zones of the machine and their parts (`intel-rapl:0:0`); AMD's processors have the same names."""
 
 PACKAGE = "package"
-"""How a package's zone is called in its file `name`; `psys`, which stands beside them, holds all packages and more."""
+"""The name of a package's zone in its file `name`; `psys`, which stands beside them, holds all packages and more."""
 
 
 class Counter(Struct):
@@ -37,7 +37,7 @@ def counters(root: Path) -> Counters:
 
 
 def joules(before: Counters, after: Counters) -> float | None:
-    """What all packages used in between; None where nothing can be read, or not the same packages."""
+    """The energy of all packages in between; None where nothing can be read, or not the same packages."""
     if not before or before.keys() != after.keys():
         return None
     used = ((after[name].uj - before[name].uj) % (before[name].range_uj + 1) for name in before)

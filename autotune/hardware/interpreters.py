@@ -18,13 +18,13 @@ from autotune.core import packages
 from autotune.core.machine import Environment, Hardware
 
 NEEDED = ("msgspec", "numpy")
-"""What every worker needs beside its framework."""
+"""The packages that every worker needs beside its framework."""
 
 LEAST_PYTHON = (3, 10)
 
 
 def default_folder() -> Path:
-    """Where environments are kept: $AUTOTUNE_ENVIRONMENTS, else in the user's data folder (XDG)."""
+    """The folder of environments: $AUTOTUNE_ENVIRONMENTS, else in the user's data folder (XDG)."""
     import platformdirs  # which a worker in another environment need not have
 
     return Path(os.environ.get("AUTOTUNE_ENVIRONMENTS") or platformdirs.user_data_path("autotune") / "environments")
@@ -37,7 +37,7 @@ def find(folder: Path) -> dict[str, Environment]:
 
 
 def read(prefix: Path) -> Environment:
-    """What is installed under a prefix (of venv, conda or a plain installation): its newest Python, its packages.
+    """The environment under a prefix (of venv, conda or a plain installation): its newest Python, its packages.
 
     lib/python3 (Debian's /usr) is of every Python 3 there. Packages that a Python finds elsewhere are not seen, such as
     those of Debian's /usr/local or what a venv has from the Python that it was made with.

@@ -61,7 +61,7 @@ def find(
 
 
 def under(root: Path, path: str) -> Path:
-    """Where an absolute path of the machine lies when the machine's tree is at `root`."""
+    """The place of an absolute path of the machine when the machine's tree is at `root`."""
     return root / path.lstrip("/")
 
 
@@ -120,18 +120,18 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _expressible(path: str) -> bool:
-    """Whether LD_PRELOAD can name this path: it is split at colons and white space, with no way to quote them."""
+    """True if LD_PRELOAD can name this path: it is split at colons and white space, with no way to quote them."""
     return not re.search(r"[\s:]", path)
 
 
 def _loadable(file: Path, architecture: str, key: str) -> bool:
-    """Whether the loader would take this file: one of another architecture it passes over with no more than a line."""
+    """True if the loader would take this file: one of another architecture it passes over with no more than a line."""
     complete = key != "tbbmalloc" or _shared_object(file.parent / TBBMALLOC_CORE, architecture)
     return complete and _shared_object(file, architecture)
 
 
 def _shared_object(file: Path, architecture: str) -> bool:
-    """Whether a file is a little-endian 64-bit ELF shared object of this architecture."""
+    """True if a file is a little-endian 64-bit ELF shared object of this architecture."""
     try:
         with file.open("rb") as stream:
             header = stream.read(20)

@@ -1,4 +1,4 @@
-"""What this machine is: `probe()` reads it all from files, so that a recorded tree can be probed like a machine.
+"""This machine: `probe()` reads all of it from files, so that a recorded tree can be probed like a machine.
 
 Nothing here starts a process, opens a connection or imports a framework, and nothing raises: what cannot be read takes
 the plainest value that is safe (one node, one hardware thread per core, no limit).
@@ -202,7 +202,7 @@ def _numactl(root: Path, environ: Mapping[str, str]) -> str | None:
 
 
 def _may_bind_memory() -> bool:
-    """Whether this process may set a memory policy (containers often forbid it): tried by setting the one it has."""
+    """True if this process may set a memory policy (containers often forbid it): tried by setting the one it has."""
     calls = MEMPOLICY.get(os.uname().machine)
     if calls is None:
         return False

@@ -38,7 +38,7 @@ from autotune.models.digests import FileEntry
 
 MANIFEST = "manifest.json"
 WAIT_S = 900.0
-"""How long to wait for another process that makes the same artifact."""
+"""The longest wait for another process that makes the same artifact."""
 
 FOLDERS = ("artifacts", "failures", "locks", "making", "inductor", "package")
 
@@ -56,7 +56,7 @@ class PreparationFailed(Exception):
 
 
 class Manifest(Struct):
-    """What an artifact holds and what it took to make."""
+    """The files of an artifact and the seconds that making it took."""
 
     what: str
     prepare_s: float
@@ -80,7 +80,7 @@ class Artifact(Struct):
 
 
 def default_folder() -> Path:
-    """Where artifacts are kept."""
+    """The folder of artifacts: $AUTOTUNE_CACHE, else the user's cache folder."""
     return Path(os.environ.get("AUTOTUNE_CACHE") or platformdirs.user_cache_path("autotune"))
 
 

@@ -24,7 +24,7 @@ class Kept(Struct):
 
 
 def kept(cache: Path) -> list[Kept]:
-    """What the cache holds: artifacts, remembered failures, inductor's own cache."""
+    """The contents of the cache: artifacts, remembered failures, inductor's own cache."""
     lines = []
     for folder in sorted((cache / "artifacts").glob("*/")):
         try:

@@ -57,14 +57,14 @@ def _function(name: str, folder: Path, otherwise: str) -> str:
 
 
 def cache_key(spec: DataSpec) -> tuple[Any, ...]:
-    """What the rows depend on: the content of the file or of the function's own file, and the numbers of rows."""
+    """The key of the rows: the content of the file or of the function's own file, and the numbers of rows."""
     is_file = spec.source.endswith(".npz")
     content = (sha256(spec.source, "the data"),) if is_file else _content(spec.source)
     return (*content, spec.samples, spec.calibration)
 
 
 def metric_key(spec: DataSpec) -> tuple[Any, ...]:
-    """What the metric depends on: its name, and for a function the content of its own file."""
+    """The key of the metric: its name, and for a function the content of its own file."""
     return (spec.metric,) if spec.metric in METRICS else _content(spec.metric)
 
 

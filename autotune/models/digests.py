@@ -1,4 +1,4 @@
-"""What a folder's files hold: their sizes and digests, so that a file that was changed is found."""
+"""Sizes and digests of the files of a folder, so that a file that was changed is found."""
 
 from __future__ import annotations
 

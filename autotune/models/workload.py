@@ -34,7 +34,7 @@ class BuiltWorkload:
 
     @property
     def form(self) -> Form:
-        """What the provider gives."""
+        """The form of model that the provider gives."""
         return provider(self.spec).form
 
     def module(self) -> Any:
@@ -79,7 +79,7 @@ def save_arrays(path: Path, arrays: tuple[np.ndarray[Any, Any], ...]) -> None:
 
 
 def load_arrays(path: Path) -> tuple[np.ndarray[Any, Any], ...]:
-    """What `save_arrays` wrote."""
+    """The arrays that `save_arrays` wrote."""
     import numpy as np
 
     with np.load(path, allow_pickle=False) as stored:
@@ -117,12 +117,12 @@ def options(spec: WorkloadSpec) -> Any:
 
 
 def cache_key(spec: WorkloadSpec) -> tuple[Any, ...]:
-    """What a built model and its inputs depend on, the content of files included; not how it is judged or served."""
+    """The key of a built model and its inputs, the content of files included; not how it is judged or served."""
     made = msgspec.structs.replace(spec, data=None, serving=None)
     rows = data.cache_key(spec.data) if spec.data else None
     return (made, rows, provider(spec).cache_key(spec.name, options(spec)))
 
 
 def judged(spec: WorkloadSpec) -> bool:
-    """Whether comparing outputs says something: false with random weights."""
+    """True if comparing outputs says something: not with random weights."""
     return provider(spec).judged(spec.name, options(spec))

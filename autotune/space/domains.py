@@ -170,7 +170,7 @@ def options(name: str, machines: Machines) -> tuple[Axes, tuple[Exclusion, ...]]
 
 
 def _offered(name: str, hw: Hardware) -> Axes:
-    """What `auto` stands for, by option, where the backend says it."""
+    """The values that `auto` stands for, by option, where the backend says it."""
     backend: Any = plugins.load("backends", name)
     return backend.domains(hw) if hasattr(backend, "domains") else {}
 

@@ -18,7 +18,7 @@ from autotune.space.values import one
 from autotune.space.yaml_nodes import Node
 
 ANSWERS = Limit(metric="centred_error", max=0.1)
-"""Where the space file does not limit this error itself: answers further off are wrong by any measure of ours."""
+"""The limit where the space file does not set this one itself: answers further off are wrong by any measure of ours."""
 
 
 def load(objective: Node, constraints: Node, price: Price | None, spec: WorkloadSpec, hw: Hardware) -> Goal:

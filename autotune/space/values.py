@@ -25,7 +25,7 @@ Name = Annotated[
 
 
 def values(node: Node, kind: Any, auto: tuple[Value, ...] | None = None) -> tuple[Any, ...]:
-    """What the setting may be, in the order written; SpaceError for what is not legal, empty or written twice.
+    """The values of the setting, in the order written; SpaceError for what is not legal, empty or written twice.
 
     `auto` is what the word stands for, None where it stands for nothing; in a list it is an ordinary text.
     """
@@ -62,7 +62,7 @@ def knob(name: str) -> Any:
 
 
 def illegal(name: str, value: Value) -> str | None:
-    """What a knob may be, in words, where this value is not legal; None where it is."""
+    """The legal values of a knob, in words, where this value is none of them; None where it is."""
     try:
         msgspec.convert(value, knob(name))
     except msgspec.ValidationError:

@@ -25,30 +25,10 @@ LIMITS: dict[str, Percentile] = {f"latency_{name}_ms": name for name in get_args
 
 def load(node: Node, folder: Path, hw: Hardware) -> WorkloadSpec:
     """The spec that the section describes; SpaceError names file, line, key and what is allowed."""
-    model = node.value.get("model") if isinstance(node.value, dict) else None
-    if model is None:
-        raise node.error("workload has no 'model'", "; write one such as model: torchvision:resnet50")
-    provider, _, name = str(one(model, str)).partition(":")
-    if provider not in plugins.names("workloads"):
-        hint = did_you_mean(provider, plugins.names("workloads"))
-        if not name:
-            hint = f"; write where it comes from, too, such as torchvision:{provider}"
-        raise model.error(f"unknown provider {provider!r} of workload.model", hint)
-    if not name:
-        raise model.error(f"workload.model is {model.written}", f"; write {provider}: and the model's name")
+    model, provider, name = _model(node)
     module = plugins.load("workloads", provider)
-    legal = kinds(module.Options)
-    parts = node.section(("model", "inputs", "data", "seed", "serving", *legal))
-    given = {option: one(parts[option], kind) for option, kind in legal.items() if option in parts}
-    for option in getattr(module, "paths", ()):
-        if given.get(option) is not None:
-            given[option] = _file(parts[option], folder)
-        elif (default := getattr(module.Options(), option)) is not None:
-            given[option] = str((folder / default).resolve())
-    try:
-        options = msgspec.convert(given, module.Options)
-    except msgspec.ValidationError as error:
-        raise node.error(f"workload does not fit {provider}: {error}") from None
+    parts = node.section(("model", "inputs", "data", "seed", "serving", *kinds(module.Options)))
+    options = _options(node, parts, provider, folder)
     if reason := module.unavailable(options, hw):
         raise model.error(f"workload.model {model.written} cannot be used here", f"; {reason}")
     try:
@@ -58,20 +38,52 @@ def load(node: Node, folder: Path, hw: Hardware) -> WorkloadSpec:
     labelled = _data(parts["data"], folder, module) if "data" in parts else None
     if labelled and "inputs" in parts:
         raise parts["inputs"].error("workload has both 'inputs' and 'data'", "; write one: the data holds the inputs")
-    inputs = () if labelled else _given_inputs(module, parts.get("inputs"), node, name)
-    seed = one(parts["seed"], Seed) if "seed" in parts else 0
     return WorkloadSpec(
         model=f"{provider}:{name}",
-        inputs=inputs,
+        inputs=() if labelled else _given_inputs(module, parts.get("inputs"), node, name),
         options=msgspec.structs.asdict(options),
-        seed=seed,
+        seed=one(parts["seed"], Seed) if "seed" in parts else 0,
         data=labelled,
         serving=_serving(parts["serving"], module) if "serving" in parts else None,
     )
 
 
+def _model(node: Node) -> tuple[Node, str, str]:
+    """The node `model`, and the provider and the model's name that it names."""
+    model = node.value.get("model") if isinstance(node.value, dict) else None
+    if model is None:
+        raise node.error("workload has no 'model'", "; write one such as model: torchvision:resnet50")
+    provider, _, name = str(one(model, str)).partition(":")
+    providers = plugins.names("workloads")
+    if provider not in providers:
+        hint = (
+            did_you_mean(provider, providers)
+            if name
+            else (f"; write where it comes from, too, such as torchvision:{provider}")
+        )
+        raise model.error(f"unknown provider {provider!r} of workload.model", hint)
+    if not name:
+        raise model.error(f"workload.model is {model.written}", f"; write {provider}: and the model's name")
+    return model, provider, name
+
+
+def _options(node: Node, parts: dict[str, Node], provider: str, folder: Path) -> Any:
+    """The provider's own options, those that name files as absolute paths."""
+    module = plugins.load("workloads", provider)
+    given = {option: one(parts[option], kind) for option, kind in kinds(module.Options).items() if option in parts}
+    for option in getattr(module, "paths", ()):
+        if given.get(option) is not None:
+            given[option] = _file(parts[option], folder)
+        elif (default := getattr(module.Options(), option)) is not None:
+            given[option] = str((folder / default).resolve())
+    try:
+        return msgspec.convert(given, module.Options)
+    except msgspec.ValidationError as error:
+        raise node.error(f"workload does not fit {provider}: {error}") from None
+
+
 def _given_inputs(provider: Any, inputs: Node | None, workload: Node, name: str) -> tuple[InputSpec, ...]:
-    """What the file says, else what the provider knows; none where it makes them itself in a child."""
+    """The inputs that the file names, else those of the provider; none where it makes them itself in a child."""
     if inputs is not None:
         return _inputs(inputs)
     if hasattr(provider, "examples") or provider.form == "command":

@@ -197,7 +197,7 @@ class _Reader:
 
 
 def _ambiguous(text: str) -> str | None:
-    """What to write instead of a plain scalar that YAML versions or people read differently."""
+    """The advice for a plain scalar that YAML versions or people read differently."""
     if switch := _SWITCH.fullmatch(text):
         return f"write {'true' if switch[1] else 'false'} or, as text, '{text}' in quotes"
     if _PADDED.fullmatch(text):
