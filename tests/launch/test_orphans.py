@@ -15,7 +15,7 @@ import pytest
 from autotune.launch import orphans
 from autotune.launch.orphans import Started
 from tests.conftest import ended
-from tests.launch.test_worker_pool import grandchild, killed_coordinator
+from tests.launch.little_workers import grandchild, killed_coordinator
 
 DIES_WITH_ITS_PARENT = """
 import ctypes
