@@ -42,6 +42,7 @@ budget: {{trials: 3}}
 """
 FRAMEWORKS = ("torch", "torchvision", "onnx", "onnxruntime", "onnxscript", "openvino", "nncf")
 PATIENCE_S = 300
+QUICKLY = str(ROOT / "tests" / "extra" / "quickly.py")
 MNT_DETACH = 2
 
 
@@ -88,6 +89,13 @@ class Place:
         (self.folder / "space.yaml").write_text(text)
         return ("-m", "autotune", "--space", "space.yaml", "--name", "mine", *(options or ("--skip-confirmation",)))
 
+    def start_quickly(self, command: tuple[str, ...]) -> subprocess.Popen[str]:
+        """The command of `tune` under the rules of tests."""
+        return self.start(QUICKLY, *command[2:])
+
+    def run_quickly(self, command: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
+        return self.run(QUICKLY, *command[2:])
+
     def best(self) -> Best:
         return msgspec.json.decode((self.study / "best.json").read_bytes(), type=Best)
 
@@ -133,9 +141,10 @@ class Whole:
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Whole:
-    """A study of the plain model and of one other configuration, from an empty cache."""
-    place = Place(tmp_path_factory.mktemp("whole"), cache)
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Whole:
+    """A study of the plain model and of one other configuration, from an empty cache, under the rules of users."""
+    folder = tmp_path_factory.mktemp("whole")
+    place = Place(folder, folder / "cache")
     command = place.tune(WHOLE)
     return Whole(place, command, place.run(*command))
 
@@ -213,7 +222,7 @@ def test_the_coordinator_of_a_whole_run_imports_no_framework(place: Place) -> No
 import sys
 from pathlib import Path
 from rich.console import Console
-from autotune.cli import tune as tuning
+from tests.extra.quickly import tune as tuning
 console = Console()
 nothing = dict.fromkeys(("minutes", "storage", "seed", "instance_type"))
 options = {{"name": "mine", "studies": Path("studies"), "skip_confirmation": False}}
@@ -235,7 +244,7 @@ def test_a_signal_keeps_what_is_finished_and_says_how_to_go_on(
     place: Place, number: signal.Signals, status: int
 ) -> None:
     command = place.tune(QUICK)
-    with place.start(*command) as program:
+    with place.start_quickly(command) as program:
         workers = workers_of(program, place.study, store.trial_folder(1))
         program.send_signal(number)
         out, err = program.communicate(timeout=PATIENCE_S)
@@ -254,7 +263,7 @@ def test_a_signal_keeps_what_is_finished_and_says_how_to_go_on(
 
 def test_kill_9_in_a_trial_loses_only_that_trial(place: Place) -> None:
     command = place.tune(QUICK)
-    with place.start(*command) as program:
+    with place.start_quickly(command) as program:
         workers = workers_of(program, place.study, store.trial_folder(1))
         program.kill()
         program.communicate(timeout=PATIENCE_S)
@@ -265,7 +274,7 @@ def test_kill_9_in_a_trial_loses_only_that_trial(place: Place) -> None:
     lost = store.spec(place.study, 1)
     assert lost is not None
 
-    again = place.run(*command)
+    again = place.run_quickly(command)
     assert (again.returncode, again.stderr) == (0, "")
     assert re.findall(r"^ +(\d/\d)  ", again.stdout, re.MULTILINE) == ["2/3", "3/3"]
     settled = place.settled()
@@ -275,7 +284,7 @@ def test_kill_9_in_a_trial_loses_only_that_trial(place: Place) -> None:
     assert sorted(found.spec.config.workload.batch_size for found in settled) == [1, 2, 4]
     assert place.best().config in [found.spec.config for found in settled]
 
-    third = place.run(*command)
+    third = place.run_quickly(command)
     assert "going on after trial 3\n" in third.stdout and "all trials of the budget are done" in third.stdout
     assert place.settled() == settled
 
@@ -299,14 +308,14 @@ class Cut:
 def cut(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Cut:
     place = Place(tmp_path_factory.mktemp("confirmed"), cache)
     command = place.tune(CONFIRMED, "--minutes", "3.5")
-    with place.start(*command) as program:
+    with place.start_quickly(command) as program:
         workers = workers_of(program, place.study, "confirmation/finalists-*/0002/baseline")
         program.send_signal(signal.SIGINT)
         out, err = program.communicate(timeout=PATIENCE_S)
     first = subprocess.CompletedProcess(command, program.returncode, out, err)
     left = tuple(pid for pid in workers if not ended(pid))
     kept = {str(path): path.read_bytes() for path in place.study.glob("confirmation/*/*/sitting.json")}
-    return Cut(place, first, left, kept, place.best(), place.run(*command))
+    return Cut(place, first, left, kept, place.best(), place.run_quickly(command))
 
 
 def test_an_interrupted_confirmation_keeps_its_runs_and_says_how_to_go_on(cut: Cut) -> None:

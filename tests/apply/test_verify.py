@@ -83,9 +83,11 @@ def test_a_real_file_is_verified_here(tmp_path: Path, place: Place) -> None:
     script = """
 from autotune.apply.verify import verify
 from autotune.apply import verification
+from autotune.core.rules import MeasureRules
 import msgspec
+rules = MeasureRules(block_s=0.05, warmup_s=0.5, canary_s=0.01, gate_repeats=0)
 said = []
-found = verify(Path("best.json"), minutes=0.7, say=said.append)
+found = verify(Path("best.json"), minutes=0.7, say=said.append, rules=rules)
 told |= {"found": msgspec.to_builtins(found), "text": verification.text(found)}
 told |= {"said": said, "torch": "torch" in sys.modules}
 """

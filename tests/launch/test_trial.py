@@ -162,7 +162,7 @@ def test_two_workers_share_the_blocks(lab: ExtendedPackage, tmp_path: Path) -> N
     if len(lab.hardware.cores) < 2:
         pytest.skip("needs two cores")
     spec = lab.spec("faulty", {"mode": "fine"}, layout="2x1")
-    (result,) = lab.execute(tmp_path, [spec]).results
+    result, alone = lab.execute(tmp_path, [spec, lab.spec("faulty", {"mode": "fine"}, trial=2)]).results
     assert (result.status, result.error) == (Status.OK, None)
     rows = calls(tmp_path / spec.folder)
     assert set(rows[:, 0]) == {0, 1}
@@ -170,8 +170,6 @@ def test_two_workers_share_the_blocks(lab: ExtendedPackage, tmp_path: Path) -> N
         own = rows[rows[:, 1] == block.number]
         assert own[:, 3].sum() == block.calls
         assert set(own[:, 0]) == {0, 1}
-    single = lab.spec("faulty", {"mode": "fine"}, trial=2)
-    (alone,) = lab.execute(tmp_path, [single]).results
     # each call sleeps a millisecond, so two workers do twice as much; and each holds as much memory as one
     assert sum(b.rate for b in result.blocks) / len(result.blocks) > 1.4 * alone.blocks[-1].rate
     assert result.peak_rss_bytes > 1.7 * alone.peak_rss_bytes

@@ -7,12 +7,16 @@ import msgspec
 import pytest
 
 from autotune.core.errors import ModelError
-from autotune.core.results import Status
+from autotune.core.results import Status, TrialResult
 from autotune.core.workload_spec import WorkloadSpec
 from autotune.workloads import onnx
 from tests.backends import child
 from tests.conftest import ExtendedPackage
 from tests.study import fakes
+
+Trials = dict[tuple[str, int], TrialResult]
+SIZES, OTHER = (3, 4, 16), 8
+"""Fixed sizes of batches, and one that none of the models takes."""
 
 CHILD = """
 import onnx
@@ -51,6 +55,8 @@ told["doubled"] = all(bool(np.allclose(2 * a, b)) for a, b in zip(found, results
 told["module"] = failure(workload("float").module)
 
 save("fixed", [[4, 3]])
+for size in (3, 4, 16):
+    save(f"of_{size}", [[size, 3], [size, 2]])
 told["fixed"] = [workload("fixed").arrays(rows)[0].shape for rows in (4, 8)]
 save("mixed", [["batch", 3], [4, 3]])
 told["mixed"] = failure(workload("mixed").arrays, 4)
@@ -72,6 +78,26 @@ save("apart", [["batch", 2]], save_as_external_data=True, size_threshold=100, al
 def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("onnx")
     return {"folder": str(folder), **child.told(CHILD, folder, "onnxruntime", "onnx")}
+
+
+@pytest.fixture(scope="module")
+def trials(told: dict[str, Any], lab: ExtendedPackage, tmp_path_factory: pytest.TempPathFactory) -> Trials:
+    """The results of real trials by model and batch size."""
+    asked = [(f"of_{size}", batch_size) for size in SIZES for batch_size in (size, OTHER)] + [
+        ("float", 2),
+        ("outside", 2),
+    ]
+    specs = [
+        lab.spec(
+            "onnxruntime",
+            {},
+            workload=WorkloadSpec(model=f"onnx:{told['folder']}/{name}.onnx", inputs=()),
+            batch_size=batch_size,
+            trial=trial,
+        )
+        for trial, (name, batch_size) in enumerate(asked)
+    ]
+    return dict(zip(asked, lab.execute(tmp_path_factory.mktemp("trials"), specs).results, strict=True))
 
 
 # --------------------------------------------------------------------------------------------------------- inputs
@@ -112,18 +138,9 @@ def test_a_batch_that_only_some_inputs_fix_is_refused(told: dict[str, Any]) -> N
     )
 
 
-@pytest.mark.parametrize("size", [3, 4, 16])
-def test_a_fixed_batch_is_tuned_at_its_own_size_only(
-    told: dict[str, Any], lab: ExtendedPackage, tmp_path: Path, size: int
-) -> None:
-    folder = tmp_path / "models"
-    folder.mkdir()
-    saving, _, _ = CHILD.partition('save("float"')
-    child.told(f"{saving}save('model', [[{size}, 3], [{size}, 2]])", folder, "onnx")
-    workload = WorkloadSpec(model=f"onnx:{folder}/model.onnx", inputs=())
-    own = lab.spec("onnxruntime", {}, workload=workload, batch_size=size)
-    other = lab.spec("onnxruntime", {}, workload=workload, batch_size=8, trial=2)
-    fits, fails = lab.execute(tmp_path, [own, other]).results
+@pytest.mark.parametrize("size", SIZES)
+def test_a_fixed_batch_is_tuned_at_its_own_size_only(trials: Trials, size: int) -> None:
+    fits, fails = trials[f"of_{size}", size], trials[f"of_{size}", OTHER]
     assert (fits.status, fits.error) == (Status.OK, None)
     assert fits.fidelity is not None and fits.fidelity.max_abs_error < 1e-6
     assert (fails.status, fails.error) == (
@@ -149,9 +166,8 @@ def test_what_cannot_be_used_is_said_in_one_line(told: dict[str, Any], name: str
 
 
 @pytest.mark.parametrize("name", ["float", "outside"])
-def test_a_file_runs_from_end_to_end(told: dict[str, Any], lab: ExtendedPackage, tmp_path: Path, name: str) -> None:
-    workload = WorkloadSpec(model=f"onnx:{told['folder']}/{name}.onnx", inputs=())
-    (result,) = lab.execute(tmp_path, [lab.spec("onnxruntime", {}, workload=workload)]).results
+def test_a_file_runs_from_end_to_end(trials: Trials, name: str) -> None:
+    result = trials[name, 2]
     assert (result.status, result.error) == (Status.OK, None)
     assert result.fidelity is not None and result.fidelity.judged
 
