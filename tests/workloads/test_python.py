@@ -191,15 +191,16 @@ def test_what_cannot_be_imported_is_named(told: dict[str, Any]) -> None:
 # ------------------------------------------------------------------------------------------------------ end to end
 
 
-@pytest.mark.parametrize("named", [True, False])
-def test_a_function_runs_as_onnx(told: dict[str, Any], lab: ExtendedPackage, tmp_path: Path, named: bool) -> None:
-    workload = WorkloadSpec(
-        model=f"python:{told['folder']}/my/model.py:{'build' if named else 'with_one_input'}",
-        inputs=(InputSpec(shape=("batch", 8)),) if named else (),
-    )
-    (result,) = lab.execute(tmp_path, [lab.spec("onnxruntime", {}, workload=workload)]).results
-    assert (result.status, result.error) == (Status.OK, None)
-    assert result.fidelity is not None and result.fidelity.judged
+def test_functions_run_from_end_to_end(told: dict[str, Any], lab: ExtendedPackage, tmp_path: Path) -> None:
+    """One with inputs that the space names, as torch; one that gives its own, as ONNX."""
+    cases = (("torch_eager", "build", (InputSpec(shape=("batch", 8)),)), ("onnxruntime", "with_one_input", ()))
+    specs = []
+    for trial, (backend, function, inputs) in enumerate(cases):
+        workload = WorkloadSpec(model=f"python:{told['folder']}/my/model.py:{function}", inputs=inputs)
+        specs.append(lab.spec(backend, {}, workload=workload, trial=trial))
+    for result in lab.execute(tmp_path, specs).results:
+        assert (result.status, result.error) == (Status.OK, None)
+        assert result.fidelity is not None and result.fidelity.judged
 
 
 def test_unavailable_without_torch() -> None:
