@@ -13,7 +13,7 @@ BIN := .venv/bin
 STAMP := .venv/.setup-done
 
 .DEFAULT_GOAL := help
-.PHONY: help setup system tune test check lint format slow bench bench-test clean
+.PHONY: help setup system tune test test-changed check lint format slow bench bench-test clean
 
 help:
 	@echo "make setup     .venv with everything, and system packages where you may install them"
@@ -27,6 +27,7 @@ help:
 	@echo "                 SPACE=<file>           the space to search ($(SPACE))"
 	@echo "                 ARGS='--minutes 30'    further arguments (of pytest, with test and slow)"
 	@echo "make test      lint, types, import rules, tests (make check is the same); ends with the time and the slowest tests"
+	@echo "make test-changed  the same with only the tests that the changes since main can break"
 	@echo "make lint      all of that but the tests"
 	@echo "make format    let ruff put the code in order"
 	@echo "make slow      the tests that take long"
@@ -54,6 +55,10 @@ tune: $(STAMP)
 
 test check: $(STAMP)
 	@scripts/check.sh $(ARGS)
+
+test-changed: $(STAMP)
+	@tests=$$($(BIN)/python scripts/changed_tests.py) || exit 1; \
+	if [ -n "$$tests" ]; then scripts/check.sh $$tests $(ARGS); else echo "check: nothing has changed that a test depends on"; fi
 
 lint: $(STAMP)
 	@echo "check: ruff"
