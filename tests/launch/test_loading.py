@@ -51,22 +51,18 @@ def test_a_preparation_that_dies(lab: ExtendedPackage, tmp_path: Path) -> None:
     assert (tmp_path / spec.folder / "stderr.log").read_text() == "the converter gave up\n"
 
 
-def test_a_preparation_that_hangs(lab: ExtendedPackage, tmp_path: Path) -> None:
-    spec = lab.spec("faulty", {"mode": "prepare_hang"})
-    (result,) = lab.run(tmp_path, [(spec, rules(prepare_timeout_s=1.5), None)]).results
-    assert result.status is Status.PREPARE_FAILED
-    assert result.error == "no answer within 2 s while preparing faulty of tiny:conv"
-
-
-def test_a_preparation_without_time_or_memory_is_not_repeated_for_the_next_configuration(
-    lab: ExtendedPackage, tmp_path: Path
-) -> None:
-    specs = [lab.spec("faulty", {"mode": "prepare_hang", "round": n}, trial=n, batch_size=n) for n in (1, 2)]
-    told = lab.run(tmp_path, [(spec, rules(prepare_timeout_s=1.5), None) for spec in specs])
-    first, second = (str(result.error) for result in told.results)
-    assert second == f"{first} (not tried again in this run)"
+def test_a_preparation_without_time_is_not_repeated_for_the_next_configuration(lab: ExtendedPackage, tmp_path: Path) -> None:
+    fine = [lab.spec("faulty", {"mode": "fine"}, trial=trial) for trial in (0, 3)]
+    hang = [lab.spec("faulty", {"mode": "prepare_hang", "round": n}, trial=n, batch_size=n) for n in (1, 2)]
+    short = rules(prepare_timeout_s=1.5)
+    asked = [(fine[0], rules(), None), *((spec, short, None) for spec in hang), (fine[1], rules(), None)]
+    told = lab.run(tmp_path, asked)
+    before, first, second, after = told.results
+    assert first.status is Status.PREPARE_FAILED
+    assert first.error == "no answer within 2 s while preparing faulty of tiny:conv"
+    assert second.error == f"{first.error} (not tried again in this run)"
     assert told.preparing.count("faulty of tiny:conv") == 1
-    assert lab.execute(tmp_path, [lab.spec("faulty", {"mode": "fine"}, trial=3)]).results[0].status is Status.OK
+    assert before.status is after.status is Status.OK
 
 
 def test_a_preparation_cut_short_is_neither_failed_nor_remembered(lab: ExtendedPackage, tmp_path: Path) -> None:

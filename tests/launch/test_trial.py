@@ -258,7 +258,7 @@ FAULTS = {
         "RuntimeError: DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 TB",
     ),
     "oom": (Status.OUT_OF_MEMORY, r"the workers use 0\.\d GiB; allowed are 0\.3 GiB"),
-    "hang": (Status.TIMEOUT, "no answer within 2 s while loading the model"),
+    "hang": (Status.TIMEOUT, "no answer within 4 s while loading the model"),
     "hang_later": (Status.TIMEOUT, "no answer within 1 s while measuring a block"),
     "nan": (Status.WRONG_OUTPUT, r"the output is nan in sample 0 at \[0\], where the reference is .*; 4 values are .*"),
     "shape": (Status.WRONG_OUTPUT, r"the output has shape \(8, 3\), the reference \(8, 4\)"),
@@ -268,14 +268,21 @@ FAULTS = {
 
 
 class Faults:
-    """One trial for every fault, run one after the other by one coordinator."""
+    """One trial for every fault and for a few others, run one after the other by one coordinator."""
 
     def __init__(self, lab: ExtendedPackage, root: Path) -> None:
         self.root = root
-        limit = rules(memory_fraction=0.3 * 2**30 / lab.hardware.usable_memory_bytes)
-        limits = {"oom": limit, "hang": rules(setup_timeout_s=2.0), "hang_later": rules(block_timeout_s=1.0)}
-        self.specs = {mode: lab.spec("faulty", {"mode": mode}, trial=i) for i, mode in enumerate([*FAULTS, "fine"])}
-        self.told: Told = lab.run(root, [(spec, limits.get(mode, rules()), None) for mode, spec in self.specs.items()])
+        limits = {
+            "oom": rules(memory_fraction=0.3 * 2**30 / lab.hardware.usable_memory_bytes),
+            "hang": rules(setup_timeout_s=4.0),
+            "hang_later": rules(block_timeout_s=1.0),
+            "late": rules(trial_timeout_s=1.0),
+        }
+        modes = dict(zip(FAULTS, FAULTS, strict=True)) | {"fine": "fine", "late": "hang", "hopeless": "fine"}
+        self.specs = {name: lab.spec("faulty", {"mode": modes[name]}, trial=i) for i, name in enumerate(modes)}
+        incumbents = {"hopeless": 1e9}
+        trials = [(spec, limits.get(name, rules()), incumbents.get(name)) for name, spec in self.specs.items()]
+        self.told: Told = lab.run(root, trials)
 
     def result(self, mode: str) -> TrialResult:
         return self.told.results[list(self.specs).index(mode)]
@@ -318,15 +325,13 @@ def test_exit_handlers_are_skipped(faults: Faults) -> None:
     assert "exit handler" not in (faults.root / faults.specs["fine"].folder / "stdout.log").read_text()
 
 
-def test_the_studys_time_interrupts(lab: ExtendedPackage, tmp_path: Path) -> None:
-    spec = lab.spec("faulty", {"mode": "hang"})
-    (result,) = lab.run(tmp_path, [(spec, rules(trial_timeout_s=1.0), None)]).results
+def test_the_studys_time_interrupts(faults: Faults) -> None:
+    result = faults.result("late")
     assert (result.status, result.error) == (Status.INTERRUPTED, "the study's time ended while loading the model")
 
 
-def test_a_hopeless_trial_is_rejected(lab: ExtendedPackage, tmp_path: Path) -> None:
-    spec = lab.spec("faulty", {"mode": "fine"})
-    (result,) = lab.execute(tmp_path, [spec], incumbent=1e9).results
+def test_a_hopeless_trial_is_rejected(faults: Faults) -> None:
+    result = faults.result("hopeless")
     assert (result.status, result.error) == (Status.REJECTED, None)
     assert (len(result.warmup), len(result.blocks)) == (0, 1)
     assert result.feasible
