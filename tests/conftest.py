@@ -45,6 +45,27 @@ No block is repeated because of other programs: beside another test worker nearl
 """
 
 
+LONGEST = (
+    "test_main.py",
+    "test_every_setting.py",
+    "test_optimize.py",
+    "test_torch_int8.py",
+    "test_torch_aot.py",
+    "test_torch_compile.py",
+    "test_load.py",
+    "test_verify.py",
+    "test_trial.py",
+    "test_interleaved.py",
+    "test_local_executor.py",
+    "test_command.py",
+)
+"""The test files that take longest, which begin first, so that two workers end at about the same time."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def own_lock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """No test waits for a study that runs on this machine."""

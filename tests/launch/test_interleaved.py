@@ -32,7 +32,7 @@ def config(lab: ExtendedPackage, mode: str = "fine", **options: Value) -> Config
 
 
 def asked(configs: dict[str, Config], *, rounds: int = 3, number: int = 1, **more: Any) -> InterleavedSpec:
-    folder = f"runs/{number:04}"
+    folder = f"interleaved/{number:04}"
     settled = {"order": "a seed", "folder": folder} | more
     return InterleavedSpec(number=number, workload=TINY, configs=configs, rounds=rounds, **settled)
 
@@ -199,7 +199,7 @@ def test_one_that_cannot_be_prepared_or_loaded(lab: ExtendedPackage, tmp_path: P
         "fine": None,
     }
     assert counts(run) == dict.fromkeys(modes, 0) | {"fine": 3}
-    log = (tmp_path / "runs/0001/prepare_error/stderr.log").read_text()
+    log = (tmp_path / "interleaved/0001/prepare_error/stderr.log").read_text()
     assert log.startswith("before the error\nTraceback")
 
 
@@ -209,7 +209,7 @@ def test_one_that_is_never_ready_disturbs_nobody(lab: ExtendedPackage, tmp_path:
     run = sat(lab, tmp_path, asked(configs), rules)
     assert run.candidates["never"].error == "no answer within 5 s while loading the model"
     assert counts(run) == {"never": 0, "fine": 3}
-    last_ns = int((tmp_path / "runs/0001/never/stdout.log").read_text().split()[-1])
+    last_ns = int((tmp_path / "interleaved/0001/never/stdout.log").read_text().split()[-1])
     assert last_ns < run.candidates["fine"].blocks[0].start_ns
 
 
