@@ -14,7 +14,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 EVERYTHING = ("tests/conftest.py", "pyproject.toml", "constraints.txt")
 """A change of one of these can break each test."""
-WHOLE_PACKAGE = re.compile(r'\bLab\b|\bPlace\b|"-m", "autotune|from autotune\.core import .*\bplugins\b')
+WHOLE_PACKAGE = re.compile(r'\bExtendedPackage\b|\bPlace\b|"-m", "autotune|from autotune\.core import .*\bplugins\b')
 FROM = re.compile(r"\bfrom ((?:autotune|tests)[\w.]*) import (\([^)]*\)|[^\n;\"]*)")
 DOTTED = re.compile(r"\b(?:autotune|tests)(?:\.\w+)+")
 

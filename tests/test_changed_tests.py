@@ -17,7 +17,7 @@ TEXTS = {
     "tests/test_high.py": "from tests.helper import thing\n",
     "tests/test_child.py": 'SCRIPT = "from autotune.core import other; other.run()"\n',
     "tests/test_page.py": "from autotune import page\n",
-    "tests/test_trial.py": "from tests.conftest import Lab\n",
+    "tests/test_trial.py": "from tests.conftest import ExtendedPackage\n",
 }
 DEPENDS = changed_tests.dependencies(TEXTS, ["templates/page.html", "README.md"])
 ALL = [path for path in TEXTS if "/test_" in path]

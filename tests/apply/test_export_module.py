@@ -15,7 +15,7 @@ pytestmark = pytest.mark.skipif(find_spec("torch") is None, reason="needs torch"
 START = """
 import torch
 from torch import nn
-from autotune.apply import exporting
+from autotune.apply import export_module
 """
 
 
@@ -31,7 +31,7 @@ def test_a_module_travels_with_its_weights_and_named_outputs(place: Place) -> No
 import net
 model = net.net().train()
 model.last.eval()
-exported = exporting.export(model, torch.randn(1, 3, 8, 8))
+exported = export_module.export(model, torch.randn(1, 3, 8, 8))
 exported.save(Path("model.pt2"))
 module = torch.export.load("model.pt2").module()
 images = torch.randn(5, 3, 8, 8)
@@ -40,7 +40,7 @@ with torch.no_grad():
 told |= {
     "close": all(torch.allclose(got[name], wanted[name], atol=1e-5) for name in wanted),
     "names": sorted(got),
-    "digests": [len(exported.digest), exported.digest == exporting.export(net.net(), torch.zeros(1, 3, 8, 8)).digest],
+    "digests": [len(exported.digest), exported.digest == export_module.export(net.net(), torch.zeros(1, 3, 8, 8)).digest],
     "files": sorted(path.name for path in Path().glob("*.pt2")),
     "images": exported.images, "rows": exported.rows, "input_names": exported.names,
 }
@@ -59,12 +59,12 @@ import net
 examples = torch.ones(2, 3, 8, 8)
 model = net.net().train()
 model.last.eval()
-first = exporting.export(model, examples).digest
+first = export_module.export(model, examples).digest
 told["modes"] = [model.training, model.first.training, model.last.training]
-told["same"] = first == exporting.export(net.net(), examples).digest
+told["same"] = first == export_module.export(net.net(), examples).digest
 with torch.no_grad():
     model.last.bias[0] += 1
-told["other"] = first == exporting.export(model, examples).digest
+told["other"] = first == export_module.export(model, examples).digest
 """,
     )
     assert found == {"modes": [True, True, False], "same": True, "other": False}
@@ -78,7 +78,7 @@ class Several(nn.Module):
     def forward(self, left, *, right, scale=2):
         return {"sum": left + right, "nothing": None, "parts": (left, [right])}
 
-exported = exporting.export(Several(), {"right": torch.ones(2, 3), "left": torch.zeros(2, 3)})
+exported = export_module.export(Several(), {"right": torch.ones(2, 3), "left": torch.zeros(2, 3)})
 got = exported.program.module()(torch.ones(4, 3), torch.zeros(4, 3))
 told |= {"names": exported.names, "keys": list(got), "sum": float(got["sum"].sum()), "images": exported.images}
 """,

@@ -51,7 +51,9 @@ def test_a_preparation_that_dies(lab: ExtendedPackage, tmp_path: Path) -> None:
     assert (tmp_path / spec.folder / "stderr.log").read_text() == "the converter gave up\n"
 
 
-def test_a_preparation_without_time_is_not_repeated_for_the_next_configuration(lab: ExtendedPackage, tmp_path: Path) -> None:
+def test_a_preparation_without_time_is_not_repeated_for_another_configuration(
+    lab: ExtendedPackage, tmp_path: Path
+) -> None:
     fine = [lab.spec("faulty", {"mode": "fine"}, trial=trial) for trial in (0, 3)]
     hang = [lab.spec("faulty", {"mode": "prepare_hang", "round": n}, trial=n, batch_size=n) for n in (1, 2)]
     short = rules(prepare_timeout_s=1.5)
