@@ -40,7 +40,9 @@ with torch.no_grad():
 told |= {
     "close": all(torch.allclose(got[name], wanted[name], atol=1e-5) for name in wanted),
     "names": sorted(got),
-    "digests": [len(exported.digest), exported.digest == export_module.export(net.net(), torch.zeros(1, 3, 8, 8)).digest],
+    "digests": [
+        len(exported.digest), exported.digest == export_module.export(net.net(), torch.zeros(1, 3, 8, 8)).digest
+    ],
     "files": sorted(path.name for path in Path().glob("*.pt2")),
     "images": exported.images, "rows": exported.rows, "input_names": exported.names,
 }
@@ -110,7 +112,7 @@ class Fixed(nn.Module):
     def forward(self, x):
         return x.reshape(2, -1)
 
-told["error"] = failure(exporting.export, {model}, {inputs})
+told["error"] = failure(export_module.export, {model}, {inputs})
 """
     error = told(place, script)["error"]
     assert message in error and "\n" not in error

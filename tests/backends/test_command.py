@@ -21,12 +21,13 @@ SLEEP_S = 0.07
 
 @dataclass(frozen=True)
 class Program:
-    """A Python program, the words after its name, and the workload's options that differ."""
+    """A Python program, the words after its name, the workload's options that differ, and how it is started."""
 
     text: str
     words: str = ""
     options: dict[str, float | str | int | None] = field(default_factory=dict)
     rules: MeasureRules = QUICK
+    command: str = "{python} program.py {words}"
 
 
 def runs(text: str, words: str = "", samples: int = 1) -> Program:
@@ -68,7 +69,7 @@ PROGRAMS = {
     "runs": runs(
         "import sys, time; assert sys.argv[1:] == ['2', 'quick']; time.sleep(0.3)", "{batch_size} {mode}", samples=50
     ),
-    "sleeps": runs(f"import time; time.sleep({SLEEP_S})"),
+    "sleeps": Program("", options={"reads": "runs", "samples": 1}, command=f"sleep {SLEEP_S}"),
     "looks": Program(f"import os; assert 'PYTHONPATH' not in os.environ and 'PATH' in os.environ\n{LINE}"),
     "orphan": runs(ORPHAN_AT_WORK),
     "spins": runs("import time\nwhile time.process_time() < 0.3: pass"),
@@ -107,8 +108,8 @@ class Trials:
         folder.mkdir(parents=True)
         (folder / "program.py").write_text(program.text)
         options = {"reads": "line", "samples": None, "folder": str(folder), "timeout_s": 20.0, **program.options}
-        model = f"command:{sys.executable} {folder}/program.py {program.words}"
-        workload = WorkloadSpec(model=model, inputs=(), options=options)
+        started = program.command.format(python=sys.executable, words=program.words)
+        workload = WorkloadSpec(model=f"command:{started}", inputs=(), options=options)
         return lab.spec("command", {"mode": "quick"}, trial=number, workload=workload)
 
     def measured(self, name: str) -> TrialResult:
