@@ -33,7 +33,7 @@ space = {"batch_size": [1, 8], "backend": {"torch_eager": {}}, "threads": 1, "wo
 def test_three_lines_search_and_load(place: Place) -> None:
     (place.folder / "net.py").write_text(tiny.MODEL)
     script = f"""{SEARCH}
-wanted = {{"minutes": 0.6, "space": space, "constraints": {{"cosine_similarity": {{"min": 0.99}}}}}}
+wanted = {{"minutes": 1.0, "space": space, "constraints": {{"cosine_similarity": {{"min": 0.99}}}}}}
 model, _ = said(optimize, net.net(), {{"images": images}}, **wanted)
 with torch.no_grad():
     expected = net.net()(images)
