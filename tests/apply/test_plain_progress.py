@@ -13,7 +13,7 @@ def test_what_takes_long_is_said_once_a_run() -> None:
     configs = {"winner": plain(machine()), "baseline": plain(machine(), 8)}
     spec = InterleavedSpec(number=2, workload=WORKLOAD, configs=configs, rounds=3, order="x", folder="s")
     for number in range(3):
-        watching.run(spec, number)
+        watching.interleaving(spec, number)
     assert said == [
         "waiting for process 7, which measures on this machine",
         "preparing openvino int8 of m",

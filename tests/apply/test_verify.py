@@ -85,7 +85,7 @@ from autotune.apply.verify import verify
 from autotune.apply import verification
 from autotune.core.rules import MeasureRules
 import msgspec
-rules = MeasureRules(block_s=0.05, warmup_s=0.5, canary_s=0.01, gate_repeats=0)
+rules = MeasureRules(block_s=0.05, warmup_s=0.5, canary_s=0.01, disturbed_repeats=0)
 said = []
 found = verify(Path("best.json"), minutes=0.7, say=said.append, rules=rules)
 told |= {"found": msgspec.to_builtins(found), "text": verification.text(found)}

@@ -8,7 +8,7 @@ from autotune.cli import app, tune
 from autotune.core.rules import MeasureRules
 
 tune.MeasureRules = partial(  # type: ignore[attr-defined]
-    MeasureRules, block_s=0.05, measure_s=0.2, warmup_s=0.5, min_blocks=2, canary_s=0.01, gate_repeats=0
+    MeasureRules, block_s=0.05, measure_s=0.2, warmup_s=0.5, min_blocks=2, canary_s=0.01, disturbed_repeats=0
 )
 
 if __name__ == "__main__":
