@@ -281,17 +281,20 @@ def test_a_masked_score_does_not_become_the_largest() -> None:
     )
 
 
-def test_a_score_masked_at_one_position_is_compared_with_the_others_there() -> None:
-    wanted = np.array([[[-5.0, -6.0, -np.inf], [-1.0, -2.0, -3.0]]], np.float32)
-    got = wanted.copy()
-    got[0, 0, 2] = -4.0
-    assert "is -4 in sample 0 at [0, 2]" in wrong((got,), alone(wanted))
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_score_masked_at_one_position_is_compared_with_the_others_there(sign: float) -> None:
+    wanted = sign * np.array([[[-5.0, -6.0, -np.inf], [-1.0, -2.0, -3.0], [-np.inf, -np.inf, -np.inf]]])
+    got = np.where(np.isinf(wanted), sign * -1e9, wanted)
+    compare(got, wanted)
+    got[0, 0, 2] = sign * -4.0
+    assert f"is {sign * -4:g} in sample 0 at [0, 2]" in wrong((got,), alone(wanted))
 
 
 def test_where_all_is_masked_the_sign_is_all_that_counts() -> None:
     wanted = np.array([[1.0, 2.0], [-np.inf, -np.inf]], np.float32)
     compare(np.array([[1.0, 2.0], [-1e9, -3.0]]), wanted)
     assert "is 3 in sample 1 at [1]" in wrong((np.array([[1.0, 2.0], [-1e9, 3.0]]),), alone(wanted))
+    compare(np.array([1.0, 0.5, 3.0]), np.array([1.0, np.inf, 3.0]))
     one = np.array([1.0, -np.inf, 3.0])
     assert compare(np.array([1.0, -1e9, 3.0]), one).max_abs_error == 0
     assert "is 5 in sample 1, where the reference is -inf" in wrong((np.array([1.0, 5.0, 3.0]),), alone(one))
