@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from autotune.analysis.probe import ProbeSpec, percentage
+from autotune.analysis.rate_probe import ProbeSpec, percentage
 from autotune.core.results import Probe
 from autotune.core.rules import MeasureRules
 from autotune.core.struct import Struct

@@ -12,7 +12,7 @@ import msgspec
 from autotune.analysis import constraints, metrics
 from autotune.analysis.metric import Measured
 from autotune.analysis.metrics import METRICS
-from autotune.analysis.probe import claim_seconds
+from autotune.analysis.rate_probe import claim_seconds
 from autotune.apply import best_file, verification
 from autotune.apply.verification import Verdict, Verification
 from autotune.core.best import Best

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
-from autotune.analysis import probe, rate_search, stopping
-from autotune.analysis.probe import ProbeSpec
+from autotune.analysis import rate_probe, rate_search, stopping
+from autotune.analysis.rate_probe import ProbeSpec
 from autotune.analysis.rate_search import SystemUnderTest
 from autotune.core.protocol import Answered, Serve
 from autotune.core.results import Block, Probe, Served, Sustained
@@ -95,7 +95,7 @@ def send_requests(bench: BlockRunner, spec: ProbeSpec, wanted: ServingSpec, seed
 
 def _evaluated(spec: ProbeSpec, answers: Sequence[Answered], wanted: ServingSpec, *, claim: bool) -> Probe:
     latencies_ns = [answer.latencies_ns for answer in answers]
-    return probe.evaluate(spec, latencies_ns, sum(answer.unanswered for answer in answers), wanted, claim=claim)
+    return rate_probe.evaluate(spec, latencies_ns, sum(answer.unanswered for answer in answers), wanted, claim=claim)
 
 
 def _warm(bench: BlockRunner) -> None:

@@ -6,7 +6,7 @@ import contextlib
 import tempfile
 from pathlib import Path
 
-from autotune.analysis.probe import ProbeSpec
+from autotune.analysis.rate_probe import ProbeSpec
 from autotune.core.config import Config
 from autotune.core.errors import ModelError
 from autotune.core.machine import Hardware

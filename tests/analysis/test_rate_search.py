@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autotune.analysis import probe, rate_search
-from autotune.analysis.probe import ProbeSpec
+from autotune.analysis import rate_probe, rate_search
+from autotune.analysis.rate_probe import ProbeSpec
 from autotune.analysis.rate_search import SystemUnderTest
 from autotune.core.results import Probe
 from autotune.core.rules import MeasureRules
@@ -180,7 +180,7 @@ def found(queue: Queue, wanted: ServingSpec, seed: int) -> float:
     probes: list[Probe] = []
     while (spec := rate_search.next_probe(system, probes, RULES)) is not None:
         latencies = queue.serve(spec.rate, spec.seconds, seed * 100 + len(probes))
-        probes.append(probe.evaluate(spec, latencies, 0, wanted))
+        probes.append(rate_probe.evaluate(spec, latencies, 0, wanted))
     return rate_search.highest_rate(probes, RULES)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from autotune.analysis.probe import ProbeSpec
+from autotune.analysis.rate_probe import ProbeSpec
 from autotune.core.protocol import Answered, Command, Reply, Serve
 from autotune.core.results import Block
 from autotune.core.rules import MeasureRules

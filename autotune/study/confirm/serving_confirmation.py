@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from autotune.analysis import probe
+from autotune.analysis import rate_probe
 from autotune.analysis.constraints import ConstraintCheck
 from autotune.core.confirmation import Confirmation, Finalist, Winner
 from autotune.core.files import write_atomically
@@ -79,7 +79,7 @@ class ServingConfirmation:
     def _seconds(self, finalist: ServedFinalist) -> float:
         """The seconds for which its next rate must be kept."""
         serving = self.context.study.space.workload.serving
-        return probe.CLAIM_S if serving is None else probe.claim_seconds(finalist.next_rate, serving)
+        return rate_probe.CLAIM_S if serving is None else rate_probe.claim_seconds(finalist.next_rate, serving)
 
     # --------------------------------------------------------------------------------------------------------- serving
 

@@ -16,7 +16,7 @@ from autotune.study.confirm.context import Context
 from autotune.study.confirm.interleaved_confirmation import InterleavedConfirmation
 from autotune.study.confirm.serving_confirmation import ServingConfirmation
 from autotune.study.ranking import Ranking
-from autotune.study.storage import full_disk, store
+from autotune.study.storage import disk_errors, store
 from autotune.study.storage.opening import OpenStudy
 from autotune.study.storage.stopwatch import stopwatch
 
@@ -36,7 +36,7 @@ def confirm(
     study's `confirmation.json`.
     """
     space = study.space
-    with full_disk.reported(study.folder):
+    with disk_errors.reported(study.folder):
         ranking = Ranking(store.results(study.folder), space.goal)
         others = any(result.spec.config != space.baseline for result in ranking.order())
         if not others or ranking.baseline(space.baseline) is None:

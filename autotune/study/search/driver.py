@@ -25,7 +25,7 @@ from autotune.study.ranking import Ranking
 from autotune.study.search import ask_tell, earlier_claim, recipes, recovery, samplers, suggest
 from autotune.study.search.outcome import Outcome, Reason, completed, cut_short, description, judged, outcome
 from autotune.study.search.points import DomainPoints, Points
-from autotune.study.storage import full_disk, store
+from autotune.study.storage import disk_errors, store
 from autotune.study.storage.opening import OpenStudy
 from autotune.study.storage.stopwatch import stopwatch
 
@@ -66,7 +66,7 @@ def search(
     StudyError if the baseline fails, if everything else does, or if the storage or disk cannot be used. Whatever ends
     a trial early, Ctrl-C above all, comes through after the trial was put in order for the next run.
     """
-    with full_disk.reported(study.folder):
+    with disk_errors.reported(study.folder):
         results = recovery.recover(study)
         begun = len(study.optuna.get_trials(deepcopy=False))
         # Another seed for each run: a study that goes on must not draw again what it drew before.

@@ -17,7 +17,7 @@ from autotune.core.struct import FORMAT, Struct, Value
 from autotune.core.workload_spec import WorkloadSpec
 from autotune.study.ranking import Ranking
 from autotune.study.search import nearest
-from autotune.study.storage import full_disk, store
+from autotune.study.storage import disk_errors, store
 
 OF_ONE = 4
 """So many configurations are taken from one study at most."""
@@ -79,7 +79,7 @@ def find(folder: Path, resolved: Space, hw: Hardware, named: Sequence[Path] = ()
 
 def write(folder: Path, found: WarmStart) -> None:
     """Write it into the study's folder, so that a study that goes on has the same plan."""
-    with full_disk.reported(folder):
+    with disk_errors.reported(folder):
         write_atomically(folder / FILE, store.encode(found))
 
 

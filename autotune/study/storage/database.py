@@ -21,7 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from autotune.analysis.metrics import METRICS
 from autotune.core.errors import StudyError
 from autotune.core.space_types import Goal
-from autotune.study.storage import full_disk
+from autotune.study.storage import disk_errors
 
 LOCK_TIMEOUT_S = 60
 
@@ -116,7 +116,7 @@ def _cause(error: BaseException) -> str:
 
 def _advice(cause: str, where: str) -> str:
     if "disk is full" in cause:
-        return full_disk.message(where)
+        return disk_errors.message(where)
     if "locked" in cause:
         return (
             f"the storage {where} has been locked by another program for {LOCK_TIMEOUT_S} s; close that program and "

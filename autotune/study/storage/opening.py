@@ -20,7 +20,7 @@ from autotune.core.space_types import PRICES, Space
 from autotune.core.struct import digest
 from autotune.launch import orphans
 from autotune.study.ranking import Ranking
-from autotune.study.storage import database, full_disk, store, upgrade
+from autotune.study.storage import database, disk_errors, store, upgrade
 from autotune.study.storage.study_lock import locked
 
 COST = "cost_per_million"
@@ -73,7 +73,7 @@ def opened(folder: Path, space: Space, text: str, hw: Hardware, url: str | None 
         _create(folder, space, text, hw)
     url = url or database.own(folder)
     _check_same(folder, space, text, hw)
-    with full_disk.reported(folder), locked(folder), database.connected(url) as found:
+    with disk_errors.reported(folder), locked(folder), database.connected(url) as found:
         if space.price is not None and space.price != store.space(folder).price:
             _reprice(folder, space)
         frozen = _today(store.space(folder), space)

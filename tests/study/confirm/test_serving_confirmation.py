@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from autotune.analysis.probe import CLAIM_S
+from autotune.analysis.rate_probe import CLAIM_S
 from autotune.core.config import Config
 from autotune.core.confirmation import Confirmation
 from autotune.core.results import Fidelity, Served

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 from collections.abc import Iterator
 from pathlib import Path
 
 from autotune.core.errors import StudyError
+from autotune.core.full_disk import NO_SPACE
 
 
 @contextlib.contextmanager
@@ -16,7 +16,7 @@ def reported(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno not in NO_SPACE:
             raise
         raise StudyError(message(str(error.filename or folder))) from error
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autotune.analysis import probe, stats
-from autotune.analysis.probe import ProbeSpec
+from autotune.analysis import rate_probe, stats
+from autotune.analysis.rate_probe import ProbeSpec
 from autotune.core.results import Probe
 from autotune.core.workload_spec import ServingSpec
 from tests.queueing import Queue, constant
@@ -18,7 +18,7 @@ SPEC = ProbeSpec(rate=50, seconds=2)
 
 
 def probed(*latencies_ms: float, wanted: ServingSpec = P99, claim: bool = False, unanswered: int = 0) -> Probe:
-    return probe.evaluate(SPEC, [[int(ms * MS) for ms in latencies_ms]], unanswered, wanted, claim=claim)
+    return rate_probe.evaluate(SPEC, [[int(ms * MS) for ms in latencies_ms]], unanswered, wanted, claim=claim)
 
 
 # --------------------------------------------------------------------------------------------------------- a probe
@@ -37,7 +37,7 @@ def test_a_probe_keeps_the_limit_as_the_plain_percentile_does(percentile: str, a
 @given(st.lists(st.integers(1, 10**9), min_size=1, max_size=300), st.sampled_from(["p50", "p90", "p95", "p99"]))
 def test_the_percentile_is_the_least_that_so_many_do_not_exceed(latencies: list[int], name: str) -> None:
     wanted = msgspec.convert({"latency_ms": 1000, "percentile": name}, ServingSpec)
-    found = probe.evaluate(SPEC, [latencies[::2], latencies[1::2]], 0, wanted).latency_ms
+    found = rate_probe.evaluate(SPEC, [latencies[::2], latencies[1::2]], 0, wanted).latency_ms
     share = int(name[1:]) / 100
     assert sum(ns / 1e6 <= found for ns in latencies) >= share * len(latencies) - 1e-9
     assert sum(ns / 1e6 < found for ns in latencies) < share * len(latencies)
@@ -50,13 +50,13 @@ def test_a_latency_at_the_limit_is_kept() -> None:
 
 def test_a_probe_with_unanswered_requests_or_none_at_all_keeps_nothing() -> None:
     assert not probed(*[1.0] * 100, unanswered=1).kept
-    found = probe.evaluate(SPEC, [[], []], 0, P99)
+    found = rate_probe.evaluate(SPEC, [[], []], 0, P99)
     assert (found.requests, found.over, found.latency_ms, found.kept) == (0, 0, 0.0, False)
 
 
 @pytest.mark.parametrize(("rate", "seconds"), [(100.0, 60.0), (5.0, 105.6), (1.0, 527.9)])
 def test_a_claims_probe_brings_the_requests_that_it_needs(rate: float, seconds: float) -> None:
-    assert probe.claim_seconds(rate, P99) == pytest.approx(seconds, abs=0.1)
+    assert rate_probe.claim_seconds(rate, P99) == pytest.approx(seconds, abs=0.1)
     mean = rate * seconds
     assert mean - 3 * mean**0.5 >= 458.9
 
@@ -80,27 +80,27 @@ def test_overload_is_a_queue_that_grows() -> None:
     overloaded = Queue(constant(0.01)).serve(110, 2, seed=1)
     wanted = ServingSpec(latency_ms=1000)
     assert max(overloaded[0]) < 1000 * MS
-    assert probe.queue_grew(overloaded, wanted)
-    assert not probe.evaluate(SPEC, overloaded, 0, wanted).kept
+    assert rate_probe.queue_grew(overloaded, wanted)
+    assert not rate_probe.evaluate(SPEC, overloaded, 0, wanted).kept
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_a_calm_queue_does_not_grow(seed: int) -> None:
     calm = Queue(constant(0.01), workers=2).serve(100, 2, seed)
-    assert not probe.queue_grew(calm, P99)
+    assert not rate_probe.queue_grew(calm, P99)
 
 
 def test_growth_far_below_the_limit_does_not_matter() -> None:
     latencies = [[1 * MS] * 50 + [5 * MS] * 50]
-    assert not probe.queue_grew(latencies, ServingSpec(latency_ms=51))
-    assert probe.queue_grew(latencies, ServingSpec(latency_ms=49))
+    assert not rate_probe.queue_grew(latencies, ServingSpec(latency_ms=51))
+    assert rate_probe.queue_grew(latencies, ServingSpec(latency_ms=49))
 
 
 def test_few_requests_say_nothing_of_growth() -> None:
-    assert not probe.queue_grew([[20 * MS], [20 * MS, 90 * MS]], P99)
+    assert not rate_probe.queue_grew([[20 * MS], [20 * MS, 90 * MS]], P99)
 
 
 def test_growth_is_seen_where_each_worker_has_its_own_queue() -> None:
     rising = [int(ms * MS) for ms in np.linspace(1, 90, 40)]
-    assert probe.queue_grew([rising, rising], P99)
-    assert not probe.queue_grew([rising[::-1], rising], P99)
+    assert rate_probe.queue_grew([rising, rising], P99)
+    assert not rate_probe.queue_grew([rising[::-1], rising], P99)
