@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import functools
 import os
+import queue
 import subprocess
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,12 +73,29 @@ def _in_lasting_thread(spawn: Callable[[], Program]) -> Program:
     """
     if threading.current_thread() is threading.main_thread():
         return spawn()
-    return _spawner().submit(spawn).result()
+    process: Future[Program] = Future()
+    _spawner().put((spawn, process))
+    return process.result()
 
 
 @functools.cache
-def _spawner() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(max_workers=1, thread_name_prefix="spawner")
+def _spawner() -> queue.SimpleQueue[tuple[Callable[[], Program], Future[Program]]]:
+    """The requests to a thread that spawns processes, and that nothing but the end of the program ends.
+
+    The thread of a ThreadPoolExecutor ends with the main thread's code, which others may outlast.
+    """
+    requests: queue.SimpleQueue[tuple[Callable[[], Program], Future[Program]]] = queue.SimpleQueue()
+
+    def serve() -> None:
+        while True:
+            spawn, process = requests.get()
+            try:
+                process.set_result(spawn())
+            except BaseException as error:
+                process.set_exception(error)
+
+    threading.Thread(target=serve, name="spawner", daemon=True).start()
+    return requests
 
 
 def run_interactive(argv: Sequence[str]) -> int:

@@ -97,6 +97,8 @@ def test_a_worker_outlives_the_thread_that_asked_for_it(tmp_path: Path) -> None:
         thread = threading.Thread(target=start)
         thread.start()
         thread.join()
+        while Path(f"/proc/self/task/{thread.native_id}").exists():  # the kernel's thread ends a little later
+            time.sleep(0.001)
         started[0].send(Finish())
         assert started[0].gather(20, "testing") == [Finished(peak_rss_bytes=0)]
 
