@@ -5,7 +5,7 @@
     ├── ModelError               the workload cannot be built; names the child's log
     ├── StudyError               a study folder or storage that cannot be used
     ├── CacheError               the artifact cache cannot be used (full disk, permissions)
-    ├── MachineError             the machine's lock cannot be used
+    ├── MachineError             nothing can be measured here: the machine's lock, a layout, an environment that is gone
     ├── InterpreterError         another Python environment that cannot be made or cannot run workers
     ├── NotStarted               a program that `run` cannot start; exit 126 or 127
     ├── PluginError              a plugin that fails to import, or two that contradict each other

@@ -11,7 +11,9 @@ MODULES = {
     "autotune.best": "autotune.core.best",
     "autotune.cgroups": "autotune.hardware.cgroups",
     "autotune.claims": "autotune.core.confirmation",
+    "autotune.correction": "autotune.analysis.drift",
     "autotune.data": "autotune.models.data",
+    "autotune.digests": "autotune.models.digests",
     "autotune.energy": "autotune.hardware.energy",
     "autotune.environments": "autotune.hardware.interpreters",
     "autotune.errors": "autotune.core.errors",
@@ -19,6 +21,7 @@ MODULES = {
     "autotune.files": "autotune.core.files",
     "autotune.hardware": "autotune.hardware.probe",
     "autotune.interfaces": "autotune.core.interfaces",
+    "autotune.latencies": "autotune.analysis.latency",
     "autotune.libraries": "autotune.hardware.libraries",
     "autotune.placeholders": "autotune.core.command_template",
     "autotune.plugins": "autotune.core.plugins",
@@ -26,11 +29,15 @@ MODULES = {
     "autotune.protocol": "autotune.core.protocol",
     "autotune.results": "autotune.core.results",
     "autotune.rules": "autotune.core.rules",
+    "autotune.selection": "autotune.analysis.selection",
+    "autotune.serving": "autotune.analysis.rate_search",
     "autotune.shapes": "autotune.core.shapes",
     "autotune.stats": "autotune.analysis.stats",
     "autotune.topology": "autotune.hardware.topology",
     "autotune.types": TYPES,
     "autotune.workload": "autotune.models.workload",
+    "autotune.workloads._files": "autotune.core.user_files",
+    "autotune.yaml_lines": "autotune.space.yaml_nodes",
 }
 
 

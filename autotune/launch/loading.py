@@ -39,7 +39,7 @@ class WorkerContext:
     observer: Observer
     inherited: tuple[int, ...] = ()
     failures: dict[str, PreparationFailed] = field(default_factory=dict)
-    """Preparations that ran out of memory or time, by the artifact's key: for this study they would again."""
+    """Preparations that were killed or ran out of memory or time, by the artifact's key; this study makes no other try."""
 
     def prepare(self, rules: MeasureRules, deadline: float | None) -> artifacts.Run:
         """A function that makes an artifact in a clean child, on all cores."""
@@ -65,7 +65,7 @@ class WorkerContext:
                     if error.status is Status.INTERRUPTED:
                         raise
                     log = (folder / "stderr.log").read_text(errors="replace")
-                    lasting = error.status in (Status.PREPARE_FAILED, Status.CRASHED)
+                    lasting = error.status in (Status.PREPARE_FAILED, Status.CRASHED) and not error.killed
                     failed = PreparationFailed(str(error), log, remember=lasting)
                     if not lasting:
                         self.failures[job.key] = failed

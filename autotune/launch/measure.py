@@ -26,7 +26,7 @@ def measure(
     incumbent: float | None,
     measured: Callable[[tuple[Block, ...]], None],
 ) -> Measurement:
-    """Warm up, then measure until `stats` says that it is enough; `measured` is told the blocks after each one.
+    """Warm up, then measure until `stopping` says that it is enough; `measured` is told the blocks after each one.
 
     All is decided on rates that are corrected by what the study knows so far; `incumbent` is one, too.
     """

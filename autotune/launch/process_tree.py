@@ -119,7 +119,7 @@ class Activity:
     _looks: deque[tuple[float, dict[int, float]]] = field(default_factory=deque)
 
     def idle(self, now: float, used: dict[int, float]) -> bool:
-        """Take a look (CPU time by tree); whether no tree worked for the last `idle_s` seconds.
+        """Take a look (CPU time by tree); true if no tree worked for the last `idle_s` seconds.
 
         What a tree did before it answered counts as well: another may have waited for just that.
         """

@@ -32,11 +32,15 @@ PAUSE_S = 0.3
 
 
 class WorkerFailed(Exception):
-    """A worker cannot go on; becomes the trial's status, never reaches a user as an exception."""
+    """A worker cannot go on; becomes the trial's status, never reaches a user as an exception.
 
-    def __init__(self, status: Status, message: str) -> None:
+    `killed` is true where SIGKILL ended it: that may have been another's doing, and need not happen again.
+    """
+
+    def __init__(self, status: Status, message: str, *, killed: bool = False) -> None:
         super().__init__(message)
         self.status = status
+        self.killed = killed
 
 
 @dataclass
@@ -144,10 +148,10 @@ class Workers:
     def _killed(self) -> WorkerFailed:
         """The failure of a worker that SIGKILL ended: by the kernel for lack of memory, or by somebody else."""
         kills = cgroups.oom_kills()
+        status, why = Status.OUT_OF_MEMORY, "most likely for lack of memory"
         if kills is not None and kills == self.oom_kills:
-            why = "killed by SIGKILL, and not for lack of memory as far as the kernel counts"
-            return WorkerFailed(Status.CRASHED, f"a worker was {why}")
-        return WorkerFailed(Status.OUT_OF_MEMORY, "a worker was killed by SIGKILL, most likely for lack of memory")
+            status, why = Status.CRASHED, "and not for lack of memory as far as the kernel counts"
+        return WorkerFailed(status, f"a worker was killed by SIGKILL, {why}", killed=True)
 
     def _look(self, replies: dict[int, Reply], activity: process_tree.Activity | None, doing: str) -> None:
         now = time.monotonic()

@@ -39,7 +39,7 @@ def markdown(study: Study) -> str:
 
 
 def csv(study: Study) -> str:
-    """Every trial in a row; `frame.frame` says what the columns are."""
+    """Every trial in a row; `dataframe.frame` names the columns."""
     return dataframe.frame(study).to_csv(index=False)
 
 

@@ -55,6 +55,19 @@ def test_a_reader_never_meets_half_a_file(tmp_path: Path) -> None:
         writer.join()
 
 
+def test_an_interruption_after_the_renaming_is_that_interruption(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def rename(path: Path, target: Path) -> None:
+        os.replace(path, target)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "replace", rename)
+    with pytest.raises(KeyboardInterrupt):
+        write_atomically(tmp_path / "a.json", b"1")
+    assert os.listdir(tmp_path) == ["a.json"]
+
+
 def test_a_failure_leaves_nothing_behind(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     with pytest.raises(IsADirectoryError):

@@ -22,6 +22,7 @@ def test_an_old_path_is_gone_and_the_new_one_is_there(old: str, new: str) -> Non
     [
         ("from autotune.types import Config", f"; autotune.types is now {moved.TYPES}"),
         ("import autotune.errors", "; autotune.errors is now autotune.core.errors"),
+        ("from autotune.workloads import _files", "; autotune.workloads._files is now autotune.core.user_files"),
         ("from autotune import errors", "; autotune.errors is now autotune.core.errors"),
         ("from autotune.hardware import read", "; autotune.hardware is now autotune.hardware.probe"),
         ("import no_such_module", ""),

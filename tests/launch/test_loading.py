@@ -67,6 +67,17 @@ def test_a_preparation_without_time_is_not_repeated_for_another_configuration(
     assert before.status is after.status is Status.OK
 
 
+def test_a_preparation_that_was_killed_is_tried_again_by_the_next_run(lab: ExtendedPackage, tmp_path: Path) -> None:
+    spec = lab.spec("faulty", {"mode": "prepare_killed"})
+    runs = [lab.execute(tmp_path, [spec], cache=tmp_path / "cache") for _ in range(2)]
+    for told in runs:
+        assert told.results[0].status is Status.PREPARE_FAILED
+        assert told.results[0].error is not None
+        assert told.results[0].error.startswith("a worker was killed by SIGKILL, ")
+        assert "faulty of tiny:conv" in told.preparing
+    assert [line.what for line in prepared.kept(tmp_path / "cache")] == ["reference outputs of tiny:conv"]
+
+
 def test_a_preparation_cut_short_is_neither_failed_nor_remembered(lab: ExtendedPackage, tmp_path: Path) -> None:
     slow = msgspec.structs.replace(TINY, model="tiny:slow")
     spec = lab.spec("faulty", {"mode": "fine"}, workload=slow)

@@ -136,9 +136,9 @@ class LiveStudy:
         found.user_attrs = self._attributes(result)
         found.system_attrs = dict(map(self.files.attribute, self._attach(result)))
         if result.blocks:
-            excesses = [one.violation for one in ranking.checks(result)]
+            violations = [one.violation for one in ranking.checks(result)]
             # The last says whether it counts at all: a limit may have been broken only when it was confirmed.
-            limits = [*excesses, 0.0 if result.feasible else 1.0]
+            limits = [*violations, 0.0 if result.feasible else 1.0]
             found.system_attrs["constraints"] = [min(max(one, -ask_tell.MOST), ask_tell.MOST) for one in limits]
         return found
 

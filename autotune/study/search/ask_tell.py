@@ -72,8 +72,8 @@ def tell(study: optuna.Study, trial: optuna.Trial, result: TrialResult, ranking:
     trial.set_user_attr("rate", round(ranking.rate(result), 3))
     if not all(METRICS[name].per_start for name in ranking.goal.objectives):
         trial.set_user_attr("noise", round(noise(ranking.interval(result)), 4))
-    for judgement in ranking.checks(result):
-        trial.set_constraint(judgement.limit.metric, min(max(judgement.violation, -MOST), MOST))
+    for check in ranking.checks(result):
+        trial.set_constraint(check.limit.metric, min(max(check.violation, -MOST), MOST))
     if not ranking.serves(result):
         trial.set_constraint("serves", 1.0)
     _tell(study, trial, values=list(values))

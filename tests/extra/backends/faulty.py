@@ -51,6 +51,7 @@ Mode = Literal[
     "prepare_error",
     "prepare_exit",
     "prepare_hang",
+    "prepare_killed",
 ]
 
 
@@ -100,6 +101,8 @@ def prepare(
     if options.mode == "prepare_exit":
         print("the converter gave up", file=sys.stderr, flush=True)
         os._exit(7)
+    if options.mode == "prepare_killed":
+        os.kill(os.getpid(), signal.SIGKILL)
     if options.mode == "prepare_hang":
         time.sleep(60)
     (folder / "model.bin").write_bytes(b"prepared by faulty")
