@@ -39,7 +39,7 @@ class WorkerContext:
     observer: Observer
     inherited: tuple[int, ...] = ()
     failures: dict[str, PreparationFailed] = field(default_factory=dict)
-    """Preparations that were killed or ran out of memory or time, by the artifact's key; not tried again in this run."""
+    """Preparations that were killed or ran out of memory or time, by the artifact's key: not tried again in a run."""
 
     def prepare(self, rules: MeasureRules, deadline: float | None) -> artifacts.Run:
         """A function that makes an artifact in a clean child, on all cores."""
