@@ -58,7 +58,7 @@ Mode = Literal[
 RAISED = {
     "error": ValueError("this model cannot be loaded\nin two lines"),
     "memory_error": MemoryError(),
-    "full_disk": OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)),
+    "full_disk": OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/dev/shm/torch_1"),
     "allocator_error": RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 TB"),
 }
 """The errors that loading raises."""
