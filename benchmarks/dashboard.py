@@ -41,7 +41,7 @@ from autotune.core.workload_spec import InputSpec, WorkloadSpec
 from autotune.hardware import probe
 from autotune.launch import launch_plan, worker_pool
 from autotune.launch.blocks import BlockRunner
-from autotune.launch.interference import Watch
+from autotune.launch.interference import InterferenceMonitor
 from autotune.launch.local_executor import LocalExecutor
 from autotune.models import artifact_cache
 from autotune.report.text import study_reader
@@ -113,7 +113,7 @@ def spells(folder: Path, pairs: int, spell_s: float) -> list[float]:
         ):
             workers.gather(rules.setup_timeout_s, "loading")
             cpus = tuple(cpu for worker in launched.workers for cpu in worker.placement.cpus)
-            bench = BlockRunner(workers, 1, Watch(cpus, machine.canary, rules), rules)
+            bench = BlockRunner(workers, 1, InterferenceMonitor(cpus, machine.canary, rules), rules)
             due = 0.0
             for _ in range(pairs):
                 rates = {}

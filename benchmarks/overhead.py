@@ -29,7 +29,7 @@ from autotune.core.workload_spec import InputSpec, WorkloadSpec
 from autotune.hardware import probe
 from autotune.launch import launch_plan, worker_pool
 from autotune.launch.blocks import BlockRunner
-from autotune.launch.interference import Watch
+from autotune.launch.interference import InterferenceMonitor
 from autotune.launch.local_executor import LocalExecutor
 from autotune.models import artifact_cache
 from autotune.space import configs
@@ -81,8 +81,8 @@ def main() -> int:
             job = folder / "prepared" / "job.json"
             with worker_pool.start(launch_plan.LaunchPlan(workers=tuple(own)), job, folder, 2**40) as workers:
                 workers.gather(rules.setup_timeout_s, "loading")
-                watch = Watch(launched.workers[0].placement.cpus, machine.canary, rules)
-                bench = BlockRunner(workers, 1, watch, rules)
+                monitor = InterferenceMonitor(launched.workers[0].placement.cpus, machine.canary, rules)
+                bench = BlockRunner(workers, 1, monitor, rules)
                 blocks = [bench.block() for _ in range(chosen.pairs)]
                 workers.send(Finish())
                 workers.gather(rules.block_timeout_s, "finishing")

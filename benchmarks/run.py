@@ -34,7 +34,7 @@ from autotune.core.workload_spec import InputSpec, WorkloadSpec
 from autotune.hardware import probe
 from autotune.launch import environment
 from autotune.launch.blocks import BlockRunner
-from autotune.launch.interference import Watch
+from autotune.launch.interference import InterferenceMonitor
 from autotune.launch.loading import loading
 from autotune.launch.local_executor import LocalExecutor
 from autotune.models import artifact_cache
@@ -146,7 +146,7 @@ def main() -> int:
             loaded.wait()
             assert loaded.artifact is not None
             model = cache / "artifacts" / loaded.artifact.key / "model.onnx"
-            bench = BlockRunner(loaded.workers, BATCH, Watch(loaded.cpus, machine.canary, rules), rules)
+            bench = BlockRunner(loaded.workers, BATCH, InterferenceMonitor(loaded.cpus, machine.canary, rules), rules)
             bench.warm()
             with production(Path(name), best(config, hw, workload), model) as plain:
                 for _ in range(chosen.pairs):

@@ -41,7 +41,7 @@ from autotune.core.struct import Value
 from autotune.core.workload_spec import InputSpec, WorkloadSpec
 from autotune.hardware import probe
 from autotune.launch.blocks import LEAD_S, BlockRunner
-from autotune.launch.interference import Watch
+from autotune.launch.interference import InterferenceMonitor
 from autotune.launch.loading import loading
 from autotune.launch.local_executor import LocalExecutor
 from autotune.models import artifact_cache
@@ -151,7 +151,7 @@ def as_in_the_articles(bench: BlockRunner) -> tuple[float, float]:
 def as_a_trial(bench: BlockRunner, seconds: float) -> list[Block]:
     """Blocks with looks at the machine, as many as fit into the seconds with all between them, and into a trial."""
     own: list[Block] = []
-    bench.watch.last = None
+    bench.monitor.last = None
     begin, longest = time.monotonic(), RULES.block_s + 2 * RULES.canary_s
     while not own or (
         time.monotonic() - begin + longest <= seconds and sum(b.elapsed_ns for b in own) < RULES.measure_s * 1e9
@@ -174,7 +174,7 @@ def live(
     folder.mkdir()
     with loading(machine.context, spec, rules, folder) as loaded:
         loaded.wait()
-        bench = BlockRunner(loaded.workers, batch_size, Watch(loaded.cpus, machine.canary, rules), rules)
+        bench = BlockRunner(loaded.workers, batch_size, InterferenceMonitor(loaded.cpus, machine.canary, rules), rules)
         for _ in range(3):
             bench.warm()
         yield bench

@@ -30,7 +30,7 @@ from autotune.core.workload_spec import InputSpec, WorkloadSpec
 from autotune.hardware import probe
 from autotune.launch import environment
 from autotune.launch.blocks import BlockRunner
-from autotune.launch.interference import Watch
+from autotune.launch.interference import InterferenceMonitor
 from autotune.launch.loading import loading
 from autotune.launch.local_executor import LocalExecutor
 from autotune.models import artifact_cache
@@ -110,7 +110,7 @@ def main() -> int:
             loaded.wait()
             assert loaded.artifact is not None
             model = cache / "artifacts" / loaded.artifact.key / "model.onnx"
-            bench = BlockRunner(loaded.workers, 1, Watch(loaded.cpus, machine.canary, rules), rules)
+            bench = BlockRunner(loaded.workers, 1, InterferenceMonitor(loaded.cpus, machine.canary, rules), rules)
             bench.warm()
             with bare(config, hw, model) as plain:
                 for _ in range(chosen.pairs):

@@ -12,7 +12,7 @@ import msgspec
 from autotune.core.protocol import Measure, Measured
 from autotune.core.results import Block, Status
 from autotune.core.rules import MeasureRules
-from autotune.launch.interference import Watch
+from autotune.launch.interference import InterferenceMonitor
 from autotune.launch.worker_pool import WorkerFailed, Workers
 
 LEAD_S = 0.005
@@ -40,7 +40,7 @@ class BlockRunner:
 
     workers: Workers
     batch_size: int
-    watch: Watch
+    monitor: InterferenceMonitor
     rules: MeasureRules
     repeated: list[Block] = field(default_factory=list)
     number: int = 0
@@ -65,12 +65,12 @@ class BlockRunner:
 
     def _watched(self) -> Block:
         """One block between two looks at the machine."""
-        before, usage = self.watch.before(), self.watch.usage(self.workers.pids)
+        before, usage = self.monitor.before(), self.monitor.usage(self.workers.pids)
         found = self._filled()
         self.workers.pause()
-        later = self.watch.usage(self.workers.pids)
-        others = usage.others(later, len(self.watch.cpus))
-        canary, interference, disturbances = self.watch.between(before, self.watch.after(), others)
+        later = self.monitor.usage(self.workers.pids)
+        others = usage.others(later, len(self.monitor.cpus))
+        canary, interference, disturbances = self.monitor.between(before, self.monitor.after(), others)
         joules = usage.joules(later, found.elapsed_ns / 1e9)
         interference = msgspec.structs.replace(interference, energy_j=joules)
         return msgspec.structs.replace(found, canary=canary, interference=interference, disturbances=disturbances)

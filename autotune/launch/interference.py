@@ -37,8 +37,8 @@ RESOLUTION_S = 2 * process_tree.TICK_S
 MAD_TO_SD = 1.4826
 
 
-class Senses(Protocol):
-    """Something that senses how fast the machine is on some CPUs: the canary's process."""
+class SpeedSensor(Protocol):
+    """A sensor of how fast the machine is on some CPUs: the canary's process."""
 
     failure: str | None
     """Why it senses nothing any more."""
@@ -46,8 +46,8 @@ class Senses(Protocol):
     def sense(self, cpus: Sequence[int], seconds: float) -> Canary | None: ...
 
 
-class Look(Struct):
-    """One look at the machine: the canary, and counters that only grow (None where they cannot be read)."""
+class Snapshot(Struct):
+    """The machine at one instant: the canary, and counters that only grow (None where they cannot be read)."""
 
     at_s: float
     canary: Canary | None
@@ -80,31 +80,31 @@ class Usage(Struct):
 
 
 @dataclass
-class Watch:
-    """Looks at the machine between blocks; one look serves as the end of a block and the beginning of the next."""
+class InterferenceMonitor:
+    """Snapshots of the machine between blocks; one serves as the end of a block and the beginning of the next."""
 
     cpus: tuple[int, ...]
-    senses: Senses
+    sensor: SpeedSensor
     rules: MeasureRules
     root: Path = Path("/")
-    last: Look | None = None
+    last: Snapshot | None = None
     canaries: deque[Canary] = field(default_factory=lambda: deque(maxlen=RECENT))
     frequencies: deque[float] = field(default_factory=lambda: deque(maxlen=RECENT))
 
-    def before(self) -> Look:
-        """The look before a block: the one after the last block, unless that failed or there was none."""
-        look, self.last = self.last or self._look(), None
-        return look
+    def before(self) -> Snapshot:
+        """The snapshot before a block: the one after the last block, unless that failed or there was none."""
+        snapshot, self.last = self.last or self._snapshot(), None
+        return snapshot
 
-    def after(self) -> Look:
-        """The look after a block."""
-        self.last = self._look()
+    def after(self) -> Snapshot:
+        """The snapshot after a block."""
+        self.last = self._snapshot()
         return self.last
 
-    def _look(self) -> Look:
-        canary = self.senses.sense(self.cpus, self.rules.canary_s)
+    def _snapshot(self) -> Snapshot:
+        canary = self.sensor.sense(self.cpus, self.rules.canary_s)
         steal, ticks = _ticks(self.root, self.cpus)
-        return Look(
+        return Snapshot(
             at_s=time.monotonic(),
             canary=canary,
             cpu_pressure_s=_pressure(self.root, "cpu"),
@@ -121,9 +121,9 @@ class Watch:
         return Usage(at_s=time.monotonic(), busy_s=_busy_s(self.root, self.cpus), own_s=own_s, energy=counters)
 
     def between(
-        self, before: Look, after: Look, others: float | None
+        self, before: Snapshot, after: Snapshot, others: float | None
     ) -> tuple[Canary | None, Interference, tuple[str, ...]]:
-        """A block's canary (the geometric mean of both looks), its interference, and what disturbed it."""
+        """A block's canary (the geometric mean of both snapshots), its interference, and what disturbed it."""
         found = msgspec.structs.replace(_interference(before, after), others=others)
         canary = _middle(before.canary, after.canary)
         usual_mhz = statistics.median(self.frequencies) if self.frequencies else None
@@ -177,7 +177,7 @@ def _middle(a: Canary | None, b: Canary | None) -> Canary | None:
     return Canary(cores=a.cores, **parts)
 
 
-def _interference(before: Look, after: Look) -> Interference:
+def _interference(before: Snapshot, after: Snapshot) -> Interference:
     seconds = max(after.at_s - before.at_s, 1e-9)
     steal = None
     if before.steal_ticks is not None and after.steal_ticks is not None:

@@ -22,14 +22,14 @@ from autotune.core.rules import MeasureRules
 from autotune.core.specs import InterleavedSpec, TrialSpec
 from autotune.launch import fidelity, process_tree
 from autotune.launch.blocks import BlockRunner
-from autotune.launch.interference import Senses, Watch
+from autotune.launch.interference import InterferenceMonitor, SpeedSensor
 from autotune.launch.loading import Loaded, WorkerContext, loading
 from autotune.launch.worker_pool import WorkerFailed
 from autotune.models.artifact_cache import PreparationFailed
 
 
 def run(
-    context: WorkerContext, senses: Senses, spec: InterleavedSpec, rules: MeasureRules, folder: Path
+    context: WorkerContext, sensor: SpeedSensor, spec: InterleavedSpec, rules: MeasureRules, folder: Path
 ) -> InterleavedRun | None:
     """Measure the configurations of `spec` in `folder`; whatever fails is the error of its candidate.
 
@@ -38,7 +38,7 @@ def run(
     """
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        found = _Run(context, senses, spec, rules, folder).run()
+        found = _Run(context, sensor, spec, rules, folder).run()
     except WorkerFailed as failed:
         if failed.status is Status.INTERRUPTED:
             return None
@@ -75,7 +75,7 @@ class _Participant:
 @dataclass
 class _Run:
     context: WorkerContext
-    senses: Senses
+    sensor: SpeedSensor
     spec: InterleavedSpec
     rules: MeasureRules
     folder: Path
@@ -139,11 +139,11 @@ class _Run:
             with self._unless_it_fails(name):
                 loading_[name] = stack.enter_context(self._load(name))
         cpus = tuple(sorted({cpu for loaded in loading_.values() for cpu in loaded.cpus}))
-        watch = Watch(cpus, self.senses, self.rules)
+        monitor = InterferenceMonitor(cpus, self.sensor, self.rules)
         for name, loaded in loading_.items():
             with self._unless_it_fails(name):
                 size = self.spec.configs[name].workload.batch_size
-                self.participants[name] = _Participant(loaded, BlockRunner(loaded.workers, size, watch, self.rules))
+                self.participants[name] = _Participant(loaded, BlockRunner(loaded.workers, size, monitor, self.rules))
                 loaded.wait()
                 self.participants[name].bench.run_s = loaded.call_s
                 loaded.workers.deadline = None  # a round that has begun is ended

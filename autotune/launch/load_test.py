@@ -17,7 +17,7 @@ from autotune.core.specs import TrialSpec
 from autotune.core.workload_spec import ServingSpec
 from autotune.launch import fidelity
 from autotune.launch.blocks import LEAD_S, BlockRunner
-from autotune.launch.interference import Senses, Watch
+from autotune.launch.interference import InterferenceMonitor, SpeedSensor
 from autotune.launch.loading import WorkerContext, loading
 from autotune.launch.worker_pool import WorkerFailed
 from autotune.models.artifact_cache import PreparationFailed
@@ -42,7 +42,12 @@ def find_largest_rate(bench: BlockRunner, blocks: Sequence[Block], wanted: Servi
 
 
 def sustain(
-    context: WorkerContext, senses: Senses, spec: TrialSpec, rules: MeasureRules, probe_spec: ProbeSpec, folder: Path
+    context: WorkerContext,
+    sensor: SpeedSensor,
+    spec: TrialSpec,
+    rules: MeasureRules,
+    probe_spec: ProbeSpec,
+    folder: Path,
 ) -> Sustained:
     """One probe of fresh, warm workers, judged by the rule for claims; the error if they failed to run.
 
@@ -54,8 +59,8 @@ def sustain(
     try:
         with loading(context, spec, rules, folder) as loaded:
             loaded.wait()
-            watch = Watch(loaded.cpus, senses, rules)
-            bench = BlockRunner(loaded.workers, spec.config.workload.batch_size, watch, rules, call_s=loaded.call_s)
+            monitor = InterferenceMonitor(loaded.cpus, sensor, rules)
+            bench = BlockRunner(loaded.workers, spec.config.workload.batch_size, monitor, rules, call_s=loaded.call_s)
             _warm(bench)
             answers = send_requests(bench, probe_spec, wanted, spec.workload.seed, spec.id)
             peak_rss_bytes = loaded.finish()

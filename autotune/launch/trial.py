@@ -15,14 +15,19 @@ from autotune.core.rules import MeasureRules
 from autotune.core.specs import TrialSpec
 from autotune.launch import fidelity, load_test, measure
 from autotune.launch.blocks import BlockRunner
-from autotune.launch.interference import Senses, Watch
+from autotune.launch.interference import InterferenceMonitor, SpeedSensor
 from autotune.launch.loading import WorkerContext, loading
 from autotune.launch.worker_pool import WorkerFailed
 from autotune.models.artifact_cache import PreparationFailed
 
 
 def run(
-    context: WorkerContext, senses: Senses, spec: TrialSpec, rules: MeasureRules, incumbent: float | None, folder: Path
+    context: WorkerContext,
+    sensor: SpeedSensor,
+    spec: TrialSpec,
+    rules: MeasureRules,
+    incumbent: float | None,
+    folder: Path,
 ) -> TrialResult:
     """Measure one configuration in `folder`; `spec.json` and `result.json` are on disk before this returns."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -30,7 +35,7 @@ def run(
     begin = time.monotonic()
     started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     try:
-        result = _measured(context, senses, spec, rules, incumbent, folder)
+        result = _measured(context, sensor, spec, rules, incumbent, folder)
     except (WorkerFailed, PreparationFailed) as error:
         status = error.status if isinstance(error, WorkerFailed) else Status.PREPARE_FAILED
         result = TrialResult(spec=spec, status=status, error=str(error))
@@ -44,13 +49,18 @@ def run(
 
 
 def _measured(
-    context: WorkerContext, senses: Senses, spec: TrialSpec, rules: MeasureRules, incumbent: float | None, folder: Path
+    context: WorkerContext,
+    sensor: SpeedSensor,
+    spec: TrialSpec,
+    rules: MeasureRules,
+    incumbent: float | None,
+    folder: Path,
 ) -> TrialResult:
     deadline = None if rules.trial_timeout_s is None else time.monotonic() + rules.trial_timeout_s
     with loading(context, spec, rules, folder, deadline) as loaded:
         loaded.wait()
-        watch = Watch(loaded.cpus, senses, rules)
-        bench = BlockRunner(loaded.workers, spec.config.workload.batch_size, watch, rules, run_s=loaded.call_s)
+        monitor = InterferenceMonitor(loaded.cpus, sensor, rules)
+        bench = BlockRunner(loaded.workers, spec.config.workload.batch_size, monitor, rules, run_s=loaded.call_s)
         found = measure.measure(bench, rules, incumbent, lambda blocks: context.observer.measured(spec, blocks))
         served = None
         if spec.workload.serving is not None and not found.rejected:
@@ -63,7 +73,7 @@ def _measured(
         blocks=found.blocks,
         warmup=found.warmup,
         repeated=tuple(bench.repeated),
-        flags=(*found.flags, *loaded.flags, *([f"no_canary: {senses.failure}"] if senses.failure else [])),
+        flags=(*found.flags, *loaded.flags, *([f"no_canary: {sensor.failure}"] if sensor.failure else [])),
         load_s=max(answer.load_s for answer in loaded.ready),
         first_call_s=max(answer.first_call_s for answer in loaded.ready),
         checked_s=max(answer.checked_s for answer in loaded.ready),

@@ -137,9 +137,9 @@ class Ranking:
     def nearest(self) -> TrialResult | None:
         """Of the trials that break a limit, the one that breaks it least; None where there is none."""
         broken = [result for result in self.results if result.status is Status.OK and not result.feasible]
-        return min(broken, key=self._excess, default=None)
+        return min(broken, key=self._violation, default=None)
 
-    def _excess(self, result: TrialResult) -> float:
+    def _violation(self, result: TrialResult) -> float:
         return max(one.violation for one in self.checks(result)) if self.serves(result) else math.inf
 
     def baseline(self, config: Config) -> TrialResult | None:

@@ -10,7 +10,7 @@ from autotune.core.protocol import Command, Measure, Measured, Reply
 from autotune.core.results import Canary
 from autotune.core.rules import MeasureRules
 from autotune.launch.blocks import BlockRunner
-from autotune.launch.interference import Watch
+from autotune.launch.interference import InterferenceMonitor
 
 BATCH = 4
 
@@ -47,7 +47,7 @@ class Scripted:
         self.story.append("pause")
 
 
-class Senses:
+class SpeedSensor:
     """A canary whose parts are all the next of these figures, the last one for ever; None is no canary."""
 
     def __init__(self, *speeds: float | None, workers: Scripted | None = None) -> None:
@@ -64,7 +64,7 @@ class Senses:
         return None if speed is None else Canary(cores=len(cpus), compute=speed, memory=speed, scalar=speed)
 
 
-def bench(workers: Scripted, rules: MeasureRules, senses: Senses | None = None) -> BlockRunner:
+def bench(workers: Scripted, rules: MeasureRules, sensor: SpeedSensor | None = None) -> BlockRunner:
     """On a machine that tells nothing of itself."""
-    watch = Watch((0,), senses or Senses(), rules, root=Path("/nowhere"))
-    return BlockRunner(workers, BATCH, watch, rules)
+    monitor = InterferenceMonitor((0,), sensor or SpeedSensor(), rules, root=Path("/nowhere"))
+    return BlockRunner(workers, BATCH, monitor, rules)

@@ -9,7 +9,7 @@ from autotune.core.results import Block, Status
 from autotune.core.rules import MeasureRules
 from autotune.launch.blocks import warm_s, window_s
 from autotune.launch.worker_pool import WorkerFailed
-from tests.launch.scripted import BATCH, Scripted, Senses, bench
+from tests.launch.scripted import BATCH, Scripted, SpeedSensor, bench
 
 RULES = MeasureRules(block_s=1.0)
 USUAL = (1.0,) * 6
@@ -123,7 +123,7 @@ def test_a_call_is_made_first_where_that_is_affordable(call_s: float | None, lea
 
 def test_a_look_before_a_block_and_one_after_it_while_the_workers_are_stopped() -> None:
     workers = Scripted(100)
-    own = bench(workers, RULES, Senses(1.0, workers=workers))
+    own = bench(workers, RULES, SpeedSensor(1.0, workers=workers))
     own.block()
     own.block()
     # what was seen after the first serves as the look before the second
@@ -131,26 +131,26 @@ def test_a_look_before_a_block_and_one_after_it_while_the_workers_are_stopped() 
 
 
 def test_the_canary_is_asked_as_the_rules_say() -> None:
-    senses = Senses(1.0)
-    bench(Scripted(100), MeasureRules(canary_s=0.03), senses).block()
-    assert senses.asked == [((0,), 0.03)] * 2
+    sensor = SpeedSensor(1.0)
+    bench(Scripted(100), MeasureRules(canary_s=0.03), sensor).block()
+    assert sensor.asked == [((0,), 0.03)] * 2
 
 
 def test_a_blocks_canary_is_between_both_looks() -> None:
-    block = bench(Scripted(100), RULES, Senses(1.0, 4.0)).block()
+    block = bench(Scripted(100), RULES, SpeedSensor(1.0, 4.0)).block()
     assert block.canary is not None
     assert block.canary.parts == dict.fromkeys(("compute", "memory", "scalar"), 2.0)
 
 
 def test_a_block_without_a_canary() -> None:
-    for senses in (Senses(None), Senses(1.0, None), Senses(None, 1.0)):
-        block = bench(Scripted(100), RULES, senses).block()
+    for sensor in (SpeedSensor(None), SpeedSensor(1.0, None), SpeedSensor(None, 1.0)):
+        block = bench(Scripted(100), RULES, sensor).block()
         assert (block.canary, block.disturbances) == (None, ())
 
 
 def test_warming_up_takes_no_look_and_stops_the_workers() -> None:
     workers = Scripted(100)
-    own = bench(workers, RULES, Senses(1.0, workers=workers))
+    own = bench(workers, RULES, SpeedSensor(1.0, workers=workers))
     block = own.warm()
     assert workers.story == ["send", "pause"]
     assert (block.canary, block.interference) == (None, None)
@@ -159,7 +159,7 @@ def test_warming_up_takes_no_look_and_stops_the_workers() -> None:
 
 def test_the_look_before_a_block_that_failed_is_not_used_again() -> None:
     failing, fine = Scripted(0), Scripted(100)
-    own = bench(failing, RULES, Senses(1.0, workers=fine))
+    own = bench(failing, RULES, SpeedSensor(1.0, workers=fine))
     with pytest.raises(WorkerFailed):
         own.block()
     own.workers = fine
@@ -171,7 +171,7 @@ def test_the_look_before_a_block_that_failed_is_not_used_again() -> None:
 
 
 def test_a_block_under_a_closed_gate_is_measured_again() -> None:
-    own = bench(Scripted(*[100] * 5, 30, 90, 100), RULES, Senses(*USUAL, 9.0, 1.0))
+    own = bench(Scripted(*[100] * 5, 30, 90, 100), RULES, SpeedSensor(*USUAL, 9.0, 1.0))
     blocks = [own.block() for _ in range(6)]
     assert [block.disturbances for block in blocks] == [()] * 6
     assert [round(block.rate) for block in blocks] == [100] * 6
@@ -181,7 +181,7 @@ def test_a_block_under_a_closed_gate_is_measured_again() -> None:
 @pytest.mark.parametrize("repeats", [0, 1, 2])
 def test_a_gate_that_stays_closed_is_waited_for_no_longer_than_the_rules_say(repeats: int) -> None:
     workers = Scripted(100)
-    own = bench(workers, msgspec.structs.replace(RULES, disturbed_repeats=repeats), Senses(*USUAL, 9.0))
+    own = bench(workers, msgspec.structs.replace(RULES, disturbed_repeats=repeats), SpeedSensor(*USUAL, 9.0))
     for _ in range(5):
         own.block()
     last = own.block()
@@ -191,14 +191,14 @@ def test_a_gate_that_stays_closed_is_waited_for_no_longer_than_the_rules_say(rep
 
 
 def test_the_value_of_a_block_closes_no_gate() -> None:
-    own = bench(Scripted(*[100] * 6, 1), RULES, Senses(1.0))
+    own = bench(Scripted(*[100] * 6, 1), RULES, SpeedSensor(1.0))
     assert [own.block().disturbances for _ in range(9)] == [()] * 9
     assert own.repeated == []
 
 
 def test_numbers_are_unique_and_those_of_the_commands() -> None:
     workers = Scripted(100, 0, 100)
-    own = bench(workers, RULES, Senses(*USUAL, 9.0))
+    own = bench(workers, RULES, SpeedSensor(*USUAL, 9.0))
     numbers = [own.warm().number, *(own.block().number for _ in range(6)), *(block.number for block in own.repeated)]
     assert len(set(numbers)) == len(numbers) == 9
     assert [command.block for command in workers.commands] == list(range(10))
@@ -207,7 +207,7 @@ def test_numbers_are_unique_and_those_of_the_commands() -> None:
 
 def test_workers_are_stopped_after_every_block() -> None:
     workers = Scripted(100)
-    own = bench(workers, RULES, Senses(*USUAL, 9.0))
+    own = bench(workers, RULES, SpeedSensor(*USUAL, 9.0))
     for _ in range(6):
         own.block()
     assert workers.story == ["send", "pause"] * 8

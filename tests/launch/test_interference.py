@@ -13,9 +13,9 @@ import pytest
 from autotune.core.machine import Hardware
 from autotune.core.results import Canary, Interference
 from autotune.core.rules import MeasureRules
-from autotune.launch.interference import HISTORY, RECENT, Watch, disturbances
+from autotune.launch.interference import HISTORY, RECENT, InterferenceMonitor, disturbances
 from tests import machines
-from tests.launch.scripted import Senses
+from tests.launch.scripted import SpeedSensor
 
 RULES = MeasureRules()
 OWN = "/sys/fs/cgroup/user.slice/session-1.scope"
@@ -47,12 +47,14 @@ def clocked(root: Path, **khz: int) -> None:
 def nothing() -> None: ...
 
 
-def block(watch: Watch, happens: Callable[[], object] = nothing) -> tuple[Canary | None, Interference, tuple[str, ...]]:
+def block(
+    monitor: InterferenceMonitor, happens: Callable[[], object] = nothing
+) -> tuple[Canary | None, Interference, tuple[str, ...]]:
     """The interference of a block of ten seconds during which something happens."""
-    before = watch.before()
+    before = monitor.before()
     happens()
-    after = msgspec.structs.replace(watch.after(), at_s=before.at_s + 10)
-    return watch.between(before, after, None)
+    after = msgspec.structs.replace(monitor.after(), at_s=before.at_s + 10)
+    return monitor.between(before, after, None)
 
 
 @pytest.fixture
@@ -67,16 +69,16 @@ def root(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("resource", ["cpu", "memory"])
 def test_pressure_is_that_of_others(root: Path, resource: str) -> None:
     pressed(root, 100, 40, resource=resource)
-    watch = Watch((0,), Senses(), RULES, root)
-    _, found, closed = block(watch, lambda: pressed(root, 105, 42, resource=resource))
+    monitor = InterferenceMonitor((0,), SpeedSensor(), RULES, root)
+    _, found, disturbed = block(monitor, lambda: pressed(root, 105, 42, resource=resource))
     assert getattr(found, f"{resource}_pressure") == pytest.approx(0.3)
-    assert closed == (f"{resource}_pressure",)
+    assert disturbed == (f"{resource}_pressure",)
 
 
 def test_our_own_pressure_closes_no_gate(root: Path) -> None:
     pressed(root, 100, 40)
-    _, found, closed = block(Watch((0,), Senses(), RULES, root), lambda: pressed(root, 109, 49))
-    assert (found.cpu_pressure, closed) == (pytest.approx(0), ())
+    _, found, disturbed = block(InterferenceMonitor((0,), SpeedSensor(), RULES, root), lambda: pressed(root, 109, 49))
+    assert (found.cpu_pressure, disturbed) == (pytest.approx(0), ())
 
 
 def test_our_own_group_may_never_have_waited(root: Path) -> None:
@@ -85,34 +87,36 @@ def test_our_own_group_may_never_have_waited(root: Path) -> None:
         pressed(root, others_s, 0, resource="memory")
 
     waited(100)
-    _, found, closed = block(Watch((0,), Senses(), RULES, root), lambda: waited(104))
-    assert (found.memory_pressure, closed) == (pytest.approx(0.4), ("memory_pressure",))
+    _, found, disturbed = block(InterferenceMonitor((0,), SpeedSensor(), RULES, root), lambda: waited(104))
+    assert (found.memory_pressure, disturbed) == (pytest.approx(0.4), ("memory_pressure",))
 
 
 def test_the_nearest_group_that_tells_is_ours(root: Path) -> None:
     pressed(root, 100, 40, group=ABOVE)
-    _, found, _ = block(Watch((0,), Senses(), RULES, root), lambda: pressed(root, 105, 44, group=ABOVE))
+    _, found, _ = block(
+        InterferenceMonitor((0,), SpeedSensor(), RULES, root), lambda: pressed(root, 105, 44, group=ABOVE)
+    )
     assert found.cpu_pressure == pytest.approx(0.1)
 
 
 def test_more_pressure_of_our_own_than_of_all_is_none_of_others(root: Path) -> None:
     pressed(root, 100, 40)
-    _, found, _ = block(Watch((0,), Senses(), RULES, root), lambda: pressed(root, 101, 45))
+    _, found, _ = block(InterferenceMonitor((0,), SpeedSensor(), RULES, root), lambda: pressed(root, 101, 45))
     assert found.cpu_pressure == 0.0
 
 
 def test_without_a_group_that_tells_pressure_is_not_known(root: Path) -> None:
     machines.write(root, {"/proc/pressure/cpu": psi(100), "/proc/pressure/memory": psi(100)})
-    watch = Watch((0,), Senses(), RULES, root)
-    _, found, closed = block(watch, lambda: machines.write(root, {"/proc/pressure/cpu": psi(110)}))
-    assert (found.cpu_pressure, found.memory_pressure, closed) == (None, None, ())
+    monitor = InterferenceMonitor((0,), SpeedSensor(), RULES, root)
+    _, found, disturbed = block(monitor, lambda: machines.write(root, {"/proc/pressure/cpu": psi(110)}))
+    assert (found.cpu_pressure, found.memory_pressure, disturbed) == (None, None, ())
 
 
 def test_a_group_of_version_1_tells_no_pressure(tmp_path: Path) -> None:
     machines.container_v1(tmp_path)
     machines.write(tmp_path, {"/proc/pressure/cpu": psi(100)})
-    _, found, closed = block(Watch((0,), Senses(), RULES, tmp_path))
-    assert (found.cpu_pressure, closed) == (None, ())
+    _, found, disturbed = block(InterferenceMonitor((0,), SpeedSensor(), RULES, tmp_path))
+    assert (found.cpu_pressure, disturbed) == (None, ())
 
 
 @pytest.mark.parametrize("hidden", ["missing", "empty", "another format"])
@@ -123,15 +127,17 @@ def test_a_kernel_that_hides_pressure(root: Path, hidden: str) -> None:
         path.unlink()
     else:
         path.write_text({"empty": "", "another format": "some total=?\n"}[hidden])
-    _, found, closed = block(Watch((0,), Senses(), RULES, root))
-    assert (found.cpu_pressure, closed) == (None, ())
+    _, found, disturbed = block(InterferenceMonitor((0,), SpeedSensor(), RULES, root))
+    assert (found.cpu_pressure, disturbed) == (None, ())
 
 
 def test_the_root_of_all_groups_holds_the_others_too(root: Path) -> None:
     pressed(root, 100, 100)
     (root / OWN[1:] / "cgroup.type").unlink()  # only the root has none
-    _, found, closed = block(Watch((0,), Senses(), RULES, root), lambda: pressed(root, 110, 110, group="/elsewhere"))
-    assert (found.cpu_pressure, closed) == (None, ())
+    _, found, disturbed = block(
+        InterferenceMonitor((0,), SpeedSensor(), RULES, root), lambda: pressed(root, 110, 110, group="/elsewhere")
+    )
+    assert (found.cpu_pressure, disturbed) == (None, ())
 
 
 # ---------------------------------------------------------------------------------------------------------- others
@@ -139,35 +145,35 @@ def test_the_root_of_all_groups_holds_the_others_too(root: Path) -> None:
 
 def test_others_use_what_is_busy_and_not_ours(root: Path) -> None:
     ticked(root, cpu0=(100, 900, 0), cpu1=(100, 900, 0), cpu2=(0, 0, 0))
-    watch = Watch((0, 1), Senses(), RULES, root)
-    before = msgspec.structs.replace(watch.usage([]), at_s=10.0, own_s=3.0)
+    monitor = InterferenceMonitor((0, 1), SpeedSensor(), RULES, root)
+    before = msgspec.structs.replace(monitor.usage([]), at_s=10.0, own_s=3.0)
     ticked(root, cpu0=(200, 900, 0), cpu1=(150, 950, 0), cpu2=(99, 0, 0))
-    after = msgspec.structs.replace(watch.usage([]), at_s=11.0, own_s=4.0)
+    after = msgspec.structs.replace(monitor.usage([]), at_s=11.0, own_s=4.0)
     assert before.others(after, 2) == pytest.approx((1.5 - 1.0 - 0.02) / 2)
 
 
 def test_nobody_uses_less_than_nothing(root: Path) -> None:
     ticked(root, cpu0=(100, 900, 0))
-    watch = Watch((0,), Senses(), RULES, root)
-    before = msgspec.structs.replace(watch.usage([]), at_s=10.0)
+    monitor = InterferenceMonitor((0,), SpeedSensor(), RULES, root)
+    before = msgspec.structs.replace(monitor.usage([]), at_s=10.0)
     assert before.others(msgspec.structs.replace(before, at_s=11.0, own_s=before.own_s + 1), 1) == 0.0
 
 
 def test_a_kernel_that_does_not_tell_what_is_busy() -> None:
-    watch = Watch((0,), Senses(), RULES, Path("/nowhere"))
-    before = watch.usage([])
-    assert before.others(msgspec.structs.replace(watch.usage([]), at_s=before.at_s + 1), 1) is None
+    monitor = InterferenceMonitor((0,), SpeedSensor(), RULES, Path("/nowhere"))
+    before = monitor.usage([])
+    assert before.others(msgspec.structs.replace(monitor.usage([]), at_s=before.at_s + 1), 1) is None
 
 
 def test_a_process_beside_us_is_seen(this_machine: Hardware) -> None:
-    watch = Watch(this_machine.allowed_cpus, Senses(), RULES)
-    before = watch.usage([])
+    monitor = InterferenceMonitor(this_machine.allowed_cpus, SpeedSensor(), RULES)
+    before = monitor.usage([])
     with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as other:
         time.sleep(1.0)
-        mine, theirs = watch.usage([other.pid]), watch.usage([])
+        mine, theirs = monitor.usage([other.pid]), monitor.usage([])
         other.kill()
-    beside = before.others(theirs, len(watch.cpus))
-    known = before.others(mine, len(watch.cpus))
+    beside = before.others(theirs, len(monitor.cpus))
+    known = before.others(mine, len(monitor.cpus))
     assert beside is not None and known is not None
     assert beside > known
 
@@ -177,30 +183,32 @@ def test_a_process_beside_us_is_seen(this_machine: Hardware) -> None:
 
 def test_steal_is_a_share_of_our_cpus_ticks(root: Path) -> None:
     ticked(root, cpu0=(100, 100, 5), cpu1=(100, 100, 5), cpu10=(0, 0, 0))
-    watch = Watch((0, 1), Senses(), RULES, root)
-    _, found, closed = block(watch, lambda: ticked(root, cpu0=(140, 106, 9), cpu1=(100, 150, 5), cpu10=(0, 0, 500)))
+    monitor = InterferenceMonitor((0, 1), SpeedSensor(), RULES, root)
+    _, found, disturbed = block(
+        monitor, lambda: ticked(root, cpu0=(140, 106, 9), cpu1=(100, 150, 5), cpu10=(0, 0, 500))
+    )
     assert found.steal == pytest.approx(0.04)
-    assert closed == ("steal",)
+    assert disturbed == ("steal",)
 
 
 def test_what_is_stolen_of_other_cpus_closes_no_gate(root: Path) -> None:
     ticked(root, cpu0=(100, 100, 5), cpu1=(100, 100, 5))
-    _, found, closed = block(
-        Watch((0,), Senses(), RULES, root), lambda: ticked(root, cpu0=(150, 100, 5), cpu1=(0, 0, 99))
+    _, found, disturbed = block(
+        InterferenceMonitor((0,), SpeedSensor(), RULES, root), lambda: ticked(root, cpu0=(150, 100, 5), cpu1=(0, 0, 99))
     )
-    assert (found.steal, closed) == (0.0, ())
+    assert (found.steal, disturbed) == (0.0, ())
 
 
 def test_no_tick_between_two_looks_is_no_steal(root: Path) -> None:
     ticked(root, cpu0=(100, 100, 5))
-    assert block(Watch((0,), Senses(), RULES, root))[1].steal == 0.0
+    assert block(InterferenceMonitor((0,), SpeedSensor(), RULES, root))[1].steal == 0.0
 
 
 @pytest.mark.parametrize("text", ["", "cpu 1 2 3 4 5 6 7 8 9 10", "cpu0 1 2 3 4"])
 def test_steal_that_cannot_be_read_is_not_known(root: Path, text: str) -> None:
     machines.write(root, {"/proc/stat": text})
-    _, found, closed = block(Watch((0,), Senses(), RULES, root))
-    assert (found.steal, closed) == (None, ())
+    _, found, disturbed = block(InterferenceMonitor((0,), SpeedSensor(), RULES, root))
+    assert (found.steal, disturbed) == (None, ())
 
 
 # ------------------------------------------------------------------------------------------------------- frequency
@@ -208,31 +216,31 @@ def test_steal_that_cannot_be_read_is_not_known(root: Path, text: str) -> None:
 
 def test_frequency_is_the_mean_of_our_cpus_at_the_end(root: Path) -> None:
     clocked(root, cpu0=1_000_000, cpu1=1_000_000, cpu2=9_000_000)
-    watch = Watch((0, 1, 3), Senses(), RULES, root)
-    _, found, closed = block(watch, lambda: clocked(root, cpu0=3_000_000, cpu1=3_100_000))
+    monitor = InterferenceMonitor((0, 1, 3), SpeedSensor(), RULES, root)
+    _, found, disturbed = block(monitor, lambda: clocked(root, cpu0=3_000_000, cpu1=3_100_000))
     assert found.frequency_mhz == pytest.approx(3050)
-    assert closed == ()  # nothing is usual yet
+    assert disturbed == ()  # nothing is usual yet
 
 
 def test_a_fall_of_the_frequency(root: Path) -> None:
     clocked(root, cpu0=3_000_000)
-    watch = Watch((0,), Senses(), RULES, root)
-    found = [block(watch, lambda khz=khz: clocked(root, cpu0=khz))[2] for khz in (3_000_000, 2_710_000, 2_500_000)]
+    monitor = InterferenceMonitor((0,), SpeedSensor(), RULES, root)
+    found = [block(monitor, lambda khz=khz: clocked(root, cpu0=khz))[2] for khz in (3_000_000, 2_710_000, 2_500_000)]
     assert found == [(), (), ("frequency",)]
 
 
 @pytest.mark.parametrize("text", ["", "<unknown>"])
 def test_a_frequency_that_cannot_be_read_is_not_known(root: Path, text: str) -> None:
     machines.write(root, {"/sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq": text})
-    assert block(Watch((0,), Senses(), RULES, root))[1].frequency_mhz is None
+    assert block(InterferenceMonitor((0,), SpeedSensor(), RULES, root))[1].frequency_mhz is None
 
 
 def test_a_machine_that_tells_nothing(tmp_path: Path) -> None:
-    assert block(Watch((0,), Senses(), RULES, tmp_path)) == (None, Interference(), ())
+    assert block(InterferenceMonitor((0,), SpeedSensor(), RULES, tmp_path)) == (None, Interference(), ())
 
 
 def test_this_machine() -> None:
-    found = block(Watch((0,), Senses(), RULES))[1]
+    found = block(InterferenceMonitor((0,), SpeedSensor(), RULES))[1]
     for share in (found.cpu_pressure, found.memory_pressure, found.steal):
         assert share is None or 0 <= share <= 1
     assert found.frequency_mhz is None or 100 < found.frequency_mhz < 10_000
@@ -241,7 +249,7 @@ def test_this_machine() -> None:
 # ---------------------------------------------------------------------------------------------------- disturbances
 
 
-def closed(found: Interference, usual_mhz: float | None = None, rules: MeasureRules = RULES) -> tuple[str, ...]:
+def disturbed(found: Interference, usual_mhz: float | None = None, rules: MeasureRules = RULES) -> tuple[str, ...]:
     return disturbances(found, None, [], usual_mhz, rules)
 
 
@@ -255,25 +263,25 @@ def closed(found: Interference, usual_mhz: float | None = None, rules: MeasureRu
     ],
 )
 def test_a_share_closes_its_gate_above_the_rule(figure: str, most: float) -> None:
-    assert closed(Interference(**{figure: most})) == ()
-    assert closed(Interference(**{figure: math.nextafter(most, 1)})) == (figure,)
+    assert disturbed(Interference(**{figure: most})) == ()
+    assert disturbed(Interference(**{figure: math.nextafter(most, 1)})) == (figure,)
 
 
 def test_a_frequency_closes_its_gate_below_the_rule() -> None:
-    assert closed(Interference(frequency_mhz=1800.0), 2000.0) == ()
-    assert closed(Interference(frequency_mhz=1799.9), 2000.0) == ("frequency",)
-    assert closed(Interference(frequency_mhz=1.0)) == ()
+    assert disturbed(Interference(frequency_mhz=1800.0), 2000.0) == ()
+    assert disturbed(Interference(frequency_mhz=1799.9), 2000.0) == ("frequency",)
+    assert disturbed(Interference(frequency_mhz=1.0)) == ()
 
 
 def test_thresholds_are_rules() -> None:
     found = Interference(cpu_pressure=0.3, memory_pressure=0.3, steal=0.1, frequency_mhz=1000.0)
-    assert closed(found, 2000.0) == ("cpu_pressure", "memory_pressure", "steal", "frequency")
+    assert disturbed(found, 2000.0) == ("cpu_pressure", "memory_pressure", "steal", "frequency")
     loose = MeasureRules(disturbed_pressure=0.5, disturbed_steal=0.5, disturbed_frequency=0.4)
-    assert closed(found, 2000.0, loose) == ()
+    assert disturbed(found, 2000.0, loose) == ()
 
 
 def test_what_is_not_known_closes_nothing() -> None:
-    assert closed(Interference(), 2000.0) == ()
+    assert disturbed(Interference(), 2000.0) == ()
 
 
 # ---------------------------------------------------------------------------------------------------------- canary
@@ -324,17 +332,17 @@ def test_one_wild_canary_changes_neither_the_middle_nor_the_spread() -> None:
 
 def test_a_watch_learns_what_is_usual(tmp_path: Path) -> None:
     # a machine that stays twice as fast after a long calm: it disturbs no more once that is usual
-    watch = Watch((0,), Senses(*[1.0] * 101, 2.0), RULES, tmp_path)
-    found = [block(watch)[2] for _ in range(100 + RECENT)]
+    monitor = InterferenceMonitor((0,), SpeedSensor(*[1.0] * 101, 2.0), RULES, tmp_path)
+    found = [block(monitor)[2] for _ in range(100 + RECENT)]
     assert found[:100] == [()] * 100
     assert found[100:104] == [("canary",)] * 4
     assert found[-1] == ()
 
 
 def test_a_look_serves_twice(tmp_path: Path) -> None:
-    senses = Senses(1.0, 4.0, 9.0)
-    watch = Watch((0, 1), senses, RULES, tmp_path)
-    first, second = block(watch)[0], block(watch)[0]
+    sensor = SpeedSensor(1.0, 4.0, 9.0)
+    monitor = InterferenceMonitor((0, 1), sensor, RULES, tmp_path)
+    first, second = block(monitor)[0], block(monitor)[0]
     assert first is not None and second is not None
     assert (first.compute, second.compute, first.cores) == (pytest.approx(2), pytest.approx(6), 2)
-    assert len(senses.asked) == 3
+    assert len(sensor.asked) == 3

@@ -20,7 +20,7 @@ from autotune.launch import interleaved
 from autotune.launch.worker_pool import WorkerFailed
 from tests.conftest import TINY, ExtendedPackage
 from tests.extra.execute import Told
-from tests.launch.scripted import Senses
+from tests.launch.scripted import SpeedSensor
 
 RULES = MeasureRules(block_s=0.03, canary_s=0.01, disturbed_repeats=0, verify_s=60.0)
 
@@ -260,7 +260,7 @@ def test_what_is_measured_one_by_one_is_kept_when_the_time_ends(
     monkeypatch.setattr(interleaved._Run, "_measure", measure)
     spec = asked({name: config(lab) for name in "abc"}, together=False)
     here: Any = SimpleNamespace(hardware=lab.hardware)
-    run = interleaved.run(here, Senses(), spec, RULES, tmp_path)
+    run = interleaved.run(here, SpeedSensor(), spec, RULES, tmp_path)
     assert (0 if run is None else len(run.candidates)) == late
 
 

@@ -14,8 +14,8 @@ from autotune.core.rules import MeasureRules
 from autotune.core.workload_spec import ServingSpec
 from autotune.launch import load_test
 from autotune.launch.blocks import BlockRunner
-from autotune.launch.interference import Watch
-from tests.launch.scripted import Senses
+from autotune.launch.interference import InterferenceMonitor
+from tests.launch.scripted import SpeedSensor
 from tests.queueing import Queue, constant
 
 MS = 1_000_000
@@ -57,8 +57,8 @@ class Serving:
 
 
 def bench(workers: Serving, call_s: float | None = None) -> BlockRunner:
-    watch = Watch((0,), Senses(), RULES, root=Path("/nowhere"))
-    return BlockRunner(workers, workers.queue.size, watch, RULES, call_s=call_s)  # type: ignore[arg-type]
+    monitor = InterferenceMonitor((0,), SpeedSensor(), RULES, root=Path("/nowhere"))
+    return BlockRunner(workers, workers.queue.size, monitor, RULES, call_s=call_s)  # type: ignore[arg-type]
 
 
 def block(rate: float) -> Block:

@@ -6,7 +6,7 @@ from autotune.core.results import Block
 from autotune.core.rules import Correction, MeasureRules
 from autotune.launch import measure
 from autotune.launch.measure import Measurement
-from tests.launch.scripted import Scripted, Senses, bench
+from tests.launch.scripted import Scripted, SpeedSensor, bench
 
 RULES = MeasureRules(block_s=1.0, warmup_s=5.0, measure_s=6.0, min_blocks=3)
 
@@ -112,35 +112,35 @@ def test_the_observer_sees_every_block_grow() -> None:
 FOLLOWS = Correction(slopes={"compute": 1.0}, centres={1: {"compute": 0.0}})
 
 
-def corrected(workers: Scripted, senses: Senses, incumbent: float | None = None) -> Measurement:
+def corrected(workers: Scripted, sensor: SpeedSensor, incumbent: float | None = None) -> Measurement:
     rules = MeasureRules(block_s=1.0, min_blocks=3, correction=FOLLOWS, disturbed_repeats=0)
-    return measure.measure(bench(workers, rules, senses), rules, incumbent, lambda blocks: None)
+    return measure.measure(bench(workers, rules, sensor), rules, incumbent, lambda blocks: None)
 
 
 def test_a_slow_moment_does_not_reject() -> None:
     slow = Scripted(300)
-    assert corrected(slow, Senses(None), incumbent=1000.0).rejected
-    assert not corrected(slow, Senses(0.3), incumbent=1000.0).rejected
+    assert corrected(slow, SpeedSensor(None), incumbent=1000.0).rejected
+    assert not corrected(slow, SpeedSensor(0.3), incumbent=1000.0).rejected
 
 
 def test_the_blocks_keep_their_own_rates() -> None:
-    assert rates(corrected(Scripted(300), Senses(0.3)).blocks) == [300] * 3
+    assert rates(corrected(Scripted(300), SpeedSensor(0.3)).blocks) == [300] * 3
 
 
 def test_blocks_that_follow_the_machine_are_enough_soon() -> None:
     speeds = [1.0, 1.0, 1.0, 1.0, 4.0, 4.0, 1.0, 1.0, 4.0, 4.0]
     around = [(a * b) ** 0.5 for a, b in itertools.pairwise(speeds)]
     follows = Scripted(*(1000 * speed for speed in around))
-    assert len(corrected(follows, Senses(*speeds)).blocks) == 3
-    assert len(corrected(follows, Senses(None)).blocks) > 3
+    assert len(corrected(follows, SpeedSensor(*speeds)).blocks) == 3
+    assert len(corrected(follows, SpeedSensor(None)).blocks) > 3
 
 
 def test_a_block_that_is_repeated_is_none_of_the_trials() -> None:
     # the look after the sixth block is off its place, and so is the same look before the next one
     workers = Scripted(1000)
-    senses = Senses(*[1.0] * 6, 9.0, 1.0)
+    sensor = SpeedSensor(*[1.0] * 6, 9.0, 1.0)
     rules = MeasureRules(block_s=1.0, min_blocks=5)
-    own = bench(workers, rules, senses)
+    own = bench(workers, rules, sensor)
     found = measure.measure(own, rules, None, lambda blocks: None)
     assert [block.number for block in found.warmup] == [0, 1]
     assert [block.number for block in found.blocks] == [2, 3, 4, 7, 8]
