@@ -67,12 +67,21 @@ _PLAIN: dict[type[inspect.Type], Any] = {
     inspect.NoneType: lambda _: st.none(),
     inspect.StrType: lambda info: st.text(max_size=4) if info.pattern is None else st.from_regex(info.pattern),
     inspect.IntType: lambda info: st.integers(**{"min_value": -(2**63), "max_value": 2**63 - 1} | _bounds(info)),
-    inspect.FloatType: lambda info: st.floats(allow_nan=False, allow_infinity=False, **_bounds(info)),
+    inspect.FloatType: lambda info: st.floats(
+        allow_nan=False,
+        allow_infinity=False,
+        exclude_min=info.gt is not None,
+        exclude_max=info.lt is not None,
+        **_bounds(info),
+    ),
 }
 
 
 def _bounds(info: inspect.IntType | inspect.FloatType) -> dict[str, Any]:
-    low, high = info.ge if info.gt is None else info.gt, info.le if info.lt is None else info.lt
+    """The least and the largest value; of integers, those beside an open bound."""
+    step = 1 if isinstance(info, inspect.IntType) else 0
+    low = info.ge if info.gt is None else info.gt + step
+    high = info.le if info.lt is None else info.lt - step
     return {name: bound for name, bound in (("min_value", low), ("max_value", high)) if bound is not None}
 
 
