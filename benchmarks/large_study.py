@@ -82,7 +82,7 @@ def make(folder: Path, hw: Hardware, trials: int, seed: int = 0) -> None:
         config = next(suggest.untried(found.domains, hw, seen, rng), None)
     (folder / "elapsed.json").write_bytes(store.encode(store.Elapsed(elapsed_s=machine.now)))
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    study = OpenStudy(folder=folder, space=found, hardware=hw, optuna=optuna.create_study(), url="sqlite://")
+    study = OpenStudy(folder=folder, space=found, hardware=hw, optuna=optuna.create_study())
     rules = msgspec.structs.replace(ConfirmRules(), most_runs=SITTINGS)
     stage.confirm(study, machine, Observer(), MeasureRules(), rules, clock=lambda: machine.now)
 
@@ -212,7 +212,7 @@ def failed(config: Config) -> Status | None:
 
 def latency(calls: latencies.Rows) -> Latency | None:
     """The percentiles of these rows."""
-    found = latencies.joined([calls])
+    found = latencies.merge([calls])
     return None if found is None else found.summary()
 
 

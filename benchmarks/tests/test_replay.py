@@ -17,7 +17,8 @@ from autotune.core.struct import Value
 from autotune.study.search import suggest
 from autotune.study.search.ask_tell import FEW_BLOCKS
 from tests.fake_executor import speed
-from tests.study.fakes import SMALL, machine, resolved
+from tests.fake_hardware import machine
+from tests.study.fakes import SMALL, resolved
 
 sys.path.append(str(Path(__file__).parents[1]))
 
