@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from autotune.core.config import Config
 from autotune.core.confirmation import Confirmation
 from autotune.core.rules import ConfirmRules
 from autotune.study.ranking import Ranking
@@ -16,7 +17,7 @@ def reopen_if_challenged(study: OpenStudy, ranking: Ranking) -> None:
     """
     confirmation = store.confirmation(study.folder)
     honoured = Ranking(ranking.results, study.space.goal, study.hardware)
-    if confirmation is not None and _challenged(confirmation, honoured):
+    if confirmation is not None and _challenged(confirmation, honoured, study.space.baseline):
         store.reopen_confirmation(study.folder)
 
 
@@ -24,14 +25,17 @@ def drop_if_challenged(study: OpenStudy) -> None:
     """Remove a confirmation that did not compare the best trials, where no other confirmation follows."""
     confirmation = store.confirmation(study.folder)
     ranking = Ranking(store.results(study.folder), study.space.goal, study.hardware)
-    if confirmation is not None and _challenged(confirmation, ranking):
+    if confirmation is not None and _challenged(confirmation, ranking, study.space.baseline):
         store.write_confirmation(study.folder, None)
 
 
-def _challenged(confirmation: Confirmation, ranking: Ranking) -> bool:
-    """True if one of the finalists of today was not compared."""
+def _challenged(confirmation: Confirmation, ranking: Ranking, baseline: Config) -> bool:
+    """True if a trial that was not compared is among the finalists of today, or before one of those compared.
+
+    There may be more of these than finalists: others took the place of those that broke a limit. The baseline is
+    compared whatever its rank.
+    """
     compared = {one.config.key for one in confirmation.finalists}
-    broken = {one.config.key for one in confirmation.finalists if one.broken is not None}
-    ranked = dict.fromkeys(result.spec.config.key for result in ranking.order())
-    finalists = [key for key in ranked if key not in broken][: ConfirmRules().finalists]
-    return not compared.issuperset(finalists)
+    ranked = list(dict.fromkeys(result.spec.config.key for result in ranking.order()))
+    last = max((place for place, key in enumerate(ranked) if key in compared - {baseline.key}), default=-1)
+    return not compared.issuperset(ranked[: max(last + 1, ConfirmRules().finalists)])

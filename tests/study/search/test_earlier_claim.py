@@ -7,13 +7,15 @@ import pytest
 
 from autotune.core.config import Config
 from autotune.core.confirmation import Confirmation, Finalist
+from autotune.core.space_types import Limit
 from autotune.core.specs import TrialSpec
 from autotune.study.ranking import Ranking
 from autotune.study.search import earlier_claim
 from autotune.study.storage import store
 from autotune.study.storage.opening import OpenStudy
-from tests.fake_executor import measured
+from tests.fake_executor import FakeExecutor, at, measured
 from tests.report.made import confirmation, winner
+from tests.study.confirm.confirming import confirmed
 from tests.study.fakes import WORKLOAD, machine, plain, searched
 
 HW = machine()
@@ -62,6 +64,32 @@ def test_a_confirmation_that_claims_nothing_is_removed(tmp_path: Path) -> None:
 def test_who_took_the_place_of_a_finalist_that_broke_a_limit_was_compared(tmp_path: Path) -> None:
     replaced = claim(finalist(BEST, broken="p95"), finalist(SECOND), finalist(THIRD), finalist(FOURTH))
     assert after(study(tmp_path, replaced, 19.0)) == replaced
+
+
+def test_a_finalist_that_broke_a_limit_beside_the_winner_makes_no_room(tmp_path: Path) -> None:
+    """Where the others show a gain, none takes its place, and the same command finds nothing more to do."""
+    limit = (Limit(metric="latency_p99_ms", max=20.0),)
+    found = searched(tmp_path, RATES | {FOURTH: 15.0}, constraints=limit)
+    executor = FakeExecutor(
+        tmp_path, candidate=at(RATES), latency_ms=lambda config, call: 30.0 if config == SECOND else 10.0
+    )
+    claimed = confirmed(found, executor)
+    assert claimed is not None and claimed.gain
+    assert [one.config for one in claimed.finalists] == [BEST, SECOND, THIRD, PLAIN]
+    assert [one.config for one in claimed.finalists if one.broken] == [SECOND]
+    assert after(found) == claimed
+    earlier_claim.drop_if_challenged(found)
+    assert store.confirmation(tmp_path) == claimed
+
+
+def test_a_trial_before_one_that_took_such_a_place_reopens_the_claim(tmp_path: Path) -> None:
+    replaced = claim(*(finalist(config, "p99") for config in (BEST, SECOND)), finalist(THIRD), finalist(FOURTH))
+    found = study(tmp_path, replaced, 15.0)
+    assert after(found) == replaced
+    spec = TrialSpec(id=9, workload=WORKLOAD, config=plain(HW, 32), folder=store.trial_folder(9))
+    (tmp_path / spec.folder).mkdir()
+    store.write_result(tmp_path, measured(spec, 17.0))
+    assert after(found) == msgspec.structs.replace(replaced, finished=False)
 
 
 def test_fewer_finalists_than_there_may_be_are_joined_by_the_next(tmp_path: Path) -> None:
