@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from autotune.core import packages
+from autotune.core.errors import PluginError
 from autotune.core.machine import Environment, Hardware
 
 NEEDED = ("msgspec", "numpy")
@@ -67,8 +68,13 @@ def lacking(environment: Environment) -> str | None:
 
 
 def missing(names: Sequence[str], hw: Hardware) -> str | None:
-    """Which of the packages are not installed, with the remedy, or None."""
+    """The packages that are not installed, with the remedy, or None; PluginError for one that nobody looked for."""
     absent = [name for name in names if name not in hw.packages]
+    if unknown := [name for name in absent if name not in packages.named()]:
+        raise PluginError(
+            f"a plugin needs {', '.join(unknown)}, which no plugin's `packages` or `optional` names; "
+            "write it there as a literal string"
+        )
     return f"{', '.join(absent)} not installed; pip install {' '.join(absent)}" if absent else None
 
 

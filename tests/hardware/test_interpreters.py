@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from autotune.core.errors import PluginError
 from autotune.hardware import interpreters
 from tests import machines
 from tests.machines import write
@@ -33,6 +34,12 @@ def test_what_is_missing_is_named_with_the_remedy() -> None:
     assert interpreters.missing(("torch",), hw) is None
     assert interpreters.missing(("torch", "timm"), hw) == "timm not installed; pip install timm"
     assert interpreters.missing(("timm", "onnx"), hw) == "timm, onnx not installed; pip install timm onnx"
+
+
+def test_a_package_that_nobody_looked_for_is_not_said_to_be_missing() -> None:
+    """Packages are read from plugins' files: one that a plugin makes up at run time is not seen."""
+    with pytest.raises(PluginError, match=r"a plugin needs frobnicate, which .* write it there as a literal string"):
+        interpreters.missing(("timm", "frobnicate"), machines.hardware(1))
 
 
 def test_of_several_pythons_the_newest_counts(tmp_path: Path) -> None:
