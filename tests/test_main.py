@@ -184,7 +184,7 @@ def test_a_log_of_a_whole_run_is_plain_and_tells_the_story(whole: Whole) -> None
         "",
         "best      .*",
         "rate      .*",
-        r"seems     [0-9.]+x \([0-9.]+ to [0-9.]+\) over the plain model's .*",
+        r"seems     [0-9.]+x \([0-9.]+ to [0-9.]+\) over the baseline's .*",
         "          from the search's own windows, not confirmed by a second measurement",
         r"latency   p50 [0-9.]+ ms.* over [0-9]+ calls",
         r"cost      [0-9.]+ CPU seconds a sample, [0-9.]+ [KMG]iB of memory at most",

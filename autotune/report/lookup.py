@@ -43,7 +43,7 @@ def broken(study: Study, number: int) -> list[str]:
 def trials(study: str | os.PathLike[str], studies: str | os.PathLike[str] = "studies") -> pd.DataFrame:
     """A study's trials, one row each: their settings and metrics by name; StudyError where there is no such study.
 
-    `report.frame` describes the columns.
+    `dataframe.frame` describes the columns.
     """
     return dataframe.frame(find(os.fspath(study), Path(studies)))
 

@@ -21,7 +21,7 @@ from tests.study.fakes import resolved
 FAST = config("onnxruntime", 8)
 BASE = result(0, rates=(10, 10))
 SPACE = resolved(HW)
-SITTING = InterleavedSpec(
+RUN = InterleavedSpec(
     number=3,
     workload=BASE.spec.workload,
     configs={"baseline": PLAIN, "trial-1": FAST},
@@ -100,7 +100,7 @@ def test_lines_of_a_log_are_not_wrapped(plain: Screen) -> None:
 def test_a_log_says_whom_it_waits_for_and_what_is_confirmed(plain: Screen) -> None:
     plain.display.waiting("process 7 (python -m autotune --name [red]x[/red])")
     plain.display.confirming("confirming 4 configurations against each other " + "words " * 30)
-    plain.display.interleaving(SITTING, 0)
+    plain.display.interleaving(RUN, 0)
     assert [line.rstrip() for line in plain.new().splitlines()] == [
         "waiting for process 7 (python -m autotune --name [red]x[/red]), which measures on this machine; "
         "your minutes have not begun",
@@ -148,12 +148,12 @@ def test_a_terminal_shows_the_round_of_a_confirmation(terminal: Screen) -> None:
     terminal.display.ended(result(1, FAST, rates=(40, 40)))
     terminal.new()
     terminal.display.confirming("confirming 2 configurations against each other")
-    terminal.display.interleaving(SITTING, 0)
+    terminal.display.interleaving(RUN, 0)
     shown = terminal.new()
     assert "confirming 2 configurations against each other\n" in shown
     assert "interleaved run 3: round 1 of 5, 2 configurations in turn" in shown
     assert "best onnxruntime float32, batch 8, 1x2 40.0/s ±0.0 % 4.00x" in shown
-    terminal.display.interleaving(SITTING, 4)
+    terminal.display.interleaving(RUN, 4)
     assert "round 5 of 5" in terminal.new()
 
 

@@ -188,7 +188,7 @@ def test_what_the_search_found_is_confirmed(harness: TuneHarness) -> None:
     assert lines[ended + 1].startswith("confirming 4 configurations against each other")
     assert lines[ended + 2].startswith("measuring what each setting of the winner is worth")
     (said,) = [line for line in lines if line.startswith("speed-up")]
-    assert said.endswith(f" over the plain model, confirmed in {claim.runs} interleaved runs, {claim.rounds} rounds")
+    assert said.endswith(f" over the baseline, confirmed in {claim.runs} interleaved runs, {claim.rounds} rounds")
     assert "what each setting is worth: the winner with it over the winner without it" in lines
     assert f"file      {harness.study / 'best.json'}" in lines
 

@@ -65,7 +65,7 @@ def _confirmed(row: Row, study: Study, confirmation: Confirmation, winner: Winne
     found = _priced(_timed(found, calls))
     if winner.sustained is not None:
         found = _noted(found, "confirmed is the rate of requests; throughput, cost and latency are the search's")
-    return found if confirmation.gain else _noted(found, "no gain over the plain model is shown")
+    return found if confirmation.gain else _noted(found, "no gain over the baseline is shown")
 
 
 def _searched(row: Row, study: Study, best: TrialResult) -> Row:

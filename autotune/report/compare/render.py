@@ -95,7 +95,7 @@ def _of_group(group: Group) -> list[Part]:
     marked = [UNCONFIRMED] if any(row.config is not None and not row.confirmed for row in group.rows) else []
     first = Part(
         title=_title(group),
-        lines=(*notes, *group.notes, f"{gain}: {over} the plain model of the same machine", *marked),
+        lines=(*notes, *group.notes, f"{gain}: {over} the baseline of the same machine", *marked),
         head=tuple(head[place] for place in filled),
         rows=tuple(tuple(row[place] for place in filled) for row in rows),
     )

@@ -27,7 +27,7 @@ PIECE = re.compile(r".{1,90}(?:$|(?<=[:,/ ]))|.{1,90}")
 def trial(study: Study, result: TrialResult, links: Mapping[str, str]) -> str:
     """A trial that has ended: how, its figures, how it was started, its files (`links` are by name)."""
     config = result.spec.config
-    baseline = " (the plain model)" if config == study.space.baseline else ""
+    baseline = " (the baseline)" if config == study.space.baseline else ""
     parts = [f"**{literal(formatting.configuration(config))}**{baseline}", literal(_ended(study, result))]
     if result.blocks:
         parts.append(_metrics(study, result))
@@ -60,7 +60,7 @@ def _ended(study: Study, result: TrialResult) -> str:
     over = ""
     if base is not None:
         ratio = study.ranking.ratio(result, base)
-        over = f", {formatting.times(ratio.estimate)}{formatting.between(ratio)} the plain model"
+        over = f", {formatting.times(ratio.estimate)}{formatting.between(ratio)} the baseline"
     rate = formatting.rate(study.ranking.interval(result))
     return f"{given_up}{rate}{over}; 90 % intervals over {len(result.blocks)} blocks"
 

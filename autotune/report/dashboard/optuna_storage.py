@@ -18,7 +18,7 @@ from autotune.report.page.plots import failures, heat_map, path, rates
 from autotune.report.text.study_reader import Study
 
 PLOTS = {
-    "path": (path, "From the plain model to the winner"),
+    "path": (path, "From the baseline to the winner"),
     "rates": (rates, "Rate of every trial"),
     "heat-map": (heat_map, "Highest rate by batch size and layout"),
     "failures": (failures, "Failures by setting"),

@@ -33,7 +33,7 @@ SUMMARY = {
         "floor.",
         ("ablation",),
     ),
-    "the way from": Part("The way from the plain model to the winner", "Each step is over the plain model.", ("path",)),
+    "the way from": Part("The way from the baseline to the winner", "Each step is over the baseline.", ("path",)),
 }
 """The parts for the summary's tables, by the beginnings of their titles; others keep their titles."""
 
@@ -41,7 +41,7 @@ SEARCH = (
     Part(
         "Rates over the study",
         "One mark a trial with the 90 % interval of its own window; hollow ones cannot win, since they were given up "
-        "or break a limit. The dotted line is the plain model.",
+        "or break a limit. The dotted line is the baseline.",
         ("rates",),
     ),
     Part(

@@ -34,7 +34,7 @@ class Study:
 
     @property
     def baseline(self) -> TrialResult | None:
-        """The plain model's trial; None while it is missing."""
+        """The baseline's trial; None while it is missing."""
         return self.ranking.baseline(self.space.baseline)
 
     def broken(self, result: TrialResult) -> list[str]:

@@ -80,11 +80,11 @@ def _headline(confirmation: Confirmation, winner: Winner, space: Space) -> list[
     if confirmation.gain:
         return [best]
     ahead = formatting.ahead(space.goal.objectives, "be", "have")
-    no_gain = f"no gain   nothing is shown to {ahead} than the plain model"
+    no_gain = f"no gain   nothing is shown to {ahead} than the baseline"
     if winner.config == space.baseline:
         return [f"{no_gain}{_best_of_the_others(confirmation, winner)}"]
     if winner.ratio is None:
-        return [best, "no gain   none is claimed: the plain model's figure was not confirmed"]
+        return [best, "no gain   none is claimed: the baseline's figure was not confirmed"]
     return [best, f"{no_gain}, which breaks a limit that this keeps"]
 
 
@@ -112,14 +112,12 @@ def _gain(confirmation: Confirmation, winner: Winner, space: Space) -> list[str]
     how = f", confirmed in {winner.runs} interleaved runs, {winner.rounds} rounds" if winner.runs else ""
     if len(objectives) > 1:
         ratios = next((one.ratios for one in confirmation.finalists if one.config == winner.config), {})
-        each = [
-            f"{'':9} {_times(ratio)} {formatting.more(name)} than the plain model" for name, ratio in ratios.items()
-        ]
-        return [f"knee      of the front, against the plain model in each objective{how}", *each]
+        each = [f"{'':9} {_times(ratio)} {formatting.more(name)} than the baseline" for name, ratio in ratios.items()]
+        return [f"knee      of the front, against the baseline in each objective{how}", *each]
     what = formatting.gain(objectives[0])
     if winner.ratio is None:
-        return [f"{what[0]:9} the plain model serves no request within the limit"]
-    return [f"{what[0]:9} {_times(winner.ratio)} {what[1]} the plain model{how}"]
+        return [f"{what[0]:9} the baseline serves no request within the limit"]
+    return [f"{what[0]:9} {_times(winner.ratio)} {what[1]} the baseline{how}"]
 
 
 def _unconfirmed(folder: Path, ranking: Ranking, baseline: Config, confirmation: Confirmation | None) -> list[str]:
@@ -132,7 +130,7 @@ def _unconfirmed(folder: Path, ranking: Ranking, baseline: Config, confirmation:
     doubt = f"          from the search's own windows, not confirmed by a second measurement{why}"
     if base is winner and (others or slower):
         ahead = formatting.ahead(ranking.goal.objectives, "was", "had")
-        return [f"no gain   nothing {ahead} than the plain model{_plain(ranking, winner)}", doubt]
+        return [f"no gain   nothing {ahead} than the baseline{_plain(ranking, winner)}", doubt]
     lines = [
         f"best      {formatting.configuration(winner.spec.config)}{answers.doubt(winner.fidelity)}",
         f"rate      {formatting.rate(ranking.interval(winner))}",
@@ -141,7 +139,7 @@ def _unconfirmed(folder: Path, ranking: Ranking, baseline: Config, confirmation:
         gain = ranking.ratio(winner, base)
         base_rate = formatting.rate(ranking.interval(base))
         lines.append(
-            f"seems     {formatting.times(gain.estimate)}{formatting.between(gain)} over the plain model's {base_rate}"
+            f"seems     {formatting.times(gain.estimate)}{formatting.between(gain)} over the baseline's {base_rate}"
         )
         lines += _objectives(ranking, winner, base)
     lines.append(doubt)
@@ -153,7 +151,7 @@ def _unconfirmed(folder: Path, ranking: Ranking, baseline: Config, confirmation:
 
 
 def _plain(ranking: Ranking, base: TrialResult) -> str:
-    """The plain model's own value, where there is one objective: `'s 10.0/s ±1.0 %`."""
+    """The baseline's own value, where there is one objective: `'s 10.0/s ±1.0 %`."""
     if metrics.rate_decides(ranking.goal):
         return f"'s {formatting.rate(ranking.interval(base))}"
     values, goal = ranking.values(base), ranking.goal
@@ -181,14 +179,14 @@ def _nothing(ranking: Ranking) -> list[str]:
 
 
 def _objectives(ranking: Ranking, winner: TrialResult, base: TrialResult) -> list[str]:
-    """The objectives beside the rate, of the winner and of the plain model."""
+    """The objectives beside the rate, of the winner and of the baseline."""
     goal, found, plain = ranking.goal, ranking.values(winner), ranking.values(base)
     if found is None or plain is None:
         return []
     lines = []
     for name, one, other in zip(goal.objectives, found, plain, strict=True):
         shown = [formatting.metric(name, value, goal.price) for value in (one, other)]
-        lines.append(f"{'':9} {name} {shown[0]}, the plain model's {shown[1]}")
+        lines.append(f"{'':9} {name} {shown[0]}, the baseline's {shown[1]}")
     return lines if goal.objectives != ("throughput",) else []
 
 
@@ -285,7 +283,7 @@ def _remark(one: Ablation) -> str:
 def _path(path: Sequence[Step]) -> list[str]:
     if not any(step.total for step in path):
         return []
-    lines = ["", "the way from the plain model to the winner"]
+    lines = ["", "the way from the baseline to the winner"]
     for step in path:
         total = "" if step.total is None else _times(step.total)
         settings = ", ".join(f"{name} {formatting.literal(value)}" for name, value in step.settings.items())

@@ -23,7 +23,7 @@ class ServedFinalist:
 
     @property
     def is_baseline(self) -> bool:
-        """True for the plain model."""
+        """True for the baseline."""
         return self.name == BASELINE
 
     @property

@@ -1,7 +1,7 @@
 """The confirmation of a rate of requests: finalists serve their own for a minute or longer, in fresh processes.
 
 A rate that is not kept is lowered until one is, or until it cannot win. Nothing is interleaved here, so the claim is
-the rate alone; its ratio to the plain model's has no interval.
+the rate alone; its ratio to the baseline's has no interval.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class ServingConfirmation:
     # ---------------------------------------------------------------------------------------------------- what is next
 
     def _next(self) -> ServedFinalist | None:
-        """The largest rate and that of the plain model, which the others are held against, in turn."""
+        """The largest rate and that of the baseline, which the others are held against, in turn."""
         able = [one for one in self.finalists if self._may_win(one) and self._in_time(one)]
         others = [one for one in able if not one.is_baseline]
         served = sum(len(one.tried) for one in self.finalists if not one.is_baseline)
@@ -69,7 +69,7 @@ class ServingConfirmation:
         return max(others, key=lambda one: one.next_rate, default=None)
 
     def _may_win(self, finalist: ServedFinalist) -> bool:
-        """True if its next rate matters: a finalist's could win, the plain model's is wanted in any case."""
+        """True if its next rate matters: a finalist's could win, the baseline's is wanted in any case."""
         best = max((one.kept_rate for one in self._able()), default=0.0)
         return not finalist.finished and finalist.next_rate > (0.0 if finalist.is_baseline else best)
 
@@ -133,7 +133,7 @@ class ServingConfirmation:
         return max(broken, key=lambda check: check.violation, default=None)
 
     def _gains(self, winner: ServedFinalist) -> bool:
-        """True if the plain model is known to keep less: its rate was kept, or the search found none."""
+        """True if the baseline is known to keep less: its rate was kept, or the search found none."""
         known = self.baseline.kept is not None or self.baseline.searched_rate == 0
         return winner is not self.baseline and known and winner.kept_rate > self.baseline.kept_rate
 
@@ -151,7 +151,7 @@ class ServingConfirmation:
     # --------------------------------------------------------------------------------------------------------- results
 
     def _ratio(self, finalist: ServedFinalist) -> Estimate | None:
-        """Its rate over the plain model's; None without both."""
+        """Its rate over the baseline's; None without both."""
         if finalist.kept is None or self.baseline.kept is None:
             return None
         return Estimate(estimate=finalist.kept_rate / self.baseline.kept_rate, low=None, high=None)

@@ -66,7 +66,7 @@ def test_a_confirmed_plain_model_is_no_gain(tmp_path: Path) -> None:
     (group,) = compare([study(tmp_path / "a", RESULTS, found), study(tmp_path / "b", RESULTS)]).groups
     row = next(row for row in group.rows if row.study == "a")
     assert (row.confirmed, row.config) == (True, PLAIN)
-    assert "no gain over the plain model is shown" in row.notes
+    assert "no gain over the baseline is shown" in row.notes
 
 
 def test_why_nothing_could_be_confirmed_is_said(tmp_path: Path) -> None:

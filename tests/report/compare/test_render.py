@@ -54,7 +54,7 @@ def test_a_terminal_has_a_line_a_study(found: Comparison) -> None:
     assert two[4:] == ["p99 20.0 ms", "openvino float32, batch 4, 1x2"]
     assert "two: not confirmed" in lines
     assert any(line.startswith("two: no price for toy.small in ") for line in lines)
-    assert "speed-up: over the plain model of the same machine" in lines
+    assert "speed-up: over the baseline of the same machine" in lines
     assert lines.count(render.UNCONFIRMED) == 3
 
 
@@ -97,7 +97,7 @@ def test_an_objective_without_a_column_gets_one(tmp_path: Path) -> None:
     lines = printed(compare([study(tmp_path / name, RESULTS, space=space) for name in "ab"]))
     assert cells(lines[1])[3] == "gain" and "latency_p50_ms" in lines[1]
     assert "20.0 ms" in lines[2] and "2.50x*" in lines[2]
-    assert "gain: less latency_p50_ms than the plain model of the same machine" in lines
+    assert "gain: less latency_p50_ms than the baseline of the same machine" in lines
 
 
 def test_markdown_holds_names_as_they_are(tmp_path: Path) -> None:

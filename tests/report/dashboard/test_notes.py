@@ -56,7 +56,7 @@ def test_it_says_how_the_trial_was_started(study: Study) -> None:
     note = notes.trial(study, study.results[0], {})
     assert "Started as 1 x 2 (processes x threads) on CPUs 0-1:" in note.replace("\\", "")
     assert "\nOMP_NUM_THREADS=2\n" in note
-    assert "(the plain model)" in note
+    assert "(the baseline)" in note
 
 
 def test_long_variables_are_broken_where_they_may_be(study: Study) -> None:
@@ -81,8 +81,8 @@ def test_the_reason_of_what_has_no_rate(study: Study) -> None:
 
 def test_the_study_has_the_end_of_the_run_and_what_could_not_be_read(tmp_path: Path) -> None:
     note = rendered(notes.overview(full(tmp_path), [f"bad {HOSTILE}"]))
-    assert "speed-up  4.00x (3.90 to 4.10) over the plain model" in note
-    assert "finalists, against the baseline" in note and "the way from the plain model to the winner" in note
+    assert "speed-up  4.00x (3.90 to 4.10) over the baseline" in note
+    assert "finalists, against the baseline" in note and "the way from the baseline to the winner" in note
     assert "<strong>bad &lt;script&gt;" in note and "<script" not in note and "<img" not in note
 
 

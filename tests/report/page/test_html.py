@@ -47,7 +47,7 @@ def test_a_page_has_all_its_parts(tmp_path: Path) -> None:
     assert page.titles == [
         "Finalists, against the baseline",
         "What each setting is worth",
-        "The way from the plain model to the winner",
+        "The way from the baseline to the winner",
         "Rates over the study",
         "Settings and rate",
         "Batch size and layout",

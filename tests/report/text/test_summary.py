@@ -48,7 +48,7 @@ def test_a_confirmed_winner_has_its_claim_with_what_it_is_worth(tmp_path: Path) 
     assert said(tmp_path, found=confirmation(winner(FAST))) == [
         "best      onnxruntime float32, batch 8, 1x2",
         "rate      40.0/s ±2.0 %",
-        "speed-up  4.00x (3.90 to 4.10) over the plain model, confirmed in 6 interleaved runs, 42 rounds",
+        "speed-up  4.00x (3.90 to 4.10) over the baseline, confirmed in 6 interleaved runs, 42 rounds",
         "noise     1.2 %: by so much one configuration may seem to differ from itself here",
         COST,
         ANSWERS,
@@ -133,7 +133,7 @@ def test_the_way_to_the_winner(tmp_path: Path) -> None:
     lines = said(tmp_path, found=confirmation(winner(FAST), path=path))
     assert lines[-5:] == [
         "",
-        "the way from the plain model to the winner",
+        "the way from the baseline to the winner",
         "  2.50x (2.40 to 2.60)     + backend onnxruntime",
         "  4.00x                    + huge_pages true, batch_size 8",
         "                           + layout 2x1",
@@ -163,7 +163,7 @@ def test_no_gain_is_said_with_the_best_of_the_others(tmp_path: Path) -> None:
     )
     lines = said(tmp_path, found=confirmation(baseline_won(), gain=False, finalists=finalists))
     assert lines[:5] == [
-        "no gain   nothing is shown to be faster than the plain model: the best of the others is 1.01x (0.98 to 1.04) "
+        "no gain   nothing is shown to be faster than the baseline: the best of the others is 1.01x (0.98 to 1.04) "
         "the baseline",
         "rate      10.0/s ±1.0 %",
         "noise     1.2 %: by so much one configuration may seem to differ from itself here",
@@ -172,7 +172,7 @@ def test_no_gain_is_said_with_the_best_of_the_others(tmp_path: Path) -> None:
     ]
     assert not [line for line in lines if line.startswith(("best", "speed-up"))]
     alone = confirmation(baseline_won(), gain=False, finalists=finalists[2:])
-    assert said(tmp_path, found=alone)[0] == "no gain   nothing is shown to be faster than the plain model"
+    assert said(tmp_path, found=alone)[0] == "no gain   nothing is shown to be faster than the baseline"
 
 
 # -------------------------------------------------------------------------------------------------- not confirmed
@@ -183,9 +183,7 @@ def test_a_skipped_confirmation_leaves_the_searchs_own_figures(tmp_path: Path) -
     lines = said(tmp_path, (*RESULTS, slow, failed))
     assert lines[0] == "best      onnxruntime float32, batch 8, 1x2"
     assert re.fullmatch(r"rate      40\.0/s ±1\.7 %", lines[1])
-    gain = re.fullmatch(
-        r"seems     4\.00x \((\d\.\d\d) to (\d\.\d\d)\) over the plain model's 10\.0/s ±1\.7 %", lines[2]
-    )
+    gain = re.fullmatch(r"seems     4\.00x \((\d\.\d\d) to (\d\.\d\d)\) over the baseline's 10\.0/s ±1\.7 %", lines[2])
     assert gain and 3.8 < float(gain[1]) < 4 < float(gain[2]) < 4.2
     assert lines[3:] == [
         "          from the search's own windows, not confirmed by a second measurement",
@@ -205,7 +203,7 @@ def test_what_could_not_be_confirmed_says_why(tmp_path: Path) -> None:
 
 def test_one_block_has_no_interval(tmp_path: Path) -> None:
     lines = said(tmp_path, (result(0, rates=(10,)), result(1, FAST, rates=(40,))))
-    assert lines[1:3] == ["rate      40.0/s", "seems     4.00x over the plain model's 10.0/s"]
+    assert lines[1:3] == ["rate      40.0/s", "seems     4.00x over the baseline's 10.0/s"]
 
 
 def test_without_a_baseline_no_speedup_is_claimed(tmp_path: Path) -> None:
@@ -226,7 +224,7 @@ def test_what_is_infeasible_does_not_win(tmp_path: Path) -> None:
 def test_a_search_that_found_nothing_faster_says_so(tmp_path: Path) -> None:
     slow = result(1, FAST, rates=(5, 5), status=Status.REJECTED)
     first, second, *_ = said(tmp_path, (RESULTS[0], slow))
-    assert first.startswith("no gain   nothing was faster than the plain model's 10.0/s")
+    assert first.startswith("no gain   nothing was faster than the baseline's 10.0/s")
     assert second.endswith("from the search's own windows, not confirmed by a second measurement")
 
 
@@ -283,7 +281,7 @@ def test_a_winner_that_is_not_faster_keeps_a_limit_that_the_plain_model_breaks(t
     lines = said(tmp_path, found=confirmation(winner(FAST), gain=False))
     assert lines[:2] == [
         "best      onnxruntime float32, batch 8, 1x2",
-        "no gain   nothing is shown to be faster than the plain model, which breaks a limit that this keeps",
+        "no gain   nothing is shown to be faster than the baseline, which breaks a limit that this keeps",
     ]
 
 
@@ -311,7 +309,7 @@ def test_a_rate_of_requests_is_said_as_it_was_served(tmp_path: Path) -> None:
     probe = Probe(rate=84.0, seconds=60.0, requests=5040, over=4, latency_ms=91.2, kept=True)
     found = confirmation(winner(FAST, sustained=probe, runs=0, rounds=0, ratio=estimate(3.0)))
     lines = summary.summary(tmp_path, RESULTS, space, found)
-    assert "gain      3.00x more served_rate than the plain model" in lines
+    assert "gain      3.00x more served_rate than the baseline" in lines
     assert "served    84.0 requests a second for 60 s, latency 91.2 ms from arrival, 4 of 5040 over the limit" in lines
 
 
@@ -333,7 +331,7 @@ def test_no_gain_is_said_of_what_was_wanted(tmp_path: Path, objective: str | tup
     found = confirmation(baseline_won(), gain=False, finalists=())
     space = asked(objective=objective, price=Price(per_hour=1.0))
     told = msgspec.structs.replace(found, winner=baseline_won(metrics={"cost_per_million": 1.0}))
-    assert lines_of(tmp_path, space, told)[0] == f"no gain   nothing is shown to {ahead} than the plain model"
+    assert lines_of(tmp_path, space, told)[0] == f"no gain   nothing is shown to {ahead} than the baseline"
 
 
 def test_a_search_that_found_nothing_better_says_in_what(tmp_path: Path) -> None:
@@ -341,7 +339,7 @@ def test_a_search_that_found_nothing_better_says_in_what(tmp_path: Path) -> None
         msgspec.structs.replace(one, setup_s=seconds) for one, seconds in zip(RESULTS, (1.25, 3.0), strict=True)
     )
     lines = lines_of(tmp_path, asked(objective="setup_s"), None, results)
-    assert lines[0] == "no gain   nothing had less setup_s than the plain model's 1.25 s"
+    assert lines[0] == "no gain   nothing had less setup_s than the baseline's 1.25 s"
 
 
 def test_a_knee_has_a_line_an_objective(tmp_path: Path) -> None:
@@ -351,9 +349,9 @@ def test_a_knee_has_a_line_an_objective(tmp_path: Path) -> None:
     space = asked(objective=("throughput", "peak_rss_bytes"))
     lines = lines_of(tmp_path, space, confirmation(winner(FAST), finalists=finalists), results)
     assert lines[2:5] == [
-        "knee      of the front, against the plain model in each objective, confirmed in 6 interleaved runs, 42 rounds",
-        "          4.00x (3.90 to 4.10) more throughput than the plain model",
-        "          0.80x (0.79 to 0.81) less peak_rss_bytes than the plain model",
+        "knee      of the front, against the baseline in each objective, confirmed in 6 interleaved runs, 42 rounds",
+        "          4.00x (3.90 to 4.10) more throughput than the baseline",
+        "          0.80x (0.79 to 0.81) less peak_rss_bytes than the baseline",
     ]
     assert not any(line.startswith(("speed-up", "gain")) for line in lines)
     assert "finalists, against the baseline, by throughput" in lines
@@ -381,12 +379,12 @@ def test_each_finalist_says_what_became_of_its_rate_of_requests(tmp_path: Path) 
     lines = lines_of(tmp_path, asked(objective="served_rate"), found)
     assert lines[:2] == [
         "best      onnxruntime float32, batch 8, 1x2",
-        "no gain   none is claimed: the plain model's figure was not confirmed",
+        "no gain   none is claimed: the baseline's figure was not confirmed",
     ]
     said_of = [line.split(": ", 1)[1] for line in lines[-4:]]
     assert said_of == [kept, finalists[1].served, "failed: it broke", finalists[3].served]
     gained = lines_of(tmp_path, asked(objective="served_rate"), msgspec.structs.replace(found, gain=True))
-    assert "gain      the plain model serves no request within the limit" in gained
+    assert "gain      the baseline serves no request within the limit" in gained
 
 
 def test_where_nobody_serves_any_request_that_is_said(tmp_path: Path) -> None:

@@ -10,13 +10,11 @@ def test_a_summary_in_its_parts(tmp_path: Path) -> None:
     study = full(tmp_path)
     head, tables = summary_sections.parts(summary.summary(study.folder, study.results, study.space, study.confirmation))
     assert head[0] == ("best", "onnxruntime float32, batch 8, 1x2")
-    assert dict(head)["speed-up"].startswith(
-        "4.00x (3.90 to 4.10) over the plain model, confirmed in 6 interleaved runs"
-    )
+    assert dict(head)["speed-up"].startswith("4.00x (3.90 to 4.10) over the baseline, confirmed in 6 interleaved runs")
     assert [table.title.partition(":")[0] for table in tables] == [
         "finalists, against the baseline",
         "what each setting is worth",
-        "the way from the plain model to the winner",
+        "the way from the baseline to the winner",
     ]
     assert tables[0].rows[0] == ("2.00x (1.90 to 2.10)", "onnxruntime float32, batch 8, 1x2: the fastest")
     assert tables[2].rows == (("2.00x (1.90 to 2.10)", "+ backend onnxruntime"),)

@@ -1,4 +1,4 @@
-"""The way from the plain model to the winner, setting by setting."""
+"""The way from the baseline to the winner, setting by setting."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def figure(study: Study) -> Figure | None:
-    """The ratio over the plain model after each step; None where no path was measured."""
+    """The ratio over the baseline after each step; None where no path was measured."""
     from plotly import graph_objects as go
 
     path = study.confirmation.path if study.confirmation else ()
@@ -27,7 +27,7 @@ def figure(study: Study) -> Figure | None:
     found = go.Figure()
     found.add_scatter(
         x=[1.0, *(total.estimate for total in totals)],
-        y=["the plain model", *(f"+ {escape(name, quote=False)}" for name in named)],
+        y=["the baseline", *(f"+ {escape(name, quote=False)}" for name in named)],
         error_x={
             "array": [0.0, *((total.high or total.estimate) - total.estimate for total in totals)],
             "arrayminus": [0.0, *(total.estimate - (total.low or total.estimate) for total in totals)],

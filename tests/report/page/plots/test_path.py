@@ -20,7 +20,7 @@ def test_each_step_is_named_and_has_its_interval(tmp_path: Path) -> None:
     assert found is not None
     (line,) = found.data
     assert list(line.x) == [1.0, 2.0, 4.0]
-    assert line.y[:2] == ("the plain model", "+ backend onnxruntime")
+    assert line.y[:2] == ("the baseline", "+ backend onnxruntime")
     assert line.y[2].startswith("+ batch_size 8, allocator ") and "<" not in line.y[2]
     assert list(line.error_x.array) == pytest.approx([0, 0.1, 0])
     assert list(line.error_x.arrayminus) == pytest.approx([0, 0.1, 0])
