@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from autotune.core.config import Config
+from autotune.core.errors import MachineError
 from autotune.core.machine import Environment
 from autotune.core.struct import Value
 from autotune.launch import environment, launch_plan
@@ -137,5 +138,5 @@ def test_planning_is_pure() -> None:
 
 
 def test_a_layout_that_does_not_fit_is_refused() -> None:
-    with pytest.raises(ValueError, match="5x1 needs 5 cores, and 4 are usable"):
+    with pytest.raises(MachineError, match="5x1 needs 5 cores, and 4 are usable"):
         measuring(layout="5x1")
