@@ -53,7 +53,8 @@ def _wait_for(path: Path) -> None:
 def _hang(folder: Path, spec: TrialSpec) -> None:
     folder.mkdir(parents=True)
     (folder / "spec.json").write_bytes(store.encode(spec))
-    worker = subprocess.Popen(["sleep", "90"], start_new_session=True, stderr=subprocess.DEVNULL)
+    quiet = subprocess.DEVNULL  # a reader of our pipes must not wait for it
+    worker = subprocess.Popen(["sleep", "90"], start_new_session=True, stdout=quiet, stderr=quiet)
     orphans.note(folder / "processes.json", [worker.pid])
     (folder.parent / "hanging").touch()
     time.sleep(90)
