@@ -6,9 +6,10 @@ The file holds a TrialSpec, or an InterleavedSpec. Its result is written to the 
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from pathlib import Path
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 import msgspec
 
@@ -29,8 +30,12 @@ Result = TrialResult | InterleavedRun | Sustained | None
 
 
 def main() -> int:
-    """Run the spec and print its outcome in a line; 0 if there is a result, 1 after a line that says why not."""
+    """Run the spec and print its outcome in a line; 0 if there is a result, 1 after a line that says why not.
+
+    130 after Ctrl-C, 143 after SIGTERM; the workers are killed with all that they started.
+    """
     given = _parser().parse_args()
+    signal.signal(signal.SIGTERM, _terminate)
     try:
         spec = _read_spec(given.spec)
         hardware = probe.probe() if given.hardware is None else _read(given.hardware, Hardware)
@@ -41,6 +46,8 @@ def main() -> int:
         if result is not None:
             encoded = msgspec.json.format(msgspec.json.encode(result))
             write_atomically(root / spec.folder / "result.json", encoded)
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
     except AutotuneError as error:
         return _fail(str(error))
     except OSError as error:
@@ -49,6 +56,10 @@ def main() -> int:
         return _fail("the time ended before the first round")
     sys.stdout.write(f"{_outcome(result)}; {root / spec.folder / 'result.json'}\n")
     return 0
+
+
+def _terminate(number: int, frame: object) -> NoReturn:
+    sys.exit(128 + number)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
+import time
 from importlib.util import find_spec
 from pathlib import Path
 
 import msgspec
+import psutil
 import pytest
 
 from autotune.core.results import InterleavedRun, Status, TrialResult
@@ -75,6 +78,28 @@ def test_requests_are_served_at_a_rate(lab: ExtendedPackage, tmp_path: Path, opt
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("the rate was not kept: ")
     assert json.loads((path.parent / "result.json").read_text())["error"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_leaves_nothing_running(
+    lab: ExtendedPackage, tmp_path: Path, options: list[object], number: signal.Signals
+) -> None:
+    spec = lab.spec("faulty", {"mode": "hang"})
+    path = written(tmp_path / spec.folder / "spec.json", spec)
+    command = [sys.executable, "-m", "autotune.launch", *map(str, [path, *options])]
+    with subprocess.Popen(
+        command, env=lab.environ, cwd=lab.package, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as program:
+        log = path.parent / "stdout.log"
+        while not (log.exists() and log.read_text().endswith("\n")):
+            assert program.poll() is None
+            time.sleep(0.02)
+        started = psutil.Process(int(log.read_text().split()[1]))
+        program.send_signal(number)
+        said = program.communicate()
+    assert (program.returncode, said) == (128 + number, ("", ""))
+    started.wait(timeout=20)  # by itself it would last a minute
+    assert not (path.parent / "processes.json").exists()
 
 
 @pytest.mark.parametrize("text", [None, "", "{", "[]", "{}", '{"configs": 1}'])
