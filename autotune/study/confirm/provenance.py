@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 
 from autotune.core.config import Config
@@ -18,13 +19,18 @@ def difference(run: InterleavedRun, hw: Hardware) -> str | None:
 
 
 def comparable(runs: Sequence[InterleavedRun], hw: Hardware) -> tuple[list[InterleavedRun], str | None]:
-    """The runs that were made as one is made today, and a line that says how many were not, and why."""
-    reasons = [difference(run, hw) for run in runs]
-    same = [run for run, reason in zip(runs, reasons, strict=True) if reason is None]
-    others = [reason for reason in reasons if reason is not None]
-    if not others:
-        return same, None
-    return same, f"{len(others)} earlier interleaved runs are left out: {'; '.join(dict.fromkeys(others))}"
+    """The runs that were made as one is made today, and a line that says how many are left out, and why.
+
+    A candidate that was dropped after runs that are left out has to be measured again: later runs without it are left
+    out, too.
+    """
+    reasons = [reason for run in runs if (reason := difference(run, hw)) is not None]
+    if not reasons:
+        return list(runs), None
+    candidates = {name for run in runs for name in run.spec.configs}
+    same = (run for run in runs if difference(run, hw) is None)
+    kept = list(itertools.dropwhile(lambda run: run.spec.configs.keys() != candidates, same))
+    return kept, f"{len(runs) - len(kept)} earlier interleaved runs are left out: {'; '.join(dict.fromkeys(reasons))}"
 
 
 def other_version(config: Config, measured: Mapping[str, str], hw: Hardware) -> str | None:

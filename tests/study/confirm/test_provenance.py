@@ -9,7 +9,7 @@ from autotune.core.machine import Hardware
 from autotune.study.confirm import aggregate, provenance
 from tests.fake_executor import FakeExecutor
 from tests.study.confirm.comparing import CONFIGS, HW, run, toy, until
-from tests.study.confirm.confirming import FIRST, PLAIN, confirmed
+from tests.study.confirm.confirming import FIRST, PLAIN, THIRD, confirmed
 from tests.study.fakes import Watcher, searched
 
 
@@ -31,6 +31,21 @@ def test_runs_of_other_package_versions_are_left_out_and_counted(tmp_path: Path)
     assert merged is not None and merged.candidate.versions == {"torch": "2.0"}
     assert round(merged.rate.estimate, 6) == 20.0
     assert len(old.runs()) == len(new.runs()) == 3 and old.runs() != new.runs()
+
+
+def test_a_candidate_that_was_dropped_with_another_version_is_measured_again(tmp_path: Path) -> None:
+    """The later runs, which are without it, say nothing of how it does today."""
+    configs = CONFIGS | {"b": THIRD}
+    old = toy(tmp_path, configs=configs)
+    run(old, FakeExecutor(tmp_path), lambda runs: [set(configs), {"a", "c"}, {"a", "c"}, set()][len(runs)])
+    upgraded = with_packages(onnxruntime="2.0")
+    new = toy(tmp_path, configs=configs, hardware=upgraded)
+    assert [one.spec.number for one in old.runs()] == [1, 2, 3] and new.runs() == []
+    assert new.left_out() == "3 earlier interleaved runs are left out: made with onnxruntime 1.0, now 2.0"
+    executor = FakeExecutor(tmp_path, hardware=upgraded)
+    run(new, executor, lambda runs: [set(configs), {"a", "c"}, set()][len(runs)])
+    assert [(spec.number, set(spec.configs)) for spec in executor.runs] == [(4, set(configs)), (5, {"a", "c"})]
+    assert [one.spec.number for one in new.runs()] == [4, 5]
 
 
 def test_a_run_of_another_type_of_machine_is_left_out(tmp_path: Path) -> None:
