@@ -1,4 +1,4 @@
-"""Which trial is the best so far: single windows, corrected for drift; good for searching, no claim."""
+"""The order of the trials so far: by single windows, corrected for drift; good for searching, no claim."""
 
 from __future__ import annotations
 
