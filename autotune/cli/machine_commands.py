@@ -131,18 +131,17 @@ def remove_environment(name: str) -> None:
 @app.command()
 def cache(clear: Annotated[bool, typer.Option("--clear", help="Remove all prepared models.")] = False) -> None:
     """List or remove the prepared models."""
-    from autotune.models import artifact_cache
-    from autotune.models import cache as prepared
+    from autotune.models import artifact_cache, cache_contents
     from autotune.report.text import formatting
 
     console, folder = open_console(), artifact_cache.default_folder()
     if clear:
-        prepared.clear(folder)
+        cache_contents.clear(folder)
         console.print(f"cleared {folder}", highlight=False, soft_wrap=True)
         return
-    kept = prepared.kept(folder)
-    for entry in kept:
+    entries = cache_contents.contents(folder)
+    for entry in entries:
         made = f"made in {formatting.duration(entry.prepare_s)}" if entry.prepare_s else ""
         console.print(f"{size(entry.bytes):>9}  {entry.what}  {made}", highlight=False, soft_wrap=True)
-    total = size(sum(entry.bytes for entry in kept))
+    total = size(sum(entry.bytes for entry in entries))
     console.print(f"{total:>9}  in {folder}", highlight=False, soft_wrap=True)

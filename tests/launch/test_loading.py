@@ -8,7 +8,7 @@ import pytest
 
 from autotune.core.results import Status
 from autotune.core.rules import MeasureRules
-from autotune.models import cache as prepared
+from autotune.models import cache_contents
 from tests.conftest import QUICK, TINY, ExtendedPackage
 
 pytestmark = pytest.mark.skipif(find_spec("torch") is None, reason="reference outputs are torch's")
@@ -75,7 +75,7 @@ def test_a_preparation_that_was_killed_is_tried_again_by_the_next_run(lab: Exten
         assert told.results[0].error is not None
         assert told.results[0].error.startswith("a worker was killed by SIGKILL, ")
         assert "faulty of tiny:conv" in told.preparing
-    assert [line.what for line in prepared.kept(tmp_path / "cache")] == ["reference outputs of tiny:conv"]
+    assert [line.what for line in cache_contents.contents(tmp_path / "cache")] == ["reference outputs of tiny:conv"]
 
 
 def test_a_preparation_cut_short_is_neither_failed_nor_remembered(lab: ExtendedPackage, tmp_path: Path) -> None:
@@ -85,7 +85,7 @@ def test_a_preparation_cut_short_is_neither_failed_nor_remembered(lab: ExtendedP
     (result,) = lab.run(tmp_path, [(spec, rules(trial_timeout_s=1.0), None)], cache).results
     assert result.status is Status.INTERRUPTED
     assert result.error == "the study's time ended while preparing reference outputs of tiny:slow"
-    assert prepared.kept(cache) == []
+    assert cache_contents.contents(cache) == []
     assert list((cache / "making").iterdir()) == []
 
 

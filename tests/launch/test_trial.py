@@ -16,7 +16,7 @@ from autotune.core.rules import MeasureRules
 from autotune.core.specs import TrialSpec
 from autotune.core.workload_spec import InputSpec, ServingSpec, WorkloadSpec
 from autotune.launch.local_executor import LocalExecutor
-from autotune.models import cache as prepared
+from autotune.models import cache_contents
 from autotune.space import configs
 from tests.conftest import QUICK, TINY, ExtendedPackage, ended
 from tests.extra.execute import Listener, Told
@@ -148,7 +148,7 @@ def test_a_folder_holds_nothing_temporary(squeezenet: Squeezenet) -> None:
 
 def test_the_reference_is_made_once(squeezenet: Squeezenet) -> None:
     assert squeezenet.listener.prepared == ["reference outputs of torchvision:squeezenet1_1"]
-    assert len(prepared.kept(squeezenet.cache)) == 1
+    assert len(cache_contents.contents(squeezenet.cache)) == 1
 
 
 def test_the_observer_sees_every_block(squeezenet: Squeezenet) -> None:

@@ -2,16 +2,20 @@ from __future__ import annotations
 
 import multiprocessing
 import multiprocessing.synchronize
+import os
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
-import filelock
 import msgspec
 import pytest
 
+from autotune.core.errors import CacheError
 from autotune.core.files import write_atomically
 from autotune.hardware import interpreters
-from autotune.models.artifact_cache import FileEntry, Manifest
-from autotune.models.cache import Kept, clear, kept
+from autotune.models.artifact_cache import FileEntry, Manifest, PreparationFailed
+from autotune.models.cache_contents import CacheEntry, clear, contents
+from tests.models.makers import Maker, config, ensure, failed, hold, listing
 
 A, B = "a" * 64, "b" * 64
 
@@ -41,30 +45,30 @@ def lock(cache: Path, key: str) -> Path:
 def test_a_failure_is_told_by_its_first_line(tmp_path: Path) -> None:
     log = b"no operator \xff here \nTraceback:\n" + bytes(5000)
     failure(tmp_path, A, log)
-    assert kept(tmp_path) == [Kept(what="failed: no operator � here", bytes=len(log), prepare_s=0.0)]
+    assert contents(tmp_path) == [CacheEntry(what="failed: no operator � here", bytes=len(log), prepare_s=0.0)]
 
 
 def test_a_manifest_that_a_newer_version_wrote_is_listed_as_damaged(tmp_path: Path) -> None:
     folder = artifact(tmp_path, A)
     manifest = msgspec.json.decode((folder / "manifest.json").read_bytes()) | {"shards": 2}
     (folder / "manifest.json").write_bytes(msgspec.json.encode(manifest))
-    assert [line.what for line in kept(tmp_path)] == [f"damaged: {A}"]
+    assert [line.what for line in contents(tmp_path)] == [f"damaged: {A}"]
 
 
 def test_what_inductor_removes_meanwhile_does_not_count(tmp_path: Path) -> None:
     (tmp_path / "inductor").mkdir()
     (tmp_path / "inductor" / "gone.so").symlink_to(tmp_path / "nowhere")
-    assert kept(tmp_path) == []
+    assert contents(tmp_path) == []
     (tmp_path / "inductor" / "deep").mkdir()
     (tmp_path / "inductor" / "deep" / "kernel.so").write_bytes(bytes(7))
-    assert kept(tmp_path) == [Kept(what="inductor's cache", bytes=7, prepare_s=0.0)]
+    assert contents(tmp_path) == [CacheEntry(what="inductor's cache", bytes=7, prepare_s=0.0)]
 
 
 def test_locks_stay_since_another_process_may_wait_for_one(tmp_path: Path) -> None:
     artifact(tmp_path, A)
     failure(tmp_path, B, b"it broke")
     assert clear(tmp_path) == 0
-    assert kept(tmp_path) == []
+    assert contents(tmp_path) == []
     assert sorted(path.name for path in (tmp_path / "locks").iterdir()) == [f"{A}.lock", f"{B}.lock"]
 
 
@@ -92,7 +96,7 @@ def test_the_link_to_the_package_stays_since_a_worker_may_import_from_it(tmp_pat
     interpreters.link(tmp_path / "checkout", tmp_path / "package")
     clear(tmp_path)
     assert (tmp_path / "package" / "checkout").is_symlink()
-    assert kept(tmp_path) == []
+    assert contents(tmp_path) == []
 
 
 def test_what_is_named_otherwise_is_not_ours(tmp_path: Path) -> None:
@@ -105,12 +109,6 @@ def test_what_is_named_otherwise_is_not_ours(tmp_path: Path) -> None:
         "failures/mine.log",
         "making/mine-1",
     ]
-
-
-def hold(path: Path, held: multiprocessing.synchronize.Event, done: multiprocessing.synchronize.Event) -> None:
-    with filelock.FileLock(path):
-        held.set()
-        done.wait(60)
 
 
 def test_a_failure_that_is_about_to_be_written_is_left(tmp_path: Path) -> None:
@@ -128,3 +126,69 @@ def test_a_failure_that_is_about_to_be_written_is_left(tmp_path: Path) -> None:
         holder.join(30)
     assert clear(tmp_path) == 0
     assert not log.exists()
+
+
+def test_the_contents_are_told(tmp_path: Path) -> None:
+    made = ensure(tmp_path, Maker())
+    with pytest.raises(PreparationFailed):
+        ensure(tmp_path, Maker(failed("it broke")), config("openvino"))
+    (tmp_path / "inductor" / "deep").mkdir(parents=True)
+    (tmp_path / "inductor" / "deep" / "kernel.so").write_bytes(bytes(123))
+    told = {line.what: line for line in contents(tmp_path)}
+    assert list(told) == ["onnxruntime float32 of torchvision:resnet18", "failed: it broke", "inductor's cache"]
+    assert told["onnxruntime float32 of torchvision:resnet18"].bytes == made.ref.bytes
+    assert told["onnxruntime float32 of torchvision:resnet18"].prepare_s == made.ref.prepare_s
+    assert told["inductor's cache"].bytes == 123
+
+
+def damaged(folder: Path) -> None:
+    (folder / "manifest.json").write_text('{"what":"half')
+
+
+@pytest.mark.parametrize("damage", [damaged, lambda folder: (folder / "manifest.json").unlink()])
+def test_a_damaged_artifact_is_listed(tmp_path: Path, damage) -> None:
+    made = ensure(tmp_path, Maker())
+    damage(Path(made.folder))
+    (line,) = contents(tmp_path)
+    size = sum(path.stat().st_size for path in Path(made.folder).rglob("*") if path.is_file())
+    assert line == CacheEntry(what=f"damaged: {made.ref.key}", bytes=size, prepare_s=0.0)
+
+
+def test_a_cache_that_does_not_exist_is_empty(tmp_path: Path) -> None:
+    assert contents(tmp_path / "missing") == []
+    assert clear(tmp_path / "missing") == 0
+    assert not (tmp_path / "missing").exists()
+
+
+def test_clear_removes_what_autotune_made_and_nothing_else(tmp_path: Path) -> None:
+    made = ensure(tmp_path, Maker())
+    with pytest.raises(PreparationFailed):
+        ensure(tmp_path, Maker(failed()), config("openvino"))
+    (tmp_path / "making" / f"{made.ref.key[:12]}-left").mkdir()
+    (tmp_path / "inductor" / "kernel.so").write_bytes(bytes(123))
+    for name in ("mine.txt", "artifacts/mine.txt"):
+        (tmp_path / name).write_text("a user's own file")
+    assert clear(tmp_path) == 0
+    assert [name for name in listing(tmp_path) if not name.startswith("locks/")] == ["artifacts/mine.txt", "mine.txt"]
+    assert os.listdir(tmp_path / "making") == contents(tmp_path) == []
+
+
+def test_a_cache_that_cannot_be_cleared_is_said_in_one_line(tmp_path: Path) -> None:
+    ensure(tmp_path, Maker())
+    shutil.rmtree(tmp_path / "locks")
+    (tmp_path / "locks").write_text("not a folder")
+    with pytest.raises(CacheError) as caught:
+        clear(tmp_path)
+    assert str(caught.value) == f"the artifact cache {tmp_path} cannot be cleared: File exists"
+
+
+def test_clear_leaves_what_another_process_holds(tmp_path: Path, holding: Callable[[Path], None]) -> None:
+    made = ensure(tmp_path, Maker())
+    ensure(tmp_path, Maker(), config("openvino"))
+    lock, making = tmp_path / "locks" / f"{made.ref.key}.lock", tmp_path / "making" / f"{made.ref.key[:12]}-now"
+    making.mkdir()
+    holding(lock)
+    assert clear(tmp_path) == 1
+    assert [line.what for line in contents(tmp_path)] == ["onnxruntime float32 of torchvision:resnet18"]
+    assert lock.exists()
+    assert making.exists()

@@ -15,7 +15,7 @@ from autotune.core.struct import Struct
 from autotune.models.artifact_cache import MANIFEST, Manifest
 
 
-class Kept(Struct):
+class CacheEntry(Struct):
     """One line of `python -m autotune cache`."""
 
     what: str
@@ -23,20 +23,22 @@ class Kept(Struct):
     prepare_s: float
 
 
-def kept(cache: Path) -> list[Kept]:
+def contents(cache: Path) -> list[CacheEntry]:
     """The contents of the cache: artifacts, remembered failures, inductor's own cache."""
     lines = []
     for folder in sorted((cache / "artifacts").glob("*/")):
         try:
             manifest = msgspec.json.decode((folder / MANIFEST).read_bytes(), type=Manifest)
-            lines.append(Kept(what=manifest.what, bytes=manifest.ref.bytes, prepare_s=manifest.prepare_s))
+            lines.append(CacheEntry(what=manifest.what, bytes=manifest.ref.bytes, prepare_s=manifest.prepare_s))
         except (OSError, msgspec.DecodeError):
-            lines.append(Kept(what=f"damaged: {folder.name}", bytes=_size(folder), prepare_s=0.0))
+            lines.append(CacheEntry(what=f"damaged: {folder.name}", bytes=_size(folder), prepare_s=0.0))
     for path in sorted((cache / "failures").glob("*.log")):
         with contextlib.suppress(OSError), path.open(errors="replace") as file:  # another process may clear it
-            lines.append(Kept(what=f"failed: {file.readline().strip()}", bytes=path.stat().st_size, prepare_s=0.0))
+            lines.append(
+                CacheEntry(what=f"failed: {file.readline().strip()}", bytes=path.stat().st_size, prepare_s=0.0)
+            )
     if inductor := _size(cache / "inductor"):
-        lines.append(Kept(what="inductor's cache", bytes=inductor, prepare_s=0.0))
+        lines.append(CacheEntry(what="inductor's cache", bytes=inductor, prepare_s=0.0))
     return lines
 
 
