@@ -49,38 +49,38 @@ class BlockRunner:
 
     def block(self) -> Block:
         """The next block; one that was disturbed is measured again, at most so often as the rules say."""
-        found = self._watched()
+        block = self._watched()
         for _ in range(self.rules.disturbed_repeats):
-            if not found.disturbances:
+            if not block.disturbances:
                 break
-            self.repeated.append(found)
-            found = self._watched()
-        return found
+            self.repeated.append(block)
+            block = self._watched()
+        return block
 
     def warm(self) -> Block:
         """A first block that will not count, without looks at the machine."""
-        found = self._filled()
+        block = self._filled()
         self.workers.pause()
-        return found
+        return block
 
     def _watched(self) -> Block:
         """One block between two looks at the machine."""
         before, usage = self.monitor.before(), self.monitor.usage(self.workers.pids)
-        found = self._filled()
+        block = self._filled()
         self.workers.pause()
         later = self.monitor.usage(self.workers.pids)
         others = usage.others(later, len(self.monitor.cpus))
         canary, interference, disturbances = self.monitor.between(before, self.monitor.after(), others)
-        joules = usage.joules(later, found.elapsed_ns / 1e9)
+        joules = usage.joules(later, block.elapsed_ns / 1e9)
         interference = msgspec.structs.replace(interference, energy_j=joules)
-        return msgspec.structs.replace(found, canary=canary, interference=interference, disturbances=disturbances)
+        return msgspec.structs.replace(block, canary=canary, interference=interference, disturbances=disturbances)
 
     def _filled(self) -> Block:
         for _ in range(EMPTY_BLOCKS):
-            found = self._block()
-            if found.items > 0:
-                self.call_s = len(self.workers) * self.batch_size / found.rate
-                return found
+            block = self._block()
+            if block.items > 0:
+                self.call_s = len(self.workers) * self.batch_size / block.rate
+                return block
         raise WorkerFailed(Status.TIMEOUT, f"in {EMPTY_BLOCKS} blocks no call was made; the machine is overloaded")
 
     def _block(self) -> Block:

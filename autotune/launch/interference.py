@@ -124,19 +124,19 @@ class InterferenceMonitor:
         self, before: Snapshot, after: Snapshot, others: float | None
     ) -> tuple[Canary | None, Interference, tuple[str, ...]]:
         """A block's canary (the geometric mean of both snapshots), its interference, and what disturbed it."""
-        found = msgspec.structs.replace(_interference(before, after), others=others)
+        interference = msgspec.structs.replace(_interference(before, after), others=others)
         canary = _middle(before.canary, after.canary)
         usual_mhz = statistics.median(self.frequencies) if self.frequencies else None
-        disturbed = disturbances(found, canary, self.canaries, usual_mhz, self.rules)
+        disturbed = disturbances(interference, canary, self.canaries, usual_mhz, self.rules)
         if canary is not None:
             self.canaries.append(canary)
-        if found.frequency_mhz is not None:
-            self.frequencies.append(found.frequency_mhz)
-        return canary, found, disturbed
+        if interference.frequency_mhz is not None:
+            self.frequencies.append(interference.frequency_mhz)
+        return canary, interference, disturbed
 
 
 def disturbances(
-    found: Interference,
+    interference: Interference,
     canary: Canary | None,
     earlier: Collection[Canary],
     usual_mhz: float | None,
@@ -144,15 +144,19 @@ def disturbances(
 ) -> tuple[str, ...]:
     """The names of what disturbed a block; judged by the machine, never by the block's own rate."""
     disturbed = []
-    if (found.others or 0.0) > rules.disturbed_others:
+    if (interference.others or 0.0) > rules.disturbed_others:
         disturbed.append("others")
-    if (found.cpu_pressure or 0.0) > rules.disturbed_pressure:
+    if (interference.cpu_pressure or 0.0) > rules.disturbed_pressure:
         disturbed.append("cpu_pressure")
-    if (found.memory_pressure or 0.0) > rules.disturbed_pressure:
+    if (interference.memory_pressure or 0.0) > rules.disturbed_pressure:
         disturbed.append("memory_pressure")
-    if (found.steal or 0.0) > rules.disturbed_steal:
+    if (interference.steal or 0.0) > rules.disturbed_steal:
         disturbed.append("steal")
-    if found.frequency_mhz is not None and usual_mhz and found.frequency_mhz < rules.disturbed_frequency * usual_mhz:
+    if (
+        interference.frequency_mhz is not None
+        and usual_mhz
+        and interference.frequency_mhz < rules.disturbed_frequency * usual_mhz
+    ):
         disturbed.append("frequency")
     if canary is not None and len(earlier) >= HISTORY and _shifted(canary, earlier, rules.disturbed_canary):
         disturbed.append("canary")

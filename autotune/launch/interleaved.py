@@ -38,12 +38,12 @@ def run(
     """
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        found = _Run(context, sensor, spec, rules, folder).run()
+        result = _Run(context, sensor, spec, rules, folder).run()
     except WorkerFailed as failed:
         if failed.status is Status.INTERRUPTED:
             return None
         raise
-    return found if any(candidate.blocks or candidate.error for candidate in found.candidates.values()) else None
+    return result if any(candidate.blocks or candidate.error for candidate in result.candidates.values()) else None
 
 
 @dataclass

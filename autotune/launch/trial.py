@@ -61,19 +61,19 @@ def _measured(
         loaded.wait()
         monitor = InterferenceMonitor(loaded.cpus, sensor, rules)
         bench = BlockRunner(loaded.workers, spec.config.workload.batch_size, monitor, rules, run_s=loaded.call_s)
-        found = measure.measure(bench, rules, incumbent, lambda blocks: context.observer.measured(spec, blocks))
+        measurement = measure.measure(bench, rules, incumbent, lambda blocks: context.observer.measured(spec, blocks))
         served = None
-        if spec.workload.serving is not None and not found.rejected:
-            served = load_test.find_largest_rate(bench, found.blocks, spec.workload.serving, spec.workload.seed)
+        if spec.workload.serving is not None and not measurement.rejected:
+            served = load_test.find_largest_rate(bench, measurement.blocks, spec.workload.serving, spec.workload.seed)
         peak_rss_bytes = loaded.finish()
-    calls = latency.merge([latency.load_rows(folder, {block.number for block in found.blocks})])
+    calls = latency.merge([latency.load_rows(folder, {block.number for block in measurement.blocks})])
     return TrialResult(
         spec=spec,
-        status=Status.REJECTED if found.rejected else Status.OK,
-        blocks=found.blocks,
-        warmup=found.warmup,
+        status=Status.REJECTED if measurement.rejected else Status.OK,
+        blocks=measurement.blocks,
+        warmup=measurement.warmup,
         repeated=tuple(bench.repeated),
-        flags=(*found.flags, *loaded.flags, *([f"no_canary: {sensor.failure}"] if sensor.failure else [])),
+        flags=(*measurement.flags, *loaded.flags, *([f"no_canary: {sensor.failure}"] if sensor.failure else [])),
         load_s=max(answer.load_s for answer in loaded.ready),
         first_call_s=max(answer.first_call_s for answer in loaded.ready),
         checked_s=max(answer.checked_s for answer in loaded.ready),
