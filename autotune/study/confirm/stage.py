@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from autotune.core.config import Config
 from autotune.core.confirmation import Confirmation
 from autotune.core.executor import Executor, HookedExecutor
 from autotune.core.observer import Observer
@@ -33,7 +34,8 @@ def confirm(
     """Confirm the winner of the search, going on where an earlier run was interrupted.
 
     None if there is nothing to confirm (the baseline or any other trial is missing). The result is also written to the
-    study's `confirmation.json`.
+    study's `confirmation.json`; an earlier gain stays there, and is returned, if nothing new could be claimed and
+    nothing speaks against it.
     """
     space = study.space
     with disk_errors.reported(study.folder):
@@ -56,5 +58,18 @@ def confirm(
                 found = ServingConfirmation(context).run()
             else:
                 found = InterleavedConfirmation(context).run()
+        if earlier is not None and _stands(earlier, found, space.baseline):
+            observer.confirming(f"the earlier claim stands: {found.reason}")
+            return earlier
         store.write_confirmation(study.folder, found)
         return found
+
+
+def _stands(earlier: Confirmation, found: Confirmation, baseline: Config) -> bool:
+    """True if an earlier gain is kept: nothing is claimed now, and what was measured does not refute it."""
+    if found.confirmed or not earlier.gain or earlier.winner is None:
+        return False
+    failed = {one.config.key for one in found.finalists if one.error is not None}
+    broken = {one.config.key for one in found.finalists if one.broken is not None}
+    winner = earlier.winner.config.key
+    return winner not in failed | broken and baseline.key not in failed

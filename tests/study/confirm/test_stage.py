@@ -8,12 +8,14 @@ import msgspec
 import pytest
 
 from autotune.core.config import Config
+from autotune.core.confirmation import Confirmation
 from autotune.core.errors import StudyError
 from autotune.core.results import Status, TrialResult
 from autotune.core.specs import InterleavedSpec, TrialSpec
 from autotune.study.confirm.context import LEAST_S
 from autotune.study.confirm.stage import confirm
 from autotune.study.storage import store
+from autotune.study.storage.opening import OpenStudy
 from tests.fake_executor import FakeExecutor, at, measured
 from tests.study.confirm.confirming import (
     CONFIRM,
@@ -111,6 +113,50 @@ def test_another_search_confirms_anew(tmp_path: Path) -> None:
     found = confirmed(study, FakeExecutor(tmp_path))
     assert found is not None and found.winner is not None and found.winner.config == FIRST
     assert store.confirmation(tmp_path) == found
+
+
+def challenged(folder: Path) -> tuple[OpenStudy, Confirmation]:
+    """A study in which THIRD was confirmed, the claim that it has, and a better trial since."""
+    study = searched(folder, {PLAIN: 10.2, THIRD: 20.0}, 600)
+    assert confirmed(study, FakeExecutor(folder)) is not None
+    spec = TrialSpec(id=2, workload=WORKLOAD, config=FIRST, folder=store.trial_folder(2))
+    (folder / spec.folder).mkdir()
+    store.write_result(folder, measured(spec, 30.0))
+    store.reopen_confirmation(folder)
+    claim = store.confirmation(folder)
+    assert claim is not None and claim.gain and claim.winner is not None and claim.winner.config == THIRD
+    return study, claim
+
+
+def test_without_time_to_confirm_a_better_trial_the_earlier_claim_stands(tmp_path: Path) -> None:
+    study, claim = challenged(tmp_path)
+    store.write_elapsed(tmp_path, 36000)
+    watcher = Watcher()
+    assert confirmed(study, FakeExecutor(tmp_path), watcher=watcher) == claim == store.confirmation(tmp_path)
+    assert [part for part in watcher.parts if part.startswith("the earlier claim stands: the time was enough for 0 of")]
+    store.write_elapsed(tmp_path, 0)
+    found = confirmed(study, FakeExecutor(tmp_path))
+    assert found is not None and found.finished and found.winner is not None and found.winner.config == FIRST
+
+
+@pytest.mark.parametrize(("failing", "left_s"), [(THIRD, 25), (PLAIN, 600)])
+def test_a_claim_whose_winner_or_baseline_fails_now_does_not_stand(
+    tmp_path: Path, failing: Config, left_s: float
+) -> None:
+    """The better trial cannot be confirmed either: the time ends, or there is no baseline."""
+    study, _ = challenged(tmp_path)
+    store.write_elapsed(tmp_path, 36000 - left_s)
+    executor = FakeExecutor(tmp_path, fails=lambda name, spec: 0 if spec.configs[name] == failing else None)
+    found = confirmed(study, executor)
+    assert found is not None and not found.confirmed and found == store.confirmation(tmp_path)
+
+
+def test_no_gain_stands_only_until_there_is_a_better_trial(tmp_path: Path) -> None:
+    study, claim = challenged(tmp_path)
+    store.write_confirmation(tmp_path, msgspec.structs.replace(claim, gain=False))
+    store.write_elapsed(tmp_path, 36000)
+    found = confirmed(study, FakeExecutor(tmp_path))
+    assert found is not None and not found.confirmed and found == store.confirmation(tmp_path)
 
 
 def test_a_damaged_confirmation_is_named(tmp_path: Path) -> None:
