@@ -18,7 +18,7 @@ def error_number(error: BaseException) -> int | None:
     """The number of a full disk's error, also of one that a library reworded; None of another error."""
     if isinstance(error, OSError) and error.errno in NO_SPACE:
         return error.errno
-    return _mentioned(str(error))
+    return mentioned(str(error))
 
 
 def error_in_log(log: str, folders: Iterable[str | Path]) -> OSError | None:
@@ -26,7 +26,7 @@ def error_in_log(log: str, folders: Iterable[str | Path]) -> OSError | None:
 
     A program may mention one and go on, to die of something else.
     """
-    number, folder = _mentioned(log), fullest(folders)
+    number, folder = mentioned(log), fullest(folders)
     if number is None or free_bytes(folder) >= LEAST_FREE_BYTES:
         return None
     return OSError(number, os.strerror(number), folder)
@@ -59,7 +59,8 @@ def same_disk(one: str | Path, other: str | Path) -> bool:
     return _device(Path(one)) == _device(Path(other))
 
 
-def _mentioned(text: str) -> int | None:
+def mentioned(text: str) -> int | None:
+    """The number of a full disk's error that a text mentions, or None."""
     return next((number for number in NO_SPACE if os.strerror(number) in text), None)
 
 

@@ -113,11 +113,13 @@ def get_or_make(key: str, what: str, make: Callable[[Path], None], cache: Path, 
                 _remove([folder])
                 making.rename(folder)
         except PreparationFailed as error:
-            if (full := full_disk.error_in_log(f"{error}\n{error.log}", [cache])) is not None:
+            log = f"{error}\n{error.log}"
+            if (full := full_disk.error_in_log(log, [cache])) is not None:
                 raise _no_space(cache, what, full) from error
-            if error.remember:
+            # The disk that a log mentions may have been full only while the child ran.
+            if error.remember and full_disk.mentioned(log) is None:
                 with ours():
-                    write_atomically(failure, f"{error}\n{error.log}".encode())
+                    write_atomically(failure, log.encode())
             raise
         finally:
             _remove([making])
