@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from autotune.core.struct import Struct
+from autotune.hardware.kernel_files import cpu_list, read
 
 # Version 1 writes "no limit" as the largest page-aligned 63-bit number, which depends on the page size.
 UNLIMITED_BYTES = 2**60
@@ -52,25 +53,6 @@ def oom_kills(root: Path = Path("/")) -> int | None:
         if found := re.search(r"^oom_kill ([0-9]+)$", read(path), re.MULTILINE):
             return int(found[1])
     return None
-
-
-def read(path: Path) -> str:
-    """A file's text, stripped; empty when it does not exist or cannot be read."""
-    try:
-        return path.read_text(errors="replace").strip()
-    except OSError:
-        return ""
-
-
-def cpu_list(text: str) -> tuple[int, ...]:
-    """`"0-2,8"` -> (0, 1, 2, 8), the kernel's notation; empty for anything else."""
-    cpus: list[int] = []
-    for part in text.split(","):
-        found = re.fullmatch(r"([0-9]{1,5})(?:-([0-9]{1,5}))?", part.strip())
-        if found is None or int(found[2] or found[1]) < int(found[1]):
-            return ()
-        cpus += range(int(found[1]), int(found[2] or found[1]) + 1)
-    return tuple(cpus)
 
 
 def groups(root: Path) -> Iterator[Path]:

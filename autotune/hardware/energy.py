@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from autotune.core.struct import Struct
-from autotune.hardware.cgroups import read
+from autotune.hardware.kernel_files import read
 
 ZONES = "sys/class/powercap/intel-rapl:*"
 """The zones of the machine and their parts (`intel-rapl:0:0`); AMD's processors have the same names."""

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from autotune.hardware.cgroups import read
+from autotune.hardware.kernel_files import read
 
 # Exact names, so that debug, profiling and hardened variants (libtcmalloc_minimal_debug, libmimalloc-secure) stay out.
 # TBB's allocator replaces malloc only through its proxy: libtbbmalloc alone comes with OpenVINO and replaces nothing.

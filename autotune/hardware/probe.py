@@ -20,7 +20,8 @@ import msgspec
 from autotune.core import packages
 from autotune.core.machine import Hardware
 from autotune.hardware import energy, interpreters, libraries, topology
-from autotune.hardware.cgroups import limits, read
+from autotune.hardware.cgroups import limits
+from autotune.hardware.kernel_files import read
 from autotune.hardware.libraries import inside, under
 from autotune.hardware.topology import Info
 

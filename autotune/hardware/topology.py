@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from autotune.core.machine import Cpu
-from autotune.hardware.cgroups import cpu_list, read
+from autotune.hardware.kernel_files import cpu_list, read
 
 Info = dict[str, str]
 

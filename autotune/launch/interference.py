@@ -18,7 +18,7 @@ import msgspec
 from autotune.core.results import Canary, Interference
 from autotune.core.rules import MeasureRules
 from autotune.core.struct import Struct
-from autotune.hardware import cgroups, energy
+from autotune.hardware import cgroups, energy, kernel_files
 from autotune.hardware.energy import Counters
 from autotune.launch import process_tree
 
@@ -210,7 +210,7 @@ def _pressure(root: Path, resource: str) -> float | None:
 
 
 def _waited_s(path: Path) -> float | None:
-    found = re.search(r"^some .*total=(\d+)", cgroups.read(path), re.MULTILINE)
+    found = re.search(r"^some .*total=(\d+)", kernel_files.read(path), re.MULTILINE)
     return int(found[1]) / 1e6 if found else None
 
 
@@ -219,7 +219,7 @@ def _ticks(root: Path, cpus: Sequence[int]) -> tuple[int | None, int | None]:
     wanted = {f"cpu{cpu}" for cpu in cpus}
     steal = ticks = 0
     found = False
-    for line in cgroups.read(root / "proc/stat").splitlines():
+    for line in kernel_files.read(root / "proc/stat").splitlines():
         name, *figures = line.split()
         if name in wanted and len(figures) >= 8:
             found = True
@@ -231,7 +231,7 @@ def _ticks(root: Path, cpus: Sequence[int]) -> tuple[int | None, int | None]:
 def _busy_s(root: Path, cpus: Sequence[int]) -> float | None:
     """The seconds that these CPUs did anything at all since the machine was started."""
     wanted = {f"cpu{cpu}" for cpu in cpus}
-    lines = [line.split() for line in cgroups.read(root / "proc/stat").splitlines()]
+    lines = [line.split() for line in kernel_files.read(root / "proc/stat").splitlines()]
     found = [figures for name, *figures in filter(None, lines) if name in wanted and len(figures) >= 7]
     if not found:
         return None
@@ -244,6 +244,6 @@ def _frequency(root: Path, cpus: Sequence[int]) -> float | None:
     found = []
     for cpu in cpus:
         with contextlib.suppress(ValueError):
-            text = cgroups.read(root / f"sys/devices/system/cpu/cpu{cpu}/cpufreq/scaling_cur_freq")
+            text = kernel_files.read(root / f"sys/devices/system/cpu/cpu{cpu}/cpufreq/scaling_cur_freq")
             found.append(int(text) / 1000)
     return math.fsum(found) / len(found) if found else None

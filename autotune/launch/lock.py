@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from autotune.core.errors import MachineError
-from autotune.hardware import cgroups
+from autotune.hardware import kernel_files
 
 DEFAULT = "/tmp/autotune-measuring.lock"
 POLL_S = 1.0
@@ -75,7 +75,7 @@ def _holder(descriptor: int) -> str:
             found = re.search(rf"FLOCK\s+\S+\s+\S+\s+(\d+)\s+\S+:{inode}\s", line)
             if found:
                 pid = found[1]
-                words = cgroups.read(Path(f"/proc/{pid}/cmdline")).replace("\0", " ").split()
+                words = kernel_files.read(Path(f"/proc/{pid}/cmdline")).replace("\0", " ").split()
                 if not words:  # it ended
                     return f"process {pid}, or what it started and left behind"
                 return f"process {pid} ({' '.join(words)[:120]})"
