@@ -161,7 +161,7 @@ def _checked_name(name: str) -> str:
 
 def _conclude(console: Console, folder: Path, space: Space, hw: Hardware) -> bool:
     study = study_reader.read(folder)
-    print_lines(console, summary.summary(folder, study.results, space, study.confirmation))
+    print_lines(console, summary.summary(folder, study.results, space, study.confirmation, hw))
     best = best_of_study.best(folder, space, hw, study.results, study.confirmation)
     if best is not None:
         writer.write(folder / "best.json", best)

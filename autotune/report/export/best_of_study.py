@@ -41,8 +41,7 @@ def best(
         measured = msgspec.structs.replace(measured, noise_floor=confirmation.noise_floor)
         return _best(folder, space, hw, winner, measured, confirmed=True)
     ranking = Ranking(results, space.goal)
-    startable = (result for result in ranking.order() if hw.has(result.spec.config.interpreter))
-    fastest = next(startable, None)
+    fastest = ranking.startable(hw)
     return None if fastest is None else trial(folder, space, hw, ranking, fastest)
 
 

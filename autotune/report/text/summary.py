@@ -11,6 +11,7 @@ from autotune.analysis.latency import PERCENTILES, Latencies
 from autotune.analysis.number_format import rounded, size
 from autotune.core.config import Config
 from autotune.core.confirmation import Ablation, Confirmation, Finalist, Step, Winner
+from autotune.core.machine import Hardware
 from autotune.core.results import Estimate, Status, TrialResult
 from autotune.core.space_types import Space
 from autotune.report.text import answers, formatting
@@ -30,13 +31,23 @@ VERDICTS = {
 """A finalist's standing, by the leader's verdict over it."""
 
 
-def summary(folder: Path, results: Sequence[TrialResult], space: Space, confirmation: Confirmation | None) -> list[str]:
-    """The winner, how much better, what that figure is worth, and the answers; then the confirmation's tables."""
+def summary(
+    folder: Path,
+    results: Sequence[TrialResult],
+    space: Space,
+    confirmation: Confirmation | None,
+    hw: Hardware | None = None,
+) -> list[str]:
+    """The winner, how much better, what that figure is worth, and the answers; then the confirmation's tables.
+
+    With `hw` a winner that is not confirmed is one whose interpreter that machine has, as in `best.json`.
+    """
     ranking = Ranking(results, space.goal)
     if confirmation is not None and confirmation.winner is not None:
         lines = _confirmed(folder, confirmation, confirmation.winner, space)
     else:
-        lines = _unconfirmed(folder, ranking, space.baseline, confirmation)
+        best = ranking.best if hw is None else ranking.startable(hw)
+        lines = _unconfirmed(folder, ranking, best, space.baseline, confirmation)
     blind = [flag for result in results for flag in result.flags if flag.startswith("no_canary")]
     if blind:
         lines.append(f"warning   the rates of {len(blind)} trials are not corrected for drift: {blind[-1]}")
@@ -120,8 +131,10 @@ def _gain(confirmation: Confirmation, winner: Winner, space: Space) -> list[str]
     return [f"{what[0]:9} {_times(winner.ratio)} {what[1]} the baseline{how}"]
 
 
-def _unconfirmed(folder: Path, ranking: Ranking, baseline: Config, confirmation: Confirmation | None) -> list[str]:
-    winner, base = ranking.best, ranking.baseline(baseline)
+def _unconfirmed(
+    folder: Path, ranking: Ranking, winner: TrialResult | None, baseline: Config, confirmation: Confirmation | None
+) -> list[str]:
+    base = ranking.baseline(baseline)
     if winner is None:
         return _nothing(ranking)
     others = [result for result in ranking.order() if result is not base]
@@ -217,17 +230,16 @@ def _latency(calls: Latencies | None) -> list[str]:
 
 
 def _finalists(finalists: Sequence[Finalist], space: Space) -> list[str]:
-    lines = ["", f"finalists, against the baseline{_by(space.goal.objectives)}"]
+    objectives = space.goal.objectives
+    by = f", by {objectives[0]}" if len(objectives) > 1 else ""
+    lines = ["", f"finalists, against the baseline{by}"]
     best = "fastest" if metrics.rate_decides(space.goal) else "best"
     for one in (one for one in finalists if one.config != space.baseline or one.served is not None):
         standing = _standing(one, best)
         remark = f": {standing}" if standing else ""
-        lines.append(f"  {_ratio(one):24} {formatting.configuration(one.config)}{remark}")
+        ratio = "not measured" if one.ratio is None else _times(one.ratio)
+        lines.append(f"  {ratio:24} {formatting.configuration(one.config)}{remark}")
     return lines
-
-
-def _by(objectives: Sequence[str]) -> str:
-    return f", by {objectives[0]}" if len(objectives) > 1 else ""
 
 
 def _standing(one: Finalist, best: str) -> str:
@@ -246,10 +258,6 @@ def _standing(one: Finalist, best: str) -> str:
         return verdict
     lead = f"{_times(one.behind)} as fast" if best == "fastest" else f"ahead by {_times(one.behind)}"
     return f"{verdict}; the {best} is {lead}"
-
-
-def _ratio(one: Finalist) -> str:
-    return "not measured" if one.ratio is None else _times(one.ratio)
 
 
 def _times(ratio: Estimate) -> str:

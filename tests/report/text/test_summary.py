@@ -11,6 +11,7 @@ import pytest
 from autotune.core.confirmation import Ablation, Confirmation, Finalist, Step, Winner
 from autotune.core.results import Candidate, Probe, Served, Status, TrialResult
 from autotune.core.space_types import Limit, Price, Space
+from autotune.report.export import best_of_study
 from autotune.report.text import summary
 from tests.report.made import (
     CLOSE,
@@ -408,3 +409,14 @@ def test_trials_of_other_versions_are_counted(tmp_path: Path) -> None:
     )
     assert warning in said(tmp_path, (plain, fast))
     assert not any(line.startswith("warning") for line in said(tmp_path, (fast,)))
+
+
+def test_the_winner_is_one_that_best_json_can_name(tmp_path: Path) -> None:
+    """Its interpreter is there; that of the fastest trial was removed."""
+    removed = msgspec.structs.replace(FAST, knobs=FAST.knobs | {"interpreter": "nightly"})
+    results = [*RESULTS, result(2, removed, rates=(80, 80.4, 79.6))]
+    lines = summary.summary(tmp_path, results, SPACE, None, HW)
+    best = best_of_study.best(tmp_path, SPACE, HW, results, None)
+    assert best is not None and best.config == FAST
+    assert lines[:2] == ["best      onnxruntime float32, batch 8, 1x2", "rate      40.0/s ±1.7 %"]
+    assert "interpreter=nightly" in summary.summary(tmp_path, results, SPACE, None)[0]
