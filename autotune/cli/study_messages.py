@@ -40,7 +40,7 @@ def introduction(
     yield f"{space.workload.model} on {hw.instance_type}: {size}, {formatting.number(len(hw.cores), 'core')}"
     yield f"study     {folder}" + (f", going on after trial {finished}" if finished else "")
     for change in versions.changes(store.results(folder), hw):
-        yield f"versions  {change}, which are marked; a confirmation measures anew"
+        yield f"versions  {change}, which are marked; no claim mixes versions"
     yield f"budget    {_budget(space.budget)}"
     wanted = [f"{name} at its best" for name in space.goal.objectives if space.goal.objectives != ("throughput",)]
     limits = [formatting.bounds(limit) for limit in space.constraints if limit != goal_section.ANSWERS]
