@@ -121,7 +121,7 @@ def test_a_study_that_goes_on_after_an_update_says_what_changed(
     updated = msgspec.structs.replace(HW, packages=HW.packages | {"torch": "1.1"})
     monkeypatch.setattr(tune.probe, "probe", lambda instance_type=None: updated)
     _, text = harness.tune(trials=6)
-    assert "\nversions  torch 1.0, now 1.1: measured by 2 of the trials, which are marked; a confirmation " in text
+    assert "\nversions  torch 1.0, now 1.1: measured by 2 of the trials, which are marked; no claim " in text
 
 
 def test_a_space_may_be_used_up(harness: TuneHarness) -> None:
