@@ -20,6 +20,7 @@ from tests.core.test_plugins import BACKENDS, KNOBS, available_options
 
 HW = probe.probe()
 COMPILING = ("torch_compile", "torch_aot", "torch_int8")
+COMPILED_IN_THEIR_OWN_TESTS = ("torch_aot", "torch_int8")
 PARTNERS: tuple[dict[str, Value], ...] = (
     {},
     {"allocator": "jemalloc"},
@@ -58,7 +59,7 @@ def _configured(item: Any) -> bool:
 
 
 def options() -> Iterator[Any]:
-    """Each option of each backend; compiling takes long, so the defaults stand for all."""
+    """Each option of each backend; compiling takes long, so torch_compile's defaults stand for all that compile."""
     for name in BACKENDS:
         if "module" not in plugins.load("backends", name).runs:
             continue
@@ -67,7 +68,8 @@ def options() -> Iterator[Any]:
             changed = [f"{option}={value}" for option, value in values.items() if value != defaults[option]]
             if len(changed) < 2:
                 config = configs.configure(HW, batch_size=2, backend=name, options=values, knobs={"layout": "1x1"})
-                marks = [pytest.mark.slow] if name in COMPILING and changed else []
+                slow = name in COMPILING and (changed or name in COMPILED_IN_THEIR_OWN_TESTS)
+                marks = [pytest.mark.slow] if slow else []
                 yield pytest.param(config, id=f"{name}-{changed[0] if changed else 'defaults'}", marks=marks)
 
 

@@ -29,6 +29,9 @@ from autotune.launch.launch_plan import IMPORT_ROOT
 
 BATCH_SIZES = (1, 2, 4, 8, 16)
 PR_SET_PDEATHSIG = 1
+PROGRAM = ("-m", "autotune")
+"""The coordinator, to this Python."""
+
 INTERRUPTED = (130, 143)
 NOTHING_KEPT = 4
 
@@ -110,7 +113,7 @@ def _search(arguments: Sequence[str], study: Path) -> None:
     env["PYTHONPATH"] = os.pathsep.join(filter(None, (IMPORT_ROOT, env.get("PYTHONPATH"))))
     prctl = ctypes.CDLL(None).prctl
     running = process.program(
-        [sys.executable, "-m", "autotune", *arguments], env, lambda: prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        [sys.executable, *PROGRAM, *arguments], env, lambda: prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
     )
     try:
         status = running.wait()

@@ -18,14 +18,15 @@ from autotune.core.errors import StudyError
 from autotune.study.storage import store
 from tests.apply import tiny
 from tests.conftest import ended
-from tests.test_main import PATIENCE_S, ROOT, Place
+from tests.test_main import PATIENCE_S, QUICKLY, ROOT, Place
 
 needs_torch = pytest.mark.skipif(find_spec("torch") is None, reason="needs torch")
-SEARCH = """
-import torch, net
+SEARCH = f"""
+import sys, torch, net
 from autotune.apply.optimize import optimize
+sys.modules["autotune.apply.optimize"].PROGRAM = ("{QUICKLY}",)
 images = torch.randn(8, 3, 8, 8, generator=torch.Generator().manual_seed(1))
-space = {"batch_size": [1, 8], "backend": {"torch_eager": {}}, "threads": 1, "workers": 1}
+space = {{"batch_size": [1, 8], "backend": {{"torch_eager": {{}}}}, "threads": 1, "workers": 1}}
 """
 
 
@@ -33,7 +34,7 @@ space = {"batch_size": [1, 8], "backend": {"torch_eager": {}}, "threads": 1, "wo
 def test_three_lines_search_and_load(place: Place) -> None:
     (place.folder / "net.py").write_text(tiny.MODEL)
     script = f"""{SEARCH}
-wanted = {{"minutes": 1.0, "space": space, "constraints": {{"cosine_similarity": {{"min": 0.99}}}}}}
+wanted = {{"minutes": 0.6, "space": space, "constraints": {{"cosine_similarity": {{"min": 0.99}}}}}}
 model, _ = said(optimize, net.net(), {{"images": images}}, **wanted)
 with torch.no_grad():
     expected = net.net()(images)

@@ -106,6 +106,7 @@ def test_nothing_is_looked_for_on_a_hub(told: dict[str, Any]) -> None:
     assert told["far"] == "timm has no model 'hf-hub:timm/resnet18'; timm.list_models() names them all"
 
 
+@pytest.mark.slow
 def test_a_model_runs_as_onnx_with_inputs_of_its_own(
     told: dict[str, Any], lab: ExtendedPackage, tmp_path: Path
 ) -> None:

@@ -228,6 +228,7 @@ def test_the_network_is_out_of_reach(told: dict[str, Any]) -> None:
 # ------------------------------------------------------------------------------------------------- from end to end
 
 
+@pytest.mark.slow
 def test_mixed_lengths_run_from_end_to_end(told: dict[str, Any], lab: ExtendedPackage, tmp_path: Path) -> None:
     workload = WorkloadSpec(
         model="transformers:mpnet",
