@@ -20,7 +20,6 @@ from tests.core.test_plugins import BACKENDS, KNOBS, available_options
 
 HW = probe.probe()
 COMPILING = ("torch_compile", "torch_aot", "torch_int8")
-COMPILED_IN_THEIR_OWN_TESTS = ("torch_aot", "torch_int8")
 PARTNERS: tuple[dict[str, Value], ...] = (
     {},
     {"allocator": "jemalloc"},
@@ -59,7 +58,7 @@ def _configured(item: Any) -> bool:
 
 
 def options() -> Iterator[Any]:
-    """Each option of each backend; compiling takes long, so torch_compile's defaults stand for all that compile."""
+    """Each option of each backend; those that compile take long, and have tests of their own that compile."""
     for name in BACKENDS:
         if "module" not in plugins.load("backends", name).runs:
             continue
@@ -68,8 +67,7 @@ def options() -> Iterator[Any]:
             changed = [f"{option}={value}" for option, value in values.items() if value != defaults[option]]
             if len(changed) < 2:
                 config = configs.configure(HW, batch_size=2, backend=name, options=values, knobs={"layout": "1x1"})
-                slow = name in COMPILING and (changed or name in COMPILED_IN_THEIR_OWN_TESTS)
-                marks = [pytest.mark.slow] if slow else []
+                marks = [pytest.mark.slow] if name in COMPILING else []
                 yield pytest.param(config, id=f"{name}-{changed[0] if changed else 'defaults'}", marks=marks)
 
 

@@ -182,9 +182,10 @@ def test_a_program_does_not_see_our_packages(trials: Trials) -> None:
 
 
 def test_work_that_the_program_does_not_wait_for_counts(trials: Trials) -> None:
+    """It works for 0.2 s; a run at a block's edge counts in part, and a bare interpreter takes a tenth of that."""
     blocks = trials.measured("orphan").blocks
     runs = sum(block.rate * block.elapsed_ns / 1e9 for block in blocks)
-    assert sum(block.cpu_ns for block in blocks) / runs > 0.2e9
+    assert sum(block.cpu_ns for block in blocks) / runs > 0.1e9
 
 
 def test_what_a_program_uses_is_not_the_use_of_others(trials: Trials) -> None:

@@ -107,6 +107,7 @@ def test_what_cannot_be_used_is_said_in_one_line(told: dict[str, Any], case: str
     assert "\n" not in told[case]
 
 
+@pytest.mark.slow
 def test_a_program_runs_from_end_to_end(told: dict[str, Any], lab: ExtendedPackage, tmp_path: Path) -> None:
     workload = WorkloadSpec(model=f"exported:{told['folder']}/dynamic.pt2", inputs=())
     backends = ("torch_eager", "onnxruntime")

@@ -163,8 +163,8 @@ def test_a_sampler_that_has_no_more_to_propose_ends_nothing_else(tmp_path: Path)
 
 
 def test_with_a_budget_all_of_it_is_used(tmp_path: Path) -> None:
-    ran = run(tmp_path, resolved(HW, trials=200), lambda config: 5.0)
-    assert len(ran.trials) == 200
+    ran = run(tmp_path, resolved(HW, trials=driver.STALE + 10), lambda config: 5.0)
+    assert len(ran.trials) == driver.STALE + 10
 
 
 def test_a_baseline_outside_the_domains_is_measured_all_the_same(tmp_path: Path) -> None:
