@@ -26,6 +26,10 @@ class PlainProgress(Observer):
         """Say what begins."""
         self.say(what)
 
+    def notice(self, line: str) -> None:
+        """Say the line."""
+        self.say(line)
+
     def interleaving(self, spec: InterleavedSpec, number: int) -> None:
         """Say it once for all rounds."""
         if number == 0:

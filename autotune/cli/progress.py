@@ -136,7 +136,11 @@ class Display(Observer):
     def confirming(self, what: str) -> None:
         """Say which part of the confirmation begins."""
         self.worked = True
-        self.console.print(Text(what), soft_wrap=True)
+        self.notice(what)
+
+    def notice(self, line: str) -> None:
+        """Print the line."""
+        self.console.print(Text(line), soft_wrap=True)
 
     def interleaving(self, spec: InterleavedSpec, number: int) -> None:
         """Show where the confirmation is."""

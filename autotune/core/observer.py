@@ -28,7 +28,10 @@ class Observer:
         """A trial has its result, already on disk."""
 
     def confirming(self, what: str) -> None:
-        """A part of the confirmation begins."""
+        """A part of the confirmation begins to be measured."""
+
+    def notice(self, line: str) -> None:
+        """The confirmation has something to say; nothing begins to be measured."""
 
     def interleaving(self, spec: InterleavedSpec, number: int) -> None:
         """Round `number` of an interleaved run begins."""

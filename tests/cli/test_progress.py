@@ -108,6 +108,14 @@ def test_a_log_says_whom_it_waits_for_and_what_is_confirmed(plain: Screen) -> No
     ]
 
 
+def test_only_what_begins_to_be_measured_counts_as_work(plain: Screen) -> None:
+    plain.display.notice("trial 1 cannot run here any more; it is left out")
+    assert plain.new() == "trial 1 cannot run here any more; it is left out\n"
+    assert not plain.display.worked
+    plain.display.confirming("confirming 2 configurations against each other")
+    assert plain.display.worked
+
+
 @pytest.mark.parametrize("options", [{"term": "dumb"}, {"force_interactive": False}])
 def test_where_nothing_can_be_redrawn_nothing_is(options: dict[str, Any]) -> None:
     screen = Screen(terminal=True, budget=BUDGET, **options)

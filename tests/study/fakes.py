@@ -68,6 +68,7 @@ class Watcher(Observer):
         self.begun: list[int] = []
         self.over: list[TrialResult] = []
         self.parts: list[str] = []
+        self.notices: list[str] = []
 
     def waiting(self, holder: str) -> None:
         raise AssertionError("a study takes no machine itself")
@@ -86,6 +87,9 @@ class Watcher(Observer):
 
     def confirming(self, what: str) -> None:
         self.parts.append(what)
+
+    def notice(self, line: str) -> None:
+        self.notices.append(line)
 
     def interleaving(self, spec: InterleavedSpec, number: int) -> None:
         raise AssertionError("a study measures nothing itself")

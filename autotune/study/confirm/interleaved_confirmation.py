@@ -31,7 +31,7 @@ class InterleavedConfirmation:
         """Decide among the finalists, then explain the winner; others take the place of those that break a limit."""
         chosen = self._finalists()
         for line in chosen.unavailable:
-            self.context.observer.confirming(f"{line}; it is left out")
+            self.context.observer.notice(f"{line}; it is left out")
         if chosen.trials.keys() == {BASELINE}:
             return claim.none("; ".join(chosen.unavailable))
         decided, runs = self._decided(chosen)

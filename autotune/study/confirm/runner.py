@@ -52,7 +52,7 @@ class Runner:
         announce = functools.cache(lambda: context.observer.confirming(headline))
         paired = self._paired(name, configs, context.study.space.goal.objectives[0])
         if line := paired.left_out():
-            context.observer.confirming(line)
+            context.observer.notice(line)
         runs = paired_comparison.compare(
             paired,
             HookedExecutor(context.executor, before=announce),

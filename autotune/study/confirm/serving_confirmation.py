@@ -40,7 +40,7 @@ class ServingConfirmation:
     def run(self) -> Confirmation:
         """The largest rate that could be kept in the time; nothing is claimed while a better finalist was not tried."""
         for line in self.unavailable:
-            self.context.observer.confirming(f"{line}; it is left out")
+            self.context.observer.notice(f"{line}; it is left out")
         while (finalist := self._next()) is not None:
             finalist.tried.append(self._served(finalist))
         winner = max(self._able(), key=lambda one: one.kept_rate, default=None)

@@ -59,7 +59,7 @@ def confirm(
             else:
                 found = InterleavedConfirmation(context).run()
         if earlier is not None and _stands(earlier, found, space.baseline):
-            observer.confirming(f"the earlier claim stands: {found.reason}")
+            observer.notice(f"the earlier claim stands: {found.reason}")
             return earlier
         store.write_confirmation(study.folder, found)
         return found

@@ -59,7 +59,7 @@ def test_a_confirmation_goes_on_with_the_others_and_says_so(tmp_path: Path) -> N
     found = confirmed(study, FakeExecutor(tmp_path), watcher=watcher)
     assert found is not None and found.winner is not None and found.winner.config == SECOND
     assert set(by_trial(found)) == {0, 2}
-    assert watcher.parts[0].startswith("trial 1 cannot run here any more: interpreter: ")
+    assert watcher.notices[0].startswith("trial 1 cannot run here any more: interpreter: ")
 
 
 def test_where_nothing_but_the_baseline_can_run_nothing_is_claimed(tmp_path: Path) -> None:

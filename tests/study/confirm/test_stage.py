@@ -133,7 +133,7 @@ def test_without_time_to_confirm_a_better_trial_the_earlier_claim_stands(tmp_pat
     store.write_elapsed(tmp_path, 36000)
     watcher = Watcher()
     assert confirmed(study, FakeExecutor(tmp_path), watcher=watcher) == claim == store.confirmation(tmp_path)
-    assert [part for part in watcher.parts if part.startswith("the earlier claim stands: the time was enough for 0 of")]
+    assert [line for line in watcher.notices if line.startswith("the earlier claim stands: the time was enough for 0")]
     store.write_elapsed(tmp_path, 0)
     found = confirmed(study, FakeExecutor(tmp_path))
     assert found is not None and found.finished and found.winner is not None and found.winner.config == FIRST
