@@ -27,8 +27,8 @@ def changed(config: Config, versions: Mapping[str, str], hw: Hardware) -> dict[s
     installed = hw.seen_by(config.interpreter).packages
     return {
         name: f"{version}, now {installed.get(name, 'not installed')}"
-        for name, version in versions.items()
-        if name not in UNCOUNTED and installed.get(name) != version
+        for name, version in counted(versions).items()
+        if installed.get(name) != version
     }
 
 
@@ -36,6 +36,11 @@ def changes(results: Sequence[TrialResult], hw: Hardware) -> list[str]:
     """A line for each package that trials had in another version than today, with how many trials."""
     counts = Counter(item for result in results for item in changed(result.spec.config, result.versions, hw).items())
     return [f"{name} {versions}: measured by {count} of the trials" for (name, versions), count in counts.items()]
+
+
+def counted(found: Mapping[str, str]) -> dict[str, str]:
+    """The packages that set measurements apart where their versions differ."""
+    return {name: version for name, version in found.items() if name not in UNCOUNTED}
 
 
 def outdated(results: Sequence[TrialResult]) -> dict[int, dict[str, str]]:
@@ -46,7 +51,7 @@ def outdated(results: Sequence[TrialResult]) -> dict[int, dict[str, str]]:
     latest: dict[tuple[object, str], str] = {}
     found: dict[int, dict[str, str]] = {}
     for result in sorted(results, key=lambda result: result.spec.id, reverse=True):
-        for name, version in result.versions.items():
-            if name not in UNCOUNTED and latest.setdefault((result.spec.config.interpreter, name), version) != version:
+        for name, version in counted(result.versions).items():
+            if latest.setdefault((result.spec.config.interpreter, name), version) != version:
                 found.setdefault(result.spec.id, {})[name] = version
     return found

@@ -97,10 +97,10 @@ def confirmation(found: Winner | None, **fields: Any) -> Confirmation:
     return Confirmation(**given | fields)
 
 
-def keep_run(root: Path, folder: str, candidates: dict[str, Candidate]) -> None:
+def keep_run(root: Path, folder: str, candidates: dict[str, Candidate], started: str = "") -> None:
     """An interleaved run as the confirmation leaves it."""
     configs = {name: candidate.config for name, candidate in candidates.items()}
     spec = InterleavedSpec(number=1, workload=WORKLOAD, configs=configs, rounds=3, order="", folder=folder)
-    found = InterleavedRun(spec=spec, candidates=candidates, start_s=1, wall_s=4, started="", fingerprint="")
+    found = InterleavedRun(spec=spec, candidates=candidates, start_s=1, wall_s=4, started=started, fingerprint="")
     (root / folder).mkdir(parents=True)
     (root / folder / "sitting.json").write_bytes(store.encode(found))

@@ -14,12 +14,14 @@ from autotune.core.rules import ConfirmRules
 from autotune.report.compare.comparison_types import Crossing
 from autotune.report.text.study_reader import Study
 from autotune.space import configs
+from autotune.study import versions
 from autotune.study.confirm import paired_comparison, scores
 from autotune.study.ranking import Ranking
 from autotune.study.storage import store
 
 NOT_MEASURED = "not measured there"
-THEIRS, OURS = "theirs", "ours"
+OTHER_VERSIONS = "with other package versions than the best there"
+PAIR = THEIRS, OURS = "theirs", "ours"
 
 
 def crossings(studies: Mapping[str, Study], best: Mapping[str, Config]) -> tuple[Crossing, ...]:
@@ -61,6 +63,8 @@ def _crossing(tuned_on: str, config: Config, measured_on: str, study: Study, bes
         return msgspec.structs.replace(found, remark=NOT_MEASURED)
     if not trial.blocks:
         return msgspec.structs.replace(found, remark=f"failed there: {trial.status.replace('_', ' ')}")
+    if versions.outdated([trial, reference]):
+        remark = OTHER_VERSIONS if remark is None else f"{remark}, {OTHER_VERSIONS}"
     return msgspec.structs.replace(found, ratio=ratio(study.ranking, trial, reference), remark=remark)
 
 
@@ -81,14 +85,23 @@ def _reference(study: Study, best: Config) -> TrialResult | None:
 
 
 def _in_turn(study: Study, config: Config, best: Config) -> Estimate | None:
-    """The ratio over the interleaved runs in which both were measured; None where there is none."""
+    """The ratio over the interleaved runs in which both were measured; None where there is none.
+
+    Only runs with the package versions of the latest one are pooled.
+    """
     paths = sorted((study.folder / paired_comparison.FOLDER).glob(f"*/*/{paired_comparison.FILE}"))
     runs = [_of_two(store.decode(path, InterleavedRun), config, best) for path in paths]
-    both = [one for one in runs if {THEIRS, OURS} <= one.candidates.keys()]
+    both = [run for run in runs if all(name in run.candidates and run.candidates[name].blocks for name in PAIR)]
     if not both:
         return None
+    latest = _versions(max(both, key=lambda run: run.started))
+    same = [run for run in both if _versions(run) == latest]
     confidence, objective = ConfirmRules().confidence, study.space.goal.objectives[0]
-    return scores.table(both, [THEIRS, OURS], confidence, objective).ratio(THEIRS, OURS)
+    return scores.table(same, PAIR, confidence, objective).ratio(THEIRS, OURS)
+
+
+def _versions(run: InterleavedRun) -> list[dict[str, str]]:
+    return [versions.counted(run.candidates[name].versions) for name in PAIR]
 
 
 def _of_two(run: InterleavedRun, config: Config, best: Config) -> InterleavedRun:

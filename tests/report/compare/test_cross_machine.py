@@ -52,6 +52,26 @@ def test_runs_of_both_are_believed_before_trials(tmp_path: Path) -> None:
     assert found.ratio.low < 0.75 < (found.ratio.high or 0.0)
 
 
+def test_runs_of_an_earlier_package_version_are_not_pooled_with_those_of_the_latest(tmp_path: Path) -> None:
+    for started, version, rate in (("2026-02-01", "2.0", 30), ("2026-01-01", "1.0", 90), ("2026-02-02", "2.0", 30)):
+        used = {"onnxruntime": version, "python": started}
+        candidates = {
+            "winner": Candidate(config=FAST, blocks=numbered((40, 40)), versions=used),
+            "trial-2": Candidate(config=SLOW, blocks=numbered((rate, rate)), versions=used),
+        }
+        keep_run(tmp_path / "here", f"confirmation/{started}/0001", candidates, started)
+    found = crossed(tmp_path, result(1, FAST, rates=(40, 40)))
+    assert found.ratio is not None and found.ratio.estimate == pytest.approx(0.75)
+
+
+def test_trials_of_two_package_versions_are_said_to_be(tmp_path: Path) -> None:
+    versions = [{"onnxruntime": version} for version in ("1.0", "2.0")]
+    trials = result(1, FAST, rates=(40,), versions=versions[0]), result(2, SLOW, rates=(20,), versions=versions[1])
+    found = crossed(tmp_path, *trials)
+    assert found.ratio is not None and found.ratio.estimate == pytest.approx(0.5)
+    assert found.remark == "with other package versions than the best there"
+
+
 def test_what_was_not_measured_there_has_no_figure(tmp_path: Path) -> None:
     found = crossed(tmp_path, result(1, FAST, rates=(40, 40)))
     assert (found.ratio, found.remark) == (None, "not measured there")
