@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from optuna.distributions import CategoricalDistribution
 from optuna.trial import Trial, TrialState
 
+from autotune.core.errors import StudyError
 from autotune.core.results import Status, TrialResult
 from autotune.core.specs import TrialSpec
 from autotune.study.ranking import Ranking
-from autotune.study.search import ask_tell
+from autotune.study.search import ask_tell, suggest
 from autotune.study.search.outcome import judged
 from autotune.study.storage import store
 from autotune.study.storage.opening import OpenStudy, kill_orphans
@@ -20,8 +22,9 @@ def recover(study: OpenStudy, error: str = KILLED) -> list[TrialResult]:
 
     Returns all results. A trial that was cut short is `interrupted`, with `error`, and is measured again as a trial of
     its own. One during which the coordinator was killed twice is `crashed`: it may be what kills; the baseline alone is
-    always tried again.
+    always tried again. StudyError if the storage has trials of another search space.
     """
+    _check_values(study)
     kill_orphans(study.folder)
     known = store.results(study.folder)
     results = {result.spec.id: result for result in known}
@@ -33,6 +36,21 @@ def recover(study: OpenStudy, error: str = KILLED) -> list[TrialResult]:
     _tell_unfinished(study, results, ranking)
     _replay(study, results, ranking)
     return [results[number] for number in sorted(results)]
+
+
+def _check_values(study: OpenStudy) -> None:
+    """A parameter's values in the storage must be the study's: Optuna takes no others later."""
+    allowed = suggest.axes(study.space.domains)
+    for trial in study.optuna.get_trials(deepcopy=False):
+        for name, held in trial.distributions.items():
+            if name in allowed and held != CategoricalDistribution(allowed[name]):
+                got = list(held.choices) if isinstance(held, CategoricalDistribution) else held
+                raise StudyError(
+                    f"the storage of {study.folder} has {name} with the values {got}, the study with "
+                    f"{list(allowed[name])}, and Optuna allows one set of values for a parameter; move study.db out of "
+                    "the folder, or give another --storage, and run the same command again: the storage is made anew "
+                    "from the folder's trials"
+                )
 
 
 def _cut_short(spec: TrialSpec, error: str, known: list[TrialResult], study: OpenStudy) -> TrialResult:

@@ -1,15 +1,18 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import signal
 import time
 from pathlib import Path
 
+import msgspec
 import psutil
 import pytest
 from optuna.trial import TrialState
 
 from autotune.core.config import Config
+from autotune.core.errors import StudyError
 from autotune.core.results import Status
 from autotune.core.rules import MeasureRules
 from autotune.core.specs import TrialSpec
@@ -49,6 +52,19 @@ def test_a_result_that_was_written_but_not_told_is_told(tmp_path: Path) -> None:
     search(study, machine, Watcher(), RULES)
     assert plain(HW) not in machine.configs
     assert len(store.results(tmp_path)) == 6
+
+
+def test_a_storage_with_other_values_of_a_setting_is_refused(tmp_path: Path) -> None:
+    """As where another space was searched under this name: Optuna would refuse the first trial that differs."""
+    wider = msgspec.structs.replace(SMALL, batch_size=(*SMALL.batch_size, 32))
+    with on_disk(tmp_path, SPACE, HW) as study:
+        study.optuna.ask().suggest_categorical("batch_size", SMALL.batch_size)
+        recovery.recover(study)
+        other = dataclasses.replace(study, space=resolved(HW, wider))
+        with pytest.raises(
+            StudyError, match=r"has batch_size with the values \[1, 8\], the study with \[1, 8, 32\], .*"
+        ):
+            recovery.recover(other)
 
 
 def test_a_trial_that_was_cut_short_is_measured_again_right_after_the_baseline(tmp_path: Path) -> None:
