@@ -11,59 +11,63 @@ from autotune import __version__
 from autotune.cli.console import open_console
 from autotune.cli.study_commands import STUDIES, Studies
 
+Space = Annotated[str | None, typer.Option(help="A space file, or the name of a shipped one.")]
+Trials = Annotated[
+    int | None, typer.Option(min=1, help="Stop after N trials; the minutes of the space file still apply.")
+]
+Minutes = Annotated[
+    float | None, typer.Option(min=0.1, max=1_000_000, help="Stop after N minutes, earlier runs of the study included.")
+]
+NoBudget = Annotated[
+    bool,
+    typer.Option(
+        "--no-budget",
+        help="Ignore the space file's budget; with no other budget, stop when nothing better is expected.",
+    ),
+]
+Name = Annotated[str | None, typer.Option(help="The study's name; by default SPACE@INSTANCE-TYPE.")]
+Storage = Annotated[str | None, typer.Option(help="An Optuna storage URL instead of the study's own.")]
+Seed = Annotated[
+    int | None, typer.Option(min=0, max=2**32 - 1, help="Seed of the sampler, the weights and the inputs.")
+]
+InstanceType = Annotated[str | None, typer.Option(help="This machine's instance type, if it cannot be detected.")]
+Prices = Annotated[
+    Path | None, typer.Option(help="A file of prices per hour by instance type; replaces the space file's.")
+]
+From = Annotated[
+    list[str] | None,
+    typer.Option("--from", metavar="STUDY", help="First try the best configurations of this study; repeatable."),
+]
+Sampler = Annotated[
+    str | None, typer.Option(help="surrogate (the default), tpe, random, or an Optuna sampler class as MODULE:CLASS.")
+]
+SkipConfirmation = Annotated[bool, typer.Option("--skip-confirmation", help="Only search; claim no speed-up.")]
+Version = Annotated[bool, typer.Option("--version", help="Print the version and exit.")]
+
 
 def tune(
     context: typer.Context,
-    space: Annotated[str | None, typer.Option(help="A space file, or the name of a shipped one.")] = None,
-    trials: Annotated[
-        int | None, typer.Option(min=1, help="Stop after N trials; the minutes of the space file still apply.")
-    ] = None,
-    minutes: Annotated[
-        float | None,
-        typer.Option(min=0.1, max=1_000_000, help="Stop after N minutes, earlier runs of the study included."),
-    ] = None,
-    no_budget: Annotated[
-        bool,
-        typer.Option(
-            "--no-budget",
-            help="Ignore the space file's budget; with no other budget, stop when nothing better is expected.",
-        ),
-    ] = False,
-    name: Annotated[str | None, typer.Option(help="The study's name; by default SPACE@INSTANCE-TYPE.")] = None,
+    space: Space = None,
+    trials: Trials = None,
+    minutes: Minutes = None,
+    no_budget: NoBudget = False,
+    name: Name = None,
     studies: Studies = STUDIES,
-    storage: Annotated[str | None, typer.Option(help="An Optuna storage URL instead of the study's own.")] = None,
-    seed: Annotated[
-        int | None, typer.Option(min=0, max=2**32 - 1, help="Seed of the sampler, the weights and the inputs.")
-    ] = None,
-    instance_type: Annotated[
-        str | None, typer.Option(help="This machine's instance type, if it cannot be detected.")
-    ] = None,
-    prices: Annotated[
-        Path | None, typer.Option(help="A file of prices per hour by instance type; replaces the space file's.")
-    ] = None,
-    begin_with: Annotated[
-        list[str] | None,
-        typer.Option("--from", metavar="STUDY", help="First try the best configurations of this study; repeatable."),
-    ] = None,
-    sampler: Annotated[
-        str | None,
-        typer.Option(help="surrogate (the default), tpe, random, or an Optuna sampler class as MODULE:CLASS."),
-    ] = None,
-    skip_confirmation: Annotated[
-        bool, typer.Option("--skip-confirmation", help="Only search; claim no speed-up.")
-    ] = False,
-    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+    storage: Storage = None,
+    seed: Seed = None,
+    instance_type: InstanceType = None,
+    prices: Prices = None,
+    begin_with: From = None,
+    sampler: Sampler = None,
+    skip_confirmation: SkipConfirmation = False,
+    version: Version = False,
 ) -> None:
     """Find the fastest way to serve a PyTorch model on this machine that still gives right answers."""
     if version:
         print(f"autotune {__version__}")
         return
     if context.invoked_subcommand is not None:
-        for option in (name for name, value in context.params.items() if value not in (None, False, STUDIES, [], ())):
-            got = "--from" if option == "begin_with" else f"--{option.replace('_', '-')}"
-            raise typer.BadParameter(
-                f"goes without a command; got {got} before {context.invoked_subcommand}", param_hint=got
-            )
+        _refuse_options(context, context.invoked_subcommand)
         return
     if space is None:
         print(context.get_help())
@@ -90,3 +94,10 @@ def tune(
     )
     if not measured:
         raise typer.Exit(4)
+
+
+def _refuse_options(context: typer.Context, command: str) -> None:
+    """BadParameter for an option of ours before the name of a command."""
+    for option in (name for name, value in context.params.items() if value not in (None, False, STUDIES, [], ())):
+        got = "--from" if option == "begin_with" else f"--{option.replace('_', '-')}"
+        raise typer.BadParameter(f"goes without a command; got {got} before {command}", param_hint=got)
