@@ -100,7 +100,7 @@ def _output(name: str, unit: str, **about: Any) -> Metric:
         fidelity = measured.result.fidelity
         return getattr(fidelity, name) if fidelity is not None and fidelity.judged else None
 
-    about = {"unmeasured": "these outputs have no such figure"} | about
+    about = {"unmeasured": "these outputs have no such metric"} | about
     return Metric(name=name, unit=unit, read=read, objective=False, needs="outputs", **about)
 
 

@@ -84,7 +84,7 @@ class OutputFidelity(Struct):
     """The distance of one output from the float32 eager reference's; `name` is its place in what the model returns.
 
     `max_rel_error` is the largest error over the largest value; `top1_agreement` the share of samples with the same
-    class, for outputs that are scores of classes (samples × classes). None is not to be had.
+    class, for outputs that are scores of classes (samples × classes). None is unknown.
     """
 
     name: str

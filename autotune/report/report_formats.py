@@ -44,7 +44,7 @@ def csv(study: Study) -> str:
 
 
 def json(study: Study) -> str:
-    """All that the other formats show, for programs: figures as they were measured, not rounded."""
+    """All that the other formats show, for programs: metrics as they were measured, not rounded."""
     found = {
         "format": FORMAT,
         "study": study.name,

@@ -16,7 +16,7 @@ class Row(Struct):
 
     `confirmed` says that the metrics are the confirmation's, else they are those of the search's own windows. `ratio`
     is how many times better than that machine's plain model it is by the first objective. `cost_per_million` has the
-    interval of the throughput. None is not to be had; `notes` say why.
+    interval of the throughput. None is unknown; `notes` say why.
     """
 
     study: str

@@ -50,7 +50,7 @@ def parts(found: Comparison) -> list[Part]:
 
 
 def renderable(found: Comparison) -> RenderableType:
-    """For a terminal; wide, since no figure is cut."""
+    """For a terminal; wide, since no number is cut."""
     return Stack(*(item for part in parts(found) for item in _rendered(part)))
 
 

@@ -25,7 +25,7 @@ PIECE = re.compile(r".{1,90}(?:$|(?<=[:,/ ]))|.{1,90}")
 
 
 def trial(study: Study, result: TrialResult, links: Mapping[str, str]) -> str:
-    """A trial that has ended: how, its figures, how it was started, its files (`links` are by name)."""
+    """A trial that has ended: how, its metrics, how it was started, its files (`links` are by name)."""
     config = result.spec.config
     baseline = " (the baseline)" if config == study.space.baseline else ""
     parts = [f"**{literal(formatting.configuration(config))}**{baseline}", literal(_ended(study, result))]
@@ -73,7 +73,7 @@ def _metrics(study: Study, result: TrialResult) -> str:
         for name, metric in METRICS.items()
         if name in found
     ]
-    return table(("figure", "value", ""), rows)
+    return table(("metric", "value", ""), rows)
 
 
 def _started(study: Study, result: TrialResult) -> str:

@@ -29,7 +29,7 @@ MIB = 2**20
 
 
 def columns(rows: Sequence[Row]) -> list[str]:
-    """The columns that tell trials apart: a setting or figure that is the same in all of them is left out."""
+    """The columns that tell trials apart: a setting or metric that is the same in all of them is left out."""
     others = ("batch_size", "layout", "backend", *(name for name in METRICS if name not in PRINTED))
     names = [*PRINTED[:-1], *others, PRINTED[-1]]
     values = {name: {row[name] for row in rows if name in row} for name in names}

@@ -18,7 +18,7 @@ from autotune.space import domains
 
 
 class Finding(Struct):
-    """A setting's value, and why it is not to be had here (None: it is)."""
+    """A setting's value, and why it is not available here (None: it is)."""
 
     setting: str
     value: str
@@ -60,7 +60,7 @@ def print_to(console: Console, hw: Hardware) -> None:
         console.print(Text.assemble(f"{setting:34}", (", ".join(values), "green")), soft_wrap=True)
     missing = [entry for entry in found if entry.reason is not None]
     if missing:
-        console.print("\nnot to be had here:")
+        console.print("\nnot available here:")
     for entry in missing:
         console.print(
             Text.assemble(f"{entry.setting + ' ' + entry.value:34}", (entry.reason or "", "yellow")), soft_wrap=True

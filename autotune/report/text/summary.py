@@ -38,7 +38,7 @@ def summary(
     confirmation: Confirmation | None,
     hw: Hardware | None = None,
 ) -> list[str]:
-    """The winner, how much better, what that figure is worth, and the answers; then the confirmation's tables.
+    """The winner, how much better, what that claim is worth, and the answers; then the confirmation's tables.
 
     With `hw` a winner that is not confirmed is one whose interpreter that machine has, as in `best.json`.
     """
@@ -72,7 +72,7 @@ def _versions(older: Iterable[Mapping[str, str]]) -> str:
 
 
 def _confirmed(folder: Path, confirmation: Confirmation, winner: Winner, space: Space) -> list[str]:
-    """The winner, its gain, what may disturb these figures; then latency, cost and answers."""
+    """The winner, its gain, what may disturb these measurements; then latency, cost and answers."""
     lines = [*_headline(confirmation, winner, space), f"rate      {formatting.rate(winner.throughput)}"]
     if confirmation.gain:
         lines += _gain(confirmation, winner, space)
@@ -95,7 +95,7 @@ def _headline(confirmation: Confirmation, winner: Winner, space: Space) -> list[
     if winner.config == space.baseline:
         return [f"{no_gain}{_best_of_the_others(confirmation, winner)}"]
     if winner.ratio is None:
-        return [best, "no gain   none is claimed: the baseline's figure was not confirmed"]
+        return [best, "no gain   none is claimed: the baseline was not confirmed"]
     return [best, f"{no_gain}, which breaks a limit that this keeps"]
 
 

@@ -14,7 +14,7 @@ FIGURE = re.compile(r"(\d[\d.]*x(?: \([\d.]+ to [\d.]+\))?|not measured)\s+(\S.*
 
 @dataclass(frozen=True)
 class Table:
-    """A table below the head: its title, and rows of a figure (may be empty) and what it is of."""
+    """A table below the head: its title, and rows of a number (may be empty) and what it is of."""
 
     title: str
     rows: tuple[tuple[str, str], ...]

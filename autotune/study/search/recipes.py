@@ -97,7 +97,7 @@ def _for_machine(hw: Hardware) -> Iterator[Recipe]:
 
 
 def _fitted(recipe: Recipe, resolved: Space, hw: Hardware) -> Config | None:
-    """The recipe within the domains; None where its backend or one of its options is not to be had.
+    """The recipe within the domains; None where its backend or one of its options is not available.
 
     A knob that the domains do not offer is left at the baseline's value: the recipe still says something without it.
     """

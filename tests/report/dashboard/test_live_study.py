@@ -103,7 +103,7 @@ def test_several_objectives_have_their_names_and_directions(tmp_path: Path) -> N
     assert [direction.name for direction in study.directions] == ["MAXIMIZE", "MINIMIZE"]
     assert study.metric_names == ["throughput", "peak_rss_bytes"]
     assert study.trials[0].values == [pytest.approx(10), 5]
-    assert study.trials[1].state is TrialState.FAIL, "an objective that is not to be had"
+    assert study.trials[1].state is TrialState.FAIL, "an objective that is unknown"
 
 
 def test_a_baseline_outside_the_space_has_its_own_value(tmp_path: Path) -> None:

@@ -80,10 +80,10 @@ def test_each_finding_is_one_line_or_in_its_settings_line(
     hw = probed(record, tmp_path, installed=installed)
     text = printed(hw)
     assert "\x1b" not in text
-    to_be_had, _, missing = text.partition("\nnot to be had here:\n")
+    available, _, missing = text.partition("\nnot available here:\n")
     for entry in doctor.findings(hw):
         if entry.reason is None:
-            (line,) = [line for line in to_be_had.splitlines() if line.startswith(f"{entry.setting} ")]
+            (line,) = [line for line in available.splitlines() if line.startswith(f"{entry.setting} ")]
             assert entry.value in line.split(maxsplit=1)[1].split(", ")
         else:
             assert f"{entry.setting} {entry.value}".ljust(34) + entry.reason in missing.splitlines()

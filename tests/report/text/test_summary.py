@@ -380,7 +380,7 @@ def test_each_finalist_says_what_became_of_its_rate_of_requests(tmp_path: Path) 
     lines = lines_of(tmp_path, asked(objective="served_rate"), found)
     assert lines[:2] == [
         "best      onnxruntime float32, batch 8, 1x2",
-        "no gain   none is claimed: the baseline's figure was not confirmed",
+        "no gain   none is claimed: the baseline was not confirmed",
     ]
     said_of = [line.split(": ", 1)[1] for line in lines[-4:]]
     assert said_of == [kept, finalists[1].served, "failed: it broke", finalists[3].served]
