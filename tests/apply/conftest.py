@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.test_main import Place
+from tests.place import Place
 
 
 @pytest.fixture

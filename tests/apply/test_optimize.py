@@ -6,8 +6,10 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -18,52 +20,78 @@ from autotune.core.errors import StudyError
 from autotune.study.storage import store
 from tests.apply import tiny
 from tests.conftest import ended
-from tests.test_main import PATIENCE_S, QUICKLY, ROOT, Place
+from tests.place import PATIENCE_S, QUICKLY, ROOT, Place
 
 needs_torch = pytest.mark.skipif(find_spec("torch") is None, reason="needs torch")
 SEARCH = f"""
 import sys, torch, net
 from autotune.apply.optimize import optimize
-sys.modules["autotune.apply.optimize"].PROGRAM = ("{QUICKLY}",)
+sys.modules["autotune.apply.optimize"].PROGRAM = ("{QUICKLY}", "--skip-confirmation")
 images = torch.randn(8, 3, 8, 8, generator=torch.Generator().manual_seed(1))
-space = {{"batch_size": [1, 8], "backend": {{"torch_eager": {{}}}}, "threads": 1, "workers": 1}}
+space = {{"batch_size": 8, "backend": {{"torch_eager": {{}}}}, "threads": 1, "workers": 1}}
 """
-
-
-@needs_torch
-def test_three_lines_search_and_load(place: Place) -> None:
-    (place.folder / "net.py").write_text(tiny.MODEL)
-    script = f"""{SEARCH}
-wanted = {{"minutes": 0.6, "space": space, "constraints": {{"cosine_similarity": {{"min": 0.99}}}}}}
-model, _ = said(optimize, net.net(), {{"images": images}}, **wanted)
+SEARCHED = """
+wanted = {"minutes": 5, "space": space, "constraints": {"cosine_similarity": {"min": 0.99}}}
+model, _ = said(optimize, net.net(), {"images": images}, **wanted)
 with torch.no_grad():
     expected = net.net()(images)
-got = model({{"images": images[:3]}})
-told |= {{
+got = model({"images": images[:3]})
+told |= {
     "close": all(torch.allclose(got[name], expected[name][:3], atol=1e-4) for name in expected),
     "study": model.best.study, "judged": model.best.fidelity.judged, "cosine": model.best.fidelity.cosine_similarity,
     "workload": model.best.workload.model, "limits": [limit.metric for limit in model.best.constraints],
-}}
-again, _ = said(optimize, net.net(), {{"images": images}}, **wanted)
+}
+again, _ = said(optimize, net.net(), {"images": images}, **wanted)
 told["again"] = again.best.study
 told["studies"] = sorted(path.parent.name for path in Path("studies").glob("*/best.json"))
+told["error"] = failure(optimize, net.net(), images, space={"backend": {"torch_eagre": {}}})
 """
-    found = tiny.told(place, script)
+
+
+@dataclass(frozen=True)
+class Searched:
+    """The folder of a search of two configurations, and what was told of it, of the same call again and of a wrong one.
+
+    Nothing is confirmed, which `test_main_interrupted.py` has.
+    """
+
+    folder: Path
+    told: dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory: pytest.TempPathFactory, shared: Path) -> Searched:
+    place = Place(tmp_path_factory.mktemp("searched"), shared / "cache")
+    (place.folder / "net.py").write_text(tiny.MODEL)
+    return Searched(place.folder, tiny.told(place, SEARCH + SEARCHED))
+
+
+@needs_torch
+def test_three_lines_search_and_load(searched: Searched) -> None:
+    found = searched.told
     assert found["close"] and found["judged"] and found["cosine"] > 0.999
-    assert (
-        found["study"].startswith("Net-") and found["study"] == found["again"] and found["studies"] == [found["study"]]
-    )
-    assert found["workload"].startswith(f"exported:{place.folder}/studies/models/Net-")
+    assert found["study"].startswith("Net-") and found["studies"] == [found["study"]]
+    assert found["workload"].startswith(f"exported:{searched.folder}/studies/models/Net-")
     assert found["limits"] == ["cosine_similarity", "centred_error"]
-    results = store.results(place.folder / "studies" / found["study"])
-    assert {result.spec.config.workload.batch_size for result in results} <= {1, 8} and len(results) >= 1
+    results = store.results(searched.folder / "studies" / found["study"])
+    assert {(result.status.measured, result.spec.config.workload.batch_size) for result in results} == {(True, 8)}
+
+
+@needs_torch
+def test_the_same_call_again_goes_on(searched: Searched) -> None:
+    assert searched.told["again"] == searched.told["study"]
+
+
+@needs_torch
+def test_a_mistake_in_the_space_is_said_and_ends_it(searched: Searched) -> None:
+    assert searched.told["error"] == "the search ended with exit status 1; what it said is above"
 
 
 @needs_torch
 def test_ctrl_c_ends_the_search_and_leaves_nothing_behind(place: Place) -> None:
     (place.folder / "net.py").write_text(tiny.MODEL)
     program = subprocess.Popen(
-        [sys.executable, "-c", f"{SEARCH}\noptimize(net.net(), images, minutes=5, space=space)"],
+        [sys.executable, "-c", f"{SEARCH}\noptimize(net.net(), {{'images': images}}, minutes=5, space=space)"],
         cwd=place.folder,
         env=place.environ | {"PYTHONPATH": f"{ROOT}:{place.folder}"},
         stdout=subprocess.PIPE,
@@ -82,14 +110,6 @@ def test_ctrl_c_ends_the_search_and_leaves_nothing_behind(place: Place) -> None:
     assert program.returncode != 0 and err.rstrip().endswith("KeyboardInterrupt"), err
     assert "interrupted; what is finished is kept" in out
     assert children and all(map(ended, children))
-
-
-@needs_torch
-def test_a_mistake_in_the_space_is_said_and_ends_it(place: Place) -> None:
-    (place.folder / "net.py").write_text(tiny.MODEL)
-    wrong = 'optimize, net.net(), images, space={"backend": {"torch_eagre": {}}}'
-    found = tiny.told(place, f'{SEARCH}\ntold["error"] = failure({wrong})')
-    assert found["error"] == "the search ended with exit status 1; what it said is above"
 
 
 def test_the_minutes_are_checked_at_once() -> None:

@@ -16,9 +16,9 @@ from autotune.space import configs
 from autotune.study.confirm.names import BASELINE, WINNER
 from tests.apply import made, tiny
 from tests.apply.made import FAST
+from tests.place import Place
 from tests.report.made import HW, PLAIN
 from tests.study.fakes import machine
-from tests.test_main import Place
 
 PATH = Path("best.json")
 
@@ -83,11 +83,12 @@ def test_a_real_file_is_verified_here(tmp_path: Path, place: Place) -> None:
     script = """
 from autotune.apply.verify import verify
 from autotune.apply import verification
-from autotune.core.rules import MeasureRules
+from autotune.core.rules import ConfirmRules, MeasureRules
 import msgspec
 rules = MeasureRules(block_s=0.05, warmup_s=0.5, canary_s=0.01, disturbed_repeats=0)
+confirm = ConfirmRules(runs=2, first_rounds=2)
 said = []
-found = verify(Path("best.json"), minutes=0.7, say=said.append, rules=rules)
+found = verify(Path("best.json"), minutes=0.1, say=said.append, rules=rules, confirm=confirm)
 told |= {"found": msgspec.to_builtins(found), "text": verification.text(found)}
 told |= {"said": said, "torch": "torch" in sys.modules}
 """

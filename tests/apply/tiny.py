@@ -16,7 +16,7 @@ from autotune.hardware import probe
 from autotune.report.export import writer
 from autotune.space import configs
 from tests.apply import made
-from tests.test_main import PATIENCE_S, ROOT, Place
+from tests.place import PATIENCE_S, ROOT, Place
 
 MODEL = """
 import torch
