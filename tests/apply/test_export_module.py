@@ -3,32 +3,20 @@
 from __future__ import annotations
 
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.apply import tiny
-from tests.test_main import Place
+from tests.place import Place
 
 pytestmark = pytest.mark.skipif(find_spec("torch") is None, reason="needs torch")
 
-START = """
-import torch
+NAMED = """
+import net, torch
 from torch import nn
 from autotune.apply import export_module
-"""
-
-
-def told(place: Place, script: str) -> dict[str, Any]:
-    (place.folder / "net.py").write_text(tiny.MODEL)
-    return tiny.told(place, START + script)
-
-
-def test_a_module_travels_with_its_weights_and_named_outputs(place: Place) -> None:
-    found = told(
-        place,
-        """
-import net
 model = net.net().train()
 model.last.eval()
 exported = export_module.export(model, torch.randn(1, 3, 8, 8))
@@ -36,58 +24,38 @@ exported.save(Path("model.pt2"))
 module = torch.export.load("model.pt2").module()
 images = torch.randn(5, 3, 8, 8)
 with torch.no_grad():
-    got, wanted = module(images), model.eval()(images)
-told |= {
-    "close": all(torch.allclose(got[name], wanted[name], atol=1e-5) for name in wanted),
+    got, expected = module(images), net.net()(images)
+told["named"] = {
+    "close": all(torch.allclose(got[name], expected[name], atol=1e-5) for name in expected),
     "names": sorted(got),
-    "digests": [
-        len(exported.digest), exported.digest == export_module.export(net.net(), torch.zeros(1, 3, 8, 8)).digest
-    ],
+    "digest": len(exported.digest),
     "files": sorted(path.name for path in Path().glob("*.pt2")),
     "images": exported.images, "rows": exported.rows, "input_names": exported.names,
 }
-""",
-    )
-    assert (found["close"], found["names"], found["files"]) == (True, ["logits", "pooled"], ["model.pt2"])
-    assert (found["images"], found["rows"], found["input_names"]) == (True, 1, None)
-    assert found["digests"] == [64, False]  # other examples
-
-
-def test_the_same_model_has_the_same_digest_and_is_left_as_it_was(place: Place) -> None:
-    found = told(
-        place,
-        """
-import net
+"""
+SAME = """
 examples = torch.ones(2, 3, 8, 8)
-model = net.net().train()
-model.last.eval()
 first = export_module.export(model, examples).digest
-told["modes"] = [model.training, model.first.training, model.last.training]
-told["same"] = first == export_module.export(net.net(), examples).digest
+told["same"] = {
+    "modes": [model.training, model.first.training, model.last.training],
+    "same": first == export_module.export(net.net(), examples).digest,
+    "other examples": first == exported.digest,
+}
 with torch.no_grad():
     model.last.bias[0] += 1
-told["other"] = first == export_module.export(model, examples).digest
-""",
-    )
-    assert found == {"modes": [True, True, False], "same": True, "other": False}
-
-
-def test_inputs_by_name_and_outputs_that_are_no_tensors(place: Place) -> None:
-    found = told(
-        place,
-        """
+told["same"]["other weights"] = first == export_module.export(model, examples).digest
+"""
+SEVERAL = """
 class Several(nn.Module):
     def forward(self, left, *, right, scale=2):
         return {"sum": left + right, "nothing": None, "parts": (left, [right])}
 
 exported = export_module.export(Several(), {"right": torch.ones(2, 3), "left": torch.zeros(2, 3)})
 got = exported.program.module()(torch.ones(4, 3), torch.zeros(4, 3))
-told |= {"names": exported.names, "keys": list(got), "sum": float(got["sum"].sum()), "images": exported.images}
-""",
-    )
-    assert found == {"names": ["right", "left"], "keys": ["sum", "parts"], "sum": 12.0, "images": False}
-
-
+told["several"] = {
+    "names": exported.names, "keys": list(got), "sum": float(got["sum"].sum()), "images": exported.images
+}
+"""
 REFUSED = (
     ("lambda x: x", "torch.ones(2)", "the model is a function; give a torch.nn.Module, or write a function"),
     ("nn.ReLU()", "3", "example_inputs are an int; give a tensor"),
@@ -101,12 +69,7 @@ REFUSED = (
 )
 
 
-def test_what_cannot_be_handed_on_is_said_in_a_line(place: Place) -> None:
-    asked = "\n".join(
-        f"told[{number}] = failure(export_module.export, {model}, {inputs})"
-        for number, (model, inputs, _) in enumerate(REFUSED)
-    )
-    script = f"""
+UNFIT = """
 class Branching(nn.Module):
     def forward(self, x):
         return x if x.sum() > 0 else -x
@@ -114,10 +77,42 @@ class Branching(nn.Module):
 class Fixed(nn.Module):
     def forward(self, x):
         return x.reshape(2, -1)
-
-{asked}
 """
-    errors = told(place, script)
-    for number, (model, inputs, message) in enumerate(REFUSED):
-        error = errors[str(number)]
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory, shared: Path) -> dict[str, Any]:
+    place = Place(tmp_path_factory.mktemp("exported"), shared / "cache")
+    (place.folder / "net.py").write_text(tiny.MODEL)
+    asked = (f"failure(export_module.export, {model}, {inputs})" for model, inputs, _ in REFUSED)
+    return tiny.told(place, f"{NAMED}{SAME}{SEVERAL}{UNFIT}\ntold['refused'] = [{', '.join(asked)}]")
+
+
+def test_a_module_travels_with_its_weights_and_named_outputs(told: dict[str, Any]) -> None:
+    assert told["named"] == {
+        "close": True,
+        "names": ["logits", "pooled"],
+        "digest": 64,
+        "files": ["model.pt2"],
+        "images": True,
+        "rows": 1,
+        "input_names": None,
+    }
+
+
+def test_the_same_model_has_the_same_digest_and_is_left_as_it_was(told: dict[str, Any]) -> None:
+    assert told["same"] == {
+        "modes": [True, True, False],
+        "same": True,
+        "other examples": False,
+        "other weights": False,
+    }
+
+
+def test_inputs_by_name_and_outputs_that_are_no_tensors(told: dict[str, Any]) -> None:
+    assert told["several"] == {"names": ["right", "left"], "keys": ["sum", "parts"], "sum": 12.0, "images": False}
+
+
+def test_what_cannot_be_handed_on_is_said_in_a_line(told: dict[str, Any]) -> None:
+    for (model, inputs, message), error in zip(REFUSED, told["refused"], strict=True):
         assert message in error and "\n" not in error, (model, inputs)

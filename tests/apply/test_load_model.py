@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -15,64 +17,64 @@ from autotune.core.errors import AutotuneError
 from autotune.hardware import probe
 from autotune.launch import environment
 from tests.apply import tiny
-from tests.test_main import Place
+from tests.place import Place
 
 pytestmark = pytest.mark.skipif(find_spec("torch") is None, reason="needs torch")
 
 USE = """
 import torch, net
-model, warned = said(load, "best.json")
 images = torch.randn(3, 3, 8, 8)
 with torch.no_grad():
     wanted = net.net()(images)
-got = model(images)
-arrays = model({"images": images.numpy()})
-told |= {
-    "warned": warned,
-    "names": list(got),
-    "close": all(torch.allclose(got[name], wanted[name], atol=1e-4) for name in wanted),
-    "arrays": all(type(arrays[name]).__name__ == "ndarray" for name in wanted),
-    "same": all(abs(arrays[name] - got[name].numpy()).max() < 1e-5 for name in wanted),
-    "threads": torch.get_num_threads(),
-}
+
+def used(by_name=True):
+    model, warned = said(load, "best.json")
+    got = model(images)
+    arrays = model({"images": images.numpy()} if by_name else images.numpy())
+    return {
+        "warned": warned,
+        "names": list(got),
+        "close": all(torch.allclose(got[name], wanted[name], atol=1e-4) for name in wanted),
+        "arrays": all(type(arrays[name]).__name__ == "ndarray" for name in wanted),
+        "same": all(abs(arrays[name] - got[name].numpy()).max() < 1e-5 for name in wanted),
+        "threads": torch.get_num_threads(),
+    }
+
+told |= used()
 """
 GOOD = {"names": ["logits", "pooled"], "close": True, "arrays": True, "same": True}
-REF = """
-from autotune.hardware import probe as hardware
-from autotune.models import artifact_cache, artifacts
-from autotune.apply import best_file
-from autotune.core.rules import MeasureRules
-best = best_file.read(Path("best.json"))
-def refuse(*_): raise AssertionError("it is prepared already")
-cache = artifact_cache.default_folder()
-found = artifacts.ensure(best.workload, best.config, hardware.probe(), MeasureRules(), refuse, cache)
-told |= {"key": found.ref.key, "sha256": found.ref.sha256, "bytes": found.ref.bytes, "prepare_s": 0.0}
+OTHERS = """
+told["strict"] = failure(load, "best.json", strict=True)
+Path("best.json").write_text(Path("best.json").read_text().replace("net.py", "gone.py"))
+told["gone"] = failure(load, "best.json")
 """
 
 
-def changed(path: Path, **fields: object) -> None:
-    found = msgspec.json.decode(path.read_bytes(), type=Best)
-    path.write_bytes(msgspec.json.encode(msgspec.structs.replace(found, **fields)))
-
-
-def test_a_torch_model_answers_as_itself_whatever_it_is_given(place: Place) -> None:
+@pytest.fixture(scope="module")
+def torch_model(tmp_path_factory: pytest.TempPathFactory, shared: Path) -> dict[str, Any]:
+    """What is told of a torch model, loaded as it is, then strictly, then where its source is gone."""
+    place = Place(tmp_path_factory.mktemp("torch"), shared / "cache")
     tiny.best(place.folder, options={"memory_format": "channels_last"})
-    found = tiny.told(place, USE)
-    assert found.items() >= GOOD.items()
-    assert found["threads"] == 1
+    return tiny.told(place, USE + OTHERS)
 
 
-def test_what_a_running_process_cannot_take_on_is_one_warning(place: Place) -> None:
-    tiny.best(place.folder)
-    (warned,) = tiny.told(place, USE)["warned"]
+def test_a_torch_model_answers_as_itself_whatever_it_is_given(torch_model: dict[str, Any]) -> None:
+    assert torch_model.items() >= GOOD.items()
+    assert torch_model["threads"] == 1
+
+
+def test_what_a_running_process_cannot_take_on_is_one_warning(torch_model: dict[str, Any]) -> None:
+    (warned,) = torch_model["warned"]
     assert warned.startswith("best.json: not in effect in this process: layout: ") and "\n" not in warned
     assert warned.endswith("start it as `python -m autotune run best.json -- PROGRAM`")
 
 
-def test_strict_makes_it_an_error(place: Place) -> None:
-    tiny.best(place.folder)
-    reason = tiny.told(place, 'told["error"] = failure(load, "best.json", strict=True)')["error"]
-    assert "not in effect in this process: layout: " in reason
+def test_strict_makes_it_an_error(torch_model: dict[str, Any]) -> None:
+    assert "not in effect in this process: layout: " in torch_model["strict"]
+
+
+def test_a_model_whose_source_is_gone_is_named(torch_model: dict[str, Any]) -> None:
+    assert "gone.py" in torch_model["gone"] and "\n" not in torch_model["gone"]
 
 
 def test_started_as_it_was_measured_there_is_nothing_to_say(place: Place) -> None:
@@ -104,54 +106,92 @@ needs_onnxruntime = pytest.mark.skipif(
 )
 
 
-@needs_onnxruntime
-def test_a_prepared_model_is_made_in_a_child_and_then_found(place: Place, tmp_path: Path) -> None:
-    own = Place(place.folder, tmp_path / "own-cache")
-    path = tiny.best(place.folder, "onnxruntime")
-    first = tiny.told(own, USE + 'told["torch"] = "onnxscript" in sys.modules')
-    assert first.items() >= GOOD.items() and not first["torch"]
-    kept = sorted(own.cache.glob("artifacts/*/model.onnx"))
-    assert len(kept) == 1
+PREPARED = """
+import msgspec
+from autotune.hardware import probe as hardware
+from autotune.models import artifact_cache, artifacts
+from autotune.apply import best_file
+from autotune.core.rules import MeasureRules
+path, cache = Path("best.json"), artifact_cache.default_folder()
 
-    ref = tiny.told(own, REF)
-    changed(path, artifact=ref)
-    assert tiny.told(own, USE)["warned"] == [first["warned"][0]]
-    assert kept == sorted(own.cache.glob("artifacts/*/model.onnx"))
+def changed(**fields):
+    path.write_bytes(msgspec.json.encode(msgspec.structs.replace(best_file.read(path), **fields)))
 
-    # damaged: it is prepared again; gone with its source: the very files of the cache still serve
-    kept[0].write_bytes(b"damaged")
-    assert tiny.told(own, USE).items() >= GOOD.items()
-    changed(path, artifact=tiny.told(own, REF))
-    (place.folder / "net.py").unlink()
-    (place.folder / "net2.py").write_text(tiny.MODEL)
-    found = tiny.told(
-        own,
-        USE.replace("net.net()", "net2.net()")
-        .replace("net\n", "net2\n", 1)
-        .replace('{"images": images.numpy()}', "images.numpy()"),
+def measured():
+    best = best_file.read(path)
+    def refuse(*_): raise AssertionError("it is prepared already")
+    ref = artifacts.ensure(best.workload, best.config, hardware.probe(), MeasureRules(), refuse, cache).ref
+    return msgspec.structs.replace(ref, prepare_s=0.0)
+"""
+WITH_SOURCE = """
+told["torch_exporter"] = "onnxscript" in sys.modules
+kept = list(cache.glob("artifacts/*/model.onnx"))
+changed(artifact=measured())
+told["found"] = used()
+changed(artifact=msgspec.structs.replace(measured(), key="0" * 64, sha256="0" * 64))
+told["another"] = used()
+told["once"] = len(kept) == 1 and kept == list(cache.glob("artifacts/*/model.onnx"))
+kept[0].write_bytes(b"damaged")
+told["damaged"] = used()
+changed(artifact=measured())
+"""
+WITHOUT_SOURCE = """
+changed(artifact=msgspec.structs.replace(best_file.read(path).artifact, sha256="0" * 64))
+told["other_digest"] = failure(load, "best.json")
+"""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What is told of a model that its backend prepares, with its source and once that is gone."""
+
+    source: dict[str, Any]
+    alone: dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+    folder = tmp_path_factory.mktemp("prepared")
+    place = Place(folder, folder / "own-cache")
+    tiny.best(folder, "onnxruntime")
+    source = tiny.told(place, USE + PREPARED + WITH_SOURCE)
+    (folder / "net.py").rename(folder / "net2.py")
+    alone = (
+        USE.replace("net.net()", "net2.net()").replace("torch, net", "torch, net2").replace("used()\n", "used(False)\n")
     )
-    assert found.items() >= GOOD.items()
-    assert "the prepared model is used alone, since " in found["warned"][0]
-
-    # another digest than was measured, and no source: that is no model to load
-    changed(path, artifact={**ref, "sha256": "0" * 64})
-    assert "cannot be read" in tiny.told(own, 'told["error"] = failure(load, "best.json")')["error"]
+    return Prepared(source, tiny.told(place, alone + PREPARED + WITHOUT_SOURCE))
 
 
 @needs_onnxruntime
-def test_another_prepared_model_than_the_measured_one_is_said(place: Place) -> None:
-    path = tiny.best(place.folder, "onnxruntime")
-    changed(path, artifact={"key": "0" * 64, "sha256": "0" * 64, "bytes": 1, "prepare_s": 0.0})
-    (warned,) = tiny.told(place, USE)["warned"]
+def test_a_prepared_model_is_made_in_a_child_and_then_found(prepared: Prepared) -> None:
+    first = prepared.source
+    assert first.items() >= GOOD.items() and not first["torch_exporter"]
+    assert first["found"].items() >= GOOD.items()
+    assert first["found"]["warned"] == [first["warned"][0]]
+    assert first["once"]
+
+
+@needs_onnxruntime
+def test_a_damaged_one_is_prepared_again(prepared: Prepared) -> None:
+    assert prepared.source["damaged"].items() >= GOOD.items()
+
+
+@needs_onnxruntime
+def test_the_very_files_of_the_cache_serve_without_the_source(prepared: Prepared) -> None:
+    assert prepared.alone.items() >= GOOD.items()
+    assert "the prepared model is used alone, since " in prepared.alone["warned"][0]
+
+
+@needs_onnxruntime
+def test_another_digest_than_the_measured_one_is_no_model_without_the_source(prepared: Prepared) -> None:
+    assert "cannot be read" in prepared.alone["other_digest"]
+
+
+@needs_onnxruntime
+def test_another_prepared_model_than_the_measured_one_is_said(prepared: Prepared) -> None:
+    (warned,) = prepared.source["another"]["warned"]
     assert "not as it was measured: the prepared model is another" in warned
     assert warned.endswith("; `python -m autotune verify best.json` measures it here")
-
-
-def test_a_model_whose_source_is_gone_is_named(place: Place) -> None:
-    tiny.best(place.folder)
-    (place.folder / "net.py").unlink()
-    reason = tiny.told(place, 'told["error"] = failure(load, "best.json")')["error"]
-    assert "net.py" in reason and "\n" not in reason
 
 
 # -------------------------------------------------------------------------------------------- what cannot be loaded
