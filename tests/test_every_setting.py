@@ -16,7 +16,7 @@ from autotune.core.struct import Value
 from autotune.hardware import probe
 from autotune.space import configs
 from tests.conftest import ExtendedPackage
-from tests.core.test_plugins import BACKENDS, KNOBS, available_options
+from tests.core.every_plugin import BACKENDS, KNOBS, available_options
 
 HW = probe.probe()
 COMPILING = ("torch_compile", "torch_aot", "torch_int8")

@@ -1,12 +1,8 @@
 from __future__ import annotations
 
-import errno
-import os
 import random
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import optuna
@@ -14,36 +10,15 @@ import pytest
 from optuna.trial import TrialState
 
 from autotune.core.config import Config
-from autotune.core.errors import StudyError
 from autotune.core.results import Status
-from autotune.core.rules import MeasureRules
-from autotune.core.space_types import Domains, Space
-from autotune.core.specs import TrialSpec
+from autotune.core.space_types import Domains
 from autotune.study.search import driver, recipes, samplers, suggest
 from autotune.study.search.driver import search
 from autotune.study.search.outcome import Outcome
 from autotune.study.storage import store
-from autotune.study.storage.opening import OpenStudy
-from tests.fake_executor import Clock, FakeExecutor, speed
-from tests.study.fakes import (
-    DOMAINS,
-    SMALL,
-    Watcher,
-    in_memory,
-    machine,
-    on_disk,
-    plain,
-    resolved,
-)
-
-HW = machine()
-RULES = MeasureRules()
-
-
-def run(folder: Path, space: Space, behave: Callable[[Config], float | Status] = speed) -> FakeExecutor:
-    ran = FakeExecutor(folder, behave)
-    search(in_memory(folder, space, HW), ran, Watcher(), RULES)
-    return ran
+from tests.fake_executor import FakeExecutor, speed
+from tests.study.fakes import DOMAINS, SMALL, Watcher, in_memory, plain, resolved
+from tests.study.search.searching import HW, RULES, run
 
 
 def test_the_baseline_and_the_recipes_come_first(tmp_path: Path) -> None:
@@ -186,225 +161,3 @@ def test_a_combination_that_the_machine_cannot_honour_costs_nothing(tmp_path: Pa
     assert all("tcmalloc was not found" in trial.user_attrs["error"] for trial in told)
     assert len({trial.user_attrs["config"] for trial in told}) == len(told)
     assert store.numbers(tmp_path) == [spec.id for spec in ran.trials]
-
-
-def test_a_baseline_that_the_machine_cannot_honour_ends_the_search(tmp_path: Path) -> None:
-    study = in_memory(tmp_path, resolved(HW, SMALL), msgspec.structs.replace(HW, packages={}))
-    with pytest.raises(StudyError, match="the baseline cannot run on this machine: torch_eager: torch not installed"):
-        search(study, FakeExecutor(tmp_path), Watcher(), RULES)
-
-
-def test_a_failed_baseline_ends_the_search_and_is_tried_again(tmp_path: Path) -> None:
-    study = in_memory(tmp_path, resolved(HW, SMALL, trials=4), HW)
-    broken = FakeExecutor(tmp_path, lambda config: Status.CRASHED)
-    with pytest.raises(StudyError, match=r"baseline failed \(crashed: a made-up crashed\).*trials/00000/stderr\.log"):
-        search(study, broken, Watcher(), RULES)
-    assert len(broken.trials) == 1
-    mended = FakeExecutor(tmp_path)
-    assert search(study, mended, Watcher(), RULES).trials == 4
-    assert mended.configs[0] == plain(HW)
-    assert len(mended.trials) == 4
-
-
-def test_a_baseline_is_never_held_against_faster_trials(tmp_path: Path) -> None:
-    study = in_memory(tmp_path, resolved(HW, SMALL, trials=3), HW)
-    search(study, FakeExecutor(tmp_path), Watcher(), RULES)
-    (tmp_path / "trials" / "00000" / "result.json").unlink()
-    again = FakeExecutor(tmp_path)
-    search(study, again, Watcher(), RULES)
-    assert (again.configs, again.incumbents) == ([plain(HW)], [None])
-
-
-def test_ten_failures_and_no_success_end_the_search_with_the_commonest(tmp_path: Path) -> None:
-    study = in_memory(tmp_path, resolved(HW, trials=60), HW)
-
-    def behave(config: Config) -> float | Status:
-        if config == plain(HW):
-            return 5.0
-        return Status.TIMEOUT if config.backend == "openvino" else Status.OUT_OF_MEMORY
-
-    ran = FakeExecutor(tmp_path, behave)
-    with pytest.raises(
-        StudyError, match=r"all 10 trials after the baseline failed, \d+ of them so: out of memory: a m"
-    ):
-        search(study, ran, Watcher(), RULES)
-    assert len(ran.trials) == 1 + driver.HOPELESS
-
-
-def test_one_success_lets_the_search_go_on(tmp_path: Path) -> None:
-    good = {plain(HW).key, plain(HW, 16).key}
-    fast = msgspec.structs.replace(resolved(HW, trials=25), domains=DOMAINS)
-    first = recipes.first(fast, HW)[1].key
-    ran = run(tmp_path, fast, lambda config: 5.0 if config.key in good | {first} else Status.CRASHED)
-    assert len(ran.trials) == 25
-
-
-def test_the_study_goes_on_to_the_original_total(tmp_path: Path) -> None:
-    folder = tmp_path / "s"
-    with on_disk(folder, resolved(HW, trials=6), HW) as study:
-        first = FakeExecutor(folder)
-        search(study, first, Watcher(), RULES)
-    with on_disk(folder, resolved(HW, trials=14), HW) as study:
-        second = FakeExecutor(folder)
-        outcome = search(study, second, Watcher(), RULES)
-    assert (len(first.trials), len(second.trials), outcome.trials) == (6, 8, 14)
-    assert len({config.key for config in first.configs + second.configs}) == 14
-    with on_disk(folder, resolved(HW, trials=10), HW) as study:
-        third = FakeExecutor(folder)
-        assert search(study, third, Watcher(), RULES).reason == "trials"
-        assert third.trials == []
-
-
-def test_a_run_that_goes_on_does_not_draw_what_the_first_one_drew(tmp_path: Path) -> None:
-    seeds: list[int] = []
-
-    def make(seed: int, points: object) -> optuna.samplers.BaseSampler:
-        seeds.append(seed)
-        return optuna.samplers.RandomSampler(seed=seed)
-
-    for trials in (2, 2, 4):
-        folder = tmp_path / str(len(seeds))
-        search(
-            in_memory(folder, resolved(HW, trials=trials), HW),
-            FakeExecutor(folder),
-            Watcher(),
-            RULES,
-            make_sampler=make,
-        )
-    assert len(set(seeds)) == 1
-    folder = tmp_path / "both"
-    for trials in (2, 4):
-        with on_disk(folder, resolved(HW, trials=trials), HW) as study:
-            search(study, FakeExecutor(folder), Watcher(), RULES, make_sampler=make)
-    assert seeds[3] == seeds[0] != seeds[4]
-
-
-def timed(folder: Path, clock: Clock, trial_s: float) -> FakeExecutor:
-    """A machine whose trials take so long; one that would overrun its limit is interrupted there."""
-    executor = FakeExecutor(folder)
-
-    def before(spec: TrialSpec, rules: MeasureRules) -> None:
-        assert rules.trial_timeout_s is not None
-        clock.now += min(trial_s, rules.trial_timeout_s)
-        executor.behave = speed if trial_s <= rules.trial_timeout_s else lambda config: Status.INTERRUPTED
-
-    executor.before = before
-    return executor
-
-
-def minutes(minutes: float) -> Space:
-    return resolved(HW, minutes=minutes)
-
-
-def test_the_time_ends_the_search_and_more_time_goes_on(tmp_path: Path) -> None:
-    folder, clock = tmp_path / "s", Clock()
-    with on_disk(folder, minutes(1), HW) as study:
-        outcome = search(study, timed(folder, clock, 25), Watcher(), RULES, clock=clock)
-    assert outcome == Outcome(reason="minutes", trials=2, failed=0, elapsed_s=60.0)
-    cut = store.results(folder)[2]
-    assert cut.status is Status.INTERRUPTED
-    clock.now += 3600  # the time between two runs is not the study's
-    with on_disk(folder, minutes(1), HW) as study:
-        assert search(study, timed(folder, clock, 25), Watcher(), RULES, clock=clock).elapsed_s == 60
-        assert len(store.results(folder)) == 3
-    with on_disk(folder, minutes(2), HW) as study:
-        outcome = search(study, timed(folder, clock, 25), Watcher(), RULES, clock=clock)
-    assert (outcome.reason, outcome.trials, outcome.elapsed_s) == ("minutes", 4, 120)
-    assert store.results(folder)[3].spec.config == cut.spec.config
-    assert store.elapsed_s(folder) == 120
-
-
-def test_a_reserved_part_of_the_minutes_is_left_for_the_confirmation(tmp_path: Path) -> None:
-    folder, clock = tmp_path / "s", Clock()
-    with on_disk(folder, minutes(2), HW) as study:
-        outcome = search(study, timed(folder, clock, 25), Watcher(), RULES, reserved=1 / 3, clock=clock)
-    assert (outcome.reason, outcome.trials) == ("minutes", 3)
-    assert outcome.elapsed_s == pytest.approx(80)
-    assert store.results(folder)[-1].status is Status.INTERRUPTED
-
-
-def test_what_is_reserved_limits_no_trials(tmp_path: Path) -> None:
-    study = in_memory(tmp_path, resolved(HW, trials=6), HW)
-    ran = FakeExecutor(tmp_path)
-    assert search(study, ran, Watcher(), RULES, reserved=1 / 3).reason == "trials"
-    assert [rules.trial_timeout_s for rules in ran.rules] == [None] * 6
-
-
-def test_no_trial_begins_with_seconds_left(tmp_path: Path) -> None:
-    study, clock = in_memory(tmp_path, minutes(1), HW), Clock()
-    outcome = search(study, timed(tmp_path, clock, 28), Watcher(), RULES, clock=clock)
-    assert (outcome.reason, outcome.trials, outcome.elapsed_s) == ("minutes", 2, 56)
-
-
-def test_the_time_of_a_run_that_was_stopped_counts(tmp_path: Path) -> None:
-    study, clock = in_memory(tmp_path, minutes(10), HW), Clock()
-
-    def stopped(spec: TrialSpec, rules: MeasureRules) -> None:
-        clock.now += 42
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        search(study, FakeExecutor(tmp_path, before=stopped), Watcher(), RULES, clock=clock)
-    assert store.elapsed_s(tmp_path) == 42
-
-
-def test_rules_keep_the_stricter_limit_of_a_trial(tmp_path: Path) -> None:
-    ran = FakeExecutor(tmp_path)
-    rules = MeasureRules(trial_timeout_s=7)
-    search(in_memory(tmp_path, resolved(HW, trials=1), HW), ran, Watcher(), rules)
-    assert ran.rules == [rules]
-    other = FakeExecutor(tmp_path / "other")
-    search(in_memory(tmp_path / "other", resolved(HW, trials=1), HW), other, Watcher(), RULES)
-    assert other.rules == [RULES]
-
-
-def test_a_full_disk_ends_the_search_and_loses_nothing(tmp_path: Path) -> None:
-    folder = tmp_path / "s"
-    executor = FakeExecutor(folder)
-
-    def full(spec: TrialSpec, rules: MeasureRules) -> None:
-        if len(executor.trials) == 3:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder / spec.folder / "result.json"))
-
-    executor.before = full
-
-    with (
-        pytest.raises(StudyError, match=r"no space left for .*/result\.json; free some and run the same command again"),
-        on_disk(folder, resolved(HW, trials=5), HW) as study,
-    ):
-        search(study, executor, Watcher(), RULES)
-    assert len(store.results(folder)) == 3
-    with on_disk(folder, resolved(HW, trials=5), HW) as study:
-        again = FakeExecutor(folder)
-        assert search(study, again, Watcher(), RULES).trials == 5
-        assert len(again.trials) == 2
-
-
-def test_a_disk_that_fills_between_result_and_storage_loses_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder = tmp_path / "s"
-    with on_disk(folder, resolved(HW, trials=5), HW) as study:
-        with monkeypatch.context() as patch:
-            fill(study, patch)
-            with pytest.raises(StudyError, match=r"no space left for .*study\.db"):
-                search(study, FakeExecutor(folder), Watcher(), RULES)
-        assert len(store.results(folder)) == 1
-        assert [trial.state for trial in study.optuna.trials] == [TrialState.RUNNING]
-        again = FakeExecutor(folder)
-        assert search(study, again, Watcher(), RULES).trials == 5
-        assert len(again.trials) == 4
-        assert study.optuna.trials[0].state is TrialState.COMPLETE
-
-
-def fill(study: OpenStudy, patch: pytest.MonkeyPatch) -> None:
-    """Let the disk be full whenever the database is told the end of a trial."""
-    database: Any = study.optuna._storage._backend  # type: ignore[attr-defined]
-    keep = database.set_trial_state_values
-
-    def full(trial: int, state: TrialState, values: object = None) -> bool:
-        if state.is_finished():
-            raise optuna.exceptions.StorageInternalError("during the commit") from Exception("database or disk is full")
-        return bool(keep(trial, state, values))
-
-    patch.setattr(database, "set_trial_state_values", full)
