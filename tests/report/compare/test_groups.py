@@ -13,21 +13,10 @@ from autotune.report.compare.groups import compare
 from autotune.report.text import study_reader
 from autotune.space import goal_section
 from autotune.study.storage import store
-from tests.report.folders import SPACE
-from tests.report.made import (
-    PLAIN,
-    config,
-    confirmation,
-    estimate,
-    keep_latencies,
-    keep_run,
-    numbered,
-    result,
-    winner,
-)
+from tests.report.folders import FAST, SPACE
+from tests.report.made import PLAIN, config, confirmation, estimate, keep_latencies, keep_run, numbered, result, winner
 from tests.report.tuned import prices, study, timed
 
-FAST = config("onnxruntime", 8)
 RESULTS = (result(0, rates=(10, 10)), timed(result(1, FAST, rates=(40, 40), peak_rss_bytes=2**29), 20.0))
 
 

@@ -8,10 +8,9 @@ import pytest
 from autotune.core.results import Candidate, TrialResult
 from autotune.report.compare.comparison_types import Front
 from autotune.report.compare.groups import compare
+from tests.report.folders import FAST
 from tests.report.made import config, confirmation, keep_latencies, keep_run, numbered, result, winner
 from tests.report.tuned import prices, study, timed
-
-FAST = config("onnxruntime", 8)
 
 
 def trial(number: int, rate: float, p50_ms: float, calls: int = 500) -> TrialResult:

@@ -14,11 +14,10 @@ from autotune.core.space_types import Limit
 from autotune.report.compare import render
 from autotune.report.compare.comparison_types import Comparison
 from autotune.report.compare.groups import compare
-from tests.report.folders import HOSTILE, SPACE
+from tests.report.folders import FAST, HOSTILE, SPACE
 from tests.report.made import config, confirmation, result, winner
 from tests.report.tuned import prices, study, timed
 
-FAST = config("onnxruntime", 8)
 RESULTS = (timed(result(0, rates=(10, 10)), 50.0), timed(result(1, FAST, rates=(40, 40), peak_rss_bytes=2**29), 20.0))
 
 

@@ -18,17 +18,7 @@ from autotune.core.space_types import Limit
 from autotune.core.workload_spec import WorkloadSpec
 from autotune.report.export import best_of_study, writer
 from tests.report import made
-from tests.report.made import (
-    HW,
-    PLAIN,
-    config,
-    confirmation,
-    estimate,
-    keep_latencies,
-    keep_run,
-    numbered,
-    result,
-)
+from tests.report.made import HW, PLAIN, config, confirmation, estimate, keep_latencies, keep_run, numbered, result
 from tests.study.fakes import SMALL, resolved
 
 SPACE = resolved(HW, SMALL)

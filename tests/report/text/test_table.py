@@ -11,10 +11,10 @@ from rich.console import Console
 
 from autotune.core.results import Latency, Status, TrialResult
 from autotune.report.text import table
+from tests.report.folders import FAST
 from tests.report.made import HW, config, keep_latencies, result
 from tests.study.fakes import resolved
 
-FAST = config("onnxruntime", 8)
 LONG = config(
     "torch_compile",
     128,

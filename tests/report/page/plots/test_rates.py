@@ -6,10 +6,8 @@ import pytest
 
 from autotune.core.results import Status
 from autotune.report.page.plots import rates
-from tests.report.folders import keep, many
-from tests.report.made import PLAIN, config, result
-
-FAST = config("onnxruntime", 8)
+from tests.report.folders import FAST, keep, many
+from tests.report.made import PLAIN, result
 
 
 def test_marks_have_intervals_and_those_that_cannot_win_are_hollow(tmp_path: Path) -> None:
