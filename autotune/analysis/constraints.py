@@ -60,8 +60,7 @@ def check(limits: Sequence[Limit], values: Mapping[str, float]) -> tuple[Constra
 
 def _check(limit: Limit, values: Mapping[str, float]) -> ConstraintCheck:
     names = [limit.metric]
-    if limit.metric in LATENCIES:
-        percentiles = list(LATENCIES)
-        names += [*reversed(percentiles[: percentiles.index(limit.metric)]), MEDIAN]
+    if limit.metric in LATENCIES:  # above one that is not backed none is
+        names += [*reversed(LATENCIES), MEDIAN]
     metric = next((name for name in names if name in values), None)
     return ConstraintCheck(limit, metric, None if metric is None else values[metric])

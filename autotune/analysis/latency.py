@@ -31,8 +31,7 @@ class Latencies:
 
     def percentile_ms(self, name: Percentile) -> float:
         """The latency (ms) that such a share of the calls did not exceed."""
-        at = np.searchsorted(self.cumulative, PERCENTILES[name] * self.calls)
-        return float(self.values_ns[min(int(at), len(self.values_ns) - 1)]) / 1e6
+        return float(self.values_ns[np.searchsorted(self.cumulative, PERCENTILES[name] * self.calls)]) / 1e6
 
     def backed_ms(self, name: Percentile) -> float | None:
         """The same where it can be claimed.
@@ -68,5 +67,5 @@ def merge(parts: Sequence[Rows | None]) -> Latencies | None:
     if not filled:
         return None
     rows = np.concatenate(filled)
-    rows = rows[np.argsort(rows[:, 2], kind="stable")]
+    rows = rows[np.argsort(rows[:, 2])]
     return Latencies(values_ns=rows[:, 2], cumulative=np.cumsum(rows[:, 3]))

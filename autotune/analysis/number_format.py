@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def rounded(value: float) -> str:
-    """Three significant digits: `1250`, `96.4`, `7.91`, `0.0123`."""
+    """Three significant digits or more, one decimal from 10 and none from 1000 on: `1250`, `96.4`, `7.91`, `0.0123`."""
     return f"{value:.0f}" if value >= 1000 else f"{value:.1f}" if value >= 10 else f"{value:#.3g}"
 
 

@@ -50,7 +50,7 @@ def evaluate(
     grow.
     """
     percent = percentage(serving)
-    latencies_ms = np.sort(np.concatenate([np.asarray(share, np.float64) for share in latencies_ns])) / 1e6
+    latencies_ms = np.sort(np.concatenate(latencies_ns)) / 1e6
     count = len(latencies_ms)
     above = count * (100 - percent) // 100
     over = int(np.count_nonzero(latencies_ms > serving.latency_ms))
@@ -82,8 +82,8 @@ def queue_grew(latencies_ns: Sequence[Sequence[int]], serving: ServingSpec) -> b
     """
     if sum(map(len, latencies_ns)) < FEW:
         return False
-    first = np.concatenate([np.asarray(share[: len(share) // 2], np.float64) for share in latencies_ns]).mean()
-    second = np.concatenate([np.asarray(share[len(share) // 2 :], np.float64) for share in latencies_ns]).mean()
+    first = np.concatenate([share[: len(share) // 2] for share in latencies_ns]).mean()
+    second = np.concatenate([share[len(share) // 2 :] for share in latencies_ns]).mean()
     return bool(second > GROWTH * first and second > MATTERS * serving.latency_ms * 1e6)
 
 

@@ -100,7 +100,7 @@ def _bracket(probes: Sequence[Probe], rules: MeasureRules) -> _Bracket:
     deciding = _deciding(probes, rules)
     failed = {rate: group for rate, group in deciding.items() if not any(probe.kept for probe in group)}
     high = min(failed, default=math.inf)
-    low = max((rate for rate in deciding if rate not in failed and rate < high), default=None)
+    low = max((rate for rate in deciding if rate < high), default=None)
     return _Bracket(
         low=low,
         failed=failed,

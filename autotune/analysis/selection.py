@@ -28,9 +28,8 @@ def surviving(rounds: Mapping[str, Sequence[float]], rules: ConfirmRules, system
     system always survives.
     """
     alive = set(rounds)
-    count = min(map(len, rounds.values()), default=0)
     n0 = rules.first_stage
-    if len(alive) < 2 or count < n0:
+    if len(alive) < 2 or (count := min(map(len, rounds.values()))) < n0:
         return alive
     h2 = h_squared(systems or len(rounds), n0, rules.alpha)
     spread = {
@@ -45,8 +44,6 @@ def surviving(rounds: Mapping[str, Sequence[float]], rules: ConfirmRules, system
             if sums[i][r - 1] - sums[j][r - 1] < -_bound(spread[i, j], h2, r, rules.delta)
         }
         alive -= behind
-        if len(alive) == 1:
-            break
     return alive
 
 

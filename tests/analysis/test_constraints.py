@@ -30,6 +30,7 @@ def checked(limit: Limit, **values: float) -> ConstraintCheck:
         (Limit(metric="setup_s", min=4, max=5), 4.5, -0.1),
         (Limit(metric="accuracy_drop", max=0), 0.01, 0.01),
         (Limit(metric="accuracy_drop", max=-0.5), -0.4, 0.2),
+        (Limit(metric="cosine_similarity", min=0), -0.5, 0.5),
     ],
 )
 def test_a_violation_is_a_part_of_the_limit(limit: Limit, value: float, violation: float) -> None:
@@ -41,6 +42,13 @@ def test_a_violation_is_a_part_of_the_limit(limit: Limit, value: float, violatio
 def test_a_limit_that_cannot_be_judged_counts_as_kept() -> None:
     found = checked(Limit(metric="cosine_similarity", min=0.99), throughput=1.0)
     assert found.satisfied and found.value is None and found.violation == -math.inf
+    assert found.description == "cosine_similarity is not to be had, allowed at least 0.99"
+
+
+def test_a_metric_that_is_checked_by_itself_is_described_once() -> None:
+    assert (
+        checked(Limit(metric="setup_s", max=10), setup_s=12.3456).description == "setup_s is 12.35, allowed at most 10"
+    )
 
 
 def test_a_hard_limit_refuses_what_cannot_be_judged() -> None:

@@ -6,9 +6,18 @@ from autotune.analysis.number_format import rounded, size
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(1250.4, "1250"), (96.44, "96.4"), (7.914, "7.91"), (2.0, "2.00"), (0.01234, "0.0123")]
+    ("value", "text"),
+    [
+        (1250.4, "1250"),
+        (1000.0, "1000"),
+        (512.34, "512.3"),
+        (96.44, "96.4"),
+        (7.914, "7.91"),
+        (2.0, "2.00"),
+        (0.01234, "0.0123"),
+    ],
 )
-def test_three_digits_are_shown(value: float, text: str) -> None:
+def test_three_digits_or_more_are_shown(value: float, text: str) -> None:
     assert rounded(value) == text
 
 
@@ -19,6 +28,7 @@ def test_three_digits_are_shown(value: float, text: str) -> None:
         (12 * 2**10, "12 KiB"),
         (2**20, "1 MiB"),
         (812 * 2**20, "812 MiB"),
+        (2**30, "1.0 GiB"),
         (int(1.4 * 2**30), "1.4 GiB"),
     ],
 )

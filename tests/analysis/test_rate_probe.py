@@ -69,7 +69,7 @@ def test_a_claim_needs_early_stopping(requests: int) -> None:
         assert probed(*latencies, claim=True).kept is (over == allowed)
     # the search is content with more where early stopping is stricter
     latencies = [101.0, 20.0] * (requests // 100) + [20.0] * (requests - 2 * (requests // 100))
-    assert probed(*latencies).kept
+    assert rate_probe.evaluate(SPEC, [[int(ms * MS) for ms in latencies]], 0, P99).kept
 
 
 # --------------------------------------------------------------------------------------------------------- growth
@@ -97,7 +97,22 @@ def test_growth_far_below_the_limit_does_not_matter() -> None:
 
 
 def test_few_requests_say_nothing_of_growth() -> None:
-    assert not rate_probe.queue_grew([[20 * MS], [20 * MS, 90 * MS]], P99)
+    assert rate_probe.queue_grew([[20 * MS] * 9, [90 * MS] * 10], P99) is False
+    assert rate_probe.queue_grew([[20 * MS] * 5 + [90 * MS] * 5] * 2, P99) is True
+
+
+@pytest.mark.parametrize(
+    ("latencies", "grew"),
+    [
+        ([10 * MS] * 10 + [20 * MS] * 10, False),  # twice as long exactly
+        ([10 * MS] * 10 + [20 * MS + 1] * 10, True),
+        ([1 * MS] * 10 + [10 * MS] * 10, False),  # a tenth of the limit exactly
+        ([1 * MS] * 10 + [10 * MS + 1] * 10, True),
+        ([1 * MS] * 13 + [100 * MS] * 7 + [60 * MS] * 20, False),  # a mean of 35.65 ms, then 60 ms
+    ],
+)
+def test_growth_is_beyond_twice_the_first_half_and_a_tenth_of_the_limit(latencies: list[int], grew: bool) -> None:
+    assert rate_probe.queue_grew([latencies], P99) is grew
 
 
 def test_growth_is_seen_where_each_worker_has_its_own_queue() -> None:

@@ -47,6 +47,7 @@ def test_a_limit_below_one_call_begins_with_the_least() -> None:
 def test_a_batch_that_must_not_wait_for_another_begins_low() -> None:
     system = under_test(15, 800, 8, 1)
     assert system.call_s == pytest.approx(0.01)
+    assert under_test(15, 800, 8, 2).call_s == pytest.approx(0.02)
     assert rate_search.first_rate(system, RULES) == pytest.approx(math.sqrt(40 * 800))
 
 
@@ -169,6 +170,39 @@ def test_every_search_ends(answers: list[bool], capacity: float, size: int) -> N
     assert seconds(probes) <= 4 * RULES.serve_s
     best = rate_search.highest_rate(probes, RULES)
     assert best == 0 or any(probe.rate == best and probe.kept for probe in probes)
+
+
+# ----------------------------------------------------------------------------------------------- from these probes
+
+
+def made(*rows: tuple[float, float, bool]) -> list[Probe]:
+    """Probes of a rate, for so many seconds, that kept the limit or did not."""
+    return [
+        Probe(rate=rate, seconds=length, requests=9, over=0, latency_ms=1.0, kept=kept) for rate, length, kept in rows
+    ]
+
+
+@pytest.mark.parametrize(
+    ("probes", "rate", "length"),
+    [
+        ([(64, 4, True), (81, 4, False)], 72, 2),  # 17 s are left: 2 s, and the 15 s of the reserve
+        ([(64, 4, True), (81, 4.1, False)], 64, 6),  # less than that: the rate found must be confirmed
+        ([(64, 6, True), (81, 5, False)], 72, 6),  # once it is, all probes are long
+        ([(64, 6, True), (81, 13, False)], 72, 6),  # and need no reserve
+        ([(64, 2, True), (81, 2, False), (81, 2, True)], 90, 2),  # one of both kept it
+        ([(49, 2, True), (64, 2, False), (72, 2, True), (81, 2, False)], 56, 2),  # kept above a failed rate
+    ],
+)
+def test_the_next_probe_is_the_middle_of_what_was_kept_and_what_was_not(
+    probes: list[tuple[float, float, bool]], rate: float, length: float
+) -> None:
+    spec = rate_search.next_probe(SYSTEM, made(*probes), RULES)
+    assert spec is not None
+    assert (spec.rate, spec.seconds) == (pytest.approx(rate), length)
+
+
+def test_a_confirmed_rate_is_the_answer_once_the_time_is_over() -> None:
+    assert rate_search.next_probe(SYSTEM, made((64, 6, True), (81, 13.1, False)), RULES) is None
 
 
 # --------------------------------------------------------------------------------------------- simulated queues

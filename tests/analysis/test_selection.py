@@ -61,14 +61,15 @@ def test_more_spread_takes_more_rounds() -> None:
     assert selection.surviving(rounds, RULES) == {"fast"}
 
 
-def test_a_system_is_dropped_exactly_beyond_the_bound() -> None:
+@pytest.mark.parametrize(("systems", "first"), [(None, 2), (5, 5)])  # of five, three were dropped already
+def test_a_system_is_dropped_exactly_beyond_the_bound(systems: int | None, first: int) -> None:
     n0 = RULES.first_stage
     values = [0.1 * (-1) ** i for i in range(n0)]
     variance = 0.01 * n0 / (n0 - 1)
-    bound = DELTA / 2 * (selection.h_squared(2, n0, RULES.alpha) * variance / DELTA**2 - n0)
+    bound = DELTA / 2 * (selection.h_squared(first, n0, RULES.alpha) * variance / DELTA**2 - n0)
     for factor, left in [(0.999, {"a", "b"}), (1.001, {"a"})]:
         rounds = {"a": [value + factor * bound / n0 for value in values], "b": [0.0] * n0}
-        assert selection.surviving(rounds, RULES) == left
+        assert selection.surviving(rounds, RULES, systems) == left
 
 
 def test_what_was_dropped_stays_dropped_and_drops_nothing_more() -> None:
