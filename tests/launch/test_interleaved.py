@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,7 +20,7 @@ from autotune.core.struct import Value
 from autotune.launch import interleaved
 from autotune.launch.worker_pool import WorkerFailed
 from tests.conftest import TINY, ExtendedPackage
-from tests.extra.execute import Told
+from tests.extra.execute import Listener, Told
 from tests.launch.scripted import SpeedSensor
 
 RULES = MeasureRules(block_s=0.03, canary_s=0.01, disturbed_repeats=0, verify_s=60.0)
@@ -148,20 +149,46 @@ def test_latencies_bear_the_numbers_of_the_blocks(whole: Whole) -> None:
 # ------------------------------------------------------------------------------------------------------------ order
 
 
-def test_the_order_is_random_and_the_seeds(lab: ExtendedPackage, tmp_path: Path) -> None:
+class Participant:
+    """Stands in for a configuration of a run: its blocks begin at each tick of a clock."""
+
+    def __init__(self, clock: Iterator[int]) -> None:
+        self.clock = clock
+        self.blocks: list[Block] = []
+        self.bench = SimpleNamespace(warm=lambda: None)
+
+    def block(self) -> None:
+        self.blocks.append(Block(number=0, start_ns=next(self.clock), elapsed_ns=1, items=1, calls=1, cpu_ns=1))
+
+
+def test_the_order_is_random_and_the_seeds(
+    whole: Whole, lab: ExtendedPackage, tmp_path: Path, listener: Listener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def start(run: Any, names: list[str], stack: object) -> None:
+        clock = itertools.count()
+        run.participants = {name: Participant(clock) for name in names}
+
+    def candidate(config: Config, participant: Participant, *_: object) -> Candidate:
+        return Candidate(config=config, blocks=tuple(participant.blocks))
+
+    monkeypatch.setattr(interleaved._Run, "_start", start)
+    monkeypatch.setattr(interleaved, "_candidate", candidate)
+    here: Any = SimpleNamespace(hardware=lab.hardware, observer=listener)
+
+    def ordered(spec: InterleavedSpec) -> list[list[str]]:
+        run = interleaved.run(here, SpeedSensor(), spec, RULES, tmp_path / spec.folder)
+        assert run is not None
+        return orders(run)
+
     configs = {name: config(lab) for name in "abc"}
-    specs = [
-        asked(configs, rounds=8, folder="one"),
-        asked(configs, rounds=8, folder="same"),
-        asked(configs, rounds=8, folder="another number", number=2),
-        asked(configs, rounds=8, folder="another seed", order="another"),
-    ]
-    runs = lab.run(tmp_path, [], runs=[(spec, RULES) for spec in specs]).runs
-    one, same, number, seed = map(orders, runs)
+    one, same = (ordered(asked(configs, rounds=8, folder=folder)) for folder in ("one", "same"))
+    number = ordered(asked(configs, rounds=8, folder="another number", number=2))
+    seed = ordered(asked(configs, rounds=8, folder="another seed", order="another"))
     assert one == same
     assert one not in (number, seed)
     assert len({tuple(names) for names in one}) > 2
     assert all(sorted(names) == ["a", "b", "c"] for names in one)
+    assert ordered(whole.spec) == orders(whole.run)
 
 
 # --------------------------------------------------------------------------------------------------------- failures
@@ -205,9 +232,9 @@ def test_one_that_cannot_be_prepared_or_loaded(lab: ExtendedPackage, tmp_path: P
 
 def test_one_that_is_never_ready_disturbs_nobody(lab: ExtendedPackage, tmp_path: Path) -> None:
     configs = {"never": config(lab, "never_ready"), "fine": config(lab)}
-    rules = msgspec.structs.replace(RULES, setup_timeout_s=5.0)
+    rules = msgspec.structs.replace(RULES, setup_timeout_s=3.5)
     run = sat(lab, tmp_path, asked(configs), rules)
-    assert run.candidates["never"].error == "no answer within 5 s while loading the model"
+    assert run.candidates["never"].error == "no answer within 4 s while loading the model"
     assert counts(run) == {"never": 0, "fine": 3}
     last_ns = int((tmp_path / "interleaved/0001/never/stdout.log").read_text().split()[-1])
     assert last_ns < run.candidates["fine"].blocks[0].start_ns
@@ -266,7 +293,7 @@ def test_what_is_measured_one_by_one_is_kept_when_the_time_ends(
 
 def test_a_limit_ends_it_between_two_rounds(lab: ExtendedPackage, tmp_path: Path) -> None:
     configs = {name: config(lab) for name in "ab"}
-    specs = [asked(configs, rounds=10_000, number=number, limit_s=limit_s) for number, limit_s in ((1, 0.0), (2, 6.0))]
+    specs = [asked(configs, rounds=10_000, number=number, limit_s=limit_s) for number, limit_s in ((1, 0.0), (2, 4.0))]
     none, some = lab.run(tmp_path, [], runs=[(spec, RULES) for spec in specs]).runs
     assert none is None  # the time was over before they were loaded
     assert some is not None and 0 < counts(some)["a"] == counts(some)["b"] < 10_000

@@ -15,6 +15,7 @@ import pytest
 from autotune.core.results import InterleavedRun, Status, TrialResult
 from autotune.core.specs import InterleavedSpec, TrialSpec
 from autotune.core.workload_spec import ServingSpec
+from autotune.launch import __main__
 from tests.conftest import TINY, ExtendedPackage
 
 pytestmark = pytest.mark.skipif(find_spec("torch") is None, reason="reference outputs are torch's")
@@ -103,13 +104,18 @@ def test_a_signal_leaves_nothing_running(
 
 
 @pytest.mark.parametrize("text", [None, "", "{", "[]", "{}", '{"configs": 1}'])
-def test_what_is_no_spec_is_one_line(lab: ExtendedPackage, tmp_path: Path, text: str | None) -> None:
+def test_what_is_no_spec_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], text: str | None
+) -> None:
     path = tmp_path / "spec.json"
     if text is not None:
         path.write_text(text)
-    done = run(lab, path)
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith("autotune: ") and done.stderr.count("\n") == 1 and str(path) in done.stderr
+    monkeypatch.setattr(sys, "argv", ["launch", str(path)])
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    assert __main__.main() == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("autotune: ") and err.count("\n") == 1 and str(path) in err
 
 
 def test_a_rate_needs_requests_in_the_workload(lab: ExtendedPackage, tmp_path: Path, options: list[object]) -> None:

@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 import json
-import re
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -12,28 +12,21 @@ import pytest
 from autotune.core.machine import Hardware
 from autotune.core.protocol import MeasureJob
 from autotune.core.results import Status, TrialResult
-from autotune.core.rules import MeasureRules
 from autotune.core.specs import TrialSpec
+from autotune.core.struct import Value
 from autotune.core.workload_spec import InputSpec, ServingSpec, WorkloadSpec
 from autotune.launch.local_executor import LocalExecutor
 from autotune.models import cache_contents
 from autotune.space import configs
-from tests.conftest import QUICK, TINY, ExtendedPackage, ended
+from tests.conftest import TINY, ExtendedPackage
 from tests.extra.execute import Listener, Told
+from tests.launch.trials import rules, written
 
 FRAMEWORKS = {"torch", "torchvision", "onnxruntime", "onnx", "openvino", "nncf"}
 COORDINATORS_OWN = {"optuna", "typer", "rich", "yaml"}
 SQUEEZENET = WorkloadSpec(model="torchvision:squeezenet1_1", inputs=(InputSpec(shape=("batch", 3, 32, 32)),))
 
 pytestmark = pytest.mark.skipif(find_spec("torch") is None, reason="reference outputs are torch's")
-
-
-def rules(**changes: float) -> MeasureRules:
-    return msgspec.structs.replace(QUICK, verify_s=60.0, **changes)
-
-
-def written(root: Path, spec: TrialSpec) -> TrialResult:
-    return msgspec.json.decode((root / spec.folder / "result.json").read_bytes(), type=TrialResult)
 
 
 def calls(folder: Path) -> np.ndarray:
@@ -155,16 +148,60 @@ def test_the_observer_sees_every_block(squeezenet: Squeezenet) -> None:
     assert squeezenet.listener.blocks == [(3, count + 1) for count in range(len(squeezenet.result.blocks))]
 
 
-# ------------------------------------------------------------------------------------------------- two workers
+# -------------------------------------------------------------------------------------------- several small ones
 
 
-def test_two_workers_share_the_blocks(lab: ExtendedPackage, tmp_path: Path) -> None:
-    if len(lab.hardware.cores) < 2:
+IMPORTS: dict[str, tuple[dict[str, Value], set[str]]] = {
+    "faulty": ({"mode": "fine"}, FRAMEWORKS | COORDINATORS_OWN),
+    "onnxruntime": ({"precision": "float32"}, (FRAMEWORKS - {"onnxruntime"}) | COORDINATORS_OWN),
+    "openvino": ({"precision": "float32"}, (FRAMEWORKS - {"openvino"}) | COORDINATORS_OWN),
+    "torch_eager": ({"memory_format": "contiguous", "precision": "float32"}, {"optuna", "typer", "rich"}),
+}
+"""The options of a backend, and what its worker does not import."""
+
+
+def serving(limit_ms: float) -> WorkloadSpec:
+    return msgspec.structs.replace(TINY, serving=ServingSpec(latency_ms=limit_ms, percentile="p90"))
+
+
+class Several:
+    """Trials of several kinds, as far as this machine has what they need, one after the other by one coordinator."""
+
+    def __init__(self, lab: ExtendedPackage, root: Path) -> None:
+        self.root = root
+        self.specs: dict[str, TrialSpec] = {}
+        fine: dict[str, Value] = {"mode": "fine"}
+        wide = "2x1" if len(lab.hardware.cores) > 1 else "1x1"
+        self._add(lab, "one worker", "faulty", fine)
+        self._add(lab, "two workers", "faulty", fine, layout=wide)
+        self._add(lab, "serves", "faulty", fine, layout=wide, workload=serving(2000))
+        self._add(lab, "too strict", "faulty", fine, workload=serving(0.9))  # a call sleeps a millisecond
+        self._add(lab, "rejected", "faulty", fine, workload=serving(2000))
+        for backend, (options, _) in IMPORTS.items():
+            if backend == "faulty" or backend.partition("_")[0] in lab.hardware.packages:
+                self._add(lab, backend, backend, options, witness=True)
+        probes = rules(probe_s=0.1, probe_most_s=0.4, serve_s=2.0)
+        incumbents = {"rejected": 1e9}
+        self.told: Told = lab.run(root, [(spec, probes, incumbents.get(name)) for name, spec in self.specs.items()])
+
+    def _add(self, lab: ExtendedPackage, name: str, backend: str, options: dict[str, Value], **how: Any) -> None:
+        self.specs[name] = lab.spec(backend, options, trial=len(self.specs), **how)
+
+    def result(self, name: str) -> TrialResult:
+        return self.told.results[list(self.specs).index(name)]
+
+
+@pytest.fixture(scope="module")
+def several(lab: ExtendedPackage, tmp_path_factory: pytest.TempPathFactory) -> Several:
+    return Several(lab, tmp_path_factory.mktemp("several"))
+
+
+def test_two_workers_share_the_blocks(several: Several, this_machine: Hardware) -> None:
+    if len(this_machine.cores) < 2:
         pytest.skip("needs two cores")
-    spec = lab.spec("faulty", {"mode": "fine"}, layout="2x1")
-    result, alone = lab.execute(tmp_path, [spec, lab.spec("faulty", {"mode": "fine"}, trial=2)]).results
+    result, alone = several.result("two workers"), several.result("one worker")
     assert (result.status, result.error) == (Status.OK, None)
-    rows = calls(tmp_path / spec.folder)
+    rows = calls(several.root / several.specs["two workers"].folder)
     assert set(rows[:, 0]) == {0, 1}
     for block in [*result.warmup, *result.blocks]:
         own = rows[rows[:, 1] == block.number]
@@ -172,193 +209,48 @@ def test_two_workers_share_the_blocks(lab: ExtendedPackage, tmp_path: Path) -> N
         assert set(own[:, 0]) == {0, 1}
     # each call sleeps a millisecond, so two workers do twice as much; and each holds as much memory as one
     assert sum(b.rate for b in result.blocks) / len(result.blocks) > 1.4 * alone.blocks[-1].rate
+    assert result.peak_rss_bytes is not None and alone.peak_rss_bytes is not None
     assert result.peak_rss_bytes > 1.7 * alone.peak_rss_bytes
 
 
-# ------------------------------------------------------------------------------------------------------- serving
-
-
-def serving(limit_ms: float) -> WorkloadSpec:
-    return msgspec.structs.replace(TINY, serving=ServingSpec(latency_ms=limit_ms, percentile="p90"))
-
-
-def quick_probes() -> MeasureRules:
-    return rules(probe_s=0.1, probe_most_s=0.4, serve_s=2.0)
-
-
-def test_a_trial_that_serves_finds_its_largest_rate(lab: ExtendedPackage, tmp_path: Path) -> None:
-    if len(lab.hardware.cores) < 2:
-        pytest.skip("needs two cores")
-    spec = lab.spec("faulty", {"mode": "fine"}, workload=serving(2000), layout="2x1")
-    (result,) = lab.execute(tmp_path, [spec], quick_probes()).results
+def test_a_trial_that_serves_finds_its_largest_rate(several: Several) -> None:
+    spec, result = several.specs["serves"], several.result("serves")
     assert (result.status, result.error) == (Status.OK, None)
     assert result.served is not None
     kept = [probe.rate for probe in result.served.probes if probe.kept]
     assert 0 < result.served.rate == max(kept) <= max(block.rate for block in result.blocks)
     assert all(probe.requests > 0 for probe in result.served.probes)
-    assert written(tmp_path, spec) == result
+    assert written(several.root, spec) == result
     # the latencies kept are those of the blocks
     blocks = {block.number for block in [*result.warmup, *result.blocks, *result.repeated]}
-    assert set(calls(tmp_path / spec.folder)[:, 1]) <= blocks
+    assert set(calls(several.root / spec.folder)[:, 1]) <= blocks
 
 
-def test_a_limit_below_one_call_is_a_rate_of_zero(lab: ExtendedPackage, tmp_path: Path) -> None:
-    spec = lab.spec("faulty", {"mode": "fine"}, workload=serving(0.9))  # a call sleeps a millisecond
-    (result,) = lab.execute(tmp_path, [spec], quick_probes()).results
+def test_a_limit_below_one_call_is_a_rate_of_zero(several: Several) -> None:
+    result = several.result("too strict")
     assert (result.status, result.error) == (Status.OK, None)
     assert result.served is not None
     assert result.served.rate == 0
     assert all(probe.over == probe.requests > 0 for probe in result.served.probes)
 
 
-def test_a_rejected_trial_serves_nothing(lab: ExtendedPackage, tmp_path: Path) -> None:
-    spec = lab.spec("faulty", {"mode": "fine"}, workload=serving(2000))
-    (result,) = lab.execute(tmp_path, [spec], quick_probes(), incumbent=1e9).results
+def test_a_rejected_trial_serves_nothing(several: Several) -> None:
+    result = several.result("rejected")
     assert (result.status, result.served) == (Status.REJECTED, None)
 
 
-# ------------------------------------------------------------------------------------------------ what is imported
-
-
-@pytest.mark.parametrize(
-    ("backend", "options", "absent"),
-    [
-        ("faulty", {"mode": "fine"}, FRAMEWORKS | COORDINATORS_OWN),
-        ("onnxruntime", {"precision": "float32"}, (FRAMEWORKS - {"onnxruntime"}) | COORDINATORS_OWN),
-        ("openvino", {"precision": "float32"}, (FRAMEWORKS - {"openvino"}) | COORDINATORS_OWN),
-        ("torch_eager", {"memory_format": "contiguous", "precision": "float32"}, {"optuna", "typer", "rich"}),
-    ],
-)
-def test_a_worker_imports_no_more_than_it_needs(
-    lab: ExtendedPackage, tmp_path: Path, backend: str, options: dict[str, str], absent: set[str]
-) -> None:
-    if backend != "faulty" and backend.partition("_")[0] not in lab.hardware.packages:
+@pytest.mark.parametrize("backend", IMPORTS)
+def test_a_worker_imports_no_more_than_it_needs(several: Several, backend: str) -> None:
+    if backend not in several.specs:
         pytest.skip(f"needs {backend}")
-    spec = lab.spec(backend, options, witness=True)
-    told = lab.execute(tmp_path, [spec])
-    assert (told.results[0].status, told.results[0].error) == (Status.OK, None)
-    out = (tmp_path / spec.folder / "stdout.log").read_text()
+    result = several.result(backend)
+    assert (result.status, result.error) == (Status.OK, None)
+    out = (several.root / several.specs[backend].folder / "stdout.log").read_text()
     (line,) = [line for line in out.splitlines() if line.startswith("modules: ")]
     imported = {name.partition(".")[0] for name in line.split()[1:]}
     assert {"autotune", "numpy", "msgspec"} <= imported
-    assert absent & imported == set()
-    assert (FRAMEWORKS | COORDINATORS_OWN) & {name.partition(".")[0] for name in told.modules} == set()
+    assert IMPORTS[backend][1] & imported == set()
 
 
-# ---------------------------------------------------------------------------------------------------------- faults
-
-FAULTS = {
-    "crash": (Status.CRASHED, "a worker was killed by SIGSEGV: about to crash"),
-    "exit": (Status.CRASHED, "a worker ended with exit status 3: about to exit"),
-    "error": (Status.CRASHED, "ValueError: this model cannot be loaded"),
-    "crash_later": (Status.CRASHED, "a worker was killed by SIGABRT: crashed while measured"),
-    "memory_error": (Status.OUT_OF_MEMORY, "MemoryError"),
-    "allocator_error": (
-        Status.OUT_OF_MEMORY,
-        "RuntimeError: DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 TB",
-    ),
-    "oom": (Status.OUT_OF_MEMORY, r"the workers use 0\.\d GiB; allowed are 0\.3 GiB"),
-    "hang": (Status.TIMEOUT, "no answer within 4 s while loading the model"),
-    "hang_later": (Status.TIMEOUT, "no answer within 1 s while measuring a block"),
-    "nan": (Status.WRONG_OUTPUT, r"the output is nan in sample 0 at \[0\], where the reference is .*; 4 values are .*"),
-    "shape": (Status.WRONG_OUTPUT, r"the output has shape \(8, 3\), the reference \(8, 4\)"),
-    "outputs": (Status.WRONG_OUTPUT, "2 outputs; the reference has 1: output"),
-    "ignored": (Status.NOT_APPLIED, "faulty: the setting was ignored"),
-}
-
-
-class Faults:
-    """One trial for every fault and for a few others, run one after the other by one coordinator."""
-
-    def __init__(self, lab: ExtendedPackage, root: Path) -> None:
-        self.root = root
-        limits = {
-            "oom": rules(memory_fraction=0.3 * 2**30 / lab.hardware.usable_memory_bytes),
-            "hang": rules(setup_timeout_s=4.0),
-            "hang_later": rules(block_timeout_s=1.0),
-            "late": rules(trial_timeout_s=1.0),
-        }
-        modes = dict(zip(FAULTS, FAULTS, strict=True)) | {"fine": "fine", "late": "hang", "hopeless": "fine"}
-        self.specs = {name: lab.spec("faulty", {"mode": modes[name]}, trial=i) for i, name in enumerate(modes)}
-        incumbents = {"hopeless": 1e9}
-        trials = [(spec, limits.get(name, rules()), incumbents.get(name)) for name, spec in self.specs.items()]
-        self.told: Told = lab.run(root, trials)
-
-    def result(self, mode: str) -> TrialResult:
-        return self.told.results[list(self.specs).index(mode)]
-
-
-@pytest.fixture(scope="module")
-def faults(lab: ExtendedPackage, tmp_path_factory: pytest.TempPathFactory) -> Faults:
-    return Faults(lab, tmp_path_factory.mktemp("faults"))
-
-
-@pytest.mark.parametrize("mode", FAULTS)
-def test_a_fault_is_the_trials_status(faults: Faults, mode: str) -> None:
-    result = faults.result(mode)
-    status, error = FAULTS[mode]
-    assert result.status is status
-    assert re.fullmatch(error, result.error or "")
-    assert result.blocks == ()
-    assert result.wall_s > 0
-    assert written(faults.root, faults.specs[mode]) == result
-
-
-def test_a_fault_leaves_the_next_trial_alone(faults: Faults) -> None:
-    assert faults.result("fine").status is Status.OK
-
-
-def test_a_faults_traceback_is_kept(faults: Faults) -> None:
-    log = (faults.root / faults.specs["error"].folder / "stderr.log").read_text()
-    assert log.startswith("Traceback")
-    assert "in two lines" in log
-
-
-def test_a_hang_leaves_no_process(faults: Faults) -> None:
-    out = (faults.root / faults.specs["hang"].folder / "stdout.log").read_text()
-    word, pid = out.split()
-    assert word == "grandchild"
-    assert ended(int(pid))
-
-
-def test_exit_handlers_are_skipped(faults: Faults) -> None:
-    assert "exit handler" not in (faults.root / faults.specs["fine"].folder / "stdout.log").read_text()
-
-
-def test_the_studys_time_interrupts(faults: Faults) -> None:
-    result = faults.result("late")
-    assert (result.status, result.error) == (Status.INTERRUPTED, "the study's time ended while loading the model")
-
-
-def test_a_hopeless_trial_is_rejected(faults: Faults) -> None:
-    result = faults.result("hopeless")
-    assert (result.status, result.error) == (Status.REJECTED, None)
-    assert (len(result.warmup), len(result.blocks)) == (0, 1)
-    assert result.feasible
-
-
-def test_a_trial_may_be_run_again_in_its_folder(lab: ExtendedPackage, tmp_path: Path) -> None:
-    crashes = lab.spec("faulty", {"mode": "crash"})
-    fine = lab.spec("faulty", {"mode": "fine"})
-    first, second = lab.execute(tmp_path, [crashes, fine]).results
-    assert (first.status, second.status) == (Status.CRASHED, Status.OK)
-    assert written(tmp_path, fine) == second
-
-
-@pytest.mark.parametrize(
-    ("fate", "failure"),
-    [("killed", "a worker was killed by SIGKILL"), ("not_pinned", "OSError: [Errno 22] the canary cannot be pinned")],
-)
-def test_without_a_canary_a_trial_says_so(lab: ExtendedPackage, tmp_path: Path, fate: str, failure: str) -> None:
-    spec = lab.spec("faulty", {"mode": "fine"})
-    told = lab.run(tmp_path, [(spec, rules(), None)], canary=fate)
-    (result,) = told.results
-    assert (told.canary_failure or "").startswith(failure)
-    assert result.status is Status.OK
-    assert any(flag.startswith("no_canary: ") for flag in result.flags)
-    assert all(block.canary is None and block.interference is not None for block in result.blocks)
-
-
-def test_with_a_canary_nothing_is_flagged(faults: Faults) -> None:
-    assert faults.told.canary_failure is None
-    assert faults.result("fine").flags == ()
+def test_their_coordinator_imports_none_of_it(several: Several) -> None:
+    assert (FRAMEWORKS | COORDINATORS_OWN) & {name.partition(".")[0] for name in several.told.modules} == set()

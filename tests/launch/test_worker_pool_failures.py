@@ -131,7 +131,7 @@ def test_a_worker_that_does_nothing_hangs(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 BUSY_CHILDREN = """
-end = time.monotonic() + 3
+end = time.monotonic() + 1.8
 while time.monotonic() < end:
     child = os.fork()
     if child == 0:
@@ -146,8 +146,8 @@ say("prepared")
 
 def test_a_worker_whose_children_work_does_not_hang(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker_pool, "LOOK_S", 0.1)
-    patient = 'time.sleep(3.5); say("prepared")'  # it waits for what the other does
-    assert gathered(tmp_path, BUSY_CHILDREN, patient, idle_s=2) == [Prepared(), Prepared()]
+    patient = 'time.sleep(2.1); say("prepared")'  # it waits for what the other does
+    assert gathered(tmp_path, BUSY_CHILDREN, patient, idle_s=1.2) == [Prepared(), Prepared()]
 
 
 def test_the_studys_deadline_interrupts(tmp_path: Path) -> None:
@@ -167,8 +167,9 @@ def test_memory_of_children_counts(tmp_path: Path) -> None:
     assert failure(tmp_path, body, limit=250_000_000).status is Status.OUT_OF_MEMORY
 
 
-def test_memory_that_forks_share_counts_once(tmp_path: Path) -> None:
-    body = "hoard = b'1' * 150_000_000\nif os.fork() == 0: time.sleep(60)\ntime.sleep(2.5)\nos._exit(5)"
+def test_memory_that_forks_share_counts_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker_pool, "LOOK_S", 0.1)
+    body = "hoard = b'1' * 150_000_000\nif os.fork() == 0: time.sleep(60)\ntime.sleep(0.5)\nos._exit(5)"
     assert str(failure(tmp_path, body, limit=250_000_000)) == "a worker ended with exit status 5"
 
 
