@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,11 +23,12 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         yield found
 
 
-@pytest.fixture
-def page(browser: Any, tmp_path: Path) -> Any:
-    """The report of a study with everything, opened, its plots drawn."""
-    path = tmp_path / "report.html"
-    path.write_text(html.page(full(tmp_path)))
+@pytest.fixture(scope="module")
+def page(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The report of a study with everything, opened once, its plots drawn; each test leaves it as it was."""
+    folder = tmp_path_factory.mktemp("report")
+    path = folder / "report.html"
+    path.write_text(html.page(full(folder)))
     browser.get_log("browser")
     browser.get(path.as_uri())
     opened(browser)
@@ -65,12 +65,17 @@ def test_a_click_sorts_and_another_turns_it_round(page: Any) -> None:
 
 
 def test_a_filter_keeps_the_rows_that_hold_every_word(page: Any) -> None:
+    from selenium.webdriver.common.keys import Keys
+
     heads = [head.text for head in page.find_elements("css selector", "#trials th")]
     everything = column(page, heads.index("backend"))
-    page.find_element("id", "filter").send_keys("OpenVINO int8")
+    words = page.find_element("id", "filter")
+    words.send_keys("OpenVINO int8")
     kept = column(page, heads.index("backend"))
     assert set(kept) == {"openvino"} and 0 < len(kept) < everything.count("openvino")
     assert page.find_element("id", "count").text == f"{len(kept)} of {len(everything)}"
+    words.send_keys(Keys.BACKSPACE * len("OpenVINO int8"))
+    assert column(page, heads.index("backend")) == everything
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -101,6 +106,8 @@ def test_without_javascript_the_tables_are_there(page: Any) -> None:
         assert not page.find_element("id", "filter").is_displayed()
     finally:
         page.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
+        page.refresh()
+        opened(page)
 
 
 def test_it_prints(page: Any) -> None:
