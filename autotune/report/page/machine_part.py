@@ -12,7 +12,7 @@ from autotune.study.storage import store
 def parts(study: Study) -> list[Part]:
     """The machine with the versions of what was measured; then what was left out, if anything was."""
     hw, space = study.hardware, study.space
-    versions = dict(sorted({item for result in study.results for item in result.versions.items()}))
+    versions = sorted({item for result in study.results for item in result.versions.items()})
     facts = [
         ("instance type", hw.instance_type),
         ("CPU", hw.cpu_model),
@@ -23,7 +23,7 @@ def parts(study: Study) -> list[Part]:
         ("model", space.workload.model),
         *formatting.wanted(space.goal),
         ("ran for", formatting.duration(store.elapsed_s(study.folder))),
-        ("versions", ", ".join(f"{name} {version}" for name, version in versions.items())),
+        ("versions", ", ".join(f"{name} {version}" for name, version in versions)),
     ]
     parts = [Part("Machine and versions", table=(("what", "is"), *((name, said) for name, said in facts if said)))]
     if space.excluded:
