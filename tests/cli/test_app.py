@@ -14,7 +14,24 @@ import autotune
 from autotune.report.export import writer
 from autotune.space import find
 from tests.apply import made as apply_made
-from tests.cli.conftest import ROOT, Done, Run
+from tests.cli.conftest import COMMANDS, ROOT, Done, Run
+
+
+def test_help_lists_every_command(run: Run) -> None:
+    done = run("--help")
+    listed = re.findall(r"^  ([a-z]+)  ", done.out.partition("Commands:")[2], re.MULTILINE)
+    assert (done.status, done.err) == (0, "")
+    assert set(listed) == COMMANDS
+    options = set(re.findall(r"--[a-z-]+", done.out))
+    assert options == {
+        "--space", "--trials", "--minutes", "--name", "--studies", "--storage", "--seed", "--instance-type",
+        "--skip-confirmation", "--prices", "--from", "--sampler", "--no-budget", "--version", "--help",
+    }  # fmt: skip
+
+
+def test_the_readme_has_every_command(run: Run) -> None:
+    commands = (ROOT / "README.md").read_text()
+    assert not [name for name in COMMANDS if f"`{name}`" not in commands and f"autotune {name}" not in commands]
 
 
 def test_another_system_is_refused(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,8 +13,8 @@ from autotune.core.space_types import Space
 from autotune.report.text import study_reader
 from autotune.report.text.study_reader import Study
 from autotune.study.storage import store
-from tests.report.folders import SPACE, keep
-from tests.report.made import HW
+from tests.report.folders import FAST, SPACE, keep
+from tests.report.made import HW, result
 
 CALLS = Latency(calls=500, p50_ms=20.0, p90_ms=30.0, p95_ms=35.0, p99_ms=40.0, backed="p99")
 
@@ -34,11 +34,11 @@ def study(
     return study_reader.read(folder)
 
 
-def timed(result: TrialResult, p50_ms: float, calls: int = 500) -> TrialResult:
+def timed(found: TrialResult, p50_ms: float, calls: int = 500) -> TrialResult:
     """The result with calls of such a median, of which a percentile is twice it."""
     backed = "p99" if calls >= 459 else "p50" if calls >= 7 else None
     rest = dict.fromkeys(("p90_ms", "p95_ms", "p99_ms"), 2 * p50_ms)
-    return msgspec.structs.replace(result, latency=Latency(calls=calls, p50_ms=p50_ms, backed=backed, **rest))
+    return msgspec.structs.replace(found, latency=Latency(calls=calls, p50_ms=p50_ms, backed=backed, **rest))
 
 
 def prices(folder: Path, **per_hour: float) -> Path:
@@ -47,3 +47,6 @@ def prices(folder: Path, **per_hour: float) -> Path:
     path = folder / "prices.yaml"
     path.write_text(f"currency: USD\nper_hour: {{{listed}}}\n")
     return path
+
+
+RESULTS = (result(0, rates=(10, 10)), timed(result(1, FAST, rates=(40, 40), peak_rss_bytes=2**29), 20.0))

@@ -9,8 +9,6 @@ import pytest
 
 from autotune.core.results import Status
 from autotune.report.page import html
-from autotune.report.text import study_reader
-from autotune.study.storage import store
 from tests.report.folders import HOSTILE, SPACE, full, keep, many
 from tests.report.made import result
 
@@ -114,23 +112,10 @@ def test_a_study_in_which_everything_failed(tmp_path: Path) -> None:
     }
 
 
-def test_the_command_is_quoted_and_has_what_the_study_had(tmp_path: Path) -> None:
-    space = msgspec.structs.replace(SPACE, budget=msgspec.structs.replace(SPACE.budget, trials=5, minutes=2.5))
-    study = keep(tmp_path / "it's $(id)", many(), space=space)
-    (study.folder / "best.json").write_text("{}")
-    page = html.page(study_reader.read(study.folder))
-    assert "--space toy.yaml --name &#39;it&#39;&#34;&#39;&#34;&#39;s $(id)-again&#39;" in page
-    assert "--trials 40 --minutes 2.5 --seed 0" in page
-    assert page.count("best.json") == 2 and "name: toy # &lt;b&gt;&amp;" in page
-
-
-def test_the_command_has_the_options_that_the_space_does_not_tell(tmp_path: Path) -> None:
-    study = keep(tmp_path / "toy", many(3))
-    assert "--storage" not in html.page(study) and "--skip-confirmation" not in html.page(study)
-    store.write_options(study.folder, store.Options(storage="postgresql://me:***@host/db", skip_confirmation=True))
-    assert "--storage &#39;postgresql://me:***@host/db&#39; --skip-confirmation</pre>" in html.page(study)
-    store.write_options(study.folder, store.Options(begin_with=("old $(id)", "b"), sampler="tpe"))
-    assert "--from &#39;old $(id)&#39; --from b --sampler tpe</pre>" in html.page(study)
+def test_the_commands_and_the_space_file_are_escaped(tmp_path: Path) -> None:
+    page = html.page(keep(tmp_path / "it's $(id)", many(3)))
+    assert "--name &#39;it&#39;&#34;&#39;&#34;&#39;s $(id)-again&#39;" in page
+    assert "name: toy # &lt;b&gt;&amp;" in page
 
 
 def test_a_front_is_a_part_of_its_own(tmp_path: Path) -> None:

@@ -12,11 +12,10 @@ from autotune.core.confirmation import Confirmation
 from autotune.core.errors import StudyError
 from autotune.core.results import Status, TrialResult
 from autotune.core.specs import InterleavedSpec, TrialSpec
-from autotune.study.confirm.context import LEAST_S
 from autotune.study.confirm.stage import confirm
 from autotune.study.storage import store
 from autotune.study.storage.opening import OpenStudy
-from tests.fake_executor import FakeExecutor, at, measured
+from tests.fake_executor import FakeExecutor, measured
 from tests.study.confirm.confirming import (
     CONFIRM,
     FIRST,
@@ -46,17 +45,6 @@ def test_without_a_baseline_and_another_there_is_nothing_to_confirm(
     assert confirmed(searched(tmp_path, rates, **fields), executor) is None
     assert executor.runs == []
     assert store.confirmation(tmp_path) is None
-
-
-@pytest.mark.parametrize(("elapsed_s", "seconds"), [(10, LEAST_S), (6000, 3000)])
-def test_without_minutes_the_confirmation_is_in_proportion_to_the_search(
-    tmp_path: Path, elapsed_s: float, seconds: float
-) -> None:
-    study = searched(tmp_path, {PLAIN: 10.2, FIRST: 30.0}, None)
-    store.write_elapsed(tmp_path, elapsed_s)
-    executor = FakeExecutor(tmp_path, candidate=at({PLAIN: 10.0, FIRST: 10.0}), noise=0.2)
-    confirmed(study, executor)
-    assert executor.runs[0].limit_s == pytest.approx(seconds)
 
 
 @pytest.mark.parametrize(("elapsed_s", "seconds"), [(100, 200), (450, 150)])

@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+import pytest
+
+from autotune.core.rules import ConfirmRules
+from autotune.core.space_types import Budget
+from autotune.study.confirm.context import LEAST_S, time_left
+from tests.fake_executor import Clock
+
+RULES = ConfirmRules(share=1 / 3)
+
+
+@pytest.mark.parametrize(
+    ("minutes", "elapsed_s", "seconds", "extended"),
+    [
+        (None, 10, LEAST_S, LEAST_S),
+        (None, 6000, 3000, 3000),
+        (10, 100, 200, 500),
+        (10, 450, 150, 150),
+        (10, 660, -60, -60),
+    ],
+)
+def test_the_time_is_a_share_until_it_is_extended_to_all_that_is_left(
+    minutes: float | None, elapsed_s: float, seconds: float, extended: float
+) -> None:
+    clock = Clock()
+    left = time_left(Budget(minutes=minutes), elapsed_s, RULES, clock)
+    assert left() == pytest.approx(seconds)
+    clock.now += 60
+    assert (left.elapsed(), left()) == (60, pytest.approx(seconds - 60))
+    left.extend()
+    assert left() == pytest.approx(extended - 60)
