@@ -39,6 +39,19 @@ def test_the_search_begins_about_where_a_simulated_queue_keeps_the_limit() -> No
         assert 0.5 < rate_search.first_rate(system, RULES) / queue.largest(system.serving) < 1.25
 
 
+@pytest.mark.parametrize(
+    ("limit_ms", "capacity", "size", "rate"),
+    [
+        (100, 100, 1, 79.6278013),  # waiting for 90 ms/-ln 0.01 = 19.54 ms on average: r/(1 - r) = 19.54/5
+        (60, 800, 8, 746.2994387),  # two calls of 10 ms leave 40 ms: r/(1 - r) = 8.686/0.625
+        (10, 100, 1, math.sqrt(5 * 100)),  # just one call
+    ],
+)
+def test_the_first_rate_is_kingmans(limit_ms: float, capacity: float, size: int, rate: float) -> None:
+    system = under_test(limit_ms, capacity, size, 1)
+    assert rate_search.first_rate(system, RULES) == pytest.approx(rate, rel=1e-6)
+
+
 def test_a_limit_below_one_call_begins_with_the_least() -> None:
     system = msgspec.structs.replace(SYSTEM, serving=ServingSpec(latency_ms=9))
     assert rate_search.first_rate(system, RULES) == rate_search.lowest_rate(system, RULES) == 5.0
@@ -191,18 +204,33 @@ def made(*rows: tuple[float, float, bool]) -> list[Probe]:
         ([(64, 6, True), (81, 13, False)], 72, 6),  # and need no reserve
         ([(64, 2, True), (81, 2, False), (81, 2, True)], 90, 2),  # one of both kept it
         ([(49, 2, True), (64, 2, False), (72, 2, True), (81, 2, False)], 56, 2),  # kept above a failed rate
+        ([(20, 6, True), (21, 2, False)], 21, 6),  # near enough: the upper bound again
+        ([(80, 24.5, False)], 80 / 1.25, 2),  # nothing kept: down by steps
+        ([(80, 2, False), (64, 2, False)], 64 / 1.25**2, 100 / 40.96),  # the next one twice as long
+        ([(80, 25, False)], 5, 6),  # once the time is over to the lowest rate
+        ([(80, 2, True), (80, 6, False)], 80 / 1.05, 6),  # kept by short probes alone: down a little
+        ([(80, 2, True), (80, 6, False), (76, 6, False)], 76 / 1.05**1.5, 6),
     ],
 )
-def test_the_next_probe_is_the_middle_of_what_was_kept_and_what_was_not(
+def test_the_next_probe_follows_from_what_was_kept_and_what_was_not(
     probes: list[tuple[float, float, bool]], rate: float, length: float
 ) -> None:
     spec = rate_search.next_probe(SYSTEM, made(*probes), RULES)
     assert spec is not None
-    assert (spec.rate, spec.seconds) == (pytest.approx(rate), length)
+    assert (spec.rate, spec.seconds) == pytest.approx((rate, length))
 
 
-def test_a_confirmed_rate_is_the_answer_once_the_time_is_over() -> None:
-    assert rate_search.next_probe(SYSTEM, made((64, 6, True), (81, 13.1, False)), RULES) is None
+@pytest.mark.parametrize(
+    "probes",
+    [
+        [(64, 6, True), (81, 13.1, False)],  # less time than a probe takes
+        [(20, 6, True), (21, 2, False), (21, 2, False)],  # near enough, and the upper bound failed twice
+    ],
+)
+def test_a_confirmed_rate_is_the_answer_once_there_is_nothing_more_to_learn(
+    probes: list[tuple[float, float, bool]],
+) -> None:
+    assert rate_search.next_probe(SYSTEM, made(*probes), RULES) is None
 
 
 # --------------------------------------------------------------------------------------------- simulated queues

@@ -115,6 +115,12 @@ def test_ratio_without_any_spread() -> None:
     assert (found.estimate, found.low, found.high) == pytest.approx((2.0, 2.0, 2.0))
 
 
+def test_ratio_of_equal_spreads_has_the_pooled_width() -> None:
+    found = stats.ratio(SOME, SOME, 0.9)
+    half = t_test().t.ppf(0.95, 2 * len(SOME) - 2) * t_test().sem(np.log(SOME)) * math.sqrt(2)
+    assert (found.estimate, found.low, found.high) == pytest.approx((1.0, math.exp(-half), math.exp(half)))
+
+
 def test_ratio_with_spread_on_one_side_only() -> None:
     found = stats.ratio([4.0, 4.0], [2.0, 2.1, 1.9], 0.9)
     alone = stats.half_width([2.0, 2.1, 1.9], 0.9)
@@ -207,6 +213,11 @@ def test_components_are_those_of_the_analysis_of_variance() -> None:
     within, between = stats.variance_components(values.tolist())
     assert within == pytest.approx(values.var(axis=1, ddof=1).mean())
     assert between == pytest.approx((f - 1) * within / 4)
+
+
+def test_components_of_two_runs() -> None:
+    """Means of 2 and 6 have a variance of 8, of which half the variance of two values, 2, is their noise."""
+    assert stats.variance_components([[1.0, 3.0], [5.0, 7.0]]) == pytest.approx((2.0, 7.0))
 
 
 @pytest.mark.parametrize("sizes", [(4,) * 6, (2, 9, 1, 5, 3, 4)])
