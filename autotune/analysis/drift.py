@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from autotune.core.results import Block
+from autotune.core.results import Block, Canary
 from autotune.core.rules import Correction
 
 MOST = 1.2
@@ -41,11 +42,11 @@ def fit(groups: Sequence[Sequence[Block]]) -> Correction:
     means of neighbouring blocks where a group is long enough for them. They are kept only if, fitted without a group,
     they reduce the residual of that group's blocks (leave-one-out over the groups).
     """
-    sensed = [[block for block in group if block.canary is not None] for group in groups]
+    sensed = [[(block.canary, block.rate) for block in group if block.canary is not None] for group in groups]
     sensed = [group for group in sensed if len(group) > 1]
     if not sensed:
         return Correction()
-    names = list(sensed[0][0].canary.parts) if sensed[0][0].canary else []
+    names = list(sensed[0][0][0].parts)
     logs, cores = _logs(sensed)
     centres = {
         int(count): dict(zip(names, map(float, logs[cores == count, :-1].mean(axis=0)), strict=True))
@@ -75,16 +76,14 @@ def _drift(block: Block, correction: Correction) -> float:
     return math.fsum(slope * (math.log(parts[name]) - centres[name]) for name, slope in correction.slopes.items())
 
 
-def _logs(groups: Sequence[Sequence[Block]]) -> tuple[Matrix, Owners]:
+def _logs(groups: Sequence[Sequence[tuple[Canary, float]]]) -> tuple[Matrix, Owners]:
     """The logarithms of the canary's parts and, last, of the rate of each block (blocks × parts + 1).
 
     And the number of cores that each one's canary ran on.
     """
-    sensed = [block for group in groups for block in group]
-    canaries = [block.canary for block in sensed if block.canary is not None]
-    parts = np.fromiter((part for canary in canaries for part in canary.parts.values()), np.float64)
-    values = np.column_stack([parts.reshape(len(sensed), -1), [block.rate for block in sensed]])
-    return np.log(values), np.array([canary.cores for canary in canaries])
+    sensed = list(itertools.chain.from_iterable(groups))
+    values = np.array([(*canary.parts.values(), rate) for canary, rate in sensed])
+    return np.log(values), np.array([canary.cores for canary, _ in sensed])
 
 
 def _centred(values: Matrix, owner: Owners) -> Matrix:

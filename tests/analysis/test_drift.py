@@ -156,7 +156,15 @@ def test_too_little_is_not_used(trials: int, blocks: int) -> None:
 
 
 def test_forty_eight_blocks_are_enough() -> None:
-    assert drift.fit(groups(9, (0.9, 0.0, 0.0), trials=6, blocks=8, noise=0.0)).slopes
+    first, *others = groups(9, (0.9, 0.0, 0.0), trials=6, blocks=8, noise=0.0)
+    assert drift.fit([first, *others]).slopes
+    assert drift.fit([first[1:], *others]).slopes == {}
+
+
+def test_a_group_of_less_than_two_blocks_does_not_count() -> None:
+    first, *others = groups(9, (0.9, 0.0, 0.0), trials=6, blocks=8, noise=0.0)
+    assert drift.fit([first[:1], first[1:], *others]) == drift.fit([first[1:], *others])
+    assert drift.fit([[], [block(1.0, None)], first, *others]) == drift.fit([first, *others])
 
 
 def test_equal_rates_need_no_correction() -> None:
