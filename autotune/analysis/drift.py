@@ -52,7 +52,7 @@ def fit(groups: Sequence[Sequence[Block]]) -> Correction:
         int(count): dict(zip(names, map(float, logs[cores == count, :-1].mean(axis=0)), strict=True))
         for count in np.unique(cores)
     }
-    if len(sensed) < 2 or len(logs) < LEAST_BLOCKS:
+    if len(logs) < LEAST_BLOCKS:
         return Correction(centres=centres)
     owner = np.repeat(np.arange(len(sensed)), [len(group) for group in sensed])
     logs = _centred(logs, owner)
@@ -60,14 +60,14 @@ def fit(groups: Sequence[Sequence[Block]]) -> Correction:
     whole = _slopes(products.sum(axis=0, keepdims=True))[0]
     before = float(logs[:, -1] @ logs[:, -1])
     after = _left_out(logs, owner, products)
-    if before == 0 or not whole.any() or after > (1 - LEAST_GAIN) * before:
+    if not whole.any() or after > (1 - LEAST_GAIN) * before:
         return Correction(centres=centres)
     slopes = dict(zip(names, map(float, whole), strict=True))
     return Correction(slopes=slopes, centres=centres)
 
 
 def _drift(block: Block, correction: Correction) -> float:
-    if block.canary is None or not correction.slopes:
+    if block.canary is None:
         return 0.0
     centres = correction.centres.get(block.canary.cores)
     if centres is None:

@@ -149,10 +149,16 @@ def test_what_one_group_alone_shows_is_not_used() -> None:
 
 @pytest.mark.parametrize(
     ("trials", "blocks"),
-    [(0, 0), (1, 40), (2, 5), (40, 1)],  # nothing, nothing to leave out, too few blocks, nothing inside the groups
+    [(0, 0), (1, 60), (2, 5), (40, 1)],  # nothing, nothing to leave out, too few blocks, nothing inside the groups
 )
 def test_too_little_is_not_used(trials: int, blocks: int) -> None:
     assert drift.fit(groups(9, (0.7, 0.2, 0.4), trials=trials, blocks=blocks)).slopes == {}
+
+
+def test_the_usual_speed_is_known_before_the_slopes_are() -> None:
+    """The mean of the canary's logarithms."""
+    few = [[block(1.0, np.array(row)) for row in ((4.0, 2.0, -3.0), (5.0, 2.5, -3.5))]]
+    assert drift.fit(few).centres == {2: pytest.approx({"compute": 4.5, "memory": 2.25, "scalar": -3.25})}
 
 
 def test_forty_eight_blocks_are_enough() -> None:

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+from typing import get_args
+
 import msgspec
 import pytest
 
 from autotune.analysis import metrics
-from autotune.analysis.metric import Measured
+from autotune.analysis.metric import Measured, Metric, Need
 from autotune.analysis.metrics import METRICS
 from autotune.core.results import (
     Accuracy,
@@ -24,6 +28,72 @@ CALLS = Latency(calls=100, p50_ms=10.0, p90_ms=20.0, p95_ms=30.0, p99_ms=40.0, b
 CLOSE = Fidelity(
     judged=True, samples=8, cosine_similarity=0.99, centred_error=0.01, max_abs_error=0.5, top1_agreement=1
 )
+
+BYTES = {"peak_rss_bytes", "artifact_bytes"}
+LATENCIES = {"latency_p50_ms", "latency_p90_ms", "latency_p95_ms", "latency_p99_ms"}
+
+# ------------------------------------------------------------------------------------------------------ registry
+
+
+def of_kind(kind: Callable[[Metric], bool]) -> set[str]:
+    return {name for name, metric in METRICS.items() if kind(metric)}
+
+
+def test_more_is_better_of_rates_and_agreement_alone() -> None:
+    more = {"throughput", "served_rate", "cosine_similarity", "top1_agreement", "accuracy"}
+    assert of_kind(lambda metric: metric.better == "higher") == more
+    assert of_kind(lambda metric: metric.better == "lower") == set(METRICS) - more
+
+
+def test_what_a_metric_needs() -> None:
+    needs = {need: of_kind(lambda metric, need=need: metric.needs == need) for need in get_args(Need)}
+    assert needs == {
+        "outputs": {"cosine_similarity", "centred_error", "max_abs_error", "max_rel_error", "top1_agreement"},
+        "data": {"accuracy", "accuracy_drop"},
+        "serving": {"served_rate"},
+        "price": {"cost_per_million"},
+        "energy": {"energy_j_per_sample"},
+    }
+    assert of_kind(lambda metric: not metric.objective) == needs["outputs"] | needs["data"]
+
+
+def test_what_is_measured_once_a_start() -> None:
+    assert of_kind(lambda metric: metric.per_start) == BYTES | {"setup_s"}
+    assert of_kind(lambda metric: metric.smallest == 1.0) == BYTES
+
+
+def test_the_columns_of_the_trial_table() -> None:
+    always = {"throughput", "peak_rss_bytes", "setup_s"} | LATENCIES
+    assert of_kind(lambda metric: metric.column == "always") == always
+    assert of_kind(lambda metric: metric.column == "needed") == {"cost_per_million", "accuracy"}
+
+
+def test_the_bounds_of_a_metric() -> None:
+    limited = {name: metric.bounds for name, metric in METRICS.items() if metric.bounds != (0.0, math.inf)}
+    assert limited == {
+        "cosine_similarity": (-1.0, 1.0),
+        "top1_agreement": (0.0, 1.0),
+        "accuracy": (0.0, 1.0),
+        "accuracy_drop": (-1.0, 1.0),
+    }
+
+
+def test_a_value_is_shown_with_its_unit() -> None:
+    shown = {name: metric.show(96.4449) for name, metric in METRICS.items()}
+    assert shown == {
+        **dict.fromkeys(METRICS, "96.44"),
+        **dict.fromkeys(LATENCIES, "96.4 ms"),
+        **dict.fromkeys(BYTES, "0 KiB"),
+        "throughput": "96.4/s",
+        "served_rate": "96.4/s",
+        "cost_per_million": "96.4",
+        "energy_j_per_sample": "96.4 J",
+        "setup_s": "96.4 s",
+    }
+    assert {metric.unit for metric in METRICS.values()} == {
+        *("samples/s", "requests/s", "ms", "s", "currency of the price", "J", "bytes", "")
+    }
+
 
 # -------------------------------------------------------------------------------------------------------- values
 
@@ -75,8 +145,13 @@ def test_a_metric_that_was_not_measured_is_absent() -> None:
 
 def test_energy_of_some_blocks_says_nothing() -> None:
     known = Block(start_ns=0, elapsed_ns=1, items=1, calls=1, cpu_ns=1, interference=Interference(energy_j=1.0))
-    found = result(1, rates=(1,), blocks=(known, msgspec.structs.replace(known, interference=None)))
-    assert "energy_j_per_sample" not in metrics.values(Measured(found, 1.0))
+    for unknown in (None, Interference()):
+        found = result(1, rates=(1,), blocks=(known, msgspec.structs.replace(known, interference=unknown)))
+        assert "energy_j_per_sample" not in metrics.values(Measured(found, 1.0))
+
+
+def test_a_load_test_has_no_throughput_to_be_paid_for() -> None:
+    assert "cost_per_million" not in metrics.values(Measured(Sustained(), price=Price(per_hour=0.36)))
 
 
 def test_unjudged_outputs_have_no_metrics() -> None:
