@@ -40,7 +40,7 @@ def load(node: Node, folder: Path, hw: Hardware) -> WorkloadSpec:
         raise parts["inputs"].error("workload has both 'inputs' and 'data'", "; write one: the data holds the inputs")
     return WorkloadSpec(
         model=f"{provider}:{name}",
-        inputs=() if labelled else _given_inputs(module, parts.get("inputs"), node, name),
+        inputs=() if labelled else _given_inputs(module, parts.get("inputs"), node),
         options=msgspec.structs.asdict(options),
         seed=one(parts["seed"], Seed) if "seed" in parts else 0,
         data=labelled,
@@ -82,7 +82,7 @@ def _options(node: Node, parts: dict[str, Node], provider: str, folder: Path) ->
         raise node.error(f"workload does not fit {provider}: {error}") from None
 
 
-def _given_inputs(provider: Any, inputs: Node | None, workload: Node, name: str) -> tuple[InputSpec, ...]:
+def _given_inputs(provider: Any, inputs: Node | None, workload: Node) -> tuple[InputSpec, ...]:
     """The inputs that the file names, else those of the provider; none where it makes them itself in a child."""
     if inputs is not None:
         return _inputs(inputs)
