@@ -118,15 +118,6 @@ def test_doctor_imports_no_framework() -> None:
     assert not modules & {"optuna", "torch", "torchvision", "onnxruntime", "openvino", "onnx", "nncf", "numpy"}
 
 
-@pytest.mark.parametrize("force", [[], ["--force"]])
-def test_run_starts_the_program_after_the_dashes(tmp_path: Path, force: list[str]) -> None:
-    best = apply_made.best(environment={}, preload=())
-    writer.write(tmp_path / "best.json", best)
-    command = [sys.executable, "-m", "autotune", "run", str(tmp_path / "best.json"), *force, "--", "sh", "-c", "exit 5"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
-    assert done.returncode == 5, done
-
-
 def test_the_public_names_are_those_that_completion_offers() -> None:
     assert dir(autotune) == sorted(autotune.__all__)
 
