@@ -24,8 +24,8 @@ def recover(study: OpenStudy, error: str = KILLED) -> list[TrialResult]:
     its own. One during which the coordinator was killed twice is `crashed`: it may be what kills; the baseline alone is
     always tried again. StudyError if the storage has trials of another search space.
     """
-    _check_values(study)
     kill_orphans(study.folder)
+    _check_values(study)
     known = store.results(study.folder)
     results = {result.spec.id: result for result in known}
     for number in store.numbers(study.folder):
