@@ -14,6 +14,7 @@ import pytest
 from autotune.cli import app, tune
 from autotune.launch import canary_process, process
 from tests.fake_executor import FakeExecutor
+from tests.tune_harness import TuneHarness, harness_in
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = {
@@ -95,3 +96,8 @@ def begun(quick: Run, tmp_path: Path) -> Path:
     (tmp_path / "toy.yaml").write_text(SPACE)
     assert quick("--space", "toy.yaml").status == 0
     return tmp_path / "studies" / "toy@toy.large"
+
+
+@pytest.fixture
+def harness(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TuneHarness:
+    return harness_in(tmp_path, monkeypatch)

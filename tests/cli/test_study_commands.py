@@ -15,12 +15,7 @@ from autotune.core.space_types import Limit
 from autotune.report import lookup
 from tests.fake_executor import speed
 from tests.report import folders, made
-from tests.tune_harness import TuneHarness, files, harness_in, printed
-
-
-@pytest.fixture
-def harness(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TuneHarness:
-    return harness_in(tmp_path, monkeypatch)
+from tests.tune_harness import TuneHarness, files, printed
 
 
 def shown(study: str | Path, studies: Path, width: int = 80) -> str:

@@ -18,14 +18,7 @@ from autotune.launch import orphans
 from autotune.study.search.transfer import WarmStart
 from autotune.study.storage import store, study_lock
 from tests.fake_executor import speed
-from tests.study import fakes
-from tests.tune_harness import HW, SPACE, TuneHarness, harness_in
-
-
-@pytest.fixture
-def harness(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TuneHarness:
-    return harness_in(tmp_path, monkeypatch)
-
+from tests.tune_harness import HW, SPACE, TuneHarness
 
 # ----------------------------------------------------------------------------------------------------------- a study
 
@@ -70,22 +63,11 @@ def test_the_same_again_measures_nothing(harness: TuneHarness) -> None:
     )
 
 
-def test_where_no_time_is_left_nothing_is_said_to_be_confirmed(harness: TuneHarness) -> None:
-    harness.tune(minutes=10)
-    store.write_elapsed(harness.study, 601)
-    _, text = harness.tune(minutes=10, skip_confirmation=False)
-    assert harness.executors[1].trials == harness.executors[1].runs == [] and "confirming" not in text
-    assert (
-        "\nthe budget is used up: the time was enough for 0 of the 6 interleaved runs that a claim needs; "
-        "the same command goes on, if need be with --minutes raised by 4\n" in text
-    )
-    _, text = harness.tune(minutes=30, skip_confirmation=False)
-    assert "\nconfirming 4 configurations" in text and "nothing is left" not in text and harness.best().confirmed
-
-
 def test_a_space_that_is_used_up_has_nothing_left(harness: TuneHarness) -> None:
     small = SPACE.replace("[1, 8]", "1").replace("[system, tcmalloc, mimalloc]", "system")
-    harness.tune(small, trials=100)
+    _, text = harness.tune(small, trials=100)
+    assert len(harness.executors[0].trials) == 2
+    assert "every configuration of the space was tried, after " in text and "nothing is left" not in text
     _, text = harness.tune(small, trials=100)
     assert re.search(
         r"every configuration of the space was tried, after .*\nnothing is left to do; leave out --skip-.*\n", text
@@ -124,12 +106,6 @@ def test_a_study_that_goes_on_after_an_update_says_what_changed(
     assert "\nversions  torch 1.0, now 1.1: measured by 2 of the trials, which are marked; no claim " in text
 
 
-def test_a_space_may_be_used_up(harness: TuneHarness) -> None:
-    _, text = harness.tune(SPACE.replace("[1, 8]", "1").replace("[system, tcmalloc, mimalloc]", "system"), trials=100)
-    assert len(harness.executors[0].trials) == 2
-    assert "every configuration of the space was tried, after " in text
-
-
 def test_the_options_override_the_file(harness: TuneHarness) -> None:
     harness.tune(trials=1, minutes=7.5, seed=42, name="mine")
     assert "budget    1 trial or 7.5 minutes\n" in harness.printed
@@ -137,13 +113,6 @@ def test_the_options_override_the_file(harness: TuneHarness) -> None:
     space = store.space(harness.studies / "mine")
     assert (space.budget.trials, space.budget.minutes, space.workload.seed) == (1, 7.5, 42)
     assert len(harness.executors[0].trials) == 1
-
-
-def test_without_a_budget_the_introduction_says_so(harness: TuneHarness) -> None:
-    harness.interrupt_at = 0
-    with pytest.raises(KeyboardInterrupt):
-        harness.tune(SPACE.replace("budget: {trials: 4}", ""))
-    assert "budget    none: until nothing better is to be expected\n" in harness.printed
 
 
 def test_no_budget_leaves_the_others_in_force(harness: TuneHarness) -> None:
@@ -169,99 +138,6 @@ def test_names_are_printed_as_they_are(harness: TuneHarness) -> None:
     harness.tune(studies=studies)
     assert f"study     {studies / 'toy@toy.large'}\n" in harness.printed
     assert f"show {shlex.quote(str(studies / 'toy@toy.large'))}\n" in harness.printed
-
-
-# ------------------------------------------------------------------------------------------------- the confirmation
-
-
-def test_what_the_search_found_is_confirmed(harness: TuneHarness) -> None:
-    measured, text = harness.tune(skip_confirmation=False)
-    best = harness.best()
-    assert measured and best.confirmed
-    assert best.config == max(harness.executors[0].configs, key=speed)
-    claim = best.measured.speedup
-    assert claim.estimate == pytest.approx(speed(best.config) / speed(fakes.plain(HW)), rel=0.02)
-    assert claim.runs is not None and claim.runs >= 6 and best.measured.noise_floor is not None
-    assert not harness.held
-    lines = text.splitlines()
-    ended = lines.index(next(line for line in lines if line.startswith("all trials of the budget are done, after ")))
-    assert lines[ended + 1].startswith("confirming 4 configurations against each other")
-    assert lines[ended + 2].startswith("measuring what each setting of the winner is worth")
-    (said,) = [line for line in lines if line.startswith("speed-up")]
-    assert said.endswith(f" over the baseline, confirmed in {claim.runs} interleaved runs, {claim.rounds} rounds")
-    assert "what each setting is worth: the winner with it over the winner without it" in lines
-    assert f"file      {harness.study / 'best.json'}" in lines
-
-
-def test_without_a_confirmation_nobody_sits_and_nothing_is_claimed(harness: TuneHarness) -> None:
-    _, text = harness.tune()
-    assert harness.executors[0].runs == []
-    assert not harness.best().confirmed and harness.best().measured.speedup.runs is None
-    assert "from the search's own windows, not confirmed by a second measurement\n" in text
-    assert not (harness.study / "confirmation.json").exists()
-
-
-@pytest.mark.parametrize(("skip", "limit_s"), [(True, 600), (False, 400)])
-def test_a_part_of_the_minutes_is_kept_for_the_confirmation(harness: TuneHarness, skip: bool, limit_s: float) -> None:
-    harness.tune(minutes=10, skip_confirmation=skip)
-    limit = harness.executors[0].rules[0].trial_timeout_s
-    assert limit is not None and limit_s - 60 < limit <= limit_s
-
-
-def test_a_study_that_was_only_searched_is_confirmed_later(harness: TuneHarness) -> None:
-    harness.tune()
-    results = store.results(harness.study)
-    harness.tune(skip_confirmation=False)
-    assert harness.executors[1].trials == [] and store.results(harness.study) == results
-    assert harness.best().confirmed
-
-
-def test_a_confirmed_study_is_not_confirmed_again(harness: TuneHarness) -> None:
-    _, first = harness.tune(skip_confirmation=False)
-    before = harness.best()
-    _, again = harness.tune(skip_confirmation=False)
-    assert harness.executors[1].trials == harness.executors[1].runs == []
-    assert harness.best() == before
-    assert again.partition("\nbest ")[2] == first.partition("\nbest ")[2]
-
-
-def test_a_claim_survives_an_extension_that_is_interrupted_at_once(harness: TuneHarness) -> None:
-    harness.tune(skip_confirmation=False)
-    best, claim = harness.best(), store.confirmation(harness.study)
-    assert best.confirmed
-    harness.interrupt_at = 0
-    with pytest.raises(KeyboardInterrupt):
-        harness.tune(trials=6, skip_confirmation=False)
-    assert (harness.best(), store.confirmation(harness.study)) == (best, claim)
-
-
-def test_a_claim_stands_until_a_better_trial_is_confirmed(harness: TuneHarness) -> None:
-    harness.tune(skip_confirmation=False)
-    best = harness.best()
-    harness.behave = lambda config: 1000.0
-    harness.interrupt_run_at = 1
-    with pytest.raises(KeyboardInterrupt):
-        harness.tune(trials=6, skip_confirmation=False)
-    assert harness.best() == best
-    claim = store.confirmation(harness.study)
-    assert claim is not None and not claim.finished
-    harness.tune(trials=6)
-    assert not harness.best().confirmed and harness.best().trial not in range(4)
-
-
-def test_an_interrupted_confirmation_says_how_to_go_on_and_does(harness: TuneHarness) -> None:
-    harness.interrupt_run_at = 4
-    with pytest.raises(KeyboardInterrupt):
-        harness.tune(skip_confirmation=False)
-    lines = harness.printed.splitlines()
-    assert lines[lines.index("interrupted; what is finished is kept") + 1].startswith("best      onnxruntime")
-    assert lines[-1].startswith("go on     ")
-    assert not harness.best().confirmed and not harness.held
-    harness.interrupt_run_at = None
-    harness.tune(skip_confirmation=False)
-    assert harness.executors[1].trials == []
-    assert harness.executors[1].runs[0].folder == harness.executors[0].runs[3].folder
-    assert harness.best().confirmed
 
 
 # ----------------------------------------------------------------------------------------------------- what goes wrong
