@@ -49,7 +49,7 @@ class ConstraintCheck:
         if self.value is None and not self.satisfied:
             return f"{self.limit.metric} is not judged: refused, allowed {self.limit.bounds}"
         limited = "" if self.metric in (None, self.limit.metric) else f" ({self.limit.metric})"
-        value = "unknown" if self.value is None else f"{self.value:.4g}"
+        value = "not to be had" if self.value is None else f"{self.value:.4g}"
         return f"{self.metric or self.limit.metric} is {value}, allowed {self.limit.bounds}{limited}"
 
 
