@@ -126,10 +126,13 @@ def measured():
 WITH_SOURCE = """
 told["torch_exporter"] = "onnxscript" in sys.modules
 kept = list(cache.glob("artifacts/*/model.onnx"))
-changed(artifact=measured())
-told["found"] = used()
-changed(artifact=msgspec.structs.replace(measured(), key="0" * 64, sha256="0" * 64))
-told["another"] = used()
+for name, ref in {
+    "another": {"key": "0" * 64, "sha256": "0" * 64},
+    "other_files": {"sha256": "0" * 64},
+    "found": {},
+}.items():
+    changed(artifact=msgspec.structs.replace(measured(), **ref))
+    told[name] = used()
 told["once"] = len(kept) == 1 and kept == list(cache.glob("artifacts/*/model.onnx"))
 kept[0].write_bytes(b"damaged")
 told["damaged"] = used()
@@ -192,6 +195,8 @@ def test_another_prepared_model_than_the_measured_one_is_said(prepared: Prepared
     (warned,) = prepared.source["another"]["warned"]
     assert "not as it was measured: the prepared model is another" in warned
     assert warned.endswith("; `python -m autotune verify best.json` measures it here")
+    (warned,) = prepared.source["other_files"]["warned"]
+    assert "not as it was measured: the prepared model was made again from the same, and its files differ" in warned
 
 
 # -------------------------------------------------------------------------------------------- what cannot be loaded
