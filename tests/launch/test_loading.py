@@ -18,29 +18,55 @@ def rules(**changes: float) -> MeasureRules:
     return msgspec.structs.replace(QUICK, **changes)
 
 
-def test_an_artifact_is_made_once(lab: ExtendedPackage, tmp_path: Path) -> None:
-    specs = [lab.spec("faulty", {"mode": "artifact"}, trial=trial, batch_size=trial) for trial in (1, 2)]
-    told = lab.execute(tmp_path, specs, cache=tmp_path / "cache")
-    first, second = (result.artifact for result in told.results)
+class Prepared:
+    """Trials whose models are prepared, or are not, in a cache of their own; the last of them again in a next run."""
+
+    def __init__(self, lab: ExtendedPackage, root: Path) -> None:
+        self.root, self.cache = root, root / "cache"
+        modes = ("artifact", "artifact", "prepare_error", "prepare_error", "prepare_killed")
+        self.specs = [lab.spec("faulty", {"mode": mode}, trial=n, batch_size=n) for n, mode in enumerate(modes, 1)]
+        self.told = lab.execute(root, self.specs, cache=self.cache)
+        self.next = lab.execute(root, self.specs[-1:], cache=self.cache)
+
+
+@pytest.fixture(scope="module")
+def prepared(lab: ExtendedPackage, tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+    return Prepared(lab, tmp_path_factory.mktemp("prepared"))
+
+
+def test_everything_is_prepared_once_but_what_was_killed(prepared: Prepared) -> None:
+    made = ["reference outputs of tiny:conv", *["faulty of tiny:conv"] * 3]
+    assert prepared.told.preparing == made
+    assert prepared.next.preparing == ["faulty of tiny:conv"]
+
+
+def test_an_artifact_is_made_once(prepared: Prepared) -> None:
+    first, second = (result.artifact for result in prepared.told.results[:2])
     assert first is not None and second is not None
     assert first.prepare_s > 0
     assert second == msgspec.structs.replace(first, prepare_s=0.0)
     assert first.bytes == len(b"prepared by faulty")
-    assert told.preparing == ["reference outputs of tiny:conv", "faulty of tiny:conv"]
 
 
-def test_a_preparation_that_fails_is_remembered_with_its_log(lab: ExtendedPackage, tmp_path: Path) -> None:
-    specs = [lab.spec("faulty", {"mode": "prepare_error"}, trial=trial) for trial in (1, 2)]
-    told = lab.execute(tmp_path, specs, cache=tmp_path / "cache")
-    first, second = told.results
+def test_a_preparation_that_fails_is_remembered_with_its_log(prepared: Prepared) -> None:
+    first, second = prepared.told.results[2:4]
     assert (first.status, second.status) == (Status.PREPARE_FAILED, Status.PREPARE_FAILED)
     assert first.error == "RuntimeError: no such operator: frobnicate"
     assert second.error is not None and second.error.startswith(f"{first.error} (remembered; ")
-    for spec in specs:
-        log = (tmp_path / spec.folder / "stderr.log").read_text()
+    for spec in prepared.specs[2:4]:
+        log = (prepared.root / spec.folder / "stderr.log").read_text()
         assert log.startswith("before the error\nTraceback")
         assert "and a second line" in log
-    assert told.preparing.count("faulty of tiny:conv") == 1
+
+
+def test_a_preparation_that_was_killed_is_tried_again_by_the_next_run(prepared: Prepared) -> None:
+    for told in (prepared.told, prepared.next):
+        killed = told.results[-1]
+        assert killed.status is Status.PREPARE_FAILED
+        assert killed.error is not None and killed.error.startswith("a worker was killed by SIGKILL, ")
+    kept = sorted(line.what for line in cache_contents.contents(prepared.cache))
+    failed = "failed: RuntimeError: no such operator: frobnicate"
+    assert kept == [failed, "faulty of tiny:conv", "reference outputs of tiny:conv"]
 
 
 def test_a_preparation_that_dies(lab: ExtendedPackage, tmp_path: Path) -> None:
@@ -65,17 +91,6 @@ def test_a_preparation_without_time_is_not_repeated_for_another_configuration(
     assert second.error == f"{first.error} (not tried again in this run)"
     assert told.preparing.count("faulty of tiny:conv") == 1
     assert before.status is after.status is Status.OK
-
-
-def test_a_preparation_that_was_killed_is_tried_again_by_the_next_run(lab: ExtendedPackage, tmp_path: Path) -> None:
-    spec = lab.spec("faulty", {"mode": "prepare_killed"})
-    runs = [lab.execute(tmp_path, [spec], cache=tmp_path / "cache") for _ in range(2)]
-    for told in runs:
-        assert told.results[0].status is Status.PREPARE_FAILED
-        assert told.results[0].error is not None
-        assert told.results[0].error.startswith("a worker was killed by SIGKILL, ")
-        assert "faulty of tiny:conv" in told.preparing
-    assert [line.what for line in cache_contents.contents(tmp_path / "cache")] == ["reference outputs of tiny:conv"]
 
 
 def test_a_preparation_cut_short_is_neither_failed_nor_remembered(lab: ExtendedPackage, tmp_path: Path) -> None:
