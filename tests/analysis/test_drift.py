@@ -141,6 +141,13 @@ def test_levels_alone_are_no_reason_to_correct() -> None:
     assert drift.fit(found).slopes == {}
 
 
+def test_a_part_that_never_changes_has_no_slope() -> None:
+    draw = np.random.default_rng(7)
+    rows = [[draw.normal(0, 0.1, 3) * (1, 0, 1) for _ in range(8)] for _ in range(20)]
+    slopes = drift.fit([[block(3.0 + 0.7 * row[0], row) for row in group] for group in rows]).slopes
+    assert slopes == pytest.approx({"compute": 0.7, "memory": 0.0, "scalar": 0.0})
+
+
 def test_what_one_group_alone_shows_is_not_used() -> None:
     found = groups(7, (0.0, 0.0, 0.0), trials=5, noise=0.02)
     odd = groups(8, (1.0, 1.0, 1.0), trials=1, noise=0.0)

@@ -78,6 +78,11 @@ def test_the_bounds_of_a_metric() -> None:
     }
 
 
+def test_every_metric_is_described() -> None:
+    assert all(metric.description and metric.unmeasured for metric in METRICS.values())
+    assert len({metric.description for metric in METRICS.values()}) == len(METRICS)
+
+
 def test_a_value_is_shown_with_its_unit() -> None:
     shown = {name: metric.show(96.4449) for name, metric in METRICS.items()}
     assert shown == {
