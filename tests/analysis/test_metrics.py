@@ -30,7 +30,7 @@ CLOSE = Fidelity(
 )
 
 BYTES = {"peak_rss_bytes", "artifact_bytes"}
-LATENCIES = {"latency_p50_ms", "latency_p90_ms", "latency_p95_ms", "latency_p99_ms"}
+LATENCIES = {"latency_p50_ms": "p50", "latency_p90_ms": "p90", "latency_p95_ms": "p95", "latency_p99_ms": "p99"}
 
 # ------------------------------------------------------------------------------------------------------ registry
 
@@ -63,7 +63,7 @@ def test_what_is_measured_once_a_start() -> None:
 
 
 def test_the_columns_of_the_trial_table() -> None:
-    always = {"throughput", "peak_rss_bytes", "setup_s"} | LATENCIES
+    always = {"throughput", "peak_rss_bytes", "setup_s", *LATENCIES}
     assert of_kind(lambda metric: metric.column == "always") == always
     assert of_kind(lambda metric: metric.column == "needed") == {"cost_per_million", "accuracy"}
 
@@ -76,6 +76,10 @@ def test_the_bounds_of_a_metric() -> None:
         "accuracy": (0.0, 1.0),
         "accuracy_drop": (-1.0, 1.0),
     }
+
+
+def test_the_metrics_that_are_a_percentile() -> None:
+    assert metrics.LATENCIES == LATENCIES
 
 
 def test_every_metric_is_described() -> None:
@@ -192,6 +196,7 @@ def test_an_objective_takes_a_percentile_as_it_was_seen() -> None:
     assert metrics.objective("latency_p99_ms", found, known) == 40.0
     assert metrics.objective("throughput", found, known) == 20.0
     assert metrics.objective("served_rate", found, known) is None
+    assert metrics.objective("latency_p99_ms", result(1, rates=(20,)), known) is None
 
 
 def test_the_rate_alone_decides_throughput_and_cost() -> None:
