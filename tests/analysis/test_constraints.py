@@ -42,7 +42,7 @@ def test_a_violation_is_a_part_of_the_limit(limit: Limit, value: float, violatio
 def test_a_limit_that_cannot_be_judged_counts_as_kept() -> None:
     found = checked(Limit(metric="cosine_similarity", min=0.99), throughput=1.0)
     assert found.satisfied and found.value is None and found.violation == -math.inf
-    assert found.description == "cosine_similarity is unknown, allowed at least 0.99"
+    assert found.description == "cosine_similarity is not to be had, allowed at least 0.99"
 
 
 def test_a_metric_that_is_checked_by_itself_is_described_once() -> None:
