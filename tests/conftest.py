@@ -83,7 +83,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def inductor(shared: Path) -> Path:
-    """The folder of compiled kernels, the one that trials in the lab use too: inductor tests the compiler for 10 s."""
+    """The folder of compiled kernels and precompiled headers, the one that trials in the lab use too."""
     folder = shared / "cache" / "inductor"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return folder

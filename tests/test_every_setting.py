@@ -1,4 +1,4 @@
-"""Every option of every backend and every value of every knob that can be had here, in real trials."""
+"""Every option of every backend and every value of every knob that can be had here, in few real trials."""
 
 from __future__ import annotations
 
@@ -25,8 +25,11 @@ PARTNERS: tuple[dict[str, Value], ...] = (
     {"allocator": "jemalloc"},
     {"allocator": "tcmalloc"},
     {"openmp": "intel"},
+    {"requests": 2},
 )
-"""Some knobs do something only beside a value of another."""
+"""Some settings do something only beside a value of another."""
+CRASHING = ("allocator", "huge_pages", "layout")
+"""Knobs that may crash one backend and not another."""
 
 
 @pytest.fixture(scope="module")
@@ -54,49 +57,32 @@ def _configured(item: Any) -> bool:
     return "config" in getattr(getattr(item, "callspec", None), "params", {})
 
 
-# ---------------------------------------------------------------------------------------------- options of backends
-
-
-def options() -> Iterator[Any]:
-    """Each option of each backend; those that compile take long, and have tests of their own that compile."""
-    for name in BACKENDS:
-        if "module" not in plugins.load("backends", name).runs:
-            continue
-        defaults = msgspec.structs.asdict(plugins.backend_options(name, {}))
-        for values in available_options(name, HW):
-            changed = [f"{option}={value}" for option, value in values.items() if value != defaults[option]]
-            if len(changed) < 2:
-                config = configs.configure(HW, batch_size=2, backend=name, options=values, knobs={"layout": "1x1"})
-                marks = [pytest.mark.slow] if name in COMPILING else []
-                yield pytest.param(config, id=f"{name}-{changed[0] if changed else 'defaults'}", marks=marks)
-
-
-@pytest.mark.parametrize("config", list(options()))
-def test_a_backend_answers_as_the_reference_does(measured: Callable[[Config], TrialResult], config: Config) -> None:
-    result = measured(config)
-    assert (result.status, result.error) == (Status.OK, None)
-    assert result.fidelity is not None and result.fidelity.centred_error is not None
-    exact = config.backend != "torch_int8" and config.options.get("precision", "float32") == "float32"
-    assert result.fidelity.centred_error < (1e-8 if exact else 0.1)
-    assert set(result.versions) == {"python", *plugins.load("backends", config.backend).packages}
-
-
-# -------------------------------------------------------------------------------------------------- values of knobs
-
 Setting = tuple[str, Value]
 
 
-def with_value(config: Config, setting: Setting, fixed: Sequence[str], hw: Hardware) -> Config | None:
-    """The configuration with the value, and with the first partner beside which all its knobs can be honoured and work.
+def with_values(config: Config, values: dict[str, Value]) -> Config:
+    """The configuration with these options and knobs; a backend has no option by a knob's name."""
+    knobs = {name: value for name, value in values.items() if name in config.knobs}
+    options = {name: value for name, value in values.items() if name not in knobs}
+    return msgspec.structs.replace(config, knobs=config.knobs | knobs, options=config.options | options)
 
-    None where there is no such partner that leaves the fixed knobs as they are.
+
+def held_by(config: Config, name: str) -> Value:
+    """A configuration's value of a knob or an option."""
+    return config.knobs[name] if name in config.knobs else config.options[name]
+
+
+def with_value(config: Config, setting: Setting, fixed: Sequence[str], hw: Hardware) -> Config | None:
+    """The configuration with the value, and with the first partner beside which all of it can be honoured and works.
+
+    None where there is no such partner that leaves the fixed settings as they are.
     """
     for partner in PARTNERS:
-        changed = partner | dict([setting])
-        found = msgspec.structs.replace(config, knobs=config.knobs | changed)
-        same = all(found.knobs[name] == config.knobs[name] for name in fixed)
-        if same and configs.unavailable(found, hw) is None:
-            return found
+        if partner.keys() <= config.knobs.keys() | config.options.keys():
+            found = with_values(config, partner | dict([setting]))
+            same = all(held_by(found, name) == held_by(config, name) for name in fixed)
+            if same and configs.unavailable(found, hw) is None:
+                return found
     return None
 
 
@@ -107,14 +93,15 @@ def covering(backend: str, settings: Sequence[Setting], hw: Hardware) -> list[tu
     """
     plain = configs.configure(hw, batch_size=2, backend=backend)
     left = [setting for setting in settings if with_value(plain, setting, (), hw) is not None]
-    left.sort(key=lambda setting: configs.unavailable(with_values(plain, setting), hw) is None)
+    left.sort(key=lambda setting: configs.unavailable(with_values(plain, dict([setting])), hw) is None)
     found: list[tuple[Setting, Config]] = []
     while left:
         config, held = plain, dict[str, Value]()
         for setting in left:
             tried = with_value(config, setting, list(held), hw)
             if tried is not None:
-                held |= {name: value for name, value in tried.knobs.items() if value != config.knobs[name]}
+                names = (*config.knobs, *config.options)
+                held |= {name: held_by(tried, name) for name in names if held_by(tried, name) != held_by(config, name)}
                 held |= dict([setting])
                 config = tried
         found += [(setting, config) for setting in left if held.get(setting[0]) == setting[1]]
@@ -122,34 +109,56 @@ def covering(backend: str, settings: Sequence[Setting], hw: Hardware) -> list[tu
     return found
 
 
-def with_values(config: Config, *settings: Setting) -> Config:
-    return msgspec.structs.replace(config, knobs=config.knobs | dict(settings))
+def options(backend: str) -> list[Setting]:
+    """Each value of each option that can be had here while the others are at their defaults."""
+    defaults = msgspec.structs.asdict(plugins.backend_options(backend, {})).items()
+    changes = [values.items() - defaults for values in available_options(backend, HW)]
+    return [*defaults, *(setting for change in changes if len(change) == 1 for setting in change)] if changes else []
 
 
-def knobs() -> Iterator[Any]:
-    """Every value of every knob; beside the backend that starts fastest, those that others crash under.
+def knobs(backend: str) -> tuple[list[Setting], list[Setting]]:
+    """The values of knobs to try beside a backend, and those that are for slow runs.
 
-    Those that only torch heeds run with it, on as many threads as there are; its others are slow.
+    All of them beside the one that starts fastest; beside others those that crash some, or that only torch heeds.
     """
-    for backend in ("onnxruntime", "openvino", "torch_eager"):
-        domains = {name: plugins.load("knobs", name).domain(HW)[:8] for name in KNOBS}
-        settings = [
-            (name, value)
-            for name, values in (domains if available_options(backend, HW) else {}).items()
-            for value in values
-            if backend == "onnxruntime" or value != plugins.load("knobs", name).default(HW)
-        ]
-        elsewhere = [one for one, _ in covering("onnxruntime", settings, HW)] if backend == "torch_eager" else []
-        own = [setting for setting in settings if setting not in elsewhere]
-        for chosen, marks in ((own, []), (elsewhere, [pytest.mark.slow])):
+    domains = {name: plugins.load("knobs", name).domain(HW)[:8] for name in KNOBS}
+    settings = [(name, value) for name, values in domains.items() for value in values]
+    if backend == "onnxruntime":
+        return settings, []
+    if backend not in ("openvino", "torch_eager"):
+        return [], []
+    changed = [(name, value) for name, value in settings if value != plugins.load("knobs", name).default(HW)]
+    elsewhere = [setting for setting, _ in covering("onnxruntime", settings, HW)]
+    if backend == "openvino":
+        elsewhere = [(name, value) for name, value in elsewhere if name not in CRASHING]
+    return [one for one in changed if one not in elsewhere], [one for one in changed if one in elsewhere]
+
+
+def settings() -> Iterator[Any]:
+    """Every setting with a configuration that holds it; a precision that rounds is tried without others.
+
+    Backends that compile take long, and have tests of their own that compile.
+    """
+    for backend in BACKENDS:
+        if "module" not in plugins.load("backends", backend).runs or not available_options(backend, HW):
+            continue
+        rounding = [(name, value) for name, value in options(backend) if name == "precision" and value != "float32"]
+        exact = [setting for setting in options(backend) if setting not in rounding]
+        quick, slow = knobs(backend)
+        for chosen, late in (([*quick, *exact], False), (rounding, False), (slow, True)):
+            marks = [pytest.mark.slow] if late or backend in COMPILING else []
             for (name, value), config in covering(backend, chosen, HW):
                 yield pytest.param(name, value, config, id=f"{backend}-{name}-{value}", marks=marks)
 
 
-@pytest.mark.parametrize(("name", "value", "config"), list(knobs()))
-def test_a_knob_takes_effect(
+@pytest.mark.parametrize(("name", "value", "config"), list(settings()))
+def test_a_setting_takes_effect_and_keeps_the_answers(
     measured: Callable[[Config], TrialResult], name: str, value: Value, config: Config
 ) -> None:
-    assert config.knobs[name] == value
+    assert held_by(config, name) == value
     result = measured(config)
     assert (result.status, result.error) == (Status.OK, None)  # what is not in effect is named here
+    assert result.fidelity is not None and result.fidelity.centred_error is not None
+    exact = config.backend != "torch_int8" and config.options.get("precision", "float32") == "float32"
+    assert result.fidelity.centred_error < (1e-8 if exact else 0.1)
+    assert set(result.versions) == {"python", *plugins.load("backends", config.backend).packages}

@@ -19,6 +19,9 @@ ROOT = Path(__file__).parents[2]
 HELD = {"ONEDNN_MAX_CPU_ISA": "AVX2"}
 """Holds oneDNN, torch's and OpenVINO's, to what a CPU without VNNI has; `this_machine` of the child is then one."""
 
+QUICKLY = {"TORCHINDUCTOR_VEC_ISA_OK": "1", "AOT_INDUCTOR_COMPILE_WRAPPER_OPT_LEVEL": "O0"}
+"""Inductor believes the CPU, else it compiles tests of instruction sets for 10 s, and optimises no wrapper."""
+
 START = """
 import json, os, sys
 from pathlib import Path
@@ -62,7 +65,7 @@ def told(script: str, folder: Path, *needed: str, env: dict[str, str | None] | N
         capture_output=True,
         text=True,
         cwd=ROOT,
-        env={"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1", **changes},
+        env={"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1", **QUICKLY, **changes},
         check=False,
     )
     assert done.returncode == 0, done.stderr

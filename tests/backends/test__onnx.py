@@ -10,6 +10,149 @@ import pytest
 from autotune.backends import _onnx
 from autotune.core.errors import ModelError
 from tests import machines
+from tests.backends import child
+
+FILES = """
+from types import SimpleNamespace
+import onnx
+import onnxruntime
+from onnx import TensorProto, helper, numpy_helper
+from autotune.backends import _onnx
+from autotune.backends import onnxruntime as backend
+from autotune.core.errors import ModelError
+from tests import machines
+
+rng = np.random.default_rng(0)
+
+def saved(name, batch):
+    weights = {"w": rng.normal(0, 0.3, (8, 3, 3, 3)), "b": rng.normal(0, 0.1, 8), "dense": rng.normal(0, 0.1, (512, 4))}
+    nodes = [
+        helper.make_node("Conv", ["image", "w", "b"], ["wide"], pads=[1, 1, 1, 1]),
+        helper.make_node("Relu", ["wide"], ["positive"]),
+        helper.make_node("Flatten", ["positive"], ["flat"]),
+        helper.make_node("MatMul", ["flat", "dense"], ["answer"]),
+    ]
+    tensors = [numpy_helper.from_array(value.astype(np.float32), key) for key, value in weights.items()]
+    ports = [helper.make_tensor_value_info("image", TensorProto.FLOAT, [batch, 3, 8, 8])]
+    graph = helper.make_graph(nodes, "tiny", ports, [helper.make_tensor_value_info("answer", 1, [batch, 4])], tensors)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    path = folder / name / "net.onnx"
+    path.parent.mkdir()
+    onnx.save(model, path, save_as_external_data=True, location="weights.bin", size_threshold=64)
+    return path
+
+def workload(path):
+    images = np.random.default_rng(1).normal(size=(200, 3, 8, 8)).astype(np.float32)
+    rows = lambda count: (images[:count],)
+    return SimpleNamespace(form="onnx", file=lambda: path, arrays=rows, calibration=rows)
+
+def answers(made, batch_size, **asked):
+    options, config = backend.Options(**asked), configured("onnxruntime", 1, batch_size)
+    session = backend.load(None, options, config, made)
+    reason = backend.applied(session, options, config)
+    (answer,) = session.outputs(session(session.convert(workload(None).arrays(batch_size))))
+    return answer, reason
+
+int8 = backend.Options(precision="int8")
+told["int8"] = []
+for name, batch, size in (("free", "batch", 16), ("fixed", 3, 3)):
+    plain = folder / f"{name}_float32"
+    plain.mkdir()
+    given = workload(saved(name, batch))
+    backend.prepare(given, backend.Options(), configured("onnxruntime"), this_machine, plain, None)
+    told[name] = {"files": sorted(path.name for path in plain.iterdir())}
+    exact, _ = answers(plain, size)
+    for kind, hw in (("int8", this_machine), ("avx2", machines.hardware(1, isa=("avx2",)))):
+        quantised = folder / f"{name}_{kind}"
+        quantised.mkdir()
+        backend.prepare(given, int8, configured("onnxruntime"), hw, quantised, plain)
+        close, reason = answers(quantised, size, precision="int8")
+        weights = map(numpy_helper.to_array, onnx.load(quantised / backend.MODEL).graph.initializer)
+        told["int8"].append({
+            "saturates": hw.saturates,
+            "left": sorted(path.name for path in quantised.iterdir()),
+            "reason": reason,
+            "error": float(((close - exact) ** 2).sum() / ((exact - exact.mean(0)) ** 2).sum()),
+            "equal": bool((close == exact).all()),
+            "largest": max(int(abs(array.astype(int)).max()) for array in weights if array.dtype == np.int8),
+        })
+    told[name]["not quantised"] = answers(plain, size, precision="int8")[1]
+    try:
+        told[name]["another batch"] = list(answers(plain, 2)[0].shape)
+    except ModelError as error:
+        told[name]["another batch"] = str(error)
+feed = {"image": workload(None).arrays(1)[0]}
+told["operators"] = sorted(_onnx.executed(folder / "free_int8" / backend.MODEL, feed, folder))
+told["exact operators"] = sorted(_onnx.executed(folder / "free_float32" / backend.MODEL, feed, folder))
+
+identity = helper.make_graph(
+    [helper.make_node("Neg", ["image"], ["answer"])], "neg",
+    *([helper.make_tensor_value_info(name, 1, ["batch", 3, 8, 8])] for name in ("image", "answer")),
+)
+(folder / "neg").mkdir()
+onnx.save(helper.make_model(identity, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), folder / "neg/m.onnx")
+try:
+    _onnx.quantize(workload(None), this_machine, folder / "neg" / "m.onnx", folder / "neg" / "int8.onnx")
+except ModelError as error:
+    told["nothing to quantise"] = str(error)
+
+model = onnx.load(folder / "free" / "net.onnx", load_external_data=False)
+for tensor in model.graph.initializer:
+    for entry in tensor.external_data:
+        if entry.key == "location":
+            entry.value = "../free/weights.bin"
+(folder / "away").mkdir()
+onnx.save(model, folder / "away" / "net.onnx")
+try:
+    _onnx.copy(folder / "away" / "net.onnx", folder / "away.onnx")
+except ModelError as error:
+    told["data elsewhere"] = str(error)
+"""
+
+EXPORTS = """
+from types import SimpleNamespace
+import torch
+from autotune.backends import onnxruntime as backend
+from autotune.core.errors import ModelError
+
+class Fixed(torch.nn.Module):
+    def forward(self, x):
+        return torch.stack([x[i] * 2 for i in range(x.shape[0])])
+
+(folder / "asking.py").write_text('''
+from torch import nn
+
+class Asks(nn.Module):
+    def forward(self, x):
+        return x if x.sum() > 0 else -x
+''')
+sys.path.append(str(folder))
+from asking import Asks
+
+class Decomposes(torch.nn.Module):
+    def forward(self, x):
+        return torch.linalg.svd(x)[1]
+
+class Provided:
+    form = "module"
+
+    def __init__(self, module):
+        self.module = lambda: module.eval()
+    def file(self):
+        return self.no_such_provider
+    def arrays(self, rows):
+        return (np.ones((rows, 4), np.float32),)
+
+for module in (torch.nn.Linear(4, 2), Fixed(), Asks(), Decomposes()):
+    try:
+        backend.prepare(Provided(module), backend.Options(), configured("onnxruntime"), None, folder, None)
+        told[type(module).__name__] = None
+    except ModelError as error:
+        told[type(module).__name__] = str(error)
+    if told[type(module).__name__] is None:
+        session = backend.load(None, backend.Options(), configured("onnxruntime", 1, 5), folder)
+        told["shape"] = list(session.outputs(session(session.convert(Provided(None).arrays(5))))[0].shape)
+"""
 
 
 def rows(count: int) -> tuple[np.ndarray[Any, Any], ...]:
@@ -32,9 +175,7 @@ def test_more_rows_are_calibrated_on_where_there_are_more() -> None:
     np.testing.assert_array_equal(np.concatenate([feed["b"] for feed in feeds]), np.arange(96))
 
 
-def test_only_the_batch_that_a_model_takes_passes() -> None:
-    _onnx.check_batch([["batch", 3]], 5)
-    _onnx.check_batch([[4, 3]], 4)
+def test_the_batch_that_a_model_takes_is_named() -> None:
     with pytest.raises(ModelError, match=r"takes batches of 4, not of 5; use batch_size: \[4\]"):
         _onnx.check_batch([[4, 3]], 5)
 
@@ -55,3 +196,85 @@ def test_a_workload_without_a_file_of_its_own() -> None:
     assert _onnx.own_file(without) is None
     without.form = "onnx"
     assert _onnx.own_file(without) == Path("model.onnx")
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    return child.told(FILES, tmp_path_factory.mktemp("files"), "onnxruntime", "onnx")
+
+
+@pytest.fixture(scope="module")
+def exports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    return child.told(EXPORTS, tmp_path_factory.mktemp("exports"), "onnxruntime", "torch", "onnxscript")
+
+
+def test_a_file_is_copied_with_its_external_data(files: dict[str, Any]) -> None:
+    for name in ("free", "fixed"):
+        assert files[name]["files"] == ["model.onnx", "weights.bin"]
+    assert "'../free/weights.bin', outside its own folder" in files["data elsewhere"]
+
+
+def test_int8_is_close_and_runs_in_int8(files: dict[str, Any]) -> None:
+    for made in files["int8"]:
+        assert made["reason"] is None
+        assert made["error"] < 0.01 and not made["equal"]
+        assert made["left"] == ["model.onnx"]
+        # two products with a byte are summed up in 16 bits where nothing holds ONNX Runtime back
+        assert made["largest"] * 255 * 2 < 2**15 or not made["saturates"]
+    assert [made["saturates"] for made in files["int8"]][1::2] == [True, True]
+    for name in ("free", "fixed"):
+        assert "not quantised" in files[name]["not quantised"]
+    assert "QLinearConv" in files["operators"] and "Conv" not in files["operators"]
+    assert "Conv" in "".join(files["exact operators"])
+    assert not any(name.startswith("Q") for name in files["exact operators"])
+
+
+def test_a_model_with_nothing_to_quantise_says_so(files: dict[str, Any]) -> None:
+    assert files["nothing to quantise"] == "no operator of the quantised model runs in int8; it runs Neg"
+
+
+def test_a_fixed_batch_is_the_only_one(files: dict[str, Any]) -> None:
+    assert files["free"]["another batch"] == [2, 4]
+    assert files["fixed"]["another batch"] == (
+        "the batch dimension cannot vary: the model takes batches of 3, not of 2; "
+        "use batch_size: [3] or export it with a dynamic batch"
+    )
+
+
+@pytest.mark.parametrize(
+    ("shapes", "size"),
+    [
+        ([["batch", 4]], None),
+        ([[None, 4]], None),
+        ([[3, 4]], 3),
+        ([[2], ["batch", 4]], None),
+        ([[], [3, 4]], 3),
+        ([[]], None),
+        ([], None),
+    ],
+)
+def test_the_batch_is_fixed_where_no_input_leaves_it_free(shapes: Any, size: int | None) -> None:
+    if size is None:
+        _onnx.check_batch(shapes, 7)
+    else:
+        _onnx.check_batch(shapes, size)
+        with pytest.raises(ModelError, match="the batch dimension cannot vary"):
+            _onnx.check_batch(shapes, 7)
+
+
+def test_a_module_is_exported_with_a_free_batch(exports: dict[str, Any]) -> None:
+    assert exports["Linear"] is None
+    assert exports["shape"] == [5, 2]
+
+
+def test_code_that_fixes_the_batch_is_found_out(exports: dict[str, Any]) -> None:
+    assert exports["Fixed"] == ("the batch dimension cannot vary: the model's code fixes it to 2 when it is exported")
+
+
+def test_an_export_that_fails_names_the_place_in_one_line(exports: dict[str, Any]) -> None:
+    for name, place in (
+        ("Asks", "asking.py, line 6, `return x if x.sum() > 0 else -x`: "),
+        ("Decomposes", "torch.ops.aten._linalg_svd.default"),
+    ):
+        assert exports[name].startswith("the model cannot be exported to ONNX: ") and "\n" not in exports[name]
+        assert place in exports[name]

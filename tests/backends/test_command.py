@@ -38,7 +38,7 @@ def runs(text: str, words: str = "", samples: int = 1) -> Program:
 ORPHAN_AT_WORK = """
 import os, time
 if os.fork() == 0:
-    while time.process_time() < 0.2:
+    while time.process_time() < 0.1:
         pass
     os._exit(0)
 os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)
@@ -56,7 +56,6 @@ if os.fork() == 0:
 while not os.path.exists('escaped') or len(open('escaped').readlines()) < 2:
     time.sleep(0.01)
 """
-FORKS = "import os, time\nif os.fork() == 0: time.sleep(60)\n"
 ZOMBIE_AND_ORPHAN = f"""
 import os, time
 if os.fork() == 0: os._exit(0)
@@ -65,28 +64,25 @@ if os.fork() == 0: time.sleep(60)
 {LINE}
 """
 PROGRAMS = {
-    "prints": Program(LINE),
+    "prints": Program(f"import os; assert 'PYTHONPATH' not in os.environ and 'PATH' in os.environ\n{LINE}"),
     "runs": runs(
-        "import sys, time; assert sys.argv[1:] == ['2', 'quick']; time.sleep(0.3)", "{batch_size} {mode}", samples=50
+        "import sys, time; assert sys.argv[1:] == ['2', 'quick']; time.sleep(0.1)", "{batch_size} {mode}", samples=50
     ),
     "sleeps": Program("", options={"reads": "runs", "samples": 1}, command=f"sleep {SLEEP_S}"),
-    "looks": Program(f"import os; assert 'PYTHONPATH' not in os.environ and 'PATH' in os.environ\n{LINE}"),
     "orphan": runs(ORPHAN_AT_WORK),
-    "spins": runs("import time\nwhile time.process_time() < 0.3: pass"),
-    "ends late": Program(f"import os, time\nif os.fork() == 0:\n    time.sleep(0.1)\n    os._exit(0)\n{LINE}"),
+    "spins": runs("import time\nwhile time.process_time() < 0.2: pass"),
+    "ends late": Program(f"import os, time\nif os.fork() == 0:\n    time.sleep(0.05)\n    os._exit(0)\n{LINE}"),
     "sleeps long": Program(
-        "import time; time.sleep(3)", rules=msgspec.structs.replace(QUICK, setup_timeout_s=2.5, idle_timeout_s=1.0)
+        "import time; time.sleep(1.5)", rules=msgspec.structs.replace(QUICK, setup_timeout_s=1.2, idle_timeout_s=0.5)
     ),
-    "silent": Program("print('hello')"),
     "twice": Program(f"{LINE}; {LINE}"),
     "fails": Program("raise SystemExit('no such mode')"),
     "dies": Program("import os; os.kill(os.getpid(), 11)"),
     "never ends": Program("import time; time.sleep(60)", options={"timeout_s": 0.5}),
-    "forks and dies": Program(FORKS + LINE),
     "forks behind a zombie": Program(ZOMBIE_AND_ORPHAN),
     "escapes and ends": Program(ESCAPES + LINE),
     "escapes and fails": Program(ESCAPES + "raise SystemExit(3)"),
-    "escapes and never ends": Program(ESCAPES + "time.sleep(60)", options={"timeout_s": 3.0}),
+    "escapes and never ends": Program(ESCAPES + "time.sleep(60)", options={"timeout_s": 1.5}),
 }
 
 
@@ -155,7 +151,7 @@ def test_figures_that_cannot_be_used_say_so(text: str, why: str) -> None:
 # ---------------------------------------------------------------------------------------------------------- trials
 
 
-def test_the_rate_is_what_the_program_says(trials: Trials) -> None:
+def test_the_rate_is_what_a_program_that_does_not_see_our_packages_says(trials: Trials) -> None:
     result = trials.measured("prints")
     assert result.fidelity is None
     assert all(block.rate == pytest.approx(200.0) for block in result.blocks)
@@ -165,8 +161,8 @@ def test_the_rate_is_what_the_program_says(trials: Trials) -> None:
 
 def test_whole_runs_count_their_samples(trials: Trials) -> None:
     blocks = trials.measured("runs").blocks
-    assert all(0 < block.rate <= 50 / 0.3 for block in blocks)
-    assert max(block.rate for block in blocks) > 2 / 0.3  # more than with a batch a run
+    assert all(0 < block.rate <= 50 / 0.1 for block in blocks)
+    assert max(block.rate for block in blocks) > 2 / 0.1  # more than with a batch a run
     assert any(block.calls for block in blocks)
 
 
@@ -177,15 +173,11 @@ def test_the_end_of_a_run_is_noticed_at_once(trials: Trials) -> None:
     assert SLEEP_S <= calls[:, 2].min() / 1e9 < 0.113  # of many runs one is hardly disturbed
 
 
-def test_a_program_does_not_see_our_packages(trials: Trials) -> None:
-    assert trials.measured("looks")
-
-
 def test_work_that_the_program_does_not_wait_for_counts(trials: Trials) -> None:
-    """It works for 0.2 s; a run at a block's edge counts in part, and a bare interpreter takes a tenth of that."""
+    """It works for 0.1 s; a run at a block's edge counts in part, and a bare interpreter takes a fifth of that."""
     blocks = trials.measured("orphan").blocks
     runs = sum(block.rate * block.elapsed_ns / 1e9 for block in blocks)
-    assert sum(block.cpu_ns for block in blocks) / runs > 0.1e9
+    assert sum(block.cpu_ns for block in blocks) / runs > 0.05e9
 
 
 def test_what_a_program_uses_is_not_the_use_of_others(trials: Trials) -> None:
@@ -204,8 +196,9 @@ def test_what_ends_a_moment_after_the_program_is_not_left_running(trials: Trials
 
 
 def test_the_first_run_may_sleep_as_long_as_a_run_may_take(trials: Trials) -> None:
-    error = trials.results["sleeps long"].error
-    assert error is not None and "no JSON line" in error  # it was waited for
+    result = trials.results["sleeps long"]
+    assert result.status is Status.CRASHED
+    assert result.error is not None and "no JSON line" in result.error  # it was waited for
 
 
 @pytest.mark.parametrize(
@@ -226,12 +219,10 @@ def test_nothing_that_a_program_started_outlives_the_trial(trials: Trials, name:
 @pytest.mark.parametrize(
     ("name", "status", "why"),
     [
-        ("silent", Status.CRASHED, "no JSON line"),
         ("twice", Status.CRASHED, "2 JSON lines"),
         ("fails", Status.CRASHED, "ended with exit status 1"),
         ("dies", Status.CRASHED, "killed by signal 11"),
         ("never ends", Status.TIMEOUT, "longer than timeout_s: 0.5 s"),
-        ("forks and dies", Status.CRASHED, "left a process running"),
         ("forks behind a zombie", Status.CRASHED, "left a process running"),
     ],
 )

@@ -38,22 +38,27 @@ from autotune.backends import torch_compile as backend
 from tests.backends.tiny_torch import Workload
 
 def run(name, rows, **options):
+    options = {"weight_prepack": False, **options}
     options, config = backend.Options(**options), configured("torch_compile", **options)
     session = backend.load(Workload(name), options, config, None)
     error = Workload(name).error(session, rows)
     return session, [error, backend.applied(session, options, config), session.flags()]
 
-static, told["static"] = run("words", 2)
-static(static.convert(Workload("words").arrays(5)))
+static, told["static"] = run("dense", 2)
+told["packed"] = backend.applied(static, backend.Options(), configured("torch_compile"))
+static(static.convert(Workload("dense").arrays(5)))
 told["another batch"] = static.flags()
-for rows in (1, 4):
-    varying, told[f"dynamic {rows}"] = run("words", rows, dynamic=True)
+for name, rows in (("dense", 1), ("words", 4)):
+    varying, told[f"dynamic {rows}"] = run(name, rows, dynamic=True)
     for other in (5, 2, 7, rows):
-        varying(varying.convert(Workload("words").arrays(other)))
+        varying(varying.convert(Workload(name).arrays(other)))
     told[f"other batches {rows}"] = varying.flags()
-fixed = backend.load(Workload("fixed"), backend.Options(dynamic=True), configured("torch_compile"), None)
+
+# What is compiled again is seen before inductor would make code of it.
+options = backend.Options(dynamic=True, weight_prepack=False)
+fixed = backend.CompiledSession(Workload("fixed").module(), options, dynamic=True, backend="eager")
 fixed(fixed.convert(Workload("fixed").arrays(2)))
-told["fixed"] = backend.applied(fixed, backend.Options(dynamic=True), configured("torch_compile"))
+told["fixed"] = backend.applied(fixed, options, configured("torch_compile"))
 """
 
 TUNING = """
@@ -137,13 +142,17 @@ def test_a_graph_that_was_compiled_otherwise_is_found_out(inductor: Path) -> Non
     assert told["as eager"] == "torch runs 1 threads, not 2"
 
 
-def test_settings_that_the_environment_turned_off_are_found_out(inductor: Path) -> None:
-    env = environment(Options(freezing=True, weight_prepack=False))
-    assert child.told(PROOFS, inductor.parent, "torch", env=env)["not packed"] is None
+@pytest.fixture(scope="module")
+def compiled(inductor: Path) -> dict[str, Any]:
+    return child.told(COMPILED, inductor.parent, "torch", env=environment(Options(weight_prepack=False)))
 
 
-def test_recompilations_are_counted_and_a_dynamic_batch_needs_none(inductor: Path) -> None:
-    told = child.told(COMPILED, inductor.parent, "torch", env=environment(Options()))
+def test_settings_that_the_environment_turned_off_are_found_out(compiled: dict[str, Any]) -> None:
+    assert compiled["packed"] == "inductor's cpp.weight_prepack is False, not True"
+
+
+def test_recompilations_are_counted_and_a_dynamic_batch_needs_none(compiled: dict[str, Any]) -> None:
+    told = compiled
     for run in ("static", "dynamic 1", "dynamic 4"):
         error, reason, flags = told[run]
         assert error < 1e-8

@@ -1,4 +1,4 @@
-"""Tiny torch models for tests in a child: of images, of integers with a mapping of outputs, and three that resist."""
+"""Tiny torch models for tests in a child: of images, of integers with a mapping of outputs, and some that resist."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.backends.child import configured
 
 
 class Workload:
-    """`images`, `words`, `fixed` (its batch cannot vary), `branching` (on its data) or `broken` (it raises)."""
+    """`images`, `dense`, `words`, `fixed` (its batch cannot vary), `branching` (on its data), `broken` (it raises)."""
 
     form = "module"
 
@@ -55,11 +55,15 @@ def _images() -> Any:
         nn.Conv2d(3, 8, 3, stride=2, padding=1),
         nn.BatchNorm2d(8),
         nn.ReLU(),
-        nn.Conv2d(8, 8, 3, padding=1),
-        nn.ReLU(),
         nn.Flatten(),
         nn.Linear(8 * 8 * 8, 4),
     )
+
+
+def _dense() -> Any:
+    from torch import nn
+
+    return nn.Sequential(nn.Flatten(), nn.Linear(3 * 16 * 16, 4), nn.ReLU())  # one kernel where it is compiled
 
 
 def _words() -> Any:

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+from typing import Any
+
+from autotune.backends.openvino import Options, unavailable
+from autotune.hardware import probe
+from tests.backends import child
+
+CONVERT = """
+from types import SimpleNamespace
+import onnx
+from onnx import helper, numpy_helper
+from autotune.backends import onnxruntime, openvino as backend
+
+rng = np.random.default_rng(0)
+images = rng.normal(size=(200, 3, 8, 8)).astype(np.float32)
+given = SimpleNamespace(form="onnx", file=lambda: folder / "net.onnx", calibration=lambda rows: (images[:rows],))
+
+def answers(made, size, **asked):
+    config = configured("openvino", 1, size)
+    session = backend.load(None, backend.Options(**asked), config, made)
+    (answer,) = session.outputs(session(session.convert((images[:size],))))
+    return answer, backend.applied(session, backend.Options(**asked), config)
+
+for name, batch, size in (("free", "batch", 16), ("fixed", 3, 3)):
+    weights = {"w": rng.normal(0, 0.3, (8, 3, 3, 3)), "dense": rng.normal(0, 0.1, (512, 4))}
+    nodes = [
+        helper.make_node("Conv", ["image", "w"], ["wide"], pads=[1, 1, 1, 1]),
+        helper.make_node("Relu", ["wide"], ["positive"]),
+        helper.make_node("Flatten", ["positive"], ["flat"]),
+        helper.make_node("MatMul", ["flat", "dense"], ["answer"]),
+    ]
+    tensors = [numpy_helper.from_array(value.astype(np.float32), key) for key, value in weights.items()]
+    ports = {"image": [batch, 3, 8, 8], "answer": [batch, 4]}
+    inputs, outputs = ([helper.make_tensor_value_info(key, 1, ports[key])] for key in ports)
+    graph = helper.make_graph(nodes, "tiny", inputs, outputs, tensors)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), folder / "net.onnx")
+    made = [folder / f"{name}_{kind}" for kind in ("onnx", "float32", "int8")]
+    for path in made:
+        path.mkdir()
+    onnxruntime.prepare(given, onnxruntime.Options(), configured("onnxruntime"), this_machine, made[0], None)
+    for precision, start, end in (("float32", *made[:2]), ("int8", *made[1:])):
+        backend.prepare(given, backend.Options(precision=precision), configured("openvino"), this_machine, end, start)
+    exact, reason = answers(made[1], size)
+    close, quantised = answers(made[2], size, precision="int8")
+    error = float(((close - exact) ** 2).sum() / ((exact - exact.mean(0)) ** 2).sum())
+    told[name] = [reason, quantised, error, bool((close == exact).all())]
+    if BFLOAT16:
+        rounded, reason = answers(made[1], size, precision="bfloat16")
+        error = float(((rounded - exact) ** 2).sum() / ((exact - exact.mean(0)) ** 2).sum())
+        told[f"{name} bfloat16"] = [reason, answers(made[1], size)[1], error, bool((rounded == exact).all())]
+"""
+
+
+def test_precisions_are_close_and_proven(tmp_path_factory: Any) -> None:
+    can = unavailable(Options(precision="bfloat16"), probe.probe()) is None
+    script = CONVERT.replace("BFLOAT16", str(can))
+    told = child.told(script, tmp_path_factory.mktemp("convert"), "openvino", "onnx", "nncf")
+    assert set(told) == {"free", "fixed", *(("free bfloat16", "fixed bfloat16") if can else ())}
+    for exact, changed, error, equal in told.values():
+        assert (exact, changed) == (None, None)
+        assert error < 0.01 and not equal
