@@ -92,7 +92,7 @@ def closeness(name: str, output: Array, reference: Array, rows: Array, classes: 
         cosines.append(_cosine(answer, expected))
         if ranked:
             agreed += int(np.where(kept, answer, -np.inf).argmax() == np.where(kept, expected, -np.inf).argmax())
-    largest = max((float(np.abs(_unmasked(row)[0]).max(initial=0.0)) for row in reference), default=0.0)
+    largest = max(float(np.abs(_unmasked(row)[0]).max(initial=0.0)) for row in reference)
     varies = variation(reference)
     return OutputFidelity(
         name=name,
