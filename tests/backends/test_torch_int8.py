@@ -78,7 +78,7 @@ told["error"] = Workload("words").error(backend.load(None, options, config, prep
 def env(inductor: Path) -> dict[str, str | None]:
     return {
         **launch(Options(), child.configured("torch_int8"), hardware()).env,
-        "TORCHINDUCTOR_CACHE_DIR": str(inductor),
+        **dict.fromkeys(("TORCHINDUCTOR_CACHE_DIR", "TMPDIR"), str(inductor)),
     }
 
 
