@@ -47,9 +47,10 @@ No block is repeated because of other programs: beside another test worker nearl
 
 LONGEST = (
     "test_main.py",
-    "test_every_setting.py",
-    "test_optimize.py",
     "test_torch_int8.py",
+    "test_every_setting.py",
+    "test_main_interrupted.py",
+    "test_optimize.py",
     "test_torch_aot.py",
     "test_torch_compile.py",
     "test_load.py",
@@ -58,6 +59,7 @@ LONGEST = (
     "test_interleaved.py",
     "test_local_executor.py",
     "test_command.py",
+    "test__traced.py",
 )
 """The test files that take longest, which begin first, so that two workers end at about the same time."""
 
