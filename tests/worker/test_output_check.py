@@ -284,7 +284,7 @@ def test_a_masked_score_does_not_become_the_largest() -> None:
 @pytest.mark.parametrize("sign", [1, -1])
 def test_a_score_masked_at_one_position_is_compared_with_the_others_there(sign: float) -> None:
     wanted = sign * np.array([[[-5.0, -6.0, -np.inf], [-1.0, -2.0, -3.0], [-np.inf, -np.inf, -np.inf]]])
-    got = np.where(np.isinf(wanted), sign * -1e9, wanted)
+    got = np.where(np.isinf(wanted), sign * -5.0, wanted)  # no larger than the largest that is not masked
     compare(got, wanted)
     got[0, 0, 2] = sign * -4.0
     assert f"is {sign * -4:g} in sample 0 at [0, 2]" in wrong((got,), alone(wanted))
