@@ -181,9 +181,9 @@ def test_a_group_of_less_than_two_blocks_does_not_count() -> None:
 
 
 def test_equal_rates_need_no_correction() -> None:
-    assert drift.fit([[block(2.0, np.zeros(3))] * 8] * 4).slopes == {}
+    assert drift.fit([[block(2.0, np.zeros(3))] * 8] * 6).slopes == {}
     draw = np.random.default_rng(10)
-    assert drift.fit([[block(2.0, draw.normal(0, 0.1, 3)) for _ in range(8)] for _ in range(4)]).slopes == {}
+    assert drift.fit([[block(2.0, draw.normal(0, 0.1, 3)) for _ in range(8)] for _ in range(6)]).slopes == {}
 
 
 def test_blocks_without_a_canary_do_not_count() -> None:
