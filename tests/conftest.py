@@ -1,4 +1,4 @@
-"""What several test files share: this machine, short rules, and a copy of the package with plugins made for tests."""
+"""Shared by several test files: this machine, short rules, and a copy of the package with plugins made for tests."""
 
 from __future__ import annotations
 
@@ -214,7 +214,7 @@ def lab(
 
 
 def ended(pid: int, within_s: float = 5.0) -> bool:
-    """Whether a process ends in time; one that nobody waits for (a zombie) has ended."""
+    """True if a process ends in time; one that nobody waits for (a zombie) has ended."""
     try:
         process = psutil.Process(pid)
         if process.status() == psutil.STATUS_ZOMBIE:

@@ -12,7 +12,7 @@ import numpy as np
 from autotune.core.workload_spec import ServingSpec
 
 Service = Callable[[np.random.Generator], float]
-"""How long the next call takes (s)."""
+"""The time that the next call takes (s)."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Queue:
         return [self.worker(arrived[rank :: self.workers], random) for rank in range(self.workers)]
 
     def worker(self, arrived: Sequence[float], random: np.random.Generator) -> list[int]:
-        """What one worker makes of these arrivals."""
+        """Latencies (ns) of these arrivals at one worker."""
         latencies: list[int] = []
         free, done = 0.0, 0
         while done < len(arrived):

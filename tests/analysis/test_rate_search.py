@@ -237,7 +237,7 @@ def test_a_confirmed_rate_is_the_answer_once_there_is_nothing_more_to_learn(
 
 
 def found(queue: Queue, wanted: ServingSpec, seed: int) -> float:
-    """What the search finds when the queue answers its probes."""
+    """The rate that the search finds when the queue answers its probes."""
     system = SystemUnderTest(serving=wanted, capacity=queue.capacity, batch_size=queue.size, workers=queue.workers)
     probes: list[Probe] = []
     while (spec := rate_search.next_probe(system, probes, RULES)) is not None:

@@ -52,7 +52,7 @@ told["gone"] = failure(load, "best.json")
 
 @pytest.fixture(scope="module")
 def torch_model(tmp_path_factory: pytest.TempPathFactory, shared: Path) -> dict[str, Any]:
-    """What is told of a torch model, loaded as it is, then strictly, then where its source is gone."""
+    """All that is told of a torch model, loaded as it is, then strictly, then where its source is gone."""
     place = Place(tmp_path_factory.mktemp("torch"), shared / "cache")
     tiny.best(place.folder, options={"memory_format": "channels_last"})
     return tiny.told(place, USE + OTHERS)
@@ -146,7 +146,7 @@ told["other_digest"] = failure(load, "best.json")
 
 @dataclass(frozen=True)
 class Prepared:
-    """What is told of a model that its backend prepares, with its source and once that is gone."""
+    """All that is told of a model that its backend prepares, with its source and once that is gone."""
 
     source: dict[str, Any]
     alone: dict[str, Any]

@@ -181,7 +181,7 @@ def test_work_that_the_program_does_not_wait_for_counts(trials: Trials) -> None:
 
 
 def test_what_a_program_uses_is_not_the_use_of_others(trials: Trials) -> None:
-    """What it uses of its one core and what others use of it is at most that core; counted as both it would be more."""
+    """Its own use of its one core and that of others are at most that core; counted as both it would be more."""
     found = [
         (block.cpu_ns / block.elapsed_ns, block.interference.others)
         for block in trials.measured("spins").blocks

@@ -43,6 +43,14 @@ told["threads"] = backend.applied(session, options, configured("torch_aot", thre
 told["options"] = backend.applied(session, backend.Options(memory_format="channels_last"), config)
 told["left"] = [name for name in os.listdir(os.environ["TMPDIR"])]
 told["same place"] = os.environ["TMPDIR"] == str(folder / "temporary")
+
+# What would be compiled is enough for another precision.
+def half(program, **_):
+    answers = program.module()(*map(torch.from_numpy, Workload("words").arrays(2)))
+    told["half"] = [str(tensor.dtype) for tensor in answers]
+
+torch._inductor.aoti_compile_and_package = half
+made("words", threads=2, precision="bfloat16")
 """
 
 
@@ -90,6 +98,10 @@ def test_a_package_is_for_its_options_its_makers_and_its_cpu() -> None:
 
 def test_a_package_answers_as_the_model_does_at_every_batch_size(told: dict[str, list[float]]) -> None:
     assert max(told["images"]) < 1e-8
+
+
+def test_bfloat16_is_in_the_program_that_is_compiled(told: dict[str, object]) -> None:
+    assert told["half"] == ["torch.bfloat16", "torch.float32"]
 
 
 def test_an_artifact_is_the_package_alone(told: dict[str, object]) -> None:

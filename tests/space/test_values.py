@@ -19,7 +19,7 @@ Ratio = Annotated[float, msgspec.Meta(ge=0.5, le=2)]
 
 
 def node(value: Any, key: str = "search.x") -> Node:
-    """What a reader makes of a value on line 3."""
+    """The node that a reader makes of a value on line 3."""
     if isinstance(value, list):
         value = tuple(node(item, f"{key}[{index}]") for index, item in enumerate(value))
     elif isinstance(value, dict):

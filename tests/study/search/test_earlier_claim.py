@@ -67,7 +67,7 @@ def test_who_took_the_place_of_a_finalist_that_broke_a_limit_was_compared(tmp_pa
 
 
 def test_a_finalist_that_broke_a_limit_beside_the_winner_makes_no_room(tmp_path: Path) -> None:
-    """Where the others show a gain, none takes its place, and the same command finds nothing more to do."""
+    """No other takes its place where the rest show a gain, and the same command finds nothing more to do."""
     limit = (Limit(metric="latency_p99_ms", max=20.0),)
     found = searched(tmp_path, RATES | {FOURTH: 15.0}, constraints=limit)
     executor = FakeExecutor(
