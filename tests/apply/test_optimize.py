@@ -52,7 +52,7 @@ told["error"] = failure(optimize, net.net(), images, space={"backend": {"torch_e
 class Searched:
     """The folder of a search of two configurations, and what was told of it, of the same call again and of a wrong one.
 
-    Nothing is confirmed, which `test_main_interrupted.py` has.
+    Nothing is confirmed: `test_main_interrupted.py` has that, and a slow test below.
     """
 
     folder: Path
@@ -85,6 +85,18 @@ def test_the_same_call_again_goes_on(searched: Searched) -> None:
 @needs_torch
 def test_a_mistake_in_the_space_is_said_and_ends_it(searched: Searched) -> None:
     assert searched.told["error"] == "the search ended with exit status 1; what it said is above"
+
+
+@pytest.mark.slow
+@needs_torch
+def test_a_search_ends_with_a_confirmation(place: Place) -> None:
+    (place.folder / "net.py").write_text(tiny.MODEL)
+    asked = SEARCH.replace(', "--skip-confirmation"', ",").replace('"batch_size": 8', '"batch_size": [1, 8]')
+    found = tiny.told(
+        place, f"{asked}\ntold['study'] = optimize(net.net(), {{'images': images}}, minutes=2, space=space).best.study"
+    )
+    confirmation = store.confirmation(place.folder / "studies" / found["study"])
+    assert confirmation is not None and confirmation.finished and confirmation.winner is not None
 
 
 @needs_torch
