@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from replay import Outcome, Replay, key
 
+from autotune.study.model.encoding import all_numbers
+from autotune.study.model.points import Parameters
 from autotune.study.search import ask_tell, samplers
 from autotune.study.search.driver import REPEATS
-from autotune.study.search.encoding import all_numbers
-from autotune.study.search.points import Parameters
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler

@@ -41,7 +41,7 @@ from autotune.space import configs
 from autotune.space.find import find
 from autotune.space.load import load
 from autotune.study.confirm import stage
-from autotune.study.search import suggest
+from autotune.study.model import suggest
 from autotune.study.storage import store
 from autotune.study.storage.opening import OpenStudy
 

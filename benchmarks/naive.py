@@ -46,8 +46,9 @@ from autotune.report.text import formatting
 from autotune.space.find import find
 from autotune.space.load import load
 from autotune.study.confirm import scores
+from autotune.study.model import suggest
 from autotune.study.ranking import Ranking
-from autotune.study.search import driver, suggest
+from autotune.study.search import driver
 from autotune.study.storage import opening, store
 
 SPACE = "resnet50.yaml"

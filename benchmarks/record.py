@@ -32,8 +32,8 @@ from autotune.hardware import probe
 from autotune.launch.local_executor import LocalExecutor
 from autotune.space import configs
 from autotune.space.load import load
+from autotune.study.model import suggest
 from autotune.study.ranking import Ranking
-from autotune.study.search import suggest
 from autotune.study.storage import store
 
 BLOCKS, LAUNCHES, BEST = 8, 3, 30

@@ -25,9 +25,10 @@ from autotune.core.rules import MeasureRules
 from autotune.core.struct import Struct, Value
 from autotune.launch import measure
 from autotune.launch.blocks import BlockRunner
-from autotune.study.search import recipes, suggest
-from autotune.study.search.ask_tell import FEW_BLOCKS, noise
-from autotune.study.search.points import DomainPoints, Parameters, Points
+from autotune.study.model import suggest
+from autotune.study.model.points import DomainPoints, Parameters, Points
+from autotune.study.ranking import FEW_BLOCKS, window_noise
+from autotune.study.search import recipes
 
 if TYPE_CHECKING:
     from optuna.trial import BaseTrial
@@ -155,7 +156,7 @@ class Own:
         return Outcome(
             seconds=seconds,
             rate=rates.estimate,
-            noise=noise(rates),
+            noise=window_noise(rates),
             complete=not found.rejected,
             blocks=tuple(found.blocks),
         )
@@ -234,7 +235,7 @@ class External:
         times = dice.sample(entry["times"], DRAWN)
         rates = stats.interval([1e3 / time for time in times], MeasureRules().confidence)
         seconds = start_s + entry["benchmark_time"] / 1e3 * DRAWN / len(entry["times"])
-        return Outcome(seconds=seconds, rate=rates.estimate, noise=noise(rates), complete=True)
+        return Outcome(seconds=seconds, rate=rates.estimate, noise=window_noise(rates), complete=True)
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,8 @@ from replay import Replay, digest, key, load, names
 
 from autotune.core.files import write_atomically
 from autotune.core.struct import Struct
-from autotune.study.search import failure_model, gaussian_process, points, surrogate
+from autotune.study.model import gaussian_process, points
+from autotune.study.search import failure_model, surrogate
 
 FIRST_SEED = 1000
 """Smaller ones were used while autotune's search was made."""

@@ -20,8 +20,8 @@ from regret import Run
 from replay import Outcome, Replay, load, names, recorded
 from search import FIRST_SEED, play
 
+from autotune.study.model.points import Parameters
 from autotune.study.search import driver
-from autotune.study.search.points import Parameters
 
 
 class Stopped:

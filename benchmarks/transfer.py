@@ -25,8 +25,9 @@ from search import FIRST_SEED, play
 
 from autotune.core.results import Status, TrialResult
 from autotune.core.specs import TrialSpec
-from autotune.study.search import suggest, transfer
-from autotune.study.search.points import Parameters
+from autotune.study.model import suggest
+from autotune.study.model.points import Parameters
+from autotune.study.search import transfer
 from autotune.study.storage import opening, store
 
 LENGTH = 40

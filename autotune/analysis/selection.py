@@ -5,11 +5,24 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
 
 from autotune.analysis import stats
 from autotune.core.confirmation import Verdict
 from autotune.core.results import Estimate
 from autotune.core.rules import ConfirmRules
+
+
+class Variance(NamedTuple):
+    """A variance and its degrees of freedom; none where it is not known."""
+
+    value: float = 0.0
+    df: float = 0
+
+
+UNKNOWN = Variance()
 
 
 def h_squared(systems: int, first_stage: int, alpha: float) -> float:
@@ -51,14 +64,43 @@ def _bound(spread: float, h2: float, r: int, delta: float) -> float:
     return max(0.0, delta / 2 * (h2 * spread / delta**2 - r))
 
 
-def paired_difference(a: Sequence[Sequence[float]], b: Sequence[Sequence[float]], confidence: float) -> Estimate:
-    """The mean difference of log rates a − b with its t interval over runs, given the rounds of each run."""
+def paired_difference(
+    a: Sequence[Sequence[float]], b: Sequence[Sequence[float]], confidence: float, known: Variance = UNKNOWN
+) -> Estimate:
+    """The mean difference of log rates a − b with its t interval over runs, given the rounds of each run.
+
+    `known` is the variance of such differences between other candidates of the same runs.
+    """
     means = [
         math.fsum(x - y for x, y in zip(one, other, strict=True)) / len(one)
         for one, other in zip(a, b, strict=True)
         if one
     ]
-    return stats.mean(means, confidence)
+    return stats.moderated_mean(means, confidence, known.value, known.df)
+
+
+class BlockDesign(NamedTuple):
+    """The levels of candidates that were measured in the same runs, NaN of one without a block; and the noise."""
+
+    levels: tuple[float, ...]
+    noise: Variance
+
+
+def block_design(means: Sequence[Sequence[float | None]]) -> BlockDesign:
+    """The analysis of a randomised block design, the runs being the blocks, given each candidate's mean in each run.
+
+    By least squares each candidate and each run have a level. `noise` is the variance of the difference of two
+    candidates in a run: twice the residual variance. None stands where a candidate has no block in a run.
+    """
+    cells = [(i, j, mean) for i, row in enumerate(means) for j, mean in enumerate(row) if mean is not None]
+    if not cells:
+        return BlockDesign((math.nan,) * len(means), UNKNOWN)
+    rows, columns, values = (np.array(column) for column in zip(*cells, strict=True))
+    design = np.column_stack([np.eye(len(means))[rows], np.eye(columns.max() + 1)[columns]])
+    solution, _, rank, _ = np.linalg.lstsq(design, values)
+    levels = tuple(float(solution[i]) if i in rows else math.nan for i in range(len(means)))
+    df, residual = len(values) - int(rank), values - design @ solution
+    return BlockDesign(levels, Variance(2 * float(residual @ residual) / df, df) if df > 0 else UNKNOWN)
 
 
 def verdict(difference: Estimate, delta: float) -> Verdict:

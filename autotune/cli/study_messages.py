@@ -12,7 +12,8 @@ from autotune.report.text import formatting
 from autotune.report.text.shell_command import quoted
 from autotune.space import goal_section
 from autotune.study import versions
-from autotune.study.search import driver, suggest
+from autotune.study.model import suggest
+from autotune.study.search import driver
 from autotune.study.search.outcome import Outcome
 from autotune.study.search.transfer import WarmStart
 from autotune.study.storage import store

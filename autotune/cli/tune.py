@@ -30,8 +30,8 @@ from autotune.space import yaml_nodes
 from autotune.space.find import find
 from autotune.space.load import load
 from autotune.study.confirm import stage
+from autotune.study.model.points import DomainPoints, Points
 from autotune.study.search import driver, earlier_claim, samplers, transfer
-from autotune.study.search.points import DomainPoints, Points
 from autotune.study.search.transfer import WarmStart
 from autotune.study.storage import database as databases
 from autotune.study.storage import opening, store

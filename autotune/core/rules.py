@@ -35,8 +35,8 @@ class MeasureRules(Struct):
     warmup_rise: float = 0.05
     min_blocks: int = 3
     confidence: float = 0.90
-    half_width: float = 0.05
-    measure_s: float = 6.0
+    half_width: float = 0.10
+    measure_s: float = 3.0
     reject_first_block: float = 1 / 3
     reject_blocks: float = 1 / 2
     canary_s: float = 0.12
@@ -69,12 +69,18 @@ class ConfirmRules(Struct):
     `delta` is the smallest difference of log rates that matters; `share` is the part of the budget's minutes that is
     kept for the confirmation, of which `finalists_share` goes to the finalists and the rest to explaining. A run
     has few rounds, so that the first stage of the selection is spread over several launches.
+
+    A claim needs `runs` interleaved runs if the half-width of its interval is by then no more than the part `narrow` of
+    the gain, both as logarithms, or than `narrowest`; else `sure_runs`.
     """
 
-    finalists: int = 3
-    runs: int = 6
+    finalists: int = 5
+    runs: int = 3
+    sure_runs: int = 6
+    narrow: float = 0.05
+    narrowest: float = math.log(1.05)
     most_runs: int = 40
-    first_rounds: int = 3
+    first_rounds: int = 2
     least_rounds: int = 2
     most_rounds: int = 8
     delta: float = math.log(1.03)
@@ -82,5 +88,5 @@ class ConfirmRules(Struct):
     first_stage: int = 20
     confidence: float = 0.95
     share: float = 1 / 3
-    finalists_share: float = 0.5
+    finalists_share: float = 0.65
     idle_share: float = 0.005

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
+import statistics
 from collections.abc import Callable, Sequence
 from functools import cached_property, wraps
 from typing import Any, TypeVar
@@ -22,7 +23,17 @@ from autotune.core.space_types import Goal
 from autotune.space import configs
 
 CONFIDENCE = MeasureRules().confidence
+FEW_BLOCKS = 0.2
+"""The deviation of a rate of too few blocks for an interval."""
+
 Found = TypeVar("Found")
+
+
+def window_noise(rate: Estimate) -> float:
+    """The deviation of the logarithm of a rate, from its interval; the wider, the fewer the blocks behind it."""
+    if rate.low is None or rate.high is None or rate.low <= 0:
+        return FEW_BLOCKS
+    return math.log(rate.high / rate.low) / 2 / statistics.NormalDist().inv_cdf(0.5 + CONFIDENCE / 2)
 
 
 def _once(method: Callable[[Ranking, TrialResult], Found]) -> Callable[[Ranking, TrialResult], Found]:
@@ -67,6 +78,19 @@ class Ranking:
     def interval(self, result: TrialResult) -> Estimate:
         """The rate with an interval that describes the trial's own window only."""
         return stats.interval(self.rates(result), CONFIDENCE)
+
+    def noise(self, result: TrialResult) -> float:
+        """The deviation of the logarithm of a trial's rate, as far as its own window tells."""
+        return window_noise(self.interval(result))
+
+    def disturbed(self, result: TrialResult) -> float:
+        """The share of a trial's counted blocks during which the machine was disturbed."""
+        return sum(bool(block.disturbances) for block in result.blocks) / len(result.blocks) if result.blocks else 0.0
+
+    @property
+    def rate_decides(self) -> bool:
+        """True if the rate is the only objective."""
+        return metrics.rate_decides(self.goal)
 
     def ratio(self, result: TrialResult, base: TrialResult) -> Estimate:
         """The speed-up of a measured trial over another, as far as two windows tell."""

@@ -14,7 +14,7 @@ from optuna.trial import FixedTrial
 from autotune.core.config import Config
 from autotune.core.results import Block, Status
 from autotune.core.struct import Value
-from autotune.study.search import suggest
+from autotune.study.model import suggest
 from autotune.study.search.ask_tell import FEW_BLOCKS
 from tests.fake_executor import speed
 from tests.fake_hardware import machine

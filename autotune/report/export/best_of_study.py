@@ -20,6 +20,8 @@ from autotune.core.results import Estimate, Latency, TrialResult
 from autotune.core.space_types import Space
 from autotune.launch import environment
 from autotune.space.values import illegal
+from autotune.study import evidence
+from autotune.study.evidence import Evidence
 from autotune.study.ranking import Ranking
 from autotune.study.storage import latency_files
 
@@ -27,33 +29,40 @@ from autotune.study.storage import latency_files
 def best(
     folder: Path, space: Space, hw: Hardware, results: Sequence[TrialResult], confirmation: Confirmation | None
 ) -> Best | None:
-    """The confirmed winner as `Best`; the baseline where no gain was confirmed.
+    """The winner as `Best`, with the figures of the strongest evidence; the baseline where no gain is confirmed.
 
-    Without a confirmation it is the fastest feasible trial whose interpreter is still there, with the figures of the
-    search's own windows and `confirmed` false; None while the baseline or any other trial is missing.
+    `confirmed` is false while a confirmation has not the interleaved runs of a claim, or there is none. None while the
+    baseline or any other trial is missing.
     """
-    if confirmation is not None and confirmation.winner is not None:
-        winner = confirmation.winner
-        claim = None if winner.ratio is None else _claim(winner.ratio, runs=winner.runs, rounds=winner.rounds)
-        calls = latency_files.read([folder / one for one in winner.folders])
-        latency = None if calls is None else calls.summary()
-        measured = _measurements(winner.throughput, claim, latency, _of_winner(winner, latency))
-        measured = msgspec.structs.replace(measured, noise_floor=confirmation.noise_floor)
-        return _best(folder, space, hw, winner, measured, confirmed=True)
-    ranking = Ranking(results, space.goal)
-    fastest = ranking.startable(hw)
-    return None if fastest is None else trial(folder, space, hw, ranking, fastest)
+    found = evidence.strongest(results, space, hw, confirmation)
+    if found is None:
+        return None
+    if isinstance(found.source, TrialResult):
+        return _of_trial(folder, space, hw, Ranking(results, space.goal), found)
+    winner = found.source
+    claim = None if winner.ratio is None else _claim(winner.ratio, runs=winner.runs, rounds=winner.rounds)
+    calls = latency_files.read([folder / one for one in winner.folders])
+    latency = None if calls is None else calls.summary()
+    measured = _measurements(winner.throughput, claim, latency, _of_winner(winner, latency))
+    noise_floor = None if confirmation is None else confirmation.noise_floor
+    measured = msgspec.structs.replace(measured, noise_floor=noise_floor)
+    return _best(folder, space, hw, winner, measured, confirmed=found.level == "confirmed")
 
 
 def trial(folder: Path, space: Space, hw: Hardware, ranking: Ranking, winner: TrialResult) -> Best | None:
     """A measured trial as `Best`, with the search's own metrics; None while the baseline is missing."""
-    base = ranking.baseline(space.baseline)
-    if base is None:
+    known = evidence.posterior(ranking, space, hw)
+    return _of_trial(folder, space, hw, ranking, evidence.of_trial(winner, ranking, space, known))
+
+
+def _of_trial(folder: Path, space: Space, hw: Hardware, ranking: Ranking, found: Evidence) -> Best | None:
+    assert isinstance(found.source, TrialResult)
+    if found.ratio is None:
         return None
-    latency = latency_files.summary(folder, winner)
-    values = metrics.values(Measured(winner, ranking.rate(winner), space.price, latency))
-    measured = _measurements(ranking.interval(winner), _claim(ranking.ratio(winner, base)), latency, values)
-    return _best(folder, space, hw, winner, measured, confirmed=False)
+    latency = latency_files.summary(folder, found.source)
+    values = metrics.values(Measured(found.source, found.rate.estimate, space.price, latency))
+    measured = _measurements(found.rate, _claim(found.ratio), latency, values)
+    return _best(folder, space, hw, found.source, measured, confirmed=False)
 
 
 def _claim(ratio: Estimate, runs: int | None = None, rounds: int | None = None) -> Claim:

@@ -16,7 +16,8 @@ from autotune.launch import environment, launch_plan
 from autotune.models import artifact_cache
 from autotune.report.text import doctor, formatting, planned_config, settings
 from autotune.report.text.shell_command import quoted, worker_command
-from autotune.study.search import recipes, suggest
+from autotune.study.model import suggest
+from autotune.study.search import recipes
 
 NOTES = (
     "\na process gets the variables after `env -i` and no others; autotune adds its job file and pipes as arguments,",

@@ -14,9 +14,9 @@ from autotune.core.results import InterleavedRun
 from autotune.core.rules import ConfirmRules
 from autotune.space import configs
 from autotune.study.confirm import names, outcomes, schedule, scores
-from autotune.study.confirm.config_diff import Change, changes, without
 from autotune.study.confirm.names import WINNER
 from autotune.study.confirm.runner import SHARE, Runner
+from autotune.study.model.config_diff import Change, changes, without
 
 ONE_SIDED = 0.90
 """The two-sided confidence whose upper bound holds at 95 %."""

@@ -13,11 +13,12 @@ from autotune.core.config import Config
 from autotune.core.confirmation import Finalist, Verdict
 from autotune.core.results import Estimate, InterleavedRun, TrialResult
 from autotune.core.rules import ConfirmRules
-from autotune.study.confirm import config_diff, elimination, outcomes, scores
+from autotune.study.confirm import elimination, outcomes, scores
 from autotune.study.confirm.constraints import Constraints
 from autotune.study.confirm.finalists import Finalists
 from autotune.study.confirm.names import BASELINE
 from autotune.study.confirm.scores import ScoreTable
+from autotune.study.model import config_diff
 
 DEFAULT_RUN_S = 30.0
 """The longest that an interleaved run may take, where none was made."""
@@ -62,14 +63,15 @@ class Standing:
         """True if it was measured together with the baseline."""
         return not math.isnan(self.gains[0].estimate)
 
-    def is_tie(self, needed_runs: int) -> bool:
-        """True if it is as good as the leader, and may win in the leader's place."""
-        able = self.error is None and self.violation is None
-        return able and self.verdict == "tie" and ((self.remains and self.measured) or self.runs >= needed_runs)
+    def may_win(self, rules: ConfirmRules) -> bool:
+        """True if it is not shown to differ from the leader, and lies behind it by no more than matters."""
+        able = self.error is None and self.violation is None and self.measured
+        equal = self.verdict == "tie" or (self.verdict == "undecided" and self._behind <= rules.delta)
+        return able and equal and (self.remains or self.runs >= rules.runs)
 
-    def simplicity(self, baseline: Config) -> tuple[int, int]:
-        """The number of settings changed, then the memory: the least is the simplest."""
-        return len(config_diff.changes(self.trial.spec.config, baseline)), self.trial.peak_rss_bytes or 0
+    @property
+    def _behind(self) -> float:
+        return math.inf if self.behind is None or math.isnan(self.behind.estimate) else self.behind.estimate
 
     def summary(self, objectives: Sequence[str]) -> Finalist:
         """The same as it is written down; ratios by objective only where there are several."""
@@ -98,7 +100,7 @@ def decide(
     rules: ConfirmRules,
     constraints: Constraints,
 ) -> Decision:
-    """The best of those selected; among its ties the one with the fewest settings changed, then with less memory.
+    """The best of those selected; of those not shown to differ from it the simplest one (`config_diff.simplicity`).
 
     Nothing is claimed with fewer runs than the rules ask, or where the gain does not exceed the noise floor; the
     winner then is the baseline. Of several objectives the knee of the search's front wins; a gain in any one is a gain,
@@ -109,15 +111,15 @@ def decide(
     tables = [scores.table(runs, list(finalists.configs), confidence, objective) for objective in objectives]
     rates = tables[0]
     standings = _standings(runs, finalists, tables, rules, constraints)
-    leader = _leader(standings, constraints)
+    leader = _leader(standings, rates, constraints)
     standings = {name: _compared(standing, leader, rates, rules) for name, standing in standings.items()}
-    ties = [] if constraints.multi_objective else [one for one in standings.values() if one.is_tie(rules.runs)]
-    winner = min([standings[leader.name], *ties], key=lambda one: one.simplicity(baseline))
+    equals = [] if constraints.multi_objective else [one for one in standings.values() if one.may_win(rules)]
+    winner = min([standings[leader.name], *equals], key=lambda one: config_diff.simplicity(one.trial, baseline))
     only_baseline = [one.name for one in standings.values() if one.remains] == [BASELINE]
     reason = None if only_baseline else _reason(runs, winner, rules)
     floors = [_noise_floor(table, finalists) for table in tables]
     gain = reason is None and winner.name != BASELINE and any(map(_exceeds, winner.gains, floors))
-    if not gain and standings[BASELINE].violation is None:
+    if reason is None and not gain and standings[BASELINE].violation is None:
         winner = standings[BASELINE]
     return Decision(
         name=winner.name,
@@ -152,10 +154,10 @@ def _standings(
     }
 
 
-def _leader(standings: dict[str, Standing], constraints: Constraints) -> Standing:
+def _leader(standings: dict[str, Standing], rates: ScoreTable, constraints: Constraints) -> Standing:
     """The best of those that remain, or of several objectives the first; the baseline where none was measured."""
     candidates = [one for one in standings.values() if one.remains and one.measured] or [standings[BASELINE]]
-    return candidates[0] if constraints.multi_objective else max(candidates, key=lambda one: one.gains[0].estimate)
+    return candidates[0] if constraints.multi_objective else max(candidates, key=lambda one: rates.level(one.name))
 
 
 def _compared(standing: Standing, leader: Standing, rates: ScoreTable, rules: ConfirmRules) -> Standing:
@@ -178,7 +180,7 @@ def _reason(runs: Sequence[InterleavedRun], winner: Standing, rules: ConfirmRule
     for name in (BASELINE, winner.name):
         if error := outcomes.failure(runs, name):
             return f"{name} failed while it was confirmed: {error}"
-    count, needed = winner.runs, rules.runs
+    count, needed = winner.runs, rules.runs if _narrow(winner, rules) else rules.sure_runs
     if count >= needed:
         return None
     if outcomes.shared(runs, winner.name, BASELINE) >= needed:
@@ -187,6 +189,14 @@ def _reason(runs: Sequence[InterleavedRun], winner: Standing, rules: ConfirmRule
         f"the time was enough for {count} of the {needed} interleaved runs that a claim needs; "
         f"the same command goes on, if need be with --minutes raised by {_minutes(runs, needed - count)}"
     )
+
+
+def _narrow(standing: Standing, rules: ConfirmRules) -> bool:
+    """True if the gain is known well enough for a claim from the fewest runs; there is none of the baseline itself."""
+    gain = standing.gains[0]
+    if standing.name == BASELINE or gain.low is None or gain.high is None:
+        return False
+    return (gain.high - gain.low) / 2 <= max(rules.narrow * gain.estimate, rules.narrowest)
 
 
 def _minutes(runs: Sequence[InterleavedRun], count: int) -> int:

@@ -9,15 +9,18 @@ from autotune.core.config import Config
 from autotune.core.machine import Hardware
 from autotune.core.results import TrialResult
 from autotune.core.rules import ConfirmRules
+from autotune.core.space_types import Space
 from autotune.space import configs
+from autotune.study import evidence
 from autotune.study.confirm import names
 from autotune.study.confirm.names import BASELINE
+from autotune.study.model import posterior as posteriors
 from autotune.study.ranking import Ranking
 
 
 @dataclass(frozen=True)
 class Finalists:
-    """Trials by the name of their candidate, the search's best first; the baseline is the last unless it is a best one.
+    """Trials by the name of their candidate, the best first; the baseline is the last unless it is a best one.
 
     `unavailable` says which better ones are not among them since they cannot run here any more, in a line each.
     """
@@ -43,29 +46,37 @@ class Finalists:
 
 
 def choose(
-    ranking: Ranking, baseline: Config, rules: ConfirmRules, hw: Hardware, excluded: Container[str] = ()
+    ranking: Ranking, space: Space, rules: ConfirmRules, hw: Hardware, excluded: Container[str] = ()
 ) -> Finalists:
     """The best configurations and the baseline, each once.
 
-    Passed over are those whose key is among the excluded, and those that cannot run here any more: their interpreter or
-    a package was removed.
+    The best are those of the posterior: the best of many windows is flattered. Those that as likely as not differ by no
+    more than matters count as one, the simplest of them; a front of several objectives is taken as it is. Passed over
+    are those whose key is among the excluded, and those that cannot run here any more: their interpreter or a package
+    was removed.
     """
+    baseline = space.baseline
     base = ranking.baseline(baseline)
     assert base is not None
-    best: dict[str, TrialResult] = {}
     unavailable: dict[str, str] = {}
+    able: dict[str, TrialResult] = {}
     for result in ranking.order():
         key = result.spec.config.key
-        if key in best or key in unavailable or key in excluded:
+        if key in able or key in unavailable or key in excluded:
             continue
-        if len(best) == rules.finalists:
-            break
         if reason := configs.unavailable(result.spec.config, hw):
             unavailable[key] = f"trial {result.spec.id} cannot run here any more: {reason}"
         else:
-            best[key] = result
-    trials = {_name(result, baseline): result for result in best.values()} | {BASELINE: base}
-    return Finalists(trials, tuple(unavailable.values()))
+            able[key] = result
+    known = evidence.posterior(ranking, space, hw)
+    candidates = list(able.values())
+    best = (
+        candidates[: rules.finalists]
+        if known is None
+        else posteriors.kinds(candidates, known, baseline, rules.finalists)
+    )
+    chosen = {_name(result, baseline): result for result in best} | {BASELINE: base}
+    return Finalists(chosen, tuple(unavailable.values()))
 
 
 def _name(result: TrialResult, baseline: Config) -> str:

@@ -44,27 +44,40 @@ class InterleavedConfirmation:
         concluded = self._concluded(decided, runs)
         if not decided.gain or self.runner.constraints.multi_objective:
             return concluded
-        # Kept at once: whatever ends the explanation early must not take the claim along.
-        store.write_confirmation(self.context.study.folder, msgspec.structs.replace(concluded, finished=False))
+        self._keep(decided, runs)
         return self._explained(decided, runs)
 
     def _finalists(self) -> Finalists:
         context, study = self.context, self.context.study
-        return finalists.choose(
-            context.ranking, study.space.baseline, context.confirm, study.hardware, self.excluded.keys()
-        )
+        return finalists.choose(context.ranking, study.space, context.confirm, study.hardware, self.excluded.keys())
 
     def _decided(self, chosen: Finalists) -> tuple[Decision, list[InterleavedRun]]:
         """The decision and the runs behind it, with enough calls of the winner where a percentile is limited."""
         context, runner = self.context, self.runner
         headline = f"confirming {len(chosen.trials)} configurations against each other"
-        rule = UntilSelected(chosen, context.confirm, runner.constraints)
+
+        def decide(runs: Sequence[InterleavedRun]) -> Decision:
+            return decision.decide(runs, chosen, context.study.space.baseline, context.confirm, runner.constraints)
+
+        def claimable(runs: Sequence[InterleavedRun]) -> bool:
+            found = decide(runs)
+            self._keep(found, runs)
+            return found.reason is None
+
+        rule = UntilSelected(chosen, context.confirm, runner.constraints, claimable)
         seconds = context.left() * context.confirm.finalists_share
         runs = runner.compare("finalists", headline, chosen.configs, rule, seconds)
         while True:
-            found = decision.decide(runs, chosen, context.study.space.baseline, context.confirm, runner.constraints)
+            found = decide(runs)
             if not found.gain or not runner.measure_more_calls(found.name, found.config, runs):
                 return found, runs
+
+    def _keep(self, decided: Decision, runs: Sequence[InterleavedRun]) -> None:
+        """Keep what the runs say so far: whatever ends the confirmation early must not take it along."""
+        folder = self.context.study.folder
+        earlier = store.confirmation(folder)
+        if runs and (earlier is None or not earlier.gain or decided.gain):
+            store.write_confirmation(folder, msgspec.structs.replace(self._concluded(decided, runs), finished=False))
 
     def _exclude(self, decided: Decision) -> bool:
         """Put aside the finalists that broke a limit; false if none did."""
@@ -93,11 +106,11 @@ class InterleavedConfirmation:
         if reduced_runs:
             rates = scores.table(reduced_runs, [WINNER, BASELINE], self.context.confirm.confidence)
             winner = self._winner(WINNER, reduced_runs, rates)
-        elif decided.reason is None:
+        elif runs:
             winner = self._winner(decided.name, runs, decided.rates)
         multi_objective = self.runner.constraints.multi_objective
         return Confirmation(
-            confirmed=winner is not None,
+            confirmed=winner is not None and decided.reason is None,
             gain=decided.gain and winner is not None and (multi_objective or claim.above_one(winner.ratio)),
             winner=winner,
             noise_floor=decided.noise_floor,
@@ -109,7 +122,11 @@ class InterleavedConfirmation:
             seconds=self.context.left.elapsed(),
         )
 
-    def _winner(self, name: str, runs: Sequence[InterleavedRun], rates: ScoreTable) -> Winner:
+    def _winner(self, name: str, runs: Sequence[InterleavedRun], rates: ScoreTable) -> Winner | None:
+        """The candidate as the winner; None where no run has a block of it."""
         merged = self.runner.merged(name, runs)
-        assert merged is not None
-        return claim.winner(name, merged, rates, self.context.ranking.results, self.context.study.space.price)
+        return (
+            None
+            if merged is None
+            else claim.winner(name, merged, rates, self.context.ranking.results, self.context.study.space.price)
+        )

@@ -11,11 +11,11 @@ from autotune.core.machine import Hardware
 from autotune.core.struct import Struct, Value
 from autotune.space import configs
 from autotune.study.confirm import names, scores
-from autotune.study.confirm.config_diff import BACKEND, Change, between, changes
 from autotune.study.confirm.names import BASELINE, WINNER
 from autotune.study.confirm.runner import Runner
 from autotune.study.confirm.schedule import UntilClaim
 from autotune.study.confirm.scores import ScoreTable
+from autotune.study.model.config_diff import BACKEND, Change, between, changes
 
 
 def measure(runner: Runner, winner: Config, ablations: Sequence[Ablation]) -> tuple[Step, ...]:

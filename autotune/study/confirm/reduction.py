@@ -15,9 +15,9 @@ from autotune.core.rules import ConfirmRules
 from autotune.space import configs
 from autotune.study.confirm import outcomes, schedule, scores
 from autotune.study.confirm.ablation import ONE_SIDED
-from autotune.study.confirm.config_diff import without
 from autotune.study.confirm.names import BASELINE, UNREDUCED, WINNER
 from autotune.study.confirm.runner import SHARE, Runner
+from autotune.study.model.config_diff import without
 
 
 @dataclass(frozen=True)

@@ -68,7 +68,7 @@ def rounds(
     start_s = len(names) * statistics.median(start for start, _ in durations)
     round_s = len(names) * statistics.median(a_round for _, a_round in durations)
     needed_s = start_s + confirm.least_rounds * round_s
-    missing_runs = confirm.runs - outcomes.complete(runs, names)
+    missing_runs = confirm.sure_runs - outcomes.complete(runs, names)
     enough_time = limit_s >= OVERDRAFT * needed_s if missing_runs > 0 else left_s >= needed_s
     if not enough_time:
         return None

@@ -32,7 +32,7 @@ class ServingConfirmation:
     def __init__(self, context: Context) -> None:
         self.context = context
         study = context.study
-        chosen = finalists.choose(context.ranking, study.space.baseline, context.confirm, study.hardware)
+        chosen = finalists.choose(context.ranking, study.space, context.confirm, study.hardware)
         self.unavailable = chosen.unavailable
         self.finalists = [ServedFinalist(name, trial) for name, trial in chosen.trials.items()]
         self.baseline = next(one for one in self.finalists if one.is_baseline)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import statistics
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -11,18 +9,15 @@ import msgspec
 from autotune.analysis.metrics import METRICS
 from autotune.core.config import Config
 from autotune.core.machine import Hardware
-from autotune.core.results import Estimate, Status, TrialResult
+from autotune.core.results import Status, TrialResult
 from autotune.core.space_types import Domains
-from autotune.study.ranking import CONFIDENCE, Ranking
-from autotune.study.search.suggest import parameters, suggest
+from autotune.study.model.suggest import parameters, suggest
+from autotune.study.ranking import Ranking
 
 if TYPE_CHECKING:
     import optuna
 
 ERROR_LENGTH = 200
-FEW_BLOCKS = 0.2
-"""The deviation of a rate of too few blocks for an interval."""
-
 MOST = 1e6
 """The largest violation that is told: a database takes no infinity."""
 
@@ -71,19 +66,12 @@ def tell(study: optuna.Study, trial: optuna.Trial, result: TrialResult, ranking:
         return
     trial.set_user_attr("rate", round(ranking.rate(result), 3))
     if not all(METRICS[name].per_start for name in ranking.goal.objectives):
-        trial.set_user_attr("noise", round(noise(ranking.interval(result)), 4))
+        trial.set_user_attr("noise", round(ranking.noise(result), 4))
     for check in ranking.checks(result):
         trial.set_constraint(check.limit.metric, min(max(check.violation, -MOST), MOST))
     if not ranking.serves(result):
         trial.set_constraint("serves", 1.0)
     _tell(study, trial, values=list(values))
-
-
-def noise(rate: Estimate) -> float:
-    """The deviation of the logarithm of a rate, as far as its own window tells; the wider, the fewer its blocks."""
-    if rate.low is None or rate.high is None or rate.low <= 0:
-        return FEW_BLOCKS
-    return math.log(rate.high / rate.low) / 2 / statistics.NormalDist().inv_cdf(0.5 + CONFIDENCE / 2)
 
 
 def tell_unsupported(study: optuna.Study, trial: optuna.Trial, reason: str) -> None:

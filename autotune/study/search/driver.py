@@ -17,14 +17,15 @@ from autotune.core.errors import AutotuneError, StudyError
 from autotune.core.executor import Executor
 from autotune.core.observer import Observer
 from autotune.core.results import Status, TrialResult
-from autotune.core.rules import Correction, MeasureRules
+from autotune.core.rules import ConfirmRules, Correction, MeasureRules
 from autotune.core.space_types import Budget
 from autotune.core.specs import TrialSpec
 from autotune.space import configs
+from autotune.study.model import suggest
+from autotune.study.model.points import DomainPoints, Points
 from autotune.study.ranking import Ranking
-from autotune.study.search import ask_tell, earlier_claim, recipes, recovery, samplers, suggest
+from autotune.study.search import ask_tell, earlier_claim, recipes, recovery, samplers
 from autotune.study.search.outcome import Outcome, Reason, completed, cut_short, description, judged, outcome
-from autotune.study.search.points import DomainPoints, Points
 from autotune.study.storage import disk_errors, store
 from autotune.study.storage.opening import OpenStudy
 from autotune.study.storage.stopwatch import stopwatch
@@ -36,14 +37,14 @@ SHORTEST_TRIAL_S = 5.0
 HOPELESS = 10
 """So many trials, not counting the baseline, that all failed end the search: the fault is not in the settings."""
 
-SETTLED_GAIN = 0.01
-"""A sampler that expects less from its best proposal, as a part of the rate, expects nothing that could be claimed."""
+SETTLED_GAIN = ConfirmRules().delta
+"""A sampler that expects less from its best proposal, as a difference of logarithms, expects nothing to be claimed."""
 
-SETTLED = 5
-"""So many such proposals in a row end a search that has no budget."""
+SETTLED = 2
+"""So many such proposals in a row end the search."""
 
 STALE = 50
-"""So many trials in a row that found nothing better end it too: not every sampler says what it expects."""
+"""So many trials in a row that found nothing better end a search without a budget: not every sampler says its gain."""
 
 
 def search(
@@ -153,8 +154,8 @@ class _Search:
         return sum(not cut_short(result) for result in after)
 
     def _converged(self) -> bool:
-        """True if a search without a budget may end: its sampler has expected next to nothing for some time."""
-        return self._unlimited and converged(ask_tell.gains(self.study.optuna))
+        """True if the search may end: its sampler expects nothing that could be claimed."""
+        return converged(ask_tell.gains(self.study.optuna))
 
     def _left_s(self) -> float:
         minutes = self.study.space.budget.minutes

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from autotune.core.struct import Value
-from autotune.study.search.encoding import Matrix
-from autotune.study.search.points import Parameters
+from autotune.study.model.encoding import Matrix
+from autotune.study.model.points import Parameters
 
 Item = tuple[str, Value]
 Cause = tuple[Item, ...]

@@ -12,8 +12,8 @@ import numpy as np
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
-from autotune.study.search.encoding import Matrix
-from autotune.study.search.points import Parameters, Points
+from autotune.study.model.encoding import Matrix
+from autotune.study.model.points import Parameters, Points
 
 if TYPE_CHECKING:
     from optuna.study import Study

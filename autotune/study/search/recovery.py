@@ -8,8 +8,9 @@ from optuna.trial import Trial, TrialState
 from autotune.core.errors import StudyError
 from autotune.core.results import Status, TrialResult
 from autotune.core.specs import TrialSpec
+from autotune.study.model import suggest
 from autotune.study.ranking import Ranking
-from autotune.study.search import ask_tell, suggest
+from autotune.study.search import ask_tell
 from autotune.study.search.outcome import judged
 from autotune.study.storage import store
 from autotune.study.storage.opening import OpenStudy, kill_orphans

@@ -8,7 +8,7 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from autotune.core.errors import StudyError
-from autotune.study.search.points import Points
+from autotune.study.model.points import Points
 
 if TYPE_CHECKING:
     import optuna

@@ -12,12 +12,12 @@ import numpy as np
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.samplers import BaseSampler, RandomSampler
 
-from autotune.study.search import gaussian_process
-from autotune.study.search.encoding import EncodedPoints, Matrix, PointEncoder
+from autotune.study.model import gaussian_process
+from autotune.study.model.encoding import EncodedPoints, Matrix, PointEncoder
+from autotune.study.model.gaussian_process import Process
+from autotune.study.model.points import Parameters, Points
 from autotune.study.search.failure_model import FailureModel
-from autotune.study.search.gaussian_process import Process
 from autotune.study.search.observations import Observations, Reader, distinct, key
-from autotune.study.search.points import Parameters, Points
 
 if TYPE_CHECKING:
     from optuna.study import Study
@@ -109,12 +109,11 @@ class Surrogate(BaseSampler):
         if len(seen.points) < FIRST:
             return points[int(np.argmax((new_settings + rarity) * runs))]
         gains = self._expected_gains(seen, runs, encoded)
-        if new_settings.any() and seen.proposed < OPENINGS:
-            return points[_largest(gains * (1 + new_settings), rarity)]
-        best = _largest(gains, rarity)
         if min(seen.violation) <= 0 and len(study.directions) == 1:
-            self.gain = float(gains[best])
-        return points[best]
+            self.gain = float(gains.max())
+        if new_settings.any() and seen.proposed < OPENINGS:
+            gains = gains * (1 + new_settings)
+        return points[_largest(gains, rarity)]
 
     def _candidates(self, seen: Observations) -> tuple[list[Parameters], EncodedPoints]:
         """The points to choose from: all of a small space; of a large one random ones, and those near the best."""

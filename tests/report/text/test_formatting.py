@@ -11,8 +11,8 @@ from autotune.core.results import Estimate, Status, TrialResult
 from autotune.core.space_types import Goal, Limit
 from autotune.core.struct import Value
 from autotune.report.text import formatting
+from autotune.study.model import suggest
 from autotune.study.ranking import Ranking
-from autotune.study.search import suggest
 from tests.report.made import HW, PLAIN, config, estimate, result
 from tests.study.fakes import DOMAINS
 

@@ -14,6 +14,7 @@ from autotune.core.config import Config
 from autotune.core.results import Status, TrialResult
 from autotune.core.space_types import Domains, Goal, Limit
 from autotune.core.specs import TrialSpec
+from autotune.study import ranking
 from autotune.study.ranking import Ranking
 from autotune.study.search import ask_tell, samplers
 from tests.fake_executor import measured, speed
@@ -84,7 +85,7 @@ def test_how_sure_a_rate_is_is_told_too() -> None:
     wild = told(lambda spec: result(spec, 10, 14, 7, 10, 13, 8)).user_attrs
     single = told(lambda spec: result(spec, 10)).user_attrs
     assert 0 < steady["noise"] < 0.02 < wild["noise"]
-    assert single["noise"] == ask_tell.FEW_BLOCKS
+    assert single["noise"] == ranking.FEW_BLOCKS
 
 
 def test_what_does_not_come_of_the_blocks_has_not_their_noise() -> None:

@@ -12,7 +12,8 @@ from optuna.trial import TrialState
 from autotune.core.config import Config
 from autotune.core.results import Status
 from autotune.core.space_types import Domains
-from autotune.study.search import driver, recipes, samplers, suggest
+from autotune.study.model import suggest
+from autotune.study.search import driver, recipes, samplers
 from autotune.study.search.driver import search
 from autotune.study.search.outcome import Outcome
 from autotune.study.storage import store

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from autotune.study.model.points import Parameters
 from autotune.study.search import failure_model
 from autotune.study.search.failure_model import CERTAINTY, FailureModel
-from autotune.study.search.points import Parameters
 
 POINTS = st.fixed_dictionaries(
     {

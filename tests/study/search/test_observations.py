@@ -9,9 +9,10 @@ from optuna.distributions import CategoricalDistribution
 from optuna.trial import TrialState
 
 from autotune.core.space_types import Domains
-from autotune.study.search import ask_tell, suggest
+from autotune.study.model import suggest
+from autotune.study.model.points import DomainPoints
+from autotune.study.search import ask_tell
 from autotune.study.search.observations import Reader
-from autotune.study.search.points import DomainPoints
 from autotune.study.search.surrogate import Surrogate
 from tests.fake_executor import speed
 from tests.study.fakes import DOMAINS, SMALL, machine

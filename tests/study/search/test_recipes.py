@@ -6,7 +6,8 @@ from autotune.core.machine import Hardware
 from autotune.core.space_types import Domains
 from autotune.core.struct import Value
 from autotune.report.text import formatting
-from autotune.study.search import recipes, suggest
+from autotune.study.model import suggest
+from autotune.study.search import recipes
 from tests.study.fakes import DOMAINS, machine, plain, resolved
 
 HW = machine()

@@ -6,8 +6,8 @@ import optuna
 import pytest
 
 from autotune.core.errors import StudyError
+from autotune.study.model.points import DomainPoints
 from autotune.study.search import samplers
-from autotune.study.search.points import DomainPoints
 from autotune.study.search.surrogate import Surrogate
 from tests.study.fakes import SMALL, machine
 

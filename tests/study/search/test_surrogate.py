@@ -14,8 +14,8 @@ from autotune.core import plugins
 from autotune.core.config import Config
 from autotune.core.space_types import Domains
 from autotune.core.struct import Value
+from autotune.study.model.points import DomainPoints, Parameters, Points
 from autotune.study.search import ask_tell, surrogate
-from autotune.study.search.points import DomainPoints, Parameters, Points
 from autotune.study.search.surrogate import Surrogate, expected_improvement
 from tests.fake_executor import speed
 from tests.study.fakes import DOMAINS, machine

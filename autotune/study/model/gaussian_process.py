@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from autotune.study.search.encoding import EncodedPoints, Matrix
+from autotune.study.model.encoding import EncodedPoints, Matrix
 
 LEAST = 1e-6
 ALIKE = 1e-9
@@ -49,6 +49,13 @@ class Process:
         means = kernel @ self.alpha
         left = variance - np.einsum("ij,ij->i", kernel @ self.inverse, kernel)
         return self.centre + self.scale * means, self.scale * np.sqrt(np.maximum(left, LEAST))
+
+    def covariance(self, points: EncodedPoints) -> Matrix:
+        """The covariance of the figure between points (points × points), noise left out."""
+        weights, variance = np.exp(self.theta[:-2]), math.exp(self.theta[-2])
+        cross = variance * np.exp(-points.distances(self.points, weights))
+        own = variance * np.exp(-points.distances(points, weights))
+        return np.asarray(self.scale**2 * (own - cross @ self.inverse @ cross.T))
 
 
 def fit(

@@ -12,7 +12,7 @@ import numpy as np
 
 from autotune.core.config import Layout
 from autotune.core.struct import Value, is_number
-from autotune.study.search.points import Parameters
+from autotune.study.model.points import Parameters
 
 Matrix = np.ndarray[Any, np.dtype[np.float64]]
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
 
 from autotune.core import plugins
 from autotune.core.config import Config
 from autotune.core.machine import Hardware
+from autotune.core.results import TrialResult
 from autotune.core.struct import Struct, Value
 from autotune.space import configs
 
@@ -39,6 +41,16 @@ def changes(config: Config, baseline: Config) -> tuple[Change, ...]:
         plain = _plain(name, config, baseline)
         found.append(Change(setting=f"{config.backend}.{name}", value=value, instead=plain))
     return tuple(change for change in found if change.value != change.instead)
+
+
+def simplicity(trial: TrialResult, baseline: Config) -> tuple[float, ...]:
+    """The number of settings changed, then the median latency (ms), then the memory (bytes): the least is the simplest.
+
+    What is not known counts as the most.
+    """
+    latency = math.inf if trial.latency is None else trial.latency.p50_ms
+    memory = math.inf if trial.peak_rss_bytes is None else float(trial.peak_rss_bytes)
+    return float(len(changes(trial.spec.config, baseline))), latency, memory
 
 
 def between(config: Config, baseline: Config, applied: Collection[str], hw: Hardware) -> Config:

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy.optimize import approx_fprime
 
-from autotune.study.search import gaussian_process
-from autotune.study.search.encoding import PointEncoder
-from autotune.study.search.points import Parameters
+from autotune.study.model import gaussian_process
+from autotune.study.model.encoding import PointEncoder
+from autotune.study.model.points import Parameters
 
 AXES = {"batch": (1, 2, 4, 8), "backend": ("a", "b", "c"), "idle": ("x", "y", "z")}
 POINTS: list[Parameters] = [dict(zip(AXES, values, strict=True)) for values in itertools.product(*AXES.values())]

@@ -11,7 +11,7 @@ from autotune.core.machine import Hardware
 from autotune.core.space_types import Domains
 from autotune.core.struct import Value
 from autotune.space import configs
-from autotune.study.search import suggest
+from autotune.study.model import suggest
 
 Parameters = dict[str, Value]
 """A point by the names of its parameters, without those that it does not have."""

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autotune.study.search.encoding import PointEncoder
-from autotune.study.search.points import Parameters
+from autotune.study.model.encoding import PointEncoder
+from autotune.study.model.points import Parameters
 
 AXES = {
     "batch_size": (1, 2, 16),

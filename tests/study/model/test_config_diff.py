@@ -10,8 +10,8 @@ from autotune.core.config import Config
 from autotune.core.space_types import Domains
 from autotune.core.struct import Value
 from autotune.space import configs
-from autotune.study.confirm.config_diff import Change, between, changes, without
-from autotune.study.search import suggest
+from autotune.study.model import suggest
+from autotune.study.model.config_diff import Change, between, changes, without
 from tests.study.fakes import machine, plain
 
 HW = machine(isa=("avx512f", "avx512_bf16"))

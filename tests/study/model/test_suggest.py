@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from autotune.core.space_types import Domains
 from autotune.core.struct import Value
 from autotune.space import configs
-from autotune.study.search import suggest
+from autotune.study.model import suggest
 from tests.study.fakes import DOMAINS, SMALL, machine, plain
 
 HW = machine()

@@ -1,0 +1,136 @@
+"""The posterior of a study's trials: what a Gaussian process makes of all their windows together.
+
+The best of many windows is flattered by luck (the winner's curse). The posterior mean is not: it takes each window for
+as much as its noise and its neighbours allow.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import ndtr, ndtri
+
+from autotune.analysis import stats
+from autotune.core.config import Config
+from autotune.core.machine import Hardware
+from autotune.core.results import Estimate, TrialResult
+from autotune.core.rules import ConfirmRules
+from autotune.core.space_types import Domains
+from autotune.study.model import config_diff, gaussian_process, suggest
+from autotune.study.model.encoding import Matrix, PointEncoder
+from autotune.study.ranking import Ranking
+
+TRIAL_NOISE = 0.1
+"""The deviation of a trial's log rate from that of another trial of the same configuration, beyond its window's own.
+
+It is what a launch and the moment do: 0.06 on the recorded spaces once the canary's drift is taken off, about 0.12 of
+drift before a study has the blocks to correct for it.
+"""
+
+LEAST_TRIALS = 3
+DELTA = ConfirmRules().delta
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """Means and covariance of the log scores of measured configurations by their key; more is better."""
+
+    places: dict[str, int]
+    means: Matrix
+    covariance: Matrix
+
+    def mean(self, config: Config) -> float:
+        """The mean log score of a measured configuration."""
+        return float(self.means[self.places[config.key]])
+
+    def rate(self, config: Config, confidence: float) -> Estimate:
+        """The score of a measured configuration, as it is without the logarithm, with its credible interval."""
+        place = self.places[config.key]
+        return _interval(self.mean(config), float(self.covariance[place, place]), confidence)
+
+    def ratio(self, a: Config, b: Config, confidence: float) -> Estimate:
+        """The factor by which a is better than b, with its credible interval."""
+        middle, deviation = self._difference(a, b)
+        return _interval(middle, deviation**2, confidence)
+
+    def chance_to_differ(self, a: Config, b: Config, delta: float) -> float:
+        """The chance that two configurations differ by more than delta, as a difference of logarithms."""
+        middle, deviation = self._difference(a, b)
+        if deviation == 0:
+            return float(abs(middle) > delta)
+        return float(ndtr((-delta - middle) / deviation) + ndtr((middle - delta) / deviation))
+
+    def _difference(self, a: Config, b: Config) -> tuple[float, float]:
+        i, j = self.places[a.key], self.places[b.key]
+        variance = self.covariance[i, i] + self.covariance[j, j] - 2 * self.covariance[i, j]
+        return float(self.means[i] - self.means[j]), math.sqrt(max(0.0, float(variance)))
+
+
+def posterior(ranking: Ranking, domains: Domains, hw: Hardware) -> Posterior | None:
+    """The posterior of the trials that have a score by the first objective; None where they are too few."""
+    measured = [result for result in ranking.results if result.status.measured and ranking.scores(result) is not None]
+    points = [suggest.parameters(result.spec.config, domains, hw) for result in measured]
+    inside = [(result, point) for result, point in zip(measured, points, strict=True) if point is not None]
+    if len(inside) < LEAST_TRIALS:
+        return None
+    encoder = PointEncoder(suggest.axes(domains))
+    encoded = encoder.encode([point for _, point in inside])
+    values = np.array([_score(ranking, result) for result, _ in inside])
+    noise = np.array([math.hypot(ranking.noise(result), TRIAL_NOISE) for result, _ in inside])
+    process = gaussian_process.fit(encoded, values, noise)
+    means, covariance = process.predict(encoded)[0], process.covariance(encoded)
+    outside = [result for result, point in zip(measured, points, strict=True) if point is None]
+    return _joined([result for result, _ in inside], means, covariance, ranking, outside)
+
+
+def kinds(
+    candidates: Sequence[TrialResult], known: Posterior, baseline: Config, most: int, delta: float = DELTA
+) -> list[TrialResult]:
+    """Up to so many of the candidates, the best by the posterior mean, of each kind the simplest one.
+
+    Those of a kind differ as likely as not by no more than delta: their settings have no effect that was shown.
+    """
+    found: list[TrialResult] = []
+    for result in sorted(candidates, key=lambda one: -known.mean(one.spec.config)):
+        config = result.spec.config
+        differ = [known.chance_to_differ(config, one.spec.config, delta) for one in found]
+        place = next((place for place, chance in enumerate(differ) if chance < 0.5), None)
+        if place is None:
+            if len(found) == most:
+                break
+            found.append(result)
+        elif config_diff.simplicity(result, baseline) < config_diff.simplicity(found[place], baseline):
+            found[place] = result
+    return found
+
+
+def _interval(middle: float, variance: float, confidence: float) -> Estimate:
+    half = float(ndtri(0.5 + confidence / 2)) * math.sqrt(max(0.0, variance))
+    return stats.from_logs(Estimate(estimate=middle, low=middle - half, high=middle + half))
+
+
+def _joined(
+    inside: Sequence[TrialResult],
+    means: Matrix,
+    covariance: Matrix,
+    ranking: Ranking,
+    outside: Sequence[TrialResult],
+) -> Posterior:
+    """With the trials outside the space, as a baseline may be: of each no more is known than its own window."""
+    count, total = len(inside), len(inside) + len(outside)
+    whole = np.zeros((total, total))
+    whole[:count, :count] = covariance
+    for place, result in enumerate(outside, start=count):
+        whole[place, place] = ranking.noise(result) ** 2 + TRIAL_NOISE**2
+    everything = np.concatenate([means, [_score(ranking, result) for result in outside]])
+    places = {result.spec.config.key: place for place, result in enumerate([*inside, *outside])}
+    return Posterior(places, everything, whole)
+
+
+def _score(ranking: Ranking, result: TrialResult) -> float:
+    scores = ranking.scores(result)
+    assert scores is not None
+    return scores[0]
