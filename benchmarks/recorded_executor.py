@@ -52,8 +52,10 @@ class _Drift:
         self.times = [0.0, *itertools.accumulate(steps)]
         self.begin = dice.uniform(0.0, self.times[-1])
 
-    def at(self, now: float, noise: float) -> tuple[float, Canary]:
+    def at(self, now: float, noise: float) -> tuple[float, Canary | None]:
         """The log factor at a time (s) and the canary that shows it, both `noise` times as far from the middle."""
+        if not self.canaries:
+            return 0.0, None
         place = bisect.bisect_right(self.times, (self.begin + now) % self.times[-1]) - 1
         canary = self.canaries[place]
         middle = self.correction.centres[canary.cores]
@@ -231,7 +233,7 @@ class _Launch:
         recorded = dice.choice(launches(row))
         logs = [math.log(rate) for rate in drift.corrected(recorded, replay.rules.correction)]
         mean, middle = statistics.fmean(logs), replay.truths[key(row.parameters)]
-        away = mean - middle if row.again else dice.choice(executor.launches_away)
+        away = mean - middle if row.again else dice.choice(executor.launches_away or [0.0])
         self.recorded = itertools.cycle(
             (block, middle + noise * (own * away + log - mean)) for block, log in zip(recorded, logs, strict=True)
         )

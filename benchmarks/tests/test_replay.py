@@ -11,76 +11,17 @@ import msgspec
 import pytest
 from optuna.trial import FixedTrial
 
-from autotune.core.config import Config
-from autotune.core.results import Block, Status
 from autotune.core.struct import Value
-from autotune.study.model import suggest
-from autotune.study.search.ask_tell import FEW_BLOCKS
-from tests.fake_executor import speed
-from tests.fake_hardware import machine
-from tests.study.fakes import SMALL, resolved
+from autotune.study.ranking import FEW_BLOCKS
 
 sys.path.append(str(Path(__file__).parents[1]))
 
 import recorded
 import replay
 import transfer
-from recorded import Row, Table
 from replay import External, Outcome, Own, key
 
-HW = machine()
-START_S, BLOCK_S, PREPARE_S, FAILED_S = 3.0, 0.7, 20.0, 4.0
-WARM_UP, BLOCKS = 2, 8
-TRIAL_S = START_S + 5 * BLOCK_S
-"""Of a steady configuration: two blocks warm it up, three are enough."""
-
-
-NOISE = (1.0, 1.02, 0.97, 1.01, 0.99, 1.03, 0.98, 1.0)
-
-
-def blocks(rate: float, noise: tuple[float, ...] = (1.0,) * BLOCKS) -> tuple[Block, ...]:
-    """Half a second each, after a warm-up."""
-    return tuple(
-        Block(
-            number=number,
-            start_ns=round(number * BLOCK_S * 1e9),
-            elapsed_ns=500_000_000,
-            items=rate * factor / 2,
-            calls=1,
-            cpu_ns=0,
-        )
-        for number, factor in enumerate(noise, WARM_UP)
-    )
-
-
-def fails(config: Config) -> bool:
-    return config.backend == "torch_eager" and config.knobs["allocator"] == "tcmalloc"
-
-
-def table(noise: tuple[float, ...] = (1.0,) * BLOCKS) -> Table:
-    """Eight configurations, of which two fail; those of onnxruntime share an artifact, which the first row made."""
-    rows: list[Row] = []
-    for config in suggest.untried(SMALL, HW, (), random.Random(0)):
-        parameters = suggest.parameters(config, SMALL, HW)
-        assert parameters is not None
-        if fails(config):
-            rows.append(Row(parameters=parameters, status=Status.CRASHED, blocks=(), wall_s=FAILED_S, prepare_s=0.0))
-            continue
-        artifact = "model" if config.backend == "onnxruntime" else None
-        prepare_s = PREPARE_S if artifact and not any(row.artifact for row in rows) else 0.0
-        wall_s = START_S + prepare_s + (WARM_UP + BLOCKS) * BLOCK_S
-        rows.append(
-            Row(
-                parameters=parameters,
-                status=Status.OK,
-                blocks=blocks(speed(config), noise),
-                wall_s=wall_s,
-                prepare_s=prepare_s,
-                artifact=artifact,
-            )
-        )
-    return Table(space=resolved(HW, SMALL), hardware=HW, rows=tuple(rows))
-
+from benchmarks.tests.made_table import BLOCK_S, FAILED_S, NOISE, PREPARE_S, START_S, TRIAL_S, blocks, table
 
 STEADY = Own("steady", table())
 FAST: dict[str, Value] = {"backend": "onnxruntime", "allocator": "tcmalloc", "batch_size": 8}
