@@ -30,6 +30,9 @@ from autotune.study.confirm.paired_comparison import PairedComparison
 
 CANDIDATES = (WINNER, BASELINE)
 
+LEAST_RUNS = 2
+"""Fewer runs answer nothing."""
+
 
 @dataclass(frozen=True)
 class ClaimCheck:
@@ -121,7 +124,8 @@ class ClaimCheck:
         return set() if answered else set(CANDIDATES)
 
     def _judged(self, runs: Sequence[InterleavedRun]) -> tuple[Verdict, str | None]:
-        return verification.judge(self._ratio(runs), self.best.measured.speedup, self.confirm.delta)
+        enough = outcomes.complete(runs, CANDIDATES) >= LEAST_RUNS
+        return verification.judge(self._ratio(runs) if enough else None, self.best.measured.speedup, self.confirm.delta)
 
     def _ratio(self, runs: Sequence[InterleavedRun]) -> Estimate | None:
         table = scores.table(runs, CANDIDATES, self.confirm.confidence, self.best.objective[0])

@@ -47,8 +47,8 @@ class Finalist(Struct):
 class Ablation(Struct):
     """The gain of one setting: the winner against itself with that setting at its baseline value.
 
-    `value` is the winner's, `instead` the baseline's. `resolved` is false where the interval allows both; such a
-    setting stays. A setting that is worth less than matters is `removed`.
+    `value` is the winner's, `instead` the baseline's. It is `resolved` if it is shown to gain, or to be worth less than
+    matters. One not shown to gain is `removed`, unless the winner is shown to lose without all such settings.
     """
 
     setting: str
@@ -101,9 +101,10 @@ class Confirmation(Struct):
     """The end of a study: the winner with its claim, how the finalists compare, what each setting is worth.
 
     `gain` is false where nothing is shown to beat the baseline, which then is the winner. Where nothing is confirmed
-    there is no winner, and `reason` says why. `noise_floor` is the log ratio that the leading finalist shows against
-    itself: no gain below it is claimed. `disturbed` is the share of the winner's and its rivals' blocks during which
-    the machine was disturbed. One that is not `finished` has its claim, but was ended before all was explained.
+    `reason` says why, and the winner is that of the runs so far, None where there is none. `noise_floor` is the log
+    ratio that the leading finalist shows against itself: no gain below it is claimed. `disturbed` is the share of the
+    winner's and its rivals' blocks during which the machine was disturbed. One that is not `finished` was ended before
+    it had its claim, or before all was explained.
     """
 
     confirmed: bool

@@ -13,13 +13,17 @@ from autotune.core.machine import Hardware
 from autotune.core.results import InterleavedRun
 from autotune.core.rules import ConfirmRules
 from autotune.space import configs
-from autotune.study.confirm import names, outcomes, schedule, scores
+from autotune.study.confirm import claim, names, outcomes, schedule, scores
 from autotune.study.confirm.names import WINNER
 from autotune.study.confirm.runner import SHARE, Runner
+from autotune.study.confirm.scores import ScoreTable
 from autotune.study.model.config_diff import Change, changes, without
 
 ONE_SIDED = 0.90
 """The two-sided confidence whose upper bound holds at 95 %."""
+
+LEAST_RUNS = 2
+"""A setting measured in fewer runs is neither worth something nor left out."""
 
 
 @dataclass(frozen=True)
@@ -79,29 +83,35 @@ class UntilResolved:
     def __call__(self, runs: Sequence[InterleavedRun]) -> set[str]:
         open_names = {name for name in self.variants if not outcomes.failed(runs, name)}
         for count in schedule.looks(len(runs), self.confirm):
-            looked = {name: _ablation(runs[:count], name, self.variants[name], self.confirm) for name in open_names}
-            open_names = {name for name, ablation in looked.items() if not ablation.resolved}
+            looked = _by_name(runs[:count], self.variants, self.confirm)
+            open_names = {name for name in open_names if not looked[name].resolved}
         return open_names | {WINNER} if open_names else set()
 
 
 def ablations(runs: Sequence[InterleavedRun], variants: Variants, rules: ConfirmRules) -> tuple[Ablation, ...]:
-    """The worth of each changed setting, largest first; settings that are worth nothing are marked as removed."""
-    found = [_ablation(runs, name, variant, rules) for name, variant in variants.items()]
+    """The worth of each changed setting, largest first; those not shown to help are marked as removed."""
+    found = _by_name(runs, variants, rules).values()
     return tuple(sorted(found, key=lambda ablation: -ablation.ratio.estimate if ablation.ratio else 0.0))
 
 
-def _ablation(runs: Sequence[InterleavedRun], name: str, variant: Variant, rules: ConfirmRules) -> Ablation:
+def _by_name(runs: Sequence[InterleavedRun], variants: Variants, rules: ConfirmRules) -> dict[str, Ablation]:
+    rates = scores.table(runs, [WINNER, *variants], rules.confidence)
+    return {name: _ablation(runs, rates, name, variant.change, rules) for name, variant in variants.items()}
+
+
+def _ablation(
+    runs: Sequence[InterleavedRun], rates: ScoreTable, name: str, change: Change, rules: ConfirmRules
+) -> Ablation:
     if error := outcomes.failure(runs, name):
-        return _unmeasured(variant.change, error)
-    if not runs:
-        return _unmeasured(variant.change)
-    rates = scores.table(runs, [WINNER, name], rules.confidence)
-    enough = rates.counts(WINNER, name)[0] >= rules.runs
+        return _unmeasured(change, error)
+    ratio, (count, _) = rates.ratio(WINNER, name), rates.counts(WINNER, name)
     upper = rates.difference(WINNER, name, ONE_SIDED).high
-    removed = enough and upper is not None and upper < rules.delta
-    ratio = rates.ratio(WINNER, name)
-    gains = ratio is not None and ratio.low is not None and ratio.low > 1
-    return msgspec.structs.replace(_unmeasured(variant.change), ratio=ratio, removed=removed, resolved=removed or gains)
+    measured = count >= LEAST_RUNS
+    gains = measured and claim.above_one(ratio)
+    worthless = count >= rules.sure_runs and upper is not None and upper < rules.delta
+    return msgspec.structs.replace(
+        _unmeasured(change), ratio=ratio, removed=measured and not gains, resolved=gains or worthless
+    )
 
 
 def _unmeasured(change: Change, error: str | None = None) -> Ablation:

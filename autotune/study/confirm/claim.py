@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from autotune.core.config import Config
 from autotune.core.confirmation import Confirmation, Winner
 from autotune.core.results import Estimate, InterleavedRun, Status, TrialResult
 from autotune.core.space_types import Price
@@ -48,6 +49,16 @@ def winner(
 def none(reason: str) -> Confirmation:
     """The confirmation that claims nothing, since nothing could be measured."""
     return Confirmation(confirmed=False, gain=False, winner=None, noise_floor=None, finalists=(), reason=reason)
+
+
+def stands(earlier: Confirmation, found: Confirmation, baseline: Config) -> bool:
+    """True if an earlier gain is kept: nothing is claimed now, and what was measured does not refute it."""
+    if found.confirmed or not earlier.gain or earlier.winner is None:
+        return False
+    failed = {one.config.key for one in found.finalists if one.error is not None}
+    broken = {one.config.key for one in found.finalists if one.broken is not None}
+    winner = earlier.winner.config.key
+    return winner not in failed | broken and baseline.key not in failed
 
 
 def above_one(ratio: Estimate | None) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from autotune.analysis import selection, stats
@@ -13,7 +13,7 @@ from autotune.core.config import Config
 from autotune.core.confirmation import Finalist, Verdict
 from autotune.core.results import Estimate, InterleavedRun, TrialResult
 from autotune.core.rules import ConfirmRules
-from autotune.study.confirm import elimination, outcomes, scores
+from autotune.study.confirm import elimination, outcomes, schedule, scores
 from autotune.study.confirm.constraints import Constraints
 from autotune.study.confirm.finalists import Finalists
 from autotune.study.confirm.names import BASELINE
@@ -28,7 +28,9 @@ DEFAULT_RUN_S = 30.0
 class Decision:
     """The winner of the finalists' interleaved runs; `reason` is why nothing can be claimed, None if it can.
 
-    Without a gain it is the baseline, unless that breaks the limits.
+    Without a gain it is the baseline, unless that breaks the limits. `rates` are those of the runs with the baseline,
+    `leads` those of all runs. It is `settled` if whichever of its `rivals` (the winner is one) wins in the end has its
+    claim, so that they can go on without the baseline.
     """
 
     name: str
@@ -37,7 +39,10 @@ class Decision:
     noise_floor: float | None
     finalists: tuple[Finalist, ...]
     rates: ScoreTable
+    leads: ScoreTable
     reason: str | None
+    rivals: frozenset[str]
+    settled: bool
 
 
 @dataclass(frozen=True)
@@ -67,7 +72,17 @@ class Standing:
         """True if it is not shown to differ from the leader, and lies behind it by no more than matters."""
         able = self.error is None and self.violation is None and self.measured
         equal = self.verdict == "tie" or (self.verdict == "undecided" and self._behind <= rules.delta)
-        return able and equal and (self.remains or self.runs >= rules.runs)
+        return able and equal and (self.remains or self.has_claim(rules))
+
+    def has_claim(self, rules: ConfirmRules) -> bool:
+        """True if it has the runs of a claim."""
+        return self.runs >= self.needed_runs(rules)
+
+    def needed_runs(self, rules: ConfirmRules) -> int:
+        """The runs of a claim: the fewest if its gains are known well enough by then; the baseline has none."""
+        return (
+            rules.runs if self.name != BASELINE and all(narrow(gain, rules) for gain in self.gains) else rules.sure_runs
+        )
 
     @property
     def _behind(self) -> float:
@@ -93,6 +108,36 @@ class Standing:
         )
 
 
+@dataclass(frozen=True)
+class UntilSelected:
+    """The stopping rule of the finalists: those that may still win, with the baseline and the leader's repeat.
+
+    Once the decision is settled only the rivals go on, until one is left or all are as good as the best. None where no
+    gain was found, once only the baseline is left, or where it fails: nothing can be claimed without it.
+    """
+
+    finalists: Finalists
+    confirm: ConfirmRules
+    constraints: Constraints
+    decide: Callable[[Sequence[InterleavedRun]], Decision]
+
+    def __call__(self, runs: Sequence[InterleavedRun]) -> set[str]:
+        left = elimination.remaining(runs, list(self.finalists.trials), self.confirm, self.constraints)
+        if left <= {BASELINE} or outcomes.failed(runs, BASELINE):
+            return set()
+        decided = self.decide(runs)
+        if not decided.settled:
+            repeat = {self.finalists.repeat} if self.finalists.leader in left else set()
+            return left | {BASELINE} | repeat
+        return set() if self.constraints.multi_objective or self._selected(decided) else set(decided.rivals)
+
+    def _selected(self, decided: Decision) -> bool:
+        """True if all rivals are known to be as good as the best of them."""
+        best = max(decided.rivals, key=decided.leads.level, default="")
+        leads = [decided.leads.difference(best, other) for other in decided.rivals - {best}]
+        return all(selection.verdict(lead, self.confirm.delta) == "tie" for lead in leads)
+
+
 def decide(
     runs: Sequence[InterleavedRun],
     finalists: Finalists,
@@ -108,11 +153,13 @@ def decide(
     """
     objectives = constraints.goal.objectives
     confidence = 1 - (1 - rules.confidence) / len(objectives)
-    tables = [scores.table(runs, list(finalists.configs), confidence, objective) for objective in objectives]
-    rates = tables[0]
+    names = list(finalists.configs)
+    with_baseline = [run for run in runs if BASELINE in run.candidates]
+    tables = [scores.table(with_baseline, names, confidence, objective) for objective in objectives]
+    leads = scores.table(runs, names, confidence)
     standings = _standings(runs, finalists, tables, rules, constraints)
-    leader = _leader(standings, rates, constraints)
-    standings = {name: _compared(standing, leader, rates, rules) for name, standing in standings.items()}
+    leader = _leader(standings, leads, constraints)
+    standings = {name: _compared(standing, leader, leads, rules) for name, standing in standings.items()}
     equals = [] if constraints.multi_objective else [one for one in standings.values() if one.may_win(rules)]
     winner = min([standings[leader.name], *equals], key=lambda one: config_diff.simplicity(one.trial, baseline))
     only_baseline = [one.name for one in standings.values() if one.remains] == [BASELINE]
@@ -121,14 +168,22 @@ def decide(
     gain = reason is None and winner.name != BASELINE and any(map(_exceeds, winner.gains, floors))
     if reason is None and not gain and standings[BASELINE].violation is None:
         winner = standings[BASELINE]
+    rivals = [one for one in standings.values() if one.remains and one.name != BASELINE]
+    known = gain or constraints.multi_objective or standings[BASELINE].verdict != "undecided"
     return Decision(
         name=winner.name,
         config=winner.trial.spec.config,
         gain=gain,
         noise_floor=floors[0],
         finalists=tuple(one.summary(objectives) for one in standings.values()),
-        rates=rates,
+        rates=tables[0],
+        leads=leads,
         reason=reason,
+        rivals=frozenset(one.name for one in rivals) if gain else frozenset(),
+        settled=reason is None
+        and all(one.has_claim(rules) for one in rivals)
+        and known
+        and _due(len(with_baseline), rules),
     )
 
 
@@ -154,17 +209,17 @@ def _standings(
     }
 
 
-def _leader(standings: dict[str, Standing], rates: ScoreTable, constraints: Constraints) -> Standing:
+def _leader(standings: dict[str, Standing], leads: ScoreTable, constraints: Constraints) -> Standing:
     """The best of those that remain, or of several objectives the first; the baseline where none was measured."""
     candidates = [one for one in standings.values() if one.remains and one.measured] or [standings[BASELINE]]
-    return candidates[0] if constraints.multi_objective else max(candidates, key=lambda one: rates.level(one.name))
+    return candidates[0] if constraints.multi_objective else max(candidates, key=lambda one: leads.level(one.name))
 
 
-def _compared(standing: Standing, leader: Standing, rates: ScoreTable, rules: ConfirmRules) -> Standing:
+def _compared(standing: Standing, leader: Standing, leads: ScoreTable, rules: ConfirmRules) -> Standing:
     """The finalist with the leader's lead over it, and the verdict on that."""
     if standing.name == leader.name:
         return standing
-    lead = rates.difference(leader.name, standing.name)
+    lead = leads.difference(leader.name, standing.name)
     return dataclasses.replace(standing, behind=lead, verdict=selection.verdict(lead, rules.delta))
 
 
@@ -180,8 +235,8 @@ def _reason(runs: Sequence[InterleavedRun], winner: Standing, rules: ConfirmRule
     for name in (BASELINE, winner.name):
         if error := outcomes.failure(runs, name):
             return f"{name} failed while it was confirmed: {error}"
-    count, needed = winner.runs, rules.runs if _narrow(winner, rules) else rules.sure_runs
-    if count >= needed:
+    count, needed = winner.runs, winner.needed_runs(rules)
+    if winner.has_claim(rules):
         return None
     if outcomes.shared(runs, winner.name, BASELINE) >= needed:
         return f"only {count} interleaved runs have what is wanted of {winner.name}; a claim needs {needed}"
@@ -191,12 +246,16 @@ def _reason(runs: Sequence[InterleavedRun], winner: Standing, rules: ConfirmRule
     )
 
 
-def _narrow(standing: Standing, rules: ConfirmRules) -> bool:
-    """True if the gain is known well enough for a claim from the fewest runs; there is none of the baseline itself."""
-    gain = standing.gains[0]
-    if standing.name == BASELINE or gain.low is None or gain.high is None:
+def narrow(gain: Estimate, rules: ConfirmRules) -> bool:
+    """True if a gain, as a logarithm, is known well enough for a claim from the fewest runs."""
+    if gain.low is None or gain.high is None:
         return False
     return (gain.high - gain.low) / 2 <= max(rules.narrow * gain.estimate, rules.narrowest)
+
+
+def _due(count: int, rules: ConfirmRules) -> bool:
+    """True if so many runs are one of the looks, or fewer than a claim needs for sure."""
+    return count < rules.sure_runs or count in schedule.looks(count, rules)
 
 
 def _minutes(runs: Sequence[InterleavedRun], count: int) -> int:

@@ -10,8 +10,7 @@ from autotune.core.confirmation import Ablation, Confirmation, Finalist, Step, W
 from autotune.core.results import InterleavedRun
 from autotune.study.confirm import ablation, claim, decision, finalists, path, reduction, scores
 from autotune.study.confirm.context import Context
-from autotune.study.confirm.decision import Decision
-from autotune.study.confirm.elimination import UntilSelected
+from autotune.study.confirm.decision import Decision, UntilSelected
 from autotune.study.confirm.finalists import Finalists
 from autotune.study.confirm.names import BASELINE, WINNER
 from autotune.study.confirm.runner import Runner
@@ -59,12 +58,12 @@ class InterleavedConfirmation:
         def decide(runs: Sequence[InterleavedRun]) -> Decision:
             return decision.decide(runs, chosen, context.study.space.baseline, context.confirm, runner.constraints)
 
-        def claimable(runs: Sequence[InterleavedRun]) -> bool:
+        def provisional(runs: Sequence[InterleavedRun]) -> Decision:
             found = decide(runs)
             self._keep(found, runs)
-            return found.reason is None
+            return found
 
-        rule = UntilSelected(chosen, context.confirm, runner.constraints, claimable)
+        rule = UntilSelected(chosen, context.confirm, runner.constraints, provisional)
         seconds = context.left() * context.confirm.finalists_share
         runs = runner.compare("finalists", headline, chosen.configs, rule, seconds)
         while True:
@@ -73,11 +72,14 @@ class InterleavedConfirmation:
                 return found, runs
 
     def _keep(self, decided: Decision, runs: Sequence[InterleavedRun]) -> None:
-        """Keep what the runs say so far: whatever ends the confirmation early must not take it along."""
-        folder = self.context.study.folder
-        earlier = store.confirmation(folder)
-        if runs and (earlier is None or not earlier.gain or decided.gain):
-            store.write_confirmation(folder, msgspec.structs.replace(self._concluded(decided, runs), finished=False))
+        """Keep what the runs say so far, unless an earlier claim stands: what ends it early must not take it along."""
+        study = self.context.study
+        if not runs:
+            return
+        found = msgspec.structs.replace(self._concluded(decided, runs), finished=False)
+        earlier = store.confirmation(study.folder)
+        if earlier is None or not claim.stands(earlier, found, study.space.baseline):
+            store.write_confirmation(study.folder, found)
 
     def _exclude(self, decided: Decision) -> bool:
         """Put aside the finalists that broke a limit; false if none did."""

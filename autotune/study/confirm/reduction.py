@@ -1,4 +1,4 @@
-"""The reduction of the winner: without the settings that are worth nothing, if it is measured to lose nothing so."""
+"""The reduction of the winner: without the settings not shown to help, unless it is measured to lose by that."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ import msgspec
 from autotune.core.config import Config
 from autotune.core.confirmation import Ablation
 from autotune.core.machine import Hardware
-from autotune.core.results import InterleavedRun
+from autotune.core.results import Estimate, InterleavedRun
 from autotune.core.rules import ConfirmRules
 from autotune.space import configs
 from autotune.study.confirm import outcomes, schedule, scores
 from autotune.study.confirm.ablation import ONE_SIDED
+from autotune.study.confirm.decision import narrow
 from autotune.study.confirm.names import BASELINE, UNREDUCED, WINNER
 from autotune.study.confirm.runner import SHARE, Runner
+from autotune.study.confirm.scores import ScoreTable
 from autotune.study.model.config_diff import without
 
 
@@ -34,13 +36,13 @@ CANDIDATES = (BASELINE, WINNER, UNREDUCED)
 
 
 def measure(runner: Runner, winner: Config, ablations: tuple[Ablation, ...], noise_floor: float | None) -> Reduction:
-    """The winner without the settings that are worth nothing, if that is measured and accepted, else the winner."""
+    """The winner without the settings not shown to help, if that is measured and accepted, else the winner."""
     context, baseline = runner.context, runner.context.study.space.baseline
     config = reduced(winner, baseline, ablations, context.study.hardware)
     if config == winner:
-        return Reduction(winner, ablations)
+        return Reduction(winner, nothing_removed(ablations))
     candidates = {BASELINE: baseline, WINNER: config, UNREDUCED: winner}
-    headline = "measuring the winner without the settings that are worth nothing"
+    headline = "measuring the winner without the settings that are not shown to help"
     rule = UntilAccepted(context.confirm)
     runs = runner.compare("whole", headline, candidates, rule, context.left() * SHARE)
     runner.measure_more_calls(WINNER, config, runs)
@@ -50,14 +52,17 @@ def measure(runner: Runner, winner: Config, ablations: tuple[Ablation, ...], noi
 
 
 def reduced(winner: Config, baseline: Config, ablations: Sequence[Ablation], hw: Hardware) -> Config:
-    """The winner without the settings that are worth nothing; the winner itself where that cannot run here."""
+    """The winner without the settings not shown to help; itself where that cannot run here, or nothing would be left.
+
+    A winner of which nothing is left was already shown to beat what is left: the baseline.
+    """
     config = without(winner, baseline, {ablation.setting for ablation in ablations if ablation.removed}, hw)
-    return winner if configs.unavailable(config, hw) else config
+    return winner if config == baseline or configs.unavailable(config, hw) else config
 
 
 @dataclass(frozen=True)
 class UntilAccepted:
-    """The stopping rule of a reduction: all three until the reduced winner is known to lose nothing, or to lose."""
+    """The stopping rule of a reduction: all three until the reduced winner has its claim and its loss is known."""
 
     confirm: ConfirmRules
 
@@ -65,30 +70,46 @@ class UntilAccepted:
         if any(outcomes.failed(runs, name) for name in CANDIDATES):
             return set()
         complete = [run for run in runs if outcomes.complete([run], CANDIDATES)]
-        for count in schedule.looks(len(complete), self.confirm):
-            loss = _rates(complete[:count], self.confirm).difference(UNREDUCED, WINNER, ONE_SIDED)
-            if loss.low is None or loss.high is None or loss.high <= self.confirm.delta or loss.low > 0:
-                return set()
-        return set(CANDIDATES)
+        looks = [self.confirm.runs, *schedule.looks(len(complete), self.confirm)]
+        known = (self._known(complete[:count]) for count in looks if count <= len(complete))
+        return set() if any(known) else set(CANDIDATES)
+
+    def _known(self, runs: Sequence[InterleavedRun]) -> bool:
+        rates = _rates(runs, self.confirm)
+        loss = rates.difference(UNREDUCED, WINNER, ONE_SIDED)
+        if _loses(loss, self.confirm) or loss.low is None or loss.high is None:
+            return True
+        return _has_claim(rates, self.confirm) and (loss.high <= self.confirm.delta or loss.low > 0)
 
 
 def accepted(runs: Sequence[InterleavedRun], rules: ConfirmRules, noise_floor: float | None) -> bool:
-    """True if the reduced winner beats the baseline for sure, and for sure loses no more than `delta`."""
+    """True if the reduced winner beats the baseline for sure, and is not shown to lose more than `delta`."""
     rates = _rates(runs, rules)
-    loss = rates.difference(UNREDUCED, WINNER, ONE_SIDED)
     gain = rates.difference(WINNER, BASELINE)
-    if rates.counts(WINNER, BASELINE)[0] < rules.runs or loss.high is None or gain.low is None:
+    if not _has_claim(rates, rules) or gain.low is None:
         return False
-    return gain.low > 0 and gain.estimate > (noise_floor or 0.0) and loss.high <= rules.delta
+    loss = rates.difference(UNREDUCED, WINNER, ONE_SIDED)
+    return gain.low > 0 and gain.estimate > (noise_floor or 0.0) and loss.low is not None and not _loses(loss, rules)
+
+
+def _has_claim(rates: ScoreTable, rules: ConfirmRules) -> bool:
+    """True if the reduced winner has the runs of a claim."""
+    needed = rules.runs if narrow(rates.difference(WINNER, BASELINE), rules) else rules.sure_runs
+    return rates.counts(WINNER, BASELINE)[0] >= needed
+
+
+def _loses(loss: Estimate, rules: ConfirmRules) -> bool:
+    """True if it is shown that something is lost, and that is more than matters."""
+    return loss.low is not None and loss.low > 0 and loss.estimate > rules.delta
 
 
 def nothing_removed(ablations: Sequence[Ablation]) -> tuple[Ablation, ...]:
-    """The ablations of a winner that stays whole: its settings are worth something together, or were not measured."""
+    """The ablations of a winner that stays whole: its settings are worth something together, or nothing else runs."""
     return tuple(
         msgspec.structs.replace(ablation, removed=False, resolved=ablation.resolved and not ablation.removed)
         for ablation in ablations
     )
 
 
-def _rates(runs: Sequence[InterleavedRun], rules: ConfirmRules) -> scores.ScoreTable:
+def _rates(runs: Sequence[InterleavedRun], rules: ConfirmRules) -> ScoreTable:
     return scores.table(runs, CANDIDATES, rules.confidence)

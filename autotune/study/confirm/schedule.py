@@ -36,10 +36,10 @@ class UntilClaim:
 def looks(runs: int, confirm: ConfirmRules) -> Iterator[int]:
     """The numbers of runs, up to so many, after which one may look whether a question is answered.
 
-    Those that a claim needs, and then twice as many each time: looking after every run would find by chance what is
-    not there.
+    Those that a claim needs for sure, and then twice as many each time: looking after every run would find by chance
+    what is not there.
     """
-    count = confirm.runs
+    count = confirm.sure_runs
     while count <= runs:
         yield count
         count *= 2

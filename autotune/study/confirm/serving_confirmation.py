@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
+
 from autotune.analysis import rate_probe
 from autotune.analysis.constraints import ConstraintCheck
 from autotune.core.confirmation import Confirmation, Finalist, Winner
@@ -23,6 +25,9 @@ from autotune.study.storage import store
 START_S = 10.0
 """The time allowed for starting a configuration, when it is decided whether there is time for its requests."""
 
+FINALISTS = 3
+"""At most so many; each serves its rate for a minute or longer, and by itself."""
+
 FOLDER = "confirmation/served"
 
 
@@ -32,7 +37,8 @@ class ServingConfirmation:
     def __init__(self, context: Context) -> None:
         self.context = context
         study = context.study
-        chosen = finalists.choose(context.ranking, study.space, context.confirm, study.hardware)
+        rules = msgspec.structs.replace(context.confirm, finalists=min(FINALISTS, context.confirm.finalists))
+        chosen = finalists.choose(context.ranking, study.space, rules, study.hardware)
         self.unavailable = chosen.unavailable
         self.finalists = [ServedFinalist(name, trial) for name, trial in chosen.trials.items()]
         self.baseline = next(one for one in self.finalists if one.is_baseline)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from autotune.core.config import Config
 from autotune.core.confirmation import Confirmation
 from autotune.core.executor import Executor, HookedExecutor
 from autotune.core.observer import Observer
@@ -58,18 +57,8 @@ def confirm(
                 found = ServingConfirmation(context).run()
             else:
                 found = InterleavedConfirmation(context).run()
-        if earlier is not None and _stands(earlier, found, space.baseline):
+        if earlier is not None and claim.stands(earlier, found, space.baseline):
             observer.notice(f"the earlier claim stands: {found.reason}")
             return earlier
         store.write_confirmation(study.folder, found)
         return found
-
-
-def _stands(earlier: Confirmation, found: Confirmation, baseline: Config) -> bool:
-    """True if an earlier gain is kept: nothing is claimed now, and what was measured does not refute it."""
-    if found.confirmed or not earlier.gain or earlier.winner is None:
-        return False
-    failed = {one.config.key for one in found.finalists if one.error is not None}
-    broken = {one.config.key for one in found.finalists if one.broken is not None}
-    winner = earlier.winner.config.key
-    return winner not in failed | broken and baseline.key not in failed

@@ -5,13 +5,13 @@ import random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.study.search.test_suggest import domains
 
 from autotune.core.space_types import Domains
 from autotune.space import configs
 from autotune.study.model import suggest
 from autotune.study.model.points import DomainPoints, Parameters
 from tests.study.fakes import DOMAINS, machine
+from tests.study.model.test_suggest import domains
 
 HW = machine()
 
