@@ -112,7 +112,7 @@ class Standing:
 class UntilSelected:
     """The stopping rule of the finalists: those that may still win, with the baseline and the leader's repeat.
 
-    Once the decision is settled only the rivals go on, until one is left or all are as good as the best. None where no
+    Once the decision is settled only the rivals go on, until it is known which are as good as the best. None where no
     gain was found, once only the baseline is left, or where it fails: nothing can be claimed without it.
     """
 
@@ -132,10 +132,10 @@ class UntilSelected:
         return set() if self.constraints.multi_objective or self._selected(decided) else set(decided.rivals)
 
     def _selected(self, decided: Decision) -> bool:
-        """True if all rivals are known to be as good as the best of them."""
+        """True if of each rival it is known that it is as good as the best, or that it is not."""
         best = max(decided.rivals, key=decided.leads.level, default="")
         leads = [decided.leads.difference(best, other) for other in decided.rivals - {best}]
-        return all(selection.verdict(lead, self.confirm.delta) == "tie" for lead in leads)
+        return all(selection.verdict(lead, self.confirm.delta) != "undecided" for lead in leads)
 
 
 def decide(

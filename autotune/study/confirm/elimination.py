@@ -17,13 +17,15 @@ from autotune.study.confirm.constraints import Constraints
 def remaining(
     runs: Sequence[InterleavedRun], names: Sequence[str], rules: ConfirmRules, constraints: Constraints
 ) -> set[str]:
-    """Those of these candidates that may still win; one that was dropped never comes back.
+    """Those of these candidates that may still win; one that was dropped comes back only if another fails or is out.
 
-    Dropped is what fails, breaks a limit, is eliminated by its rounds, or is behind the best for sure by its runs. Of
-    several objectives none is the one to select by: then all that run and keep the limits stay.
+    Dropped is what fails, breaks a limit, is eliminated by its rounds, or is shown by its runs to be behind the best
+    and seems to be so by more than matters. Of several objectives none is the one to select by: then all that run and keep the limits stay.
     """
     able = [name for name in names if not outcomes.failed(runs, name) and constraints.broken(runs, name) is None]
-    current = sorted(name for name in able if not runs or name in runs[-1].spec.configs)
+    last = runs[-1].spec.configs if runs else dict.fromkeys(names)
+    outlived = any(name in last and name not in able for name in names)
+    current = sorted(name for name in able if name in last or outlived)
     if constraints.multi_objective:
         return set(current)
     rates = scores.table(runs, current, rules.confidence)
@@ -32,5 +34,8 @@ def remaining(
     surviving = selection.surviving(rates.rounds(current), rules, len(able))
     best = max(surviving, key=rates.level, default="")
     confidence = 1 - 2 * rules.alpha / max(1, len(names) - 1)
-    leads = {name: rates.difference(best, name, confidence).low for name in surviving - {best}}
-    return surviving - {name for name, low in leads.items() if low is not None and low > 0}
+    leads = {name: rates.difference(best, name, confidence) for name in surviving - {best}}
+    behind = {
+        name for name, lead in leads.items() if lead.low is not None and lead.low > 0 and lead.estimate > rules.delta
+    }
+    return surviving - behind

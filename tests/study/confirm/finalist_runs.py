@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -10,7 +11,9 @@ from autotune.core.results import Block, Candidate, InterleavedRun
 from autotune.core.rules import ConfirmRules
 from autotune.core.space_types import Goal, Limit
 from autotune.core.specs import InterleavedSpec
+from autotune.study.confirm import decision
 from autotune.study.confirm.constraints import Constraints
+from autotune.study.confirm.decision import Decision, UntilSelected
 from autotune.study.confirm.finalists import Finalists
 from autotune.study.confirm.names import BASELINE
 from tests.report.made import PLAIN, config, result
@@ -27,6 +30,19 @@ FINALISTS = Finalists(
 CONFIGS = FINALISTS.configs
 NAMES = list(FINALISTS.trials)
 ANY = Constraints(Path(), Goal(), RULES.confidence)
+
+
+def decide(
+    runs: Sequence[InterleavedRun],
+    constraints: Constraints = ANY,
+    finalists: Finalists = FINALISTS,
+    rules: ConfirmRules = RULES,
+) -> Decision:
+    return decision.decide(runs, finalists, PLAIN, rules, constraints)
+
+
+def until_selected(constraints: Constraints = ANY, rules: ConfirmRules = RULES) -> UntilSelected:
+    return UntilSelected(FINALISTS, rules, constraints, lambda runs: decide(runs, constraints, rules=rules))
 
 
 def block(rate: float) -> Block:

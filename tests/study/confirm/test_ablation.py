@@ -9,7 +9,7 @@ from autotune.core.config import Config
 from autotune.core.results import InterleavedRun
 from autotune.core.rules import ConfirmRules, MeasureRules
 from autotune.core.specs import InterleavedSpec
-from autotune.study.confirm import ablation, paired_comparison, path, reduction
+from autotune.study.confirm import ablation, paired_comparison, path, reduction, scores
 from autotune.study.confirm.ablation import UntilResolved
 from autotune.study.confirm.paired_comparison import PairedComparison
 from autotune.study.confirm.schedule import UntilClaim
@@ -101,23 +101,43 @@ def swinging(name: str, spec: InterleavedSpec) -> float:
     return speed(LEAN) * allocator if spec.configs[name] in (LEAN, WINNER) else speed(spec.configs[name])
 
 
-def test_what_the_interval_leaves_open_is_not_resolved_and_stays(tmp_path: Path) -> None:
+def test_what_the_interval_leaves_open_is_not_resolved_and_left_out(tmp_path: Path) -> None:
     runs, variants = left_out(tmp_path, WINNER, swinging)
     found = {one.setting: one for one in ablation.ablations(runs, variants, CONFIRM)}
-    assert not found["allocator"].resolved and not found["allocator"].removed
-    assert found["backend"].resolved
-    assert reduction.reduced(WINNER, PLAIN, list(found.values()), HW) == WINNER
+    assert not found["allocator"].resolved and found["allocator"].removed
+    assert found["backend"].resolved and not found["backend"].removed
+    assert reduction.reduced(WINNER, PLAIN, list(found.values()), HW) == LEAN
     kept = UntilResolved(variants, CONFIRM)
     assert kept(runs[:5]) == {"winner", *variants}
     assert kept(runs) == {"winner", "without-allocator"}
 
 
-def test_with_too_few_runs_nothing_is_removed(tmp_path: Path) -> None:
+def test_with_few_runs_it_is_not_resolved_that_a_setting_is_worth_nothing(tmp_path: Path) -> None:
     runs, variants = left_out(tmp_path, WINNER, lambda name, spec: 10.0, count=5)
+    found = ablation.ablations(runs, variants, CONFIRM)
+    assert all(one.ratio is not None and one.removed and not one.resolved for one in found)
+    assert [one.ratio for one in ablation.ablations([], variants, CONFIRM)] == [None] * 4
+
+
+@pytest.mark.parametrize("worth", [0.5, 1.0, 3.0])
+def test_what_was_measured_once_decides_nothing(tmp_path: Path, worth: float) -> None:
+    rates = {WINNER: 30.0, LEAN: 30.0 / worth}
+    runs, variants = left_out(tmp_path, WINNER, lambda name, spec: rates.get(spec.configs[name], 15.0), count=1)
     found = ablation.ablations(runs, variants, CONFIRM)
     assert all(one.ratio is not None for one in found)
     assert not any(one.removed or one.resolved for one in found)
-    assert [one.ratio for one in ablation.ablations([], variants, CONFIRM)] == [None] * 4
+    assert reduction.reduced(WINNER, PLAIN, found, HW) == WINNER
+
+
+def test_two_runs_show_what_a_setting_gains_by_the_noise_of_all(tmp_path: Path) -> None:
+    """By itself a pair in two runs has an interval of 13 times its standard error."""
+    runs, variants = left_out(tmp_path, WINNER, lambda name, spec: speed(spec.configs[name]), count=2)
+    found = {one.setting: one for one in ablation.ablations(runs, variants, CONFIRM)}
+    assert not any(one.removed for one in found.values())
+    pair = scores.table(runs, ["winner", "without-allocator"], CONFIRM.confidence)
+    alone, among_all = pair.ratio("winner", "without-allocator"), found["allocator"].ratio
+    assert alone is not None and alone.high is not None and among_all is not None and among_all.high is not None
+    assert among_all.high < alone.high
 
 
 def test_a_variant_that_crashes_says_so_and_its_setting_stays(tmp_path: Path) -> None:
@@ -126,7 +146,7 @@ def test_a_variant_that_crashes_says_so_and_its_setting_stays(tmp_path: Path) ->
     executor = FakeExecutor(tmp_path, fails=lambda name, spec: 0 if name == "without-backend" else None)
     found = PairedComparison("one-out", tmp_path, HW, WORKLOAD, configs, MeasureRules(), CONFIRM)
     runs = paired_comparison.compare(found, executor, UntilResolved(variants, CONFIRM), 1e6, 1e6, True)
-    assert len(runs) == CONFIRM.runs
+    assert len(runs) == CONFIRM.sure_runs
     by = {one.setting: one for one in ablation.ablations(runs, variants, CONFIRM)}
     assert by["backend"].error == "a made-up crash" and by["backend"].ratio is None
     assert not by["backend"].removed and by["batch_size"].resolved

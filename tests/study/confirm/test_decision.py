@@ -1,16 +1,20 @@
 from __future__ import annotations
 
+import math
 from pathlib import Path
+from typing import Any
 
 import msgspec
+import pytest
 
-from autotune.core.results import Candidate
+from autotune.core.results import Candidate, Estimate, InterleavedRun, Latency, TrialResult
+from autotune.core.rules import ConfirmRules
 from autotune.core.space_types import Goal
 from autotune.study.confirm import decision, elimination
 from autotune.study.confirm.constraints import Constraints
-from autotune.study.confirm.elimination import UntilSelected
+from autotune.study.confirm.finalists import Finalists
 from autotune.study.confirm.names import BASELINE
-from tests.report.made import PLAIN
+from tests.report.made import PLAIN, config, result
 from tests.study.confirm.finalist_runs import (
     ALL,
     ANY,
@@ -20,7 +24,9 @@ from tests.study.confirm.finalist_runs import (
     RULES,
     SMALL,
     block,
+    decide,
     run,
+    until_selected,
     with_memory,
 )
 
@@ -60,14 +66,14 @@ def test_nothing_is_claimed_where_every_finalist_breaks_a_limit() -> None:
     found = decision.decide(runs, FINALISTS, PLAIN, RULES, SMALL)
     assert not found.gain
     assert found.reason is not None and "no finalist kept the limits while it was confirmed" in found.reason
-    assert UntilSelected(FINALISTS, RULES, SMALL)(runs[:1]) == set()
+    assert until_selected(SMALL)(runs[:1]) == set()
 
 
 def test_with_several_objectives_all_are_measured_and_the_knee_of_the_search_wins() -> None:
     several = Constraints(Path(), Goal(objectives=("throughput", "peak_rss_bytes")), RULES.confidence)
     runs = [with_memory(number, trial_1=50, trial_2=25) for number in range(1, 7)]
-    assert UntilSelected(FINALISTS, RULES, several)(runs[:5]) == set(CONFIGS)
-    assert UntilSelected(FINALISTS, RULES, several)(runs) == set()
+    assert until_selected(several)(runs[:2]) == set(CONFIGS)
+    assert until_selected(several)(runs) == set()
     found = decision.decide(runs, FINALISTS, PLAIN, RULES, several)
     assert (found.name, found.gain) == ("trial-1", True)
     ratios = {name: round(one.estimate, 2) for name, one in found.finalists[1].ratios.items()}
@@ -88,7 +94,7 @@ def test_each_of_several_objectives_is_held_to_its_own_noise_and_part_of_the_con
             candidates[name] = msgspec.structs.replace(candidates[name], peak_rss_bytes=50)
         runs.append(msgspec.structs.replace(one, candidates=candidates))
     found = decision.decide(runs, FINALISTS, PLAIN, RULES, several)
-    assert found.noise_floor is not None and found.noise_floor > 0.4
+    assert found.noise_floor is not None and found.noise_floor > 0.3
     assert (found.name, found.gain) == ("trial-1", True)
     wide = msgspec.structs.replace(
         runs[0],
@@ -121,3 +127,151 @@ def test_runs_without_the_figure_are_no_claim() -> None:
     found = decision.decide([run(number, **ALL) for number in range(1, 7)], FINALISTS, PLAIN, RULES, memory)
     assert not found.gain
     assert found.reason == "only 0 interleaved runs have what is wanted of baseline; a claim needs 6"
+
+
+# -------------------------------------------------------------------------------------------------- the runs of a claim
+
+
+def swinging(count: int, swing: float, **gains: float) -> list[InterleavedRun]:
+    """Runs in which these candidates are so much faster than 10, as log ratios, and swing; the others are as usual."""
+    runs = []
+    for number in range(1, count + 1):
+        sign = 1 if number % 2 else -1
+        rates = {name: 10 * math.exp(gain + sign * swing) for name, gain in gains.items()}
+        runs.append(run(number, **ALL | rates))
+    return runs
+
+
+def test_until_a_claim_has_its_runs_the_baseline_and_the_repeat_are_measured() -> None:
+    assert until_selected()([]) == set(CONFIGS)
+    runs = [run(number, **ALL) for number in range(1, 4)]
+    assert until_selected()(runs[:2]) == {"trial-1", BASELINE, "trial-1-again"}
+    assert until_selected()(runs) == set()
+
+
+def test_three_runs_are_enough_for_a_claim_whose_interval_is_narrow() -> None:
+    runs = swinging(3, 0.01, trial_1=math.log(2))
+    few, enough = decide(runs[:2]), decide(runs)
+    assert few.reason is not None and few.reason.startswith("the time was enough for 2 of the ")
+    assert (few.name, few.gain, few.settled) == ("trial-1", False, False)
+    assert (enough.name, enough.gain, enough.reason, enough.settled) == ("trial-1", True, None, True)
+
+
+def test_six_runs_are_needed_where_it_is_wide() -> None:
+    runs = swinging(6, 0.15, trial_1=math.log(2))
+    few = decide(runs[:5])
+    assert few.reason is not None and few.reason.startswith("the time was enough for 5 of the 6 interleaved runs")
+    assert until_selected()(runs[:5]) >= {"trial-1", BASELINE, "trial-1-again"}
+    enough = decide(runs)
+    assert (enough.name, enough.gain, enough.reason, enough.settled) == ("trial-1", True, None, True)
+
+
+def test_a_large_gain_may_be_known_less_closely() -> None:
+    """5 % of the logarithm of the gain, or of the rate."""
+    assert decision.narrow(Estimate(estimate=2.0, low=1.91, high=2.09), RULES)
+    assert not decision.narrow(Estimate(estimate=0.2, low=0.11, high=0.29), RULES)
+    assert decision.narrow(Estimate(estimate=0.2, low=0.16, high=0.24), RULES)
+    assert not decision.narrow(Estimate(estimate=2.0, low=None, high=None), RULES)
+
+
+def test_after_the_claim_only_rivals_go_on_and_it_stays() -> None:
+    """The two are level; in the runs without the baseline they trade places."""
+    runs = [run(number, **ALL | {"trial_2": 20.0 * (1.025 if number % 2 else 1 / 1.025)}) for number in range(1, 4)]
+    assert until_selected()(runs) == {"trial-1", "trial-2"}
+    claimed = decide(runs)
+    assert claimed.gain and claimed.settled
+    for number in range(4, 9):
+        runs.append(run(number, trial_1=20.0, trial_2=20.0 * (1.3 if number % 2 else 1 / 1.3)))
+        found = decide(runs)
+        assert (found.gain, found.reason, found.settled) == (True, None, True)
+        assert [one.ratio for one in found.finalists] == [one.ratio for one in claimed.finalists]
+
+
+def test_the_baseline_goes_on_with_a_rival_that_has_no_claim_yet() -> None:
+    """Whichever of the two wins in the end has its claim."""
+    runs = [run(number, **ALL | {"trial_2": 19.6 * (1.05 if number % 2 else 1 / 1.05)}) for number in range(1, 7)]
+    assert decide(runs[:3]).reason is None
+    assert until_selected()(runs[:3]) == set(CONFIGS)
+    assert until_selected()(runs) == {"trial-1", "trial-2"}
+
+
+def test_rivals_that_are_as_good_as_each_other_need_no_more_runs() -> None:
+    late = ConfirmRules()
+    runs = [run(number, **ALL | {"trial_2": 20.05 if number % 2 else 19.9}) for number in range(1, 4)]
+    assert decide(runs, rules=late).rivals == {"trial-1", "trial-2"}
+    assert until_selected(rules=late)(runs) == set()
+
+
+def test_as_long_as_a_gain_is_open_the_baseline_goes_on_and_is_looked_at_seldom() -> None:
+    runs = swinging(12, 0.08, trial_1=0.06, trial_1_again=0.06, trial_2=-0.5)
+    found = decide(runs[:6])
+    assert (found.name, found.gain, found.reason) == (BASELINE, False, None)
+    assert all(BASELINE in until_selected()(runs[:count]) for count in range(1, 12))
+    assert decide(runs[:10]).gain and not decide(runs[:10]).settled
+    assert until_selected()(runs) == set()
+
+
+def test_a_run_in_which_the_winner_failed_does_not_count() -> None:
+    runs = [run(1, **ALL), run(2, **ALL), run(3, **{**ALL, "trial_1": None})]
+    assert until_selected()(runs) >= {"trial-1", BASELINE}
+
+
+@pytest.mark.parametrize("rates", [{**ALL, "baseline": None}, {**ALL, "baseline": 30.0}])
+def test_without_a_question_nothing_is_measured(rates: dict[str, float | None]) -> None:
+    """The baseline fails, or nothing else is left in the running."""
+    assert until_selected()([run(1, **rates), run(2, **rates)]) == set()
+
+
+# --------------------------------------------------------------------------------------------- the choice among equals
+
+
+def latency(p50_ms: float) -> Latency:
+    return Latency(calls=10, p50_ms=p50_ms, p90_ms=p50_ms, p95_ms=p50_ms, p99_ms=p50_ms)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (result(1, config(batch_size=2, backend="onnxruntime"), rates=(20, 20)), {}),
+        ({"latency": latency(60)}, {"latency": latency(50)}),
+        ({"latency": latency(50), "peak_rss_bytes": 300}, {"latency": latency(50), "peak_rss_bytes": 200}),
+        ({}, {"latency": latency(50)}),
+    ],
+    ids=["fewest changes", "lowest latency", "least memory", "what is known"],
+)
+def test_of_equals_the_simplest_wins_then_the_gentlest_then_the_smallest(
+    first: TrialResult | dict[str, Any], second: dict[str, Any]
+) -> None:
+    if isinstance(first, dict):
+        first = result(1, config(batch_size=2), rates=(20, 20), **first)
+    trials = {"trial-1": first, "trial-2": result(2, config(batch_size=4), rates=(15, 15), **second)}
+    finalists = Finalists(trials | {BASELINE: FINALISTS.trials[BASELINE]})
+    level = [run(number, **ALL | {"trial_2": 19.8}) for number in range(1, 4)]
+    assert decide(level, finalists=finalists).name == "trial-2"
+    behind = [run(number, **ALL | {"trial_2": 19.0}) for number in range(1, 4)]
+    assert decide(behind, finalists=finalists).name == "trial-1"
+
+
+def test_one_that_may_be_as_good_is_chosen_only_if_it_seems_so() -> None:
+    """Neither is told from the leader: one lies 2 % behind, the other 6 %."""
+    heavy = result(1, config(batch_size=2, backend="onnxruntime"), rates=(20, 20))
+    finalists = Finalists({**FINALISTS.trials, "trial-1": heavy})
+    for behind, name in ((0.02, "trial-2"), (0.06, "trial-1")):
+        runs = swinging(6, 0.1, trial_2=math.log(2) - behind)
+        found = decide(runs, finalists=finalists)
+        assert (found.finalists[1].verdict, found.name) == ("undecided", name)
+
+
+def test_where_all_finalists_equal_the_baseline_it_stays() -> None:
+    runs = [run(number, **dict.fromkeys(ALL, 10.0 + number / 10)) for number in range(1, 7)]
+    found = decide(runs)
+    assert (found.name, found.gain, found.reason, found.settled) == (BASELINE, False, None, True)
+    assert until_selected()(runs) == set()
+
+
+def test_before_there_is_a_claim_the_best_so_far_leads() -> None:
+    found = decide([run(1, **ALL)])
+    assert (found.name, found.gain) == ("trial-1", False) and found.reason is not None
+    assert [one.verdict for one in found.finalists] == [None, "faster", "faster"]
+    nothing = decide([])
+    assert (nothing.name, nothing.gain) == (BASELINE, False) and nothing.reason is not None

@@ -1,50 +1,42 @@
 from __future__ import annotations
 
 import msgspec
-import pytest
 
 from autotune.study.confirm import elimination
-from autotune.study.confirm.elimination import UntilSelected
 from autotune.study.confirm.names import BASELINE
 from tests.study.confirm.finalist_runs import (
     ALL,
     ANY,
-    CONFIGS,
-    FINALISTS,
     NAMES,
     RULES,
     run,
 )
 
-
-def test_nobody_is_dropped_before_the_first_stage_is_over() -> None:
-    assert elimination.remaining([run(1, **ALL)], NAMES, RULES, ANY) == set(NAMES)
-    assert elimination.remaining([run(1, **ALL), run(2, **ALL)], NAMES, RULES, ANY) == {"trial-1"}
+CLOSE = {**ALL, "trial_2": 19.0, "baseline": 18.0}
 
 
-def test_one_that_was_dropped_never_comes_back() -> None:
-    few = {name: ALL[name] for name in ("trial_1", "baseline")}
+def test_in_one_run_only_what_is_far_behind_is_dropped() -> None:
+    assert elimination.remaining([run(1, **CLOSE)], NAMES, RULES, ANY) == set(NAMES)
+    assert elimination.remaining([run(1, **ALL)], NAMES, RULES, ANY) == {"trial-1"}
+
+
+def test_what_is_behind_for_sure_is_dropped_before_the_first_stage_is_over() -> None:
     late = msgspec.structs.replace(RULES, first_stage=100)
-    assert elimination.remaining([run(1, **ALL), run(2, **few)], NAMES, late, ANY) == {
-        "trial-1",
-        BASELINE,
-    }
+    runs = [run(number, **{**CLOSE, "trial_2": rate}) for number, rate in enumerate((19.0, 19.2, 18.9), start=1)]
+    assert elimination.remaining(runs[:1], NAMES, late, ANY) == set(NAMES)
+    assert elimination.remaining(runs, NAMES, late, ANY) == {"trial-1"}
 
 
-def test_the_winner_and_the_baseline_are_measured_until_a_claim_has_its_runs() -> None:
-    running = UntilSelected(FINALISTS, RULES, ANY)
-    assert running([]) == set(CONFIGS)
-    runs = [run(number, **ALL) for number in range(1, RULES.runs)]
-    assert running(runs) == {"trial-1", BASELINE, "trial-1-again"}
-    assert running([*runs, run(RULES.runs, **ALL)]) == set()
+def test_one_that_was_dropped_does_not_come_back() -> None:
+    few = {name: ALL[name] for name in ("trial_1", "baseline")}
+    noisy = [run(1, **CLOSE), run(2, **few | {"trial_1": 9.0}), run(3, **few | {"trial_1": 11.0})]
+    assert elimination.remaining(noisy, NAMES, RULES, ANY) == {"trial-1", BASELINE}
 
 
-def test_a_run_in_which_the_winner_failed_does_not_count() -> None:
-    runs = [run(number, **ALL) for number in range(1, RULES.runs)]
-    assert UntilSelected(FINALISTS, RULES, ANY)([*runs, run(RULES.runs, **{**ALL, "trial_1": None})])
-
-
-@pytest.mark.parametrize("rates", [{**ALL, "baseline": None}, {**ALL, "baseline": 30.0}])
-def test_without_a_question_nothing_is_measured(rates: dict[str, float | None]) -> None:
-    """The baseline fails, or nothing else is left in the running."""
-    assert UntilSelected(FINALISTS, RULES, ANY)([run(1, **rates), run(2, **rates)]) == set()
+def test_one_that_was_dropped_comes_back_where_what_was_before_it_fails() -> None:
+    """The leader crashes twice: the claim is open to the second, and the third is still too slow."""
+    without = {name: rate for name, rate in ALL.items() if name != "trial_2"}
+    fails = {**without, "trial_1": None}
+    runs = [run(1, **{**ALL, "baseline": 14.0}), run(2, **fails), run(3, **fails)]
+    assert elimination.remaining(runs[:2], NAMES, RULES, ANY) == {"trial-1"}
+    assert elimination.remaining(runs, NAMES, RULES, ANY) == {"trial-2", BASELINE}

@@ -40,7 +40,8 @@ def chosen(hw: Hardware) -> finalists.Finalists:
         result(3, config("onnxruntime", 8), rates=(20, 20)),
         result(4, config("onnxruntime", 4), rates=(15, 15)),
     ]
-    return finalists.choose(Ranking(trials, resolved(HW).goal), PLAIN, ConfirmRules(finalists=2), hw)
+    space = msgspec.structs.replace(resolved(HW), baseline=PLAIN)
+    return finalists.choose(Ranking(trials, space.goal), space, ConfirmRules(finalists=2), hw)
 
 
 def test_what_cannot_run_here_any_more_is_no_finalist() -> None:

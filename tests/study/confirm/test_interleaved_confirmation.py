@@ -37,15 +37,16 @@ def test_the_true_winner_is_found_whatever_the_search_saw(tmp_path: Path) -> Non
     assert found is not None and found.winner is not None
     assert (found.confirmed, found.gain, found.reason) == (True, True, None)
     assert (found.winner.config, found.winner.trial) == (FIRST, 3)
-    assert [one.trial for one in found.finalists] == [1, 2, 3, 0]
-    assert {one.trial: one.verdict for one in found.finalists} == {1: "faster", 2: "faster", 3: None, 0: "faster"}
+    assert [one.trial for one in found.finalists] == [1, 2, 3, 4, 0]
+    verdicts = {one.trial: one.verdict for one in found.finalists}
+    assert verdicts == {1: "faster", 2: "faster", 3: None, 4: "faster", 0: "faster"}
     truth = speed(FIRST) / speed(PLAIN)
     assert covers(found.winner.ratio, truth) and covers(found.winner.throughput, speed(FIRST))
     assert found.winner.ratio.estimate == pytest.approx(truth, rel=0.01)
     assert covers(by_trial(found)[1].ratio, speed(THIRD) / speed(PLAIN))
     assert covers(by_trial(found)[0].behind, truth)
     assert found.noise_floor is not None and 0 < found.noise_floor < 0.02
-    assert found.winner.runs >= CONFIRM.runs and found.winner.rounds >= CONFIRM.first_stage
+    assert found.winner.runs == CONFIRM.runs
     assert len(found.winner.folders) == found.winner.runs
     assert all((tmp_path / folder).is_dir() for folder in found.winner.folders)
     assert found.winner.cpu_s_per_sample == pytest.approx(1 / speed(FIRST), rel=0.01)
@@ -90,7 +91,8 @@ def test_where_the_baseline_is_the_best_there_is_no_gain(tmp_path: Path) -> None
     assert (found.confirmed, found.gain, found.reason) == (True, False, None)
     assert (found.winner.config, found.winner.trial) == (PLAIN, 0)
     assert (found.winner.ratio.estimate, found.ablations, found.path) == (1.0, (), ())
-    assert covers(by_trial(found)[1].ratio, 10 / 12)
+    ratio = by_trial(found)[1].ratio
+    assert ratio is not None and ratio.estimate == pytest.approx(10 / 12, rel=0.01)
     assert by_trial(found)[0].verdict is None and by_trial(found)[1].verdict == "faster"
 
 
@@ -117,15 +119,17 @@ def test_a_gain_below_the_noise_floor_is_not_claimed(tmp_path: Path) -> None:
     assert (found.confirmed, found.gain, found.winner.config) == (True, False, PLAIN)
 
 
-@pytest.mark.parametrize("minutes", [0.5, 1.0])
-def test_too_few_runs_claim_nothing_and_say_so(tmp_path: Path, minutes: float) -> None:
+@pytest.mark.parametrize(("minutes", "count"), [(0.5, 0), (1.0, 1), (1.8, 2)])
+def test_too_few_runs_claim_nothing_and_say_so(tmp_path: Path, minutes: float, count: int) -> None:
     study = searched(tmp_path, {PLAIN: 10.2, FIRST: 30.0}, minutes)
     found = confirmed(study, FakeExecutor(tmp_path, start_s=4.0))
     assert found is not None
-    assert (found.confirmed, found.gain, found.winner) == (False, False, None)
+    assert (found.confirmed, found.gain) == (False, False)
+    assert (0 if found.winner is None else found.winner.runs) == count
+    assert found.winner is None or found.winner.config == FIRST
     assert found.reason is not None
     assert re.fullmatch(
-        r"the time was enough for \d of the 6 interleaved runs that a claim needs; "
+        r"the time was enough for \d of the [36] interleaved runs that a claim needs; "
         r"the same command goes on, if need be with --minutes raised by [1-9]",
         found.reason,
     )
@@ -177,10 +181,10 @@ def test_of_ties_with_as_many_changes_the_one_with_less_memory_wins(tmp_path: Pa
 
 
 def test_undecided_is_no_tie(tmp_path: Path) -> None:
-    """The two trade places from run to run: the simpler one might be worse by more than matters."""
+    """The two trade places from run to run: the simpler one seems to be worse by more than matters."""
 
     def behave(name: str, spec: InterleavedSpec) -> float:
-        swing = 1.06 if spec.number % 2 else 0.96
+        swing = 1.16 if spec.number % 2 else 0.96
         return {PLAIN: 10.0, FIRST: 20.0 * swing}.get(spec.configs[name], 20.0)
 
     study = searched(tmp_path, {PLAIN: 10.0, FIRST: 30.0, SECOND: 20.0})
@@ -208,10 +212,10 @@ def test_a_finalist_that_crashes_does_not_win_and_says_why(tmp_path: Path) -> No
 
 
 def test_a_winner_that_crashed_in_its_last_run_is_exported_as_it_ran_before(tmp_path: Path) -> None:
-    executor = FakeExecutor(tmp_path, fails=lambda name, spec: 1 if (name, spec.number) == ("trial-1", 6) else None)
+    executor = FakeExecutor(tmp_path, fails=lambda name, spec: 1 if (name, spec.number) == ("trial-1", 3) else None)
     found = confirmed(searched(tmp_path, {PLAIN: 10.2, FIRST: 30.0}), executor)
     assert found is not None and found.winner is not None
-    assert (found.winner.config, found.winner.runs, found.winner.versions) == (FIRST, 6, {"onnxruntime": "1.0"})
+    assert (found.winner.config, found.winner.runs, found.winner.versions) == (FIRST, 3, {"onnxruntime": "1.0"})
 
 
 def test_a_leader_that_crashes_leaves_the_others_to_win(tmp_path: Path) -> None:

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from autotune.analysis import selection, stats
 from autotune.core.results import Block, Canary, Candidate, Interference, Latency
 from autotune.core.rules import Correction
 from autotune.core.specs import InterleavedSpec
@@ -26,9 +27,9 @@ def test_a_ratio_is_over_the_rounds_that_both_have(tmp_path: Path) -> None:
     assert ratio is not None
     assert (ratio.estimate, ratio.low, ratio.high) == pytest.approx([1.16 / 1.02] * 3)
     assert found.counts("b", "a") == (3, 2 + 8 + 8)
-    assert found.counts("a", "c") == (3, 3 + 8 + 8)
+    assert found.counts("a", "c") == (3, 2 + 8 + 8)
     assert {name: len(logs) for name, logs in found.rounds(["a", "b", "c"]).items()} == dict.fromkeys("abc", 18)
-    assert {len(logs) for logs in found.rounds(["a", "c"]).values()} == {19}
+    assert {len(logs) for logs in found.rounds(["a", "c"]).values()} == {18}
 
 
 def test_what_was_never_measured_together_has_no_ratio(tmp_path: Path) -> None:
@@ -39,9 +40,40 @@ def test_what_was_never_measured_together_has_no_ratio(tmp_path: Path) -> None:
     assert scores.table([], ["a", "b"], 0.95).ratio("a", "b") is None
 
 
-def test_one_run_has_no_interval(tmp_path: Path) -> None:
-    found = rates(tmp_path, lambda name, spec: None, count=1).ratio("c", "a")
-    assert found is not None and (found.low, found.high) == (None, None)
+def test_one_run_has_an_interval_as_wide_as_runs_usually_differ(tmp_path: Path) -> None:
+    found = rates(tmp_path, lambda name, spec: None, count=1).difference("c", "a")
+    assert found.low is not None and found.high is not None
+    half = 2.77645 * math.sqrt(scores.FIRST.value)  # t of 4 degrees of freedom
+    assert (found.low, found.high) == pytest.approx((found.estimate - half, found.estimate + half), rel=1e-3)
+
+
+def table(**logs: Sequence[Sequence[float]]) -> scores.ScoreTable:
+    """One round in each run; none is an empty one."""
+    return scores.ScoreTable(logs=logs, confidence=0.95)
+
+
+def test_a_pair_alone_has_the_interval_of_its_own_runs() -> None:
+    a, b = [[0.1], [0.3], [0.2]], [[0.0], [0.0], [0.0]]
+    assert table(a=a, b=b).difference("a", "b") == stats.mean([0.1, 0.3, 0.2], 0.95)
+
+
+def test_the_others_of_the_runs_say_how_much_a_pair_differs() -> None:
+    """By chance a and b differ by the same in both runs; c and d show that candidates do not."""
+    a, b = [[0.1], [0.1]], [[0.0], [0.0]]
+    c, d = [[0.0], [0.2]], [[0.2], [0.0]]
+    found = table(a=a, b=b, c=c, d=d).difference("a", "b")
+    noise = selection.block_design([[0.1, 0.1], [0.0, 0.0], [0.0, 0.2], [0.2, 0.0]]).noise
+    assert noise.df == 3
+    assert found == stats.moderated_mean([0.1, 0.1], 0.95, noise.value, 2)
+    assert found.low is not None and found.low < 0
+
+
+def test_the_level_of_one_that_missed_the_slow_run_is_not_flattered() -> None:
+    """The second run was slow for all; a is slower than b in the run that both have."""
+    found = table(a=[[0.9], []], b=[[1.0], [0.5]], c=[[0.8], [0.3]])
+    assert found.level("b") > found.level("a") > found.level("c")
+    assert found.level("b") - found.level("c") == pytest.approx(0.2)
+    assert table(a=[[]], b=[[1.0]]).level("a") == -math.inf
 
 
 # -------------------------------------------------------------------------------------- by objective
