@@ -103,6 +103,11 @@ def block_design(means: Sequence[Sequence[float | None]]) -> BlockDesign:
     return BlockDesign(levels, Variance(2 * float(residual @ residual) / df, df) if df > 0 else UNKNOWN)
 
 
+def leads_by(difference: Estimate, delta: float) -> bool:
+    """True if a difference is shown to be above 0, and seems to be above delta."""
+    return difference.low is not None and difference.low > 0 and difference.estimate > delta
+
+
 def verdict(difference: Estimate, delta: float) -> Verdict:
     """A tie if the interval lies within ±delta, undecided if it contains 0 and reaches beyond (or does not exist)."""
     low, high = difference.low, difference.high

@@ -20,7 +20,8 @@ def remaining(
     """Those of these candidates that may still win; one that was dropped comes back only if another fails or is out.
 
     Dropped is what fails, breaks a limit, is eliminated by its rounds, or is shown by its runs to be behind the best
-    and seems to be so by more than matters. Of several objectives none is the one to select by: then all that run and keep the limits stay.
+    and seems to be so by more than matters. Of several objectives none is the one to select by: then all that run and
+    keep the limits stay.
     """
     able = [name for name in names if not outcomes.failed(runs, name) and constraints.broken(runs, name) is None]
     last = runs[-1].spec.configs if runs else dict.fromkeys(names)
@@ -35,7 +36,4 @@ def remaining(
     best = max(surviving, key=rates.level, default="")
     confidence = 1 - 2 * rules.alpha / max(1, len(names) - 1)
     leads = {name: rates.difference(best, name, confidence) for name in surviving - {best}}
-    behind = {
-        name for name, lead in leads.items() if lead.low is not None and lead.low > 0 and lead.estimate > rules.delta
-    }
-    return surviving - behind
+    return surviving - {name for name, lead in leads.items() if selection.leads_by(lead, rules.delta)}

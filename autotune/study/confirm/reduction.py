@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 import msgspec
 
+from autotune.analysis import selection
 from autotune.core.config import Config
 from autotune.core.confirmation import Ablation
 from autotune.core.machine import Hardware
-from autotune.core.results import Estimate, InterleavedRun
+from autotune.core.results import InterleavedRun
 from autotune.core.rules import ConfirmRules
 from autotune.space import configs
 from autotune.study.confirm import outcomes, schedule, scores
@@ -77,7 +78,7 @@ class UntilAccepted:
     def _known(self, runs: Sequence[InterleavedRun]) -> bool:
         rates = _rates(runs, self.confirm)
         loss = rates.difference(UNREDUCED, WINNER, ONE_SIDED)
-        if _loses(loss, self.confirm) or loss.low is None or loss.high is None:
+        if selection.leads_by(loss, self.confirm.delta) or loss.low is None or loss.high is None:
             return True
         return _has_claim(rates, self.confirm) and (loss.high <= self.confirm.delta or loss.low > 0)
 
@@ -89,18 +90,18 @@ def accepted(runs: Sequence[InterleavedRun], rules: ConfirmRules, noise_floor: f
     if not _has_claim(rates, rules) or gain.low is None:
         return False
     loss = rates.difference(UNREDUCED, WINNER, ONE_SIDED)
-    return gain.low > 0 and gain.estimate > (noise_floor or 0.0) and loss.low is not None and not _loses(loss, rules)
+    return (
+        gain.low > 0
+        and gain.estimate > (noise_floor or 0.0)
+        and loss.low is not None
+        and not selection.leads_by(loss, rules.delta)
+    )
 
 
 def _has_claim(rates: ScoreTable, rules: ConfirmRules) -> bool:
     """True if the reduced winner has the runs of a claim."""
     needed = rules.runs if narrow(rates.difference(WINNER, BASELINE), rules) else rules.sure_runs
     return rates.counts(WINNER, BASELINE)[0] >= needed
-
-
-def _loses(loss: Estimate, rules: ConfirmRules) -> bool:
-    """True if it is shown that something is lost, and that is more than matters."""
-    return loss.low is not None and loss.low > 0 and loss.estimate > rules.delta
 
 
 def nothing_removed(ablations: Sequence[Ablation]) -> tuple[Ablation, ...]:
