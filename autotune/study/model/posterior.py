@@ -23,11 +23,11 @@ from autotune.study.model import config_diff, gaussian_process, suggest
 from autotune.study.model.encoding import Matrix, PointEncoder
 from autotune.study.ranking import Ranking
 
-TRIAL_NOISE = 0.1
+TRIAL_NOISE = 0.13
 """The deviation of a trial's log rate from that of another trial of the same configuration, beyond its window's own.
 
-It is what a launch and the moment do: 0.06 on the recorded spaces once the canary's drift is taken off, about 0.12 of
-drift before a study has the blocks to correct for it.
+It is what the launch and the moment do on the recorded spaces: 0.06 once the drift that the canary shows is taken off,
+and 0.12 of drift, which a study has too few blocks to correct for at first.
 """
 
 LEAST_TRIALS = 3
