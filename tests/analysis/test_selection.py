@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 import random
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -179,3 +180,53 @@ def test_the_verdict_turned_round_is_the_opposite(a: list[float], b: list[float]
 
 def test_the_smallest_difference_that_matters_is_three_per_cent() -> None:
     assert math.exp(ConfirmRules().delta) == pytest.approx(1.03)
+
+
+# ------------------------------------------------------------------------------------------------- the block design
+
+GRAFTS = [
+    [90.3, 89.2, 98.2, 93.9, 87.4, 97.9],
+    [92.5, 89.5, 90.6, 94.7, 87.0, 95.8],
+    [85.5, 90.8, 89.6, 86.2, 88.0, 93.4],
+    [82.5, 89.5, 85.6, 87.4, 78.9, 90.7],
+]
+"""Montgomery, Design and Analysis of Experiments, the vascular grafts: four pressures, six batches of resin."""
+
+
+def test_block_design_is_montgomerys() -> None:
+    found = selection.block_design(GRAFTS)
+    assert found.noise.df == 15
+    assert found.noise.value / 2 == pytest.approx(7.33, abs=0.005)
+    means = [92.817, 91.683, 88.917, 85.767]
+    assert [level - found.levels[0] for level in found.levels] == pytest.approx([m - means[0] for m in means], abs=2e-3)
+
+
+def test_a_missing_cell_is_as_if_it_were_yates_estimate() -> None:
+    """Montgomery again: without 94.7, for which 91.08 stands, at the cost of a degree of freedom."""
+    missing: list[list[float | None]] = [list(row) for row in GRAFTS]
+    missing[1][3] = None
+    completed = [list(row) for row in GRAFTS]
+    completed[1][3] = 91.08
+    found, filled = selection.block_design(missing), selection.block_design(completed)
+    assert found.noise.df == 14
+    assert found.noise.value * 14 == pytest.approx(filled.noise.value * 15)
+    assert np.diff(found.levels) == pytest.approx(np.diff(filled.levels))
+
+
+def test_of_two_candidates_the_noise_is_that_of_their_differences() -> None:
+    found = selection.block_design([[0.1, 0.4, 0.2], [0.0, 0.1, 0.3]])
+    assert found.noise == pytest.approx((scipy_stats().tvar([0.1, 0.3, -0.1]), 2))
+
+
+def test_without_a_second_run_no_noise_is_known_and_without_a_block_no_level() -> None:
+    found = selection.block_design([[1.0], [2.0], [None]])
+    assert found.noise == selection.UNKNOWN
+    assert found.levels[1] - found.levels[0] == pytest.approx(1.0) and math.isnan(found.levels[2])
+    assert selection.block_design([[], []]).noise == selection.block_design([[None], [None]]).noise == selection.UNKNOWN
+
+
+def test_what_leads_is_shown_to_and_seems_to_by_more_than_matters() -> None:
+    assert selection.leads_by(Estimate(estimate=0.05, low=0.01, high=0.09), 0.03)
+    assert not selection.leads_by(Estimate(estimate=0.02, low=0.01, high=0.03), 0.03)
+    assert not selection.leads_by(Estimate(estimate=0.05, low=-0.01, high=0.11), 0.03)
+    assert not selection.leads_by(Estimate(estimate=0.05, low=None, high=None), 0.03)

@@ -64,7 +64,9 @@ def repeated(times: int, take: Callable[[int], Estimate]) -> np.ndarray:
 def test_the_interval_covers_the_truth(
     fitted: Correction, loudness: float, times: int, least: float, most: float
 ) -> None:
-    _, low, high = repeated(times, lambda seed: judged(live(Machine(seed, loudness, 200), PAIR, RULES.runs, 4), fitted))
+    _, low, high = repeated(
+        times, lambda seed: judged(live(Machine(seed, loudness, 200), PAIR, RULES.sure_runs, 4), fitted)
+    )
     assert least <= np.mean((low <= FIVE_PER_CENT) & (high >= FIVE_PER_CENT)) <= most
 
 
@@ -77,7 +79,7 @@ def test_equal_systems_are_seldom_told_apart(
     draw = np.random.default_rng(2)
 
     def drawn(_: int) -> Estimate:
-        picked = draw.choice(simulated, RULES.runs, replace=False)
+        picked = draw.choice(simulated, RULES.sure_runs, replace=False)
         return selection.paired_difference([a[i] for i in picked], [b[i] for i in picked], RULES.confidence)
 
     _, low, high = repeated(times, drawn)
@@ -106,8 +108,8 @@ def best(rounds: dict[str, list[float]]) -> str:
 
 @pytest.mark.parametrize(("times", "least"), [(20, 0.75), slow(200, 0.9)])
 def test_five_per_cent_is_found_within_five_minutes(fitted: Correction, times: int, least: float) -> None:
-    rounds = rounds_in(MINUTES_S, 2, RULES.runs)
-    _, low, _ = repeated(times, lambda seed: judged(live(Machine(seed), PAIR, RULES.runs, rounds), fitted))
+    rounds = rounds_in(MINUTES_S, 2, RULES.sure_runs)
+    _, low, _ = repeated(times, lambda seed: judged(live(Machine(seed), PAIR, RULES.sure_runs, rounds), fitted))
     assert np.mean(low > 0) >= least
 
 
@@ -117,17 +119,17 @@ def test_five_per_cent_is_found_within_five_minutes(fitted: Correction, times: i
 @pytest.fixture(scope="module", params=[50, slow(500)])
 def alive(request: pytest.FixtureRequest) -> list[Runs]:
     """Confirmations by live processes that had a third of the time."""
-    rounds = rounds_in(MINUTES_S / 3, 2, RULES.runs)
-    return [live(Machine(seed, seconds=300), PAIR, RULES.runs, rounds) for seed in range(request.param)]
+    rounds = rounds_in(MINUTES_S / 3, 2, RULES.sure_runs)
+    return [live(Machine(seed, seconds=300), PAIR, RULES.sure_runs, rounds) for seed in range(request.param)]
 
 
 def test_live_needs_a_third_of_the_time_of_one_system_after_the_other(alive: list[Runs], fitted: Correction) -> None:
     """Six launches of the one, then six of the other."""
-    blocks = rounds_in(MINUTES_S, 2, RULES.runs)
+    blocks = rounds_in(MINUTES_S, 2, RULES.sure_runs)
 
     def turned(seed: int) -> Estimate:
         machine = Machine(seed)
-        return judged([in_turn(machine, [system], RULES.runs, blocks)[0] for system in PAIR], fitted)
+        return judged([in_turn(machine, [system], RULES.sure_runs, blocks)[0] for system in PAIR], fitted)
 
     short, *_ = repeated(len(alive), lambda seed: judged(alive[seed], fitted))
     long, *_ = repeated(len(alive), turned)
@@ -136,8 +138,8 @@ def test_live_needs_a_third_of_the_time_of_one_system_after_the_other(alive: lis
 
 def test_live_needs_a_third_of_the_time_of_launches_in_turn(alive: list[Runs], fitted: Correction) -> None:
     """Launches of both by turns. Correcting the rates helps these more, so it is tried with and without."""
-    blocks = rounds_in(MINUTES_S, 2, RULES.runs)
-    turned = [in_turn(Machine(seed), PAIR, RULES.runs, blocks) for seed in range(len(alive))]
+    blocks = rounds_in(MINUTES_S, 2, RULES.sure_runs)
+    turned = [in_turn(Machine(seed), PAIR, RULES.sure_runs, blocks) for seed in range(len(alive))]
     short, *_ = repeated(len(alive), lambda seed: judged(alive[seed], Correction()))
     long, *_ = repeated(len(alive), lambda seed: judged(turned[seed], Correction()))
     assert short.std() < 0.75 * long.std()

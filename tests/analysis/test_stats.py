@@ -237,3 +237,29 @@ def test_runs_that_differ_by_less_than_their_noise_do_not_differ() -> None:
 @pytest.mark.parametrize("runs", [[], [[1.0, 2.0]], [[1.0], [2.0], [3.0]]])
 def test_components_that_cannot_be_told(runs: list[list[float]]) -> None:
     assert stats.variance_components(runs) == (0.0, 0.0)
+
+
+# ------------------------------------------------------------------------------------------------------ moderated
+
+
+def test_moderated_mean_by_hand() -> None:
+    """The variances are 0.01 with 2 degrees of freedom and 0.04 with 2: 0.025 with 4, whose t is 2.776."""
+    found = stats.moderated_mean([0.1, 0.2, 0.3], 0.95, known=0.04, weight=2)
+    half = 2.776445 * math.sqrt(0.025 / 3)
+    assert (found.estimate, found.low, found.high) == pytest.approx((0.2, 0.2 - half, 0.2 + half))
+
+
+def test_one_value_has_the_interval_of_what_is_known_elsewhere() -> None:
+    found = stats.moderated_mean([0.5], 0.95, known=0.04, weight=4)
+    assert (found.low, found.high) == pytest.approx((0.5 - 2.776445 * 0.2, 0.5 + 2.776445 * 0.2))
+    assert stats.moderated_mean([0.5], 0.95, known=0.0, weight=0) == Estimate(estimate=0.5, low=None, high=None)
+
+
+@given(st.lists(st.floats(-1, 1), min_size=2, max_size=20), confidences, st.floats(0, 10))
+def test_without_weight_it_is_students(values: list[float], confidence: float, known: float) -> None:
+    assert stats.moderated_mean(values, confidence, known, 0) == stats.mean(values, confidence)
+
+
+def test_much_that_is_known_elsewhere_decides() -> None:
+    found = stats.moderated_mean([0.0, 0.0], 0.95, known=1.0, weight=1e6)
+    assert found.high == pytest.approx(1.959964 / math.sqrt(2), rel=1e-4)

@@ -91,20 +91,21 @@ def kinds(
 ) -> list[TrialResult]:
     """Up to so many of the candidates, the best by the posterior mean, of each kind the simplest one.
 
-    Those of a kind differ as likely as not by no more than delta: their settings have no effect that was shown.
+    Those of a kind differ as likely as not from its best by no more than delta: what they differ in has no effect that
+    was shown.
     """
-    found: list[TrialResult] = []
+    best: list[TrialResult] = []
+    simplest: list[TrialResult] = []
     for result in sorted(candidates, key=lambda one: -known.mean(one.spec.config)):
         config = result.spec.config
-        differ = [known.chance_to_differ(config, one.spec.config, delta) for one in found]
+        differ = [known.chance_to_differ(config, one.spec.config, delta) for one in best]
         place = next((place for place, chance in enumerate(differ) if chance < 0.5), None)
-        if place is None:
-            if len(found) == most:
-                break
-            found.append(result)
-        elif config_diff.simplicity(result, baseline) < config_diff.simplicity(found[place], baseline):
-            found[place] = result
-    return found
+        if place is not None:
+            simplest[place] = min(simplest[place], result, key=lambda one: config_diff.simplicity(one, baseline))
+        elif len(best) < most:
+            best.append(result)
+            simplest.append(result)
+    return simplest
 
 
 def _interval(middle: float, variance: float, confidence: float) -> Estimate:

@@ -5,10 +5,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from autotune.core.confirmation import Finalist
 from autotune.core.results import Candidate, InterleavedRun, Status
 from autotune.core.specs import InterleavedSpec
 from autotune.study.confirm import aggregate, claim, scores
-from tests.report.made import PLAIN, config, estimate, numbered, result
+from tests.report.made import PLAIN, config, confirmation, estimate, numbered, result
+from tests.report.made import winner as made_winner
 from tests.study.fakes import WORKLOAD
 
 FAST = config("onnxruntime", 8)
@@ -55,3 +57,17 @@ def test_a_gain_is_above_one_for_sure() -> None:
 def test_the_share_of_disturbed_blocks() -> None:
     assert claim.disturbed(RUNS) == 0.5
     assert claim.disturbed([]) == 0.0
+
+
+def test_an_earlier_gain_stands_until_another_claim_or_what_refutes_it() -> None:
+    earlier = confirmation(made_winner(FAST), finished=False)
+    nothing = confirmation(None, confirmed=False, gain=False, reason="too short")
+    failed = Finalist(trial=7, config=FAST, ratio=None, error="it broke")
+    broken = Finalist(trial=7, config=FAST, ratio=None, broken="p99")
+    assert claim.stands(earlier, nothing, PLAIN)
+    assert claim.stands(earlier, msgspec.structs.replace(nothing, winner=made_winner(config("openvino", 1))), PLAIN)
+    for refuting in (failed, broken, Finalist(trial=0, config=PLAIN, ratio=None, error="it broke")):
+        assert not claim.stands(earlier, msgspec.structs.replace(nothing, finalists=(refuting,)), PLAIN)
+    assert not claim.stands(earlier, confirmation(made_winner(PLAIN), gain=False), PLAIN)
+    unconfirmed = msgspec.structs.replace(earlier, confirmed=False, gain=False)
+    assert not claim.stands(unconfirmed, nothing, PLAIN)

@@ -4,12 +4,18 @@ import dataclasses
 from pathlib import Path
 
 import msgspec
+import numpy as np
+import pytest
 
 from autotune.core.config import Config
 from autotune.core.machine import Environment, Hardware
 from autotune.core.rules import ConfirmRules
+from autotune.core.struct import Value
+from autotune.space import configs
+from autotune.study import evidence
 from autotune.study.confirm import finalists
 from autotune.study.confirm.names import BASELINE
+from autotune.study.model.posterior import Posterior
 from autotune.study.ranking import Ranking
 from tests.fake_executor import FakeExecutor
 from tests.report.made import PLAIN, config, result
@@ -78,3 +84,23 @@ def test_without_its_baseline_nothing_is_measured(tmp_path: Path) -> None:
     found = confirmed(study, executor)
     assert found is not None and (found.confirmed, executor.runs) == (False, [])
     assert found.reason is not None and found.reason.startswith("the baseline cannot run here any more: interpreter: ")
+
+
+def test_what_the_search_does_not_tell_apart_is_one_finalist_the_simplest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The search's best differs from the next in its allocator, of which no effect is shown."""
+    means = {config("torch_eager", 1): 1.0, tuned(8): 4.0, config("torch_eager", 8): 3.99, tuned(4): 3.0}
+    trials = [result(number, one, rates=[mean, mean]) for number, (one, mean) in enumerate(means.items())]
+    places = {one.key: place for place, one in enumerate(means)}
+    known = Posterior(places, np.array(list(means.values())), 1e-6 * np.eye(len(means)))
+    monkeypatch.setattr(evidence, "posterior", lambda *_: known)
+    space = msgspec.structs.replace(resolved(HW), baseline=config("torch_eager", 1))
+    ranking = Ranking(trials, space.goal)
+    assert ranking.order()[0].spec.config == tuned(8)
+    found = finalists.choose(ranking, space, ConfirmRules(finalists=2), HW)
+    assert list(found.trials) == ["trial-2", "trial-3", BASELINE]
+
+
+def tuned(batch_size: int) -> Config:
+    """With an allocator that the baseline does not have."""
+    knobs: dict[str, Value] = {"allocator": "tcmalloc"}
+    return configs.configure(HW, batch_size=batch_size, backend="torch_eager", options={}, knobs=knobs)

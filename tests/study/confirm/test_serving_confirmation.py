@@ -17,7 +17,7 @@ from autotune.report.text import study_reader
 from autotune.space import configs
 from autotune.study.confirm import stage
 from autotune.study.confirm.served_finalist import LOWER
-from autotune.study.confirm.serving_confirmation import FOLDER, START_S
+from autotune.study.confirm.serving_confirmation import FINALISTS, FOLDER, START_S
 from autotune.study.storage import store
 from autotune.study.storage.opening import OpenStudy
 from tests.fake_executor import FakeExecutor
@@ -254,3 +254,11 @@ def test_a_failure_is_tried_again(tmp_path: Path) -> None:
     found = run(study, executor)
     assert found is not None and found.winner is not None and found.winner.config == FAST
     assert executor.requests == [(FAST, 80.0)]
+
+
+def test_so_few_finalists_are_served_as_fit_into_some_minutes(tmp_path: Path) -> None:
+    rates = {configs.configure(HW, batch_size=size, backend="openvino"): 10.0 * size for size in (1, 2, 4, 8, 16)}
+    study = opened(tmp_path, {PLAIN: 10.0} | rates)
+    executor = server({PLAIN: 10.0} | rates)
+    found = stage.confirm(study, executor, Watcher(), RULES, CONFIRM, clock=executor.clock)
+    assert found is not None and len(found.finalists) == FINALISTS + 1 < CONFIRM.finalists

@@ -10,12 +10,14 @@ import pytest
 from autotune.core.config import Config
 from autotune.core.confirmation import Confirmation
 from autotune.core.errors import StudyError
-from autotune.core.results import Status, TrialResult
+from autotune.core.results import InterleavedRun, Status, TrialResult
+from autotune.core.rules import MeasureRules
+from autotune.core.space_types import Limit
 from autotune.core.specs import InterleavedSpec, TrialSpec
 from autotune.study.confirm.stage import confirm
 from autotune.study.storage import store
 from autotune.study.storage.opening import OpenStudy
-from tests.fake_executor import FakeExecutor, measured
+from tests.fake_executor import FakeExecutor, measured, speed
 from tests.study.confirm.confirming import (
     CONFIRM,
     FIRST,
@@ -23,7 +25,9 @@ from tests.study.confirm.confirming import (
     RULES,
     SECOND,
     THIRD,
+    by_trial,
     confirmed,
+    covers,
 )
 from tests.study.fakes import WORKLOAD, Watcher, searched
 
@@ -174,3 +178,58 @@ def test_a_trials_result_is_unchanged(tmp_path: Path) -> None:
     before: list[TrialResult] = store.results(tmp_path)
     confirmed(study, FakeExecutor(tmp_path))
     assert store.results(tmp_path) == before
+
+
+# ------------------------------------------------------------------------------------------ while it is being confirmed
+
+
+def on_disk(executor: FakeExecutor) -> list[Confirmation | None]:
+    """The confirmations that were on disk before each interleaved run of the executor, filled as it runs."""
+    found: list[Confirmation | None] = []
+    executor.before = lambda spec, rules: found.append(store.confirmation(executor.root))
+    return found
+
+
+def test_the_runs_so_far_are_on_disk_after_each(tmp_path: Path) -> None:
+    executor = FakeExecutor(tmp_path)
+    seen = on_disk(executor)
+    confirmed(searched(tmp_path, {PLAIN: 10.2, SECOND: 30.0, FIRST: 20.0}), executor)
+    assert seen[0] is None
+    for runs, found in enumerate(seen[1:4], start=1):
+        assert found is not None and found.winner is not None and not found.finished
+        assert (found.winner.config, found.winner.runs) == (FIRST, runs)
+        assert covers(found.winner.ratio, speed(FIRST) / speed(PLAIN))
+        assert found.confirmed == found.gain == (runs == CONFIRM.runs)
+        assert found.confirmed or str(found.reason).startswith(f"the time was enough for {runs} of the ")
+
+
+def test_a_winner_that_breaks_its_limit_in_the_last_run_has_no_claim_left(tmp_path: Path) -> None:
+    """It is claimed after six runs, and goes on with its rival: in the seventh it needs too much memory."""
+    small = Limit(metric="peak_rss_bytes", max=2**29)
+    rates = {PLAIN: 10.0, FIRST: 21.6, SECOND: 20.0}
+
+    def behave(name: str, spec: InterleavedSpec) -> float:
+        swing = (1.1 if spec.number % 2 else 1 / 1.1) if name == "trial-2" else 1.0
+        return rates.get(spec.configs[name], 10.0) * swing
+
+    executor = Growing(tmp_path, candidate=behave)
+    seen = on_disk(executor)
+    found = confirmed(searched(tmp_path, {PLAIN: 10.0, FIRST: 30.0, SECOND: 20.0}, constraints=(small,)), executor)
+    claims = [one.winner.config for one in seen if one is not None and one.gain and one.winner is not None]
+    assert claims[0] == FIRST and claims[-1] == SECOND
+    assert found is not None and found.winner is not None and found.winner.config == SECOND and found.gain
+    assert by_trial(found)[1].broken is not None
+
+
+class Growing(FakeExecutor):
+    """FIRST needs 1 GiB in the seventh run of the finalists."""
+
+    def interleave(self, spec: InterleavedSpec, rules: MeasureRules) -> InterleavedRun | None:
+        run = super().interleave(spec, rules)
+        if run is None or spec.number != 7 or "/finalists-" not in spec.folder:
+            return run
+        grown = {
+            name: msgspec.structs.replace(one, peak_rss_bytes=2**30) if one.config == FIRST else one
+            for name, one in run.candidates.items()
+        }
+        return msgspec.structs.replace(run, candidates=grown)
