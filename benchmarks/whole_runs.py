@@ -40,7 +40,8 @@ from autotune.core.rules import ConfirmRules, MeasureRules
 from autotune.core.space_types import Budget
 from autotune.core.struct import Struct
 from autotune.report.export import best_of_study
-from autotune.study.confirm import stage
+from autotune.study.confirm import cost, stage
+from autotune.study.ranking import Ranking
 from autotune.study.search import driver
 from autotune.study.storage import store
 from autotune.study.storage.opening import opened
@@ -147,9 +148,12 @@ def whole_run(task: Task) -> Run:
         figures: list[Figure] = []
         with opened(folder, space, "replayed", replay.hardware) as study:
             rules, confirm_rules = MeasureRules(), ConfirmRules()
-            found = driver.search(
-                study, executor, Observer(), rules, reserved=confirm_rules.share, clock=executor.clock
-            )
+
+            def reserve(ranking: Ranking) -> float:
+                predicted_s = cost.predicted(ranking, space, replay.hardware, rules, confirm_rules)
+                return cost.reserved(BUDGET, predicted_s, confirm_rules)
+
+            found = driver.search(study, executor, Observer(), rules, reserve=reserve, clock=executor.clock)
             searched_s = executor.now
             look = functools.partial(_look, executor, figures)
             stage.confirm(

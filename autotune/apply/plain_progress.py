@@ -22,7 +22,7 @@ class PlainProgress(Observer):
         """Say what is being made."""
         self.say(f"preparing {what}")
 
-    def confirming(self, what: str) -> None:
+    def confirming(self, what: str, seconds: float, claims: bool = False) -> None:
         """Say what begins."""
         self.say(what)
 

@@ -8,11 +8,14 @@ from __future__ import annotations
 import time
 from types import TracebackType
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
 from rich.text import Text
 
 from autotune.analysis import stats
+from autotune.cli.phase import Part, Search
 from autotune.core.observer import Observer
 from autotune.core.results import Block, TrialResult
 from autotune.core.space_types import Space
@@ -21,13 +24,20 @@ from autotune.report.text import formatting
 from autotune.study.ranking import CONFIDENCE, Ranking
 from autotune.study.search import outcome
 
+BAR = 24
+"""The width of the progress bar in characters."""
+
 
 class Display(Observer):
     """An Observer that prints."""
 
-    def __init__(self, console: Console, space: Space) -> None:
+    def __init__(self, console: Console, space: Space, settles: bool = True) -> None:
+        """`settles` is true of a search that may end before its budget is used up."""
         self.console = console
         self.budget = space.budget
+        self.search = Search(space.budget, settles)
+        self.part: Part | None = None
+        self.running: TrialSpec | None = None
         self.baseline = space.baseline
         self.goal = space.goal
         self.results: list[TrialResult] = []
@@ -57,6 +67,15 @@ class Display(Observer):
         self.ranking = Ranking(self.results, self.goal)
         self.begin = time.monotonic() - elapsed_s
 
+    def expect(self, reserved_s: float, predicted_s: float | None) -> None:
+        """Show from now on what the search leaves to the confirmation, and what that is predicted to take."""
+        self.search.reserved_s, self.search.predicted_s = reserved_s, predicted_s
+
+    @property
+    def elapsed_s(self) -> float:
+        """The seconds of the study so far, earlier runs included."""
+        return time.monotonic() - self.begin
+
     def waiting(self, holder: str) -> None:
         """Say for whom we wait."""
         said = f"waiting for {holder}, which measures on this machine; your minutes have not begun"
@@ -64,7 +83,10 @@ class Display(Observer):
 
     def started(self, spec: TrialSpec) -> None:
         """Show the configuration that begins."""
+        if not self.worked and not self.live:
+            self.notice(self.search.line("", self.elapsed_s))
         self.worked = True
+        self.running = spec
         self._show(self._doing(spec, "loading"))
 
     def preparing(self, what: str) -> None:
@@ -81,7 +103,7 @@ class Display(Observer):
 
     def ended(self, result: TrialResult) -> None:
         """Print the trial's line."""
-        position = self._position()
+        position = self._position(result.spec)
         self.results.append(result)
         self.ranking = ranking = Ranking(self.results, self.goal)
         base = ranking.baseline(self.baseline)
@@ -98,24 +120,43 @@ class Display(Observer):
 
     def _doing(self, spec: TrialSpec, what: str) -> Text:
         return Text.assemble(
-            (self._position(), "dim"),
+            (self._position(spec), "dim"),
             f"  {formatting.configuration(spec.config)}  ",
             (what, "cyan"),
         )
 
-    def _position(self) -> str:
-        """The running trial's place in the budget; a baseline that failed is measured again in the same place."""
-        number = len(outcome.completed(self.results, self.baseline)) + 1
-        total = "" if self.budget.trials is None else f"/{self.budget.trials}"
-        return f"{number:>4}{total}"
+    def _position(self, spec: TrialSpec) -> str:
+        """The running trial's place in the budget; a baseline that is measured again keeps its own."""
+        return f"{self._place(spec):>4}{self._total}"
+
+    def _place(self, spec: TrialSpec) -> int:
+        known = list(outcome.completed(self.results, self.baseline))
+        key = spec.config.key
+        return 1 + (known.index(key) if key in known else len(known))
+
+    @property
+    def _total(self) -> str:
+        return "" if self.budget.trials is None else f"/{self.budget.trials}"
 
     def _show(self, line: Text) -> None:
+        """Draw the line, the standing, and the phase with how much of it is done."""
         if not self.live:
             return
-        self.live.update(Text("\n").join([line, self._standing()]), refresh=True)
+        phase, done = self._phase()
+        row = Table.grid(padding=(0, 1))
+        row.add_row(*([] if done is None else [ProgressBar(total=1.0, completed=done, width=BAR)]), Text(phase))
+        self.live.update(Group(line, self._standing(), row), refresh=True)
+
+    def _phase(self) -> tuple[str, float | None]:
+        if self.part is not None:
+            now = time.monotonic()
+            return self.part.line(now), self.part.done(now)
+        place = "" if self.running is None else f"{self._place(self.running)}"
+        done = len(outcome.completed(self.results, self.baseline))
+        return self.search.line(place, self.elapsed_s), self.search.done(done, self.elapsed_s)
 
     def _standing(self) -> Text:
-        """Best so far, failures, time left."""
+        """Best so far, failures, the time so far."""
         parts = []
         ranking = self.ranking
         if (best := ranking.best) is not None:
@@ -126,17 +167,15 @@ class Display(Observer):
             )
         if failures := sum(not result.blocks for result in self.results):
             parts.append(f"{failures} failed")
-        elapsed_s = time.monotonic() - self.begin
-        if self.budget.minutes is not None:
-            parts.append(f"{formatting.duration(max(0.0, self.budget.minutes * 60 - elapsed_s))} left")
-        else:
-            parts.append(f"{formatting.duration(elapsed_s)} so far")
+        parts.append(f"{formatting.duration(self.elapsed_s)} so far")
         return Text("  ·  ".join(parts), style="dim")
 
-    def confirming(self, what: str) -> None:
-        """Say which part of the confirmation begins."""
+    def confirming(self, what: str, seconds: float, claims: bool = False) -> None:
+        """Say which part of the confirmation begins, and how long it may take."""
         self.worked = True
-        self.notice(what)
+        self.part = Part(time.monotonic(), seconds, claims)
+        self.notice(f"{what}, about {formatting.duration(seconds)}")
+        self._show(Text(f"      {what}", style="cyan"))
 
     def notice(self, line: str) -> None:
         """Print the line."""
@@ -144,5 +183,7 @@ class Display(Observer):
 
     def interleaving(self, spec: InterleavedSpec, number: int) -> None:
         """Show where the confirmation is."""
+        if self.part is not None:
+            self.part.reach(spec, number)
         rounds = f"round {number + 1} of {spec.rounds}, {len(spec.configs)} configurations in turn"
         self._show(Text(f"      interleaved run {spec.number}: {rounds}", style="cyan"))

@@ -22,7 +22,7 @@ ENDED = {
     "trials": "all trials of the budget are done",
     "minutes": "the search's part of the budget's minutes is used up",
     "exhausted": "every configuration of the space was tried",
-    "settled": "nothing untried that is likely to run promises another 1 %",
+    "settled": "nothing untried that is likely to run promises another 3 %",
     "stale": f"the last {driver.STALE} trials found nothing better",
 }
 """The reason for which a search ended, in words."""
@@ -55,10 +55,17 @@ def introduction(
         yield f"left out  {left_out.setting} {left_out.value}: {left_out.reason}"
 
 
-def search_ended(outcome: Outcome, skip_confirmation: bool) -> Iterator[str]:
-    """The reason for which the search ended, and how long all runs of the study took."""
+def search_ended(
+    outcome: Outcome, budget: Budget, skip_confirmation: bool, left_s: float | None = None
+) -> Iterator[str]:
+    """The reason for which the search ended, and how long all runs of the study took.
+
+    `left_s` are the seconds that this search did not need of its part of the minutes.
+    """
     ended = ALL_MINUTES if skip_confirmation and outcome.reason == "minutes" else ENDED[outcome.reason]
-    yield f"{ended}, after {formatting.duration(outcome.elapsed_s)}"
+    early = "the search ended early: " if outcome.reason == "settled" and budget != Budget() else ""
+    saved = f"; the {formatting.duration(left_s)} that it had left are the confirmation's" if early and left_s else ""
+    yield f"{early}{ended}, after {formatting.duration(outcome.elapsed_s)}{saved}"
     if outcome.reason == "minutes" and not outcome.trials:
         yield "they were too few for a trial; raise --minutes"
 

@@ -29,8 +29,9 @@ from autotune.report.text import study_reader, summary, table
 from autotune.space import yaml_nodes
 from autotune.space.find import find
 from autotune.space.load import load
-from autotune.study.confirm import stage
+from autotune.study.confirm import cost, stage
 from autotune.study.model.points import DomainPoints, Points
+from autotune.study.ranking import Ranking
 from autotune.study.search import driver, earlier_claim, samplers, transfer
 from autotune.study.search.transfer import WarmStart
 from autotune.study.storage import database as databases
@@ -70,7 +71,7 @@ def tune(
     opening.check(folder, space, text, hw)  # what a killed run left behind would hold the machine for ever
     first = transfer.find(folder, space, hw, [_earlier(study, studies, folder) for study in begin_with])
     with (
-        Display(console, space) as display,
+        Display(console, space, settles=sampler in (None, samplers.SURROGATE)) as display,
         LocalExecutor(hw, folder, artifact_cache.default_folder(), display) as executor,
     ):
         executor.check(space.workload, MeasureRules())
@@ -108,27 +109,33 @@ def _work(
     skip_confirmation: bool,
 ) -> None:
     """Search, then confirm unless that is to be skipped, and say how each ended."""
-    rules, confirm_rules = MeasureRules(), ConfirmRules()
-    reserved = 0.0 if skip_confirmation else confirm_rules.share
+    space, rules, confirm_rules = study.space, MeasureRules(), ConfirmRules()
+
+    def reserve(ranking: Ranking) -> float:
+        predicted_s = cost.predicted(ranking, space, study.hardware, rules, confirm_rules)
+        reserved_s = cost.reserved(space.budget, predicted_s, confirm_rules)
+        display.expect(reserved_s, predicted_s)
+        return reserved_s
+
     outcome = driver.search(
         study,
         executor,
         display,
         rules,
         earlier=first.configs,
-        reserved=reserved,
+        reserve=(lambda ranking: 0.0) if skip_confirmation else reserve,
         make_sampler=make_sampler,
     )
     console.print()
-    print_lines(console, study_messages.search_ended(outcome, skip_confirmation))
+    left_s = display.search.left_s(outcome.elapsed_s) if display.worked and not skip_confirmation else None
+    print_lines(console, study_messages.search_ended(outcome, space.budget, skip_confirmation, left_s))
     confirmation = None
     if skip_confirmation:
         earlier_claim.drop_if_challenged(study)
     else:
         confirmation = stage.confirm(study, executor, display, rules, confirm_rules)
     if not display.worked:
-        budget = study.space.budget
-        print_lines(console, [study_messages.nothing_measured(outcome, budget, confirmation, skip_confirmation)])
+        print_lines(console, [study_messages.nothing_measured(outcome, space.budget, confirmation, skip_confirmation)])
 
 
 def _with_options(space: Space, trials: int | None, minutes: float | None, no_budget: bool, seed: int | None) -> Space:

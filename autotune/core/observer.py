@@ -27,11 +27,11 @@ class Observer:
     def ended(self, result: TrialResult) -> None:
         """A trial has its result, already on disk."""
 
-    def confirming(self, what: str) -> None:
-        """A part of the confirmation begins to be measured."""
+    def confirming(self, what: str, seconds: float, claims: bool = False) -> None:
+        """A part of the confirmation begins, of about so many seconds; `claims` marks the one that a claim rests on."""
 
     def notice(self, line: str) -> None:
-        """The confirmation has something to say; nothing begins to be measured."""
+        """A line for the user; nothing begins to be measured."""
 
     def interleaving(self, spec: InterleavedSpec, number: int) -> None:
         """Round `number` of an interleaved run begins."""

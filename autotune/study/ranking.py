@@ -138,7 +138,7 @@ class Ranking:
 
         With several objectives: those of the front, its knee first, then its ends, then what is between.
         """
-        complete = [result for result in self.results if result.status is Status.OK and result.feasible]
+        complete = [result for result in self.distinct if result.status is Status.OK and result.feasible]
         if (hw := self.hardware) is not None:
             complete = [result for result in complete if configs.unavailable(result.spec.config, hw) is None]
         scored = [(result, scores) for result in complete if (scores := self.scores(result)) is not None]
@@ -172,8 +172,17 @@ class Ranking:
 
     def baseline(self, config: Config) -> TrialResult | None:
         """The trial that measured the baseline's configuration, or None while there is none."""
-        complete = (result for result in self.results if result.status is Status.OK and result.spec.config == config)
-        return next(complete, None)
+        return next((one for one in self.distinct if one.status is Status.OK and one.spec.config == config), None)
+
+    @cached_property
+    def distinct(self) -> tuple[TrialResult, ...]:
+        """The measured trials, of several of one configuration the least disturbed, of equals the last."""
+        found: dict[str, TrialResult] = {}
+        for result in self.results:
+            earlier = found.get(key := result.spec.config.key)
+            if result.status.measured and (earlier is None or self.disturbed(result) <= self.disturbed(earlier)):
+                found[key] = result
+        return tuple(found.values())
 
 
 Scored = tuple[TrialResult, tuple[float, ...]]

@@ -79,6 +79,7 @@ def test_a_log_gets_one_line_a_trial(plain: Screen) -> None:
         plain.display.ended(found)
     plain.display.stop()
     assert plain.new().splitlines() == [
+        "search: ends early once nothing more is to be gained; at most 12 trials or 10 min 00 s",
         "   1/12  torch_eager contiguous float32, batch 1, 1x2  10.0/s ±0.0 %  1.00x",
         "   2/12  onnxruntime float32, batch 8, 1x2  40.0/s ±0.0 %  4.00x",
         "   3/12  torch_eager contiguous float32, batch 2, 1x2  4.00/s (slow)  0.40x",
@@ -99,12 +100,12 @@ def test_lines_of_a_log_are_not_wrapped(plain: Screen) -> None:
 
 def test_a_log_says_whom_it_waits_for_and_what_is_confirmed(plain: Screen) -> None:
     plain.display.waiting("process 7 (python -m autotune --name [red]x[/red])")
-    plain.display.confirming("confirming 4 configurations against each other " + "words " * 30)
+    plain.display.confirming("confirming 4 configurations against each other " + "words " * 30, 95)
     plain.display.interleaving(RUN, 0)
     assert [line.rstrip() for line in plain.new().splitlines()] == [
         "waiting for process 7 (python -m autotune --name [red]x[/red]), which measures on this machine; "
         "your minutes have not begun",
-        f"confirming 4 configurations against each other {'words ' * 30}".rstrip(),
+        f"confirming 4 configurations against each other {'words ' * 30}, about 1 min 35 s",
     ]
 
 
@@ -112,7 +113,7 @@ def test_only_what_begins_to_be_measured_counts_as_work(plain: Screen) -> None:
     plain.display.notice("trial 1 cannot run here any more; it is left out")
     assert plain.new() == "trial 1 cannot run here any more; it is left out\n"
     assert not plain.display.worked
-    plain.display.confirming("confirming 2 configurations against each other")
+    plain.display.confirming("confirming 2 configurations against each other", 60)
     assert plain.display.worked
 
 
@@ -125,6 +126,7 @@ def test_where_nothing_can_be_redrawn_nothing_is(options: dict[str, Any]) -> Non
         screen.display.measured(BASE.spec, BASE.blocks)
         screen.display.ended(BASE)
     assert re.sub(r"\x1b\[[0-9;]*m", "", screen.new()).splitlines() == [
+        "search: ends early once nothing more is to be gained; at most 12 trials or 10 min 00 s",
         "         preparing a model",
         "   1/12  torch_eager contiguous float32, batch 1, 1x2  10.0/s ±0.0 %  1.00x",
     ]
@@ -137,7 +139,8 @@ def test_a_terminal_shows_the_running_trial_and_the_standing(terminal: Screen) -
     terminal.display.started(BASE.spec)
     first = terminal.new()
     assert "   1/12" in first and "torch_eager contiguous float32, batch 1, 1x2" in first and "loading" in first
-    assert "10 min 00 s left" in first and "best" not in first and "failed" not in first
+    assert "search: trial 1, ends early once nothing more is to be gained; at most 12 trials or 10 min 00 s" in first
+    assert "0 s so far" in first and "best" not in first and "failed" not in first
     terminal.display.measured(BASE.spec, BASE.blocks)
     assert "10.0/s ±0.0 %" in terminal.new()
     terminal.display.preparing("a model")
@@ -155,11 +158,14 @@ def test_a_terminal_shows_the_round_of_a_confirmation(terminal: Screen) -> None:
     terminal.display.ended(BASE)
     terminal.display.ended(result(1, FAST, rates=(40, 40)))
     terminal.new()
-    terminal.display.confirming("confirming 2 configurations against each other")
+    terminal.display.confirming("confirming 2 configurations against each other", 60, claims=True)
+    shown = terminal.new()
+    assert "confirming 2 configurations against each other, about 1 min 00 s\n" in shown
+    assert "confirmation: starting, about 1 min 00 s left" in shown
     terminal.display.interleaving(RUN, 0)
     shown = terminal.new()
-    assert "confirming 2 configurations against each other\n" in shown
     assert "interleaved run 3: round 1 of 5, 2 configurations in turn" in shown
+    assert "confirmation: interleaved run 3 of 3 to 6, about 1 min 00 s left" in shown
     assert "best onnxruntime float32, batch 8, 1x2 40.0/s ±0.0 % 4.00x" in shown
     terminal.display.interleaving(RUN, 4)
     assert "round 5 of 5" in terminal.new()
@@ -220,7 +226,7 @@ def test_a_study_that_goes_on_counts_on(terminal: Screen) -> None:
     terminal.display.resume([BASE, result(1, FAST, rates=(40, 40))], 61)
     terminal.display.started(result(2, config(batch_size=2)).spec)
     shown = terminal.new()
-    assert "   3/12" in shown and "best onnxruntime" in shown and "8 min 59 s left" in shown
+    assert "   3/12" in shown and "best onnxruntime" in shown and "or 8 min 59 s" in shown
     terminal.display.ended(result(2, config(batch_size=2), rates=(20, 20)))
     assert "2.00x" in terminal.new()
 
@@ -228,7 +234,7 @@ def test_a_study_that_goes_on_counts_on(terminal: Screen) -> None:
 def test_the_time_left_is_never_negative(terminal: Screen) -> None:
     terminal.display.resume([], 3600)
     terminal.display.started(BASE.spec)
-    assert "  0 s left" in terminal.new().replace("\x1b[2m", "  ")
+    assert "or 0 s" in terminal.new()
 
 
 def test_a_baseline_that_failed_is_measured_again_in_its_place(plain: Screen) -> None:
@@ -243,3 +249,28 @@ def test_a_trial_that_was_cut_short_does_not_count(plain: Screen) -> None:
     for found in (BASE, cut, result(2, FAST, rates=(40, 40))):
         plain.display.ended(found)
     assert [line.split()[0] for line in plain.new().splitlines()] == ["1/12", "2/12", "2/12"]
+
+
+def test_a_baseline_that_was_disturbed_is_measured_again_in_its_place(plain: Screen) -> None:
+    plain.display.ended(BASE)
+    plain.display.ended(result(1, FAST, rates=(40, 40)))
+    plain.display.ended(result(2, rates=(20, 20)))
+    assert [line.split()[0] for line in plain.new().splitlines()] == ["1/12", "2/12", "1/12"]
+
+
+def test_what_is_expected_of_the_confirmation_is_shown_with_the_search(terminal: Screen) -> None:
+    terminal.display.expect(200, None)
+    terminal.display.started(BASE.spec)
+    assert "at most 12 trials or 6 min 40 s; then about 3 min 20 s of confirmation" in terminal.new()
+    terminal.display.expect(90, 90)
+    terminal.display.started(BASE.spec)
+    assert "at most 12 trials or 8 min 30 s; then about 1 min 30 s of confirmation" in terminal.new()
+
+
+def test_the_bar_is_that_of_the_phase(terminal: Screen) -> None:
+    full = "\u2501" * 24
+    terminal.display.resume([], 3600)
+    terminal.display.started(BASE.spec)
+    assert f"38;5;70m{full}" in terminal.new()
+    terminal.display.confirming("confirming", 60, claims=True)
+    assert f"38;5;237m{full}" in terminal.new()

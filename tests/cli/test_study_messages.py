@@ -69,16 +69,27 @@ def test_what_a_new_study_tries_first_is_said_once(tmp_path: Path) -> None:
         ("minutes", True, "the budget's minutes are used up"),
         ("minutes", False, "the search's part of the budget's minutes is used up"),
         ("exhausted", False, "every configuration of the space was tried"),
-        ("settled", False, "nothing untried that is likely to run promises another 1 %"),
+        ("settled", False, "nothing untried that is likely to run promises another 3 %"),
         ("stale", False, "the last 50 trials found nothing better"),
     ],
 )
 def test_why_a_search_ended(reason: Reason, skip: bool, text: str) -> None:
-    assert list(study_messages.search_ended(ended(reason), skip)) == [f"{text}, after 1 min 01 s"]
+    assert list(study_messages.search_ended(ended(reason), Budget(), skip)) == [f"{text}, after 1 min 01 s"]
+
+
+@pytest.mark.parametrize(
+    ("left_s", "saved"), [(None, ""), (0.0, ""), (250.0, "; the 4 min 10 s that it had left are the confirmation's")]
+)
+def test_a_search_that_settled_before_its_budget_was_used_says_what_it_saved(left_s: float | None, saved: str) -> None:
+    settled = "nothing untried that is likely to run promises another 3 %, after 1 min 01 s"
+    (said,) = study_messages.search_ended(ended("settled"), Budget(minutes=10), False, left_s)
+    assert said == f"the search ended early: {settled}{saved}"
+    (said,) = study_messages.search_ended(ended("trials"), Budget(trials=3, minutes=10), False, left_s)
+    assert said == "all trials of the budget are done, after 1 min 01 s"
 
 
 def test_minutes_that_were_too_few_for_a_trial_are_to_be_raised() -> None:
-    _, more = study_messages.search_ended(ended("minutes", trials=0), True)
+    _, more = study_messages.search_ended(ended("minutes", trials=0), Budget(minutes=1), True)
     assert more == "they were too few for a trial; raise --minutes"
 
 
@@ -92,6 +103,7 @@ def test_minutes_that_were_too_few_for_a_trial_are_to_be_raised() -> None:
         ),
         ("minutes", False, "nothing is left to do; raise --minutes (7.5 now) to search further"),
         ("exhausted", True, "nothing is left to do; leave out --skip-confirmation to confirm"),
+        ("settled", False, "nothing is left to do"),
         ("exhausted", False, "nothing is left to do"),
     ],
 )

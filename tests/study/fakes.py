@@ -85,7 +85,7 @@ class Watcher(Observer):
     def ended(self, result: TrialResult) -> None:
         self.over.append(result)
 
-    def confirming(self, what: str) -> None:
+    def confirming(self, what: str, seconds: float, claims: bool = False) -> None:
         self.parts.append(what)
 
     def notice(self, line: str) -> None:

@@ -54,13 +54,16 @@ class Context:
     left: TimeLeft
 
 
-def time_left(budget: Budget, elapsed_s: float, rules: ConfirmRules, clock: Callable[[], float]) -> TimeLeft:
-    """The time of a confirmation after so many seconds of search.
+def time_left(
+    budget: Budget, elapsed_s: float, predicted_s: float, rules: ConfirmRules, clock: Callable[[], float]
+) -> TimeLeft:
+    """The time of a confirmation after so many seconds of search, if it is predicted to take so long.
 
-    What is left of the minutes, at most the confirmation's share of them; without minutes, in proportion to the search.
+    What is left of the minutes, at most the confirmation's share of them or what is predicted; without minutes what is
+    predicted, or more in proportion to the search.
     """
     if budget.minutes is None:
-        seconds = max(LEAST_S, elapsed_s * rules.share / (1 - rules.share))
+        seconds = max(LEAST_S, predicted_s, elapsed_s * rules.share / (1 - rules.share))
         return TimeLeft(clock, seconds, seconds)
     whole_s = budget.minutes * 60
-    return TimeLeft(clock, min(whole_s - elapsed_s, whole_s * rules.share), whole_s - elapsed_s)
+    return TimeLeft(clock, min(whole_s - elapsed_s, max(whole_s * rules.share, predicted_s)), whole_s - elapsed_s)

@@ -13,7 +13,7 @@ from autotune.study.confirm.context import Context
 from autotune.study.confirm.decision import Decision, UntilSelected
 from autotune.study.confirm.finalists import Finalists
 from autotune.study.confirm.names import BASELINE, WINNER
-from autotune.study.confirm.runner import Runner
+from autotune.study.confirm.runner import FINALISTS, Runner
 from autotune.study.confirm.scores import ScoreTable
 from autotune.study.storage import store
 
@@ -65,7 +65,7 @@ class InterleavedConfirmation:
 
         rule = UntilSelected(chosen, context.confirm, runner.constraints, provisional)
         seconds = context.left() * context.confirm.finalists_share
-        runs = runner.compare("finalists", headline, chosen.configs, rule, seconds)
+        runs = runner.compare(FINALISTS, headline, chosen.configs, rule, seconds)
         while True:
             found = decide(runs)
             if not found.gain or not runner.measure_more_calls(found.name, found.config, runs):

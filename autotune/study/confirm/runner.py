@@ -9,12 +9,15 @@ from dataclasses import dataclass
 from autotune.core.config import Config
 from autotune.core.executor import HookedExecutor
 from autotune.core.results import InterleavedRun
-from autotune.study.confirm import aggregate, paired_comparison, sample_size
+from autotune.study.confirm import aggregate, cost, paired_comparison, sample_size
 from autotune.study.confirm.aggregate import Aggregate
 from autotune.study.confirm.constraints import Constraints
 from autotune.study.confirm.context import Context
 from autotune.study.confirm.paired_comparison import PairedComparison
 from autotune.study.confirm.schedule import Keep
+
+FINALISTS = "finalists"
+"""The comparison that a claim rests on."""
 
 SHARE = 0.75
 """The part of the time left that a measurement may use where others follow."""
@@ -49,7 +52,7 @@ class Runner:
         headline once the first run begins.
         """
         context = self.context
-        announce = functools.cache(lambda: context.observer.confirming(headline))
+        announce = functools.cache(lambda: context.observer.confirming(headline, seconds, name == FINALISTS))
         paired = self._paired(name, configs, context.study.space.goal.objectives[0])
         if line := paired.left_out():
             context.observer.notice(line)
@@ -59,7 +62,7 @@ class Runner:
             keep,
             seconds,
             context.left() if limit_s is None else limit_s,
-            self._fit_together(configs),
+            cost.fit_together(configs.values(), context.ranking, context.study.hardware, context.rules),
             context.left.clock,
             self.last_runs,
         )
@@ -77,7 +80,7 @@ class Runner:
         rounds = None if merged is None else sample_size.blocks_needed(goal, merged, seconds)
         if rounds is None:
             return bool(earlier)
-        context.observer.confirming(f"measuring the latency of {name} by more calls")
+        context.observer.confirming(f"measuring the latency of {name} by more calls", seconds)
         run = paired_comparison.another(paired, context.executor, paired.runs(), [name], rounds, context.left())
         self.extra_runs += () if run is None else (run,)
         # One that fails alone brings no calls, however often it is tried.
@@ -100,17 +103,3 @@ class Runner:
             confirm=context.confirm,
             objective=objective,
         )
-
-    def _fit_together(self, configs: dict[str, Config]) -> bool:
-        """True if these may be started together; false where the time to set up is wanted.
-
-        They must fit into memory at once, as far as trials tell; an unknown one counts as the largest.
-        """
-        context, study = self.context, self.context.study
-        if "setup_s" in study.space.goal.objectives:
-            return False
-        results = context.ranking.results
-        known = {one.spec.config.key: one.peak_rss_bytes for one in results if one.peak_rss_bytes is not None}
-        largest = max(known.values(), default=0)
-        needed = sum(known.get(config.key, largest) for config in configs.values())
-        return needed <= context.rules.memory_fraction * study.hardware.usable_memory_bytes

@@ -96,7 +96,8 @@ class ServingConfirmation:
             return earlier
         context, study = self.context, self.context.study
         rate, seconds, path = finalist.next_rate, self._seconds(finalist), self._path(finalist)
-        context.observer.confirming(f"serving {rate:.4g} requests a second for {seconds:.0f} s: {finalist.name}")
+        what = f"serving {rate:.4g} requests a second for {seconds:.0f} s: {finalist.name}"
+        context.observer.confirming(what, seconds)
         spec = TrialSpec(
             id=len(finalist.tried),
             workload=study.space.workload,

@@ -10,7 +10,7 @@ from autotune.core.executor import Executor, HookedExecutor
 from autotune.core.observer import Observer
 from autotune.core.rules import ConfirmRules, MeasureRules
 from autotune.space import configs
-from autotune.study.confirm import claim
+from autotune.study.confirm import claim, cost
 from autotune.study.confirm import context as contexts
 from autotune.study.confirm.context import Context
 from autotune.study.confirm.interleaved_confirmation import InterleavedConfirmation
@@ -46,7 +46,8 @@ def confirm(
         if earlier is not None and earlier.confirmed and earlier.finished:
             return earlier
         with stopwatch(study, clock) as elapsed:
-            left = contexts.time_left(space.budget, elapsed(), confirm_rules, clock)
+            predicted_s = cost.predicted(ranking, space, study.hardware, rules, confirm_rules) or 0.0
+            left = contexts.time_left(space.budget, elapsed(), predicted_s, confirm_rules, clock)
             timed = HookedExecutor(executor, after=lambda: store.write_elapsed(study.folder, elapsed()))
             context = Context(study, timed, observer, ranking, rules, confirm_rules, left)
             if reason := configs.unavailable(space.baseline, study.hardware):

@@ -71,7 +71,7 @@ class Posterior:
 
 def posterior(ranking: Ranking, domains: Domains, hw: Hardware) -> Posterior | None:
     """The posterior of the trials that have a score by the first objective; None where they are too few."""
-    measured = [result for result in ranking.results if result.status.measured and ranking.scores(result) is not None]
+    measured = [result for result in ranking.distinct if ranking.scores(result) is not None]
     points = [suggest.parameters(result.spec.config, domains, hw) for result in measured]
     inside = [(result, point) for result, point in zip(measured, points, strict=True) if point is not None]
     if len(inside) < LEAST_TRIALS:

@@ -35,16 +35,17 @@ def ask(study: optuna.Study, domains: Domains, hw: Hardware, planned: Config | N
             study.enqueue_trial(params)
     trial = study.ask()
     config = planned if planned is not None and outside else suggest(trial, domains, hw)
-    if planned is None and (gain := getattr(study.sampler, "gain", None)) is not None:
-        trial.set_user_attr("gain", gain)
+    if planned is None:
+        trial.set_user_attr("gain", getattr(study.sampler, "gain", None))
     # Stored before the trial runs, so that a dashboard shows what is running.
     trial.set_user_attr("config", msgspec.json.encode(config).decode())
     return trial, config
 
 
 def gains(study: optuna.Study) -> list[float | None]:
-    """The gain that the sampler expected of each trial, as a difference of logarithms; None where it did not say."""
-    return [trial.user_attrs.get("gain") for trial in study.get_trials(deepcopy=False)]
+    """The gain that the sampler expected of each of its trials, as a difference of logarithms; None: it did not say."""
+    trials = study.get_trials(deepcopy=False)
+    return [trial.user_attrs["gain"] for trial in trials if "gain" in trial.user_attrs]
 
 
 def tell(study: optuna.Study, trial: optuna.Trial, result: TrialResult, ranking: Ranking) -> None:

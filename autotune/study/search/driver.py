@@ -1,4 +1,4 @@
-"""The search: ask the sampler, run the trial, tell the result, until the budget or the space is used up."""
+"""The search: ask the sampler, run the trial, tell the result, until nothing is to be gained or the budget is spent."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from autotune.space import configs
 from autotune.study.model import suggest
 from autotune.study.model.points import DomainPoints, Points
 from autotune.study.ranking import Ranking
-from autotune.study.search import ask_tell, earlier_claim, recipes, recovery, samplers
+from autotune.study.search import ask_tell, earlier_claim, recipes, recovery, samplers, unexplored
 from autotune.study.search.outcome import Outcome, Reason, completed, cut_short, description, judged, outcome
 from autotune.study.storage import disk_errors, store
 from autotune.study.storage.opening import OpenStudy
@@ -41,7 +41,16 @@ SETTLED_GAIN = ConfirmRules().delta
 """A sampler that expects less from its best proposal, as a difference of logarithms, expects nothing to be claimed."""
 
 SETTLED = 2
-"""So many such proposals in a row end the search."""
+"""So many such proposals in a row end the search: a budget is a ceiling, not a quota."""
+
+DOUBTFUL = 0.1
+"""A baseline of whose blocks a larger share was disturbed is measured again."""
+
+FEWEST_BLOCKS = 2
+"""So is one of fewer blocks."""
+
+MARGIN = 1.25
+"""So many times as long as the last time may a baseline that is measured again take."""
 
 STALE = 50
 """So many trials in a row that found nothing better end a search without a budget: not every sampler says its gain."""
@@ -54,15 +63,15 @@ def search(
     rules: MeasureRules,
     *,
     earlier: Sequence[Config] = (),
-    reserved: float = 0.0,
+    reserve: Callable[[Ranking], float] = lambda ranking: 0.0,
     make_sampler: Callable[[int, Points], optuna.samplers.BaseSampler] = samplers.surrogate,
     clock: Callable[[], float] = time.monotonic,
 ) -> Outcome:
-    """Search until the study's budget is used up, going on from what it already holds.
+    """Search until nothing more is to be gained or the budget is used up, going on from what the study already holds.
 
-    `earlier` are configurations to try before the recipes (`transfer`). `reserved` is the part of the budget's minutes
-    that is kept for the confirmation. `observer.started` and `ended` are called here; `preparing` and `measured` are
-    the executor's business. What an earlier confirmation claims stands until a later one has ended.
+    `earlier` are configurations to try before the recipes (`transfer`). `reserve` gives the seconds of the budget that
+    are kept for the confirmation, after each trial anew. `observer.started` and `ended` are called here; `preparing`
+    and `measured` are the executor's business. What an earlier confirmation claims stands until a later one has ended.
 
     StudyError if the baseline fails, if everything else does, or if the storage or disk cannot be used. Whatever ends
     a trial early, Ctrl-C above all, comes through after the trial was put in order for the next run.
@@ -75,7 +84,7 @@ def search(
         points = DomainPoints(study.space.domains, study.hardware)
         study.optuna.sampler = make_sampler(rng.getrandbits(32), points)
         with stopwatch(study, clock) as elapsed:
-            searching = _Search(study, executor, observer, rules, rng, elapsed, results, earlier, reserved)
+            searching = _Search(study, executor, observer, rules, rng, elapsed, results, earlier, reserve)
             reason = searching.run()
             earlier_claim.reopen_if_challenged(study, searching.known)
             return outcome(reason, searching.results, study.space.baseline, elapsed())
@@ -91,14 +100,40 @@ class _Search:
     elapsed: Callable[[], float]
     results: list[TrialResult]
     earlier: Sequence[Config] = ()
-    reserved: float = 0.0
+    reserve: Callable[[Ranking], float] = lambda ranking: 0.0
     unsupported: dict[str, int] = field(default_factory=dict)
     repeats: int = 0
+    again_s: float = field(default=0.0, init=False)
+    """The seconds that are kept for a baseline that is to be measured again."""
 
     def __post_init__(self) -> None:
-        self.known = Ranking(self.results, self.study.space.goal)
+        self._learn()
 
     def run(self) -> Reason:
+        reason = self._searched()
+        wanted_s, self.again_s = self.again_s, 0.0
+        if self._doubtful() and self._left_s() >= max(wanted_s / MARGIN, SHORTEST_TRIAL_S):
+            self.observer.notice("the machine was disturbed while the baseline was measured: it is measured again")
+            self._measure(*self._asked(self.study.space.baseline))
+        return reason
+
+    def _learn(self) -> None:
+        """See all trials anew, and what they say of the time that is to be kept."""
+        self.known = Ranking(self.results, self.study.space.goal)
+        self.reserved_s = self.reserve(self.known)
+        base = self.known.baseline(self.study.space.baseline)
+        self.again_s = MARGIN * base.wall_s if base is not None and self._doubtful() else 0.0
+
+    def _doubtful(self) -> bool:
+        """True if the baseline was measured, once, by a trial that was disturbed or too short to tell."""
+        baseline = self.study.space.baseline
+        tried = [one for one in self.results if one.spec.config == baseline and not cut_short(one)]
+        measured = next((place for place, one in enumerate(tried, start=1) if one.status is Status.OK), 0)
+        if not measured or measured < len(tried) or configs.unavailable(baseline, self.study.hardware):
+            return False
+        return len(tried[-1].blocks) < FEWEST_BLOCKS or self.known.disturbed(tried[-1]) > DOUBTFUL
+
+    def _searched(self) -> Reason:
         plan = self._plan()
         while True:
             done = completed(self.results, self.study.space.baseline)
@@ -110,10 +145,14 @@ class _Search:
                 planned = self._untried(known)
                 if planned is None:
                     return "exhausted"
-            trial, config = ask_tell.ask(self.study.optuna, self.study.space.domains, self.study.hardware, planned)
-            if self._converged():
+            trial, config = self._asked(planned)
+            if planned is None and self._converged():
                 ask_tell.tell_unneeded(self.study.optuna, trial)
-                return "settled"
+                unseen = self._unseen(known)
+                if unseen is None:
+                    return "settled"
+                plan.append(unseen)
+                continue
             plan = [one for one in plan if one is not planned]  # asked for once, whatever became of it
             if config.key in known:
                 self.repeats += 1
@@ -153,13 +192,23 @@ class _Search:
         after = self.results if best is None else self.results[self.results.index(best) + 1 :]
         return sum(not cut_short(result) for result in after)
 
+    def _asked(self, planned: Config | None) -> tuple[optuna.Trial, Config]:
+        return ask_tell.ask(self.study.optuna, self.study.space.domains, self.study.hardware, planned)
+
     def _converged(self) -> bool:
         """True if the search may end: its sampler expects nothing that could be claimed."""
         return converged(ask_tell.gains(self.study.optuna))
 
     def _left_s(self) -> float:
         minutes = self.study.space.budget.minutes
-        return math.inf if minutes is None else minutes * 60 * (1 - self.reserved) - self.elapsed()
+        return math.inf if minutes is None else minutes * 60 - self.elapsed() - self.reserved_s - self.again_s
+
+    def _unseen(self, known: dict[str, int]) -> Config | None:
+        """A configuration with a backend or a precision that no trial had, else like the best one."""
+        space, best = self.study.space, self.known.best
+        tried = [result.spec.config for result in self.results if not cut_short(result)]
+        like = space.baseline if best is None else best.spec.config
+        return unexplored.first(space, self.study.hardware, tried, known, like)
 
     def _untried(self, known: dict[str, int]) -> Config | None:
         hw = self.study.hardware
@@ -199,7 +248,7 @@ class _Search:
         goal = self.study.space.goal
         result = judged(self.study.folder, result, Ranking([*self.results, result], goal))
         self.results.append(result)
-        self.known = Ranking(self.results, goal)
+        self._learn()
         ask_tell.tell(self.study.optuna, trial, result, self.known)
         store.write_elapsed(self.study.folder, self.elapsed())
         self.observer.ended(result)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from autotune.core.config import Config
 from autotune.core.confirmation import Confirmation
 from autotune.core.rules import ConfirmRules
+from autotune.study import evidence
+from autotune.study.model import posterior as posteriors
 from autotune.study.ranking import Ranking
 from autotune.study.storage import store
 from autotune.study.storage.opening import OpenStudy
@@ -17,7 +18,7 @@ def reopen_if_challenged(study: OpenStudy, ranking: Ranking) -> None:
     """
     confirmation = store.confirmation(study.folder)
     honoured = Ranking(ranking.results, study.space.goal, study.hardware)
-    if confirmation is not None and _challenged(confirmation, honoured, study.space.baseline):
+    if confirmation is not None and _challenged(confirmation, honoured, study):
         store.reopen_confirmation(study.folder)
 
 
@@ -25,17 +26,27 @@ def drop_if_challenged(study: OpenStudy) -> None:
     """Remove a confirmation that did not compare the best trials, where no other confirmation follows."""
     confirmation = store.confirmation(study.folder)
     ranking = Ranking(store.results(study.folder), study.space.goal, study.hardware)
-    if confirmation is not None and _challenged(confirmation, ranking, study.space.baseline):
+    if confirmation is not None and _challenged(confirmation, ranking, study):
         store.write_confirmation(study.folder, None)
 
 
-def _challenged(confirmation: Confirmation, ranking: Ranking, baseline: Config) -> bool:
+def _challenged(confirmation: Confirmation, ranking: Ranking, study: OpenStudy) -> bool:
     """True if a trial that was not compared is among the finalists of today, or before one of those compared.
 
     There may be more of these than finalists: others took the place of those that broke a limit. The baseline is
-    compared whatever its rank.
+    compared whatever its rank. What as likely as not differs from none of those compared by what matters is no news.
     """
-    compared = {one.config.key for one in confirmation.finalists}
-    ranked = list(dict.fromkeys(result.spec.config.key for result in ranking.order()))
-    last = max((place for place, key in enumerate(ranked) if key in compared - {baseline.key}), default=-1)
-    return not compared.issuperset(ranked[: max(last + 1, ConfirmRules().finalists)])
+    rules, baseline = ConfirmRules(), study.space.baseline
+    compared = {one.config.key: one.config for one in confirmation.finalists}
+    most = max(rules.finalists, len(compared))
+    known = evidence.posterior(ranking, study.space, study.hardware)
+    if known is None:
+        ranked = [result.spec.config for result in ranking.order()]
+    else:
+        ranked = [one.spec.config for one in posteriors.kinds(ranking.order(), known, baseline, most)]
+    last = max((place for place, one in enumerate(ranked) if one.key in compared and one != baseline), default=-1)
+    new = [one for one in ranked[: max(last + 1, rules.finalists)] if one.key not in compared]
+    if known is None:
+        return bool(new)
+    held = [config for key, config in compared.items() if key in known.places]
+    return any(all(known.chance_to_differ(one, other, rules.delta) >= 0.5 for other in held) for one in new)

@@ -11,20 +11,24 @@ RULES = ConfirmRules(share=1 / 3)
 
 
 @pytest.mark.parametrize(
-    ("minutes", "elapsed_s", "seconds", "extended"),
+    ("minutes", "elapsed_s", "predicted_s", "seconds", "extended"),
     [
-        (None, 10, LEAST_S, LEAST_S),
-        (None, 6000, 3000, 3000),
-        (10, 100, 200, 500),
-        (10, 450, 150, 150),
-        (10, 660, -60, -60),
+        (None, 10, 0, LEAST_S, LEAST_S),
+        (None, 10, 250, 250, 250),
+        (None, 6000, 250, 3000, 3000),
+        (10, 100, 0, 200, 500),
+        (10, 100, 150, 200, 500),
+        (10, 100, 320, 320, 500),
+        (10, 100, 900, 500, 500),
+        (10, 450, 320, 150, 150),
+        (10, 660, 320, -60, -60),
     ],
 )
-def test_the_time_is_a_share_until_it_is_extended_to_all_that_is_left(
-    minutes: float | None, elapsed_s: float, seconds: float, extended: float
+def test_the_time_is_a_share_or_what_is_predicted_until_it_is_extended_to_all_that_is_left(
+    minutes: float | None, elapsed_s: float, predicted_s: float, seconds: float, extended: float
 ) -> None:
     clock = Clock()
-    left = time_left(Budget(minutes=minutes), elapsed_s, RULES, clock)
+    left = time_left(Budget(minutes=minutes), elapsed_s, predicted_s, RULES, clock)
     assert left() == pytest.approx(seconds)
     clock.now += 60
     assert (left.elapsed(), left()) == (60, pytest.approx(seconds - 60))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import optuna
@@ -9,6 +10,8 @@ from autotune.core.results import Status
 from autotune.core.rules import MeasureRules
 from autotune.core.space_types import Space
 from autotune.core.specs import TrialSpec
+from autotune.study.ranking import Ranking
+from autotune.study.search import samplers
 from autotune.study.search.driver import search
 from autotune.study.search.outcome import Outcome
 from autotune.study.storage import store
@@ -18,18 +21,18 @@ from tests.study.search.searching import HW, RULES
 
 
 def test_the_study_goes_on_to_the_original_total(tmp_path: Path) -> None:
-    folder = tmp_path / "s"
+    folder, make = tmp_path / "s", partial(samplers.make, "random")
     with on_disk(folder, resolved(HW, trials=6), HW) as study:
         first = FakeExecutor(folder)
-        search(study, first, Watcher(), RULES)
+        search(study, first, Watcher(), RULES, make_sampler=make)
     with on_disk(folder, resolved(HW, trials=14), HW) as study:
         second = FakeExecutor(folder)
-        outcome = search(study, second, Watcher(), RULES)
+        outcome = search(study, second, Watcher(), RULES, make_sampler=make)
     assert (len(first.trials), len(second.trials), outcome.trials) == (6, 8, 14)
     assert len({config.key for config in first.configs + second.configs}) == 14
     with on_disk(folder, resolved(HW, trials=10), HW) as study:
         third = FakeExecutor(folder)
-        assert search(study, third, Watcher(), RULES).reason == "trials"
+        assert search(study, third, Watcher(), RULES, make_sampler=make).reason == "trials"
         assert third.trials == []
 
 
@@ -95,16 +98,29 @@ def test_the_time_ends_the_search_and_more_time_goes_on(tmp_path: Path) -> None:
 def test_a_reserved_part_of_the_minutes_is_left_for_the_confirmation(tmp_path: Path) -> None:
     folder, clock = tmp_path / "s", Clock()
     with on_disk(folder, minutes(2), HW) as study:
-        outcome = search(study, timed(folder, clock, 25), Watcher(), RULES, reserved=1 / 3, clock=clock)
+        outcome = search(study, timed(folder, clock, 25), Watcher(), RULES, reserve=lambda ranking: 40.0, clock=clock)
     assert (outcome.reason, outcome.trials) == ("minutes", 3)
     assert outcome.elapsed_s == pytest.approx(80)
     assert store.results(folder)[-1].status is Status.INTERRUPTED
 
 
+def test_what_is_reserved_is_told_by_the_trials_so_far(tmp_path: Path) -> None:
+    """A confirmation that is seen to take longer ends the search sooner."""
+    folder, clock, seen = tmp_path / "s", Clock(), list[int]()
+
+    def reserve(ranking: Ranking) -> float:
+        seen.append(len(ranking.results))
+        return 90.0 if len(ranking.results) > 1 else 0.0
+
+    with on_disk(folder, minutes(2), HW) as study:
+        outcome = search(study, timed(folder, clock, 25), Watcher(), RULES, reserve=reserve, clock=clock)
+    assert seen == [0, 1, 2] and (outcome.reason, outcome.trials, outcome.elapsed_s) == ("minutes", 2, 50)
+
+
 def test_what_is_reserved_limits_no_trials(tmp_path: Path) -> None:
     study = in_memory(tmp_path, resolved(HW, trials=6), HW)
     ran = FakeExecutor(tmp_path)
-    assert search(study, ran, Watcher(), RULES, reserved=1 / 3).reason == "trials"
+    assert search(study, ran, Watcher(), RULES, reserve=lambda ranking: 40.0).reason == "trials"
     assert [rules.trial_timeout_s for rules in ran.rules] == [None] * 6
 
 

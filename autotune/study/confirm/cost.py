@@ -1,0 +1,80 @@
+"""The cost of a confirmation in seconds, predicted from what the trials showed: starts, blocks, memory."""
+
+from __future__ import annotations
+
+import itertools
+import statistics
+from collections.abc import Iterable
+
+from autotune.core.config import Config
+from autotune.core.machine import Hardware
+from autotune.core.results import TrialResult
+from autotune.core.rules import ConfirmRules, MeasureRules
+from autotune.core.space_types import Budget, Space
+from autotune.study.confirm import finalists
+from autotune.study.confirm.names import BASELINE
+from autotune.study.ranking import Ranking
+
+EXPLAINING = 1 / 3
+"""The time for the worth of the winner's settings, as a part of that for the finalists."""
+
+MOST = 1 / 2
+"""The largest part of the budget that is kept: a search that found nothing needs no confirmation."""
+
+
+def reserved(budget: Budget, predicted_s: float | None, confirm: ConfirmRules) -> float:
+    """The seconds of the budget that the search leaves to a confirmation of so many; 0 without minutes.
+
+    A fixed share where nothing is predicted, at most half.
+    """
+    if budget.minutes is None:
+        return 0.0
+    whole_s = budget.minutes * 60
+    return whole_s * confirm.share if predicted_s is None else min(predicted_s, whole_s * MOST)
+
+
+def predicted(ranking: Ranking, space: Space, hw: Hardware, rules: MeasureRules, confirm: ConfirmRules) -> float | None:
+    """The seconds of a confirmation that needs all runs.
+
+    None before there is another trial than the baseline, and where the rates of requests decide how long it takes.
+    """
+    if ranking.baseline(space.baseline) is None or space.goal.objectives == ("served_rate",):
+        return None
+    chosen = finalists.choose(ranking, space, confirm, hw)
+    if chosen.trials.keys() == {BASELINE}:
+        return None
+    configs = list(chosen.configs.values())
+    together = fit_together(configs, ranking, hw, rules)
+    a_run_s = run_seconds(configs, ranking, hw, confirm.least_rounds, together)
+    return confirm.sure_runs * a_run_s * (1 + EXPLAINING)
+
+
+def run_seconds(configs: Iterable[Config], ranking: Ranking, hw: Hardware, rounds: int, together: bool) -> float:
+    """The seconds of an interleaved run: the starts side by side or one by one, a block each to warm up, the rounds."""
+    trials = {result.spec.config.key: result for result in ranking.distinct}
+    measured = [trials[config.key] for config in configs]
+    starts = [result.setup_s or 0.0 for result in measured]
+    start_s = max(*starts, sum(starts) / len(hw.cores)) if together else sum(starts)
+    return start_s + (1 + rounds) * sum(map(block_seconds, measured))
+
+
+def block_seconds(result: TrialResult) -> float:
+    """The seconds from one block of a trial to the next that counts, with the looks at the machine between them."""
+    taken = sorted([*result.warmup, *result.repeated, *result.blocks], key=lambda block: block.start_ns)
+    steps = [later.start_ns - one.start_ns for one, later in itertools.pairwise(taken)]
+    longest_ns = max(block.elapsed_ns for block in taken)
+    counted = len(taken) - len(result.repeated)
+    return max(longest_ns, statistics.median(steps or [0])) / 1e9 * len(taken) / counted
+
+
+def fit_together(configs: Iterable[Config], ranking: Ranking, hw: Hardware, rules: MeasureRules) -> bool:
+    """True if these may be started together; false where the time to set up is wanted.
+
+    They must fit into memory at once, as far as trials tell; an unknown one counts as the largest.
+    """
+    if "setup_s" in ranking.goal.objectives:
+        return False
+    known = {one.spec.config.key: one.peak_rss_bytes for one in ranking.results if one.peak_rss_bytes is not None}
+    largest = max(known.values(), default=0)
+    needed = sum(known.get(config.key, largest) for config in configs)
+    return needed <= rules.memory_fraction * hw.usable_memory_bytes

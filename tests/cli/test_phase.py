@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from autotune.cli.phase import Part, Search
+from autotune.core.space_types import Budget
+from autotune.core.specs import InterleavedSpec
+from tests.study.fakes import WORKLOAD, machine, plain
+
+EARLY = "ends early once nothing more is to be gained"
+
+
+@pytest.mark.parametrize(
+    ("budget", "settles", "place", "text"),
+    [
+        (Budget(minutes=5), True, "9", f"trial 9, {EARLY}; at most 4 min 10 s"),
+        (Budget(minutes=5, trials=20), True, "9", f"trial 9, {EARLY}; at most 20 trials or 4 min 10 s"),
+        (Budget(minutes=5), True, "", f"{EARLY}; at most 4 min 10 s"),
+        (Budget(minutes=5), False, "9", "trial 9; at most 4 min 10 s"),
+        (Budget(minutes=5), False, "", "at most 4 min 10 s"),
+        (Budget(trials=20), True, "9", f"trial 9, {EARLY}; at most 20 trials"),
+        (Budget(), True, "9", "trial 9, ends once nothing more is to be gained"),
+    ],
+)
+def test_the_line_of_a_search(budget: Budget, settles: bool, place: str, text: str) -> None:
+    assert Search(budget, settles).line(place, 50) == f"search: {text}"
+
+
+def test_what_the_confirmation_needs_is_taken_off_the_search_and_said() -> None:
+    search = Search(Budget(minutes=5), True, reserved_s=90, predicted_s=90)
+    assert search.line("", 50) == f"search: {EARLY}; at most 2 min 40 s; then about 1 min 30 s of confirmation"
+    assert (search.left_s(50), search.left_s(500)) == (160, 0)
+
+
+def test_the_part_of_a_search_that_is_over_is_that_of_the_limit_which_is_nearer() -> None:
+    assert Search(Budget(minutes=5, trials=10), True).done(5, 30) == 0.5
+    assert Search(Budget(minutes=5, trials=10), True, reserved_s=150).done(5, 120) == 0.8
+    assert Search(Budget(trials=10), True).done(12, 30) == 1
+    assert Search(Budget(), True).done(5, 30) is None
+
+
+def run(number: int, rounds: int = 2) -> InterleavedSpec:
+    config = plain(machine())
+    return InterleavedSpec(
+        number=number, workload=WORKLOAD, configs={"baseline": config}, rounds=rounds, order="", folder=""
+    )
+
+
+def test_a_part_of_the_confirmation_has_the_time_given_until_its_pace_tells() -> None:
+    part = Part(1000, 300, claims=True)
+    assert part.line(1000) == "confirmation: starting, about 5 min 00 s left"
+    part.reach(run(1), 0)
+    assert part.line(1010) == "confirmation: interleaved run 1 of 3 to 6, about 4 min 50 s left"
+    part.reach(run(2), 0)
+    assert part.line(1020) == "confirmation: interleaved run 2 of 3 to 6, about 1 min 40 s left"
+    part.reach(run(4), 1)
+    assert part.left_s(1070) == pytest.approx(50)
+    assert part.line(1070) == "confirmation: interleaved run 4 of up to 6, about 50 s left"
+    assert part.done(1070) == pytest.approx(70 / 120)
+    part.reach(run(7), 0)
+    assert part.line(1130) == "confirmation: interleaved run 7, about 2 min 50 s left"
+    assert Part(1000, 60, claims=False).left_s(2000) == 0
+
+
+def test_runs_of_an_earlier_command_give_no_pace() -> None:
+    part = Part(1000, 300, claims=False)
+    part.reach(run(4), 0)
+    assert part.line(1010) == "explaining: interleaved run 4, about 4 min 50 s left"
+    part.reach(msgspec.structs.replace(run(5)), 0)
+    assert part.left_s(1040) == pytest.approx(80)
