@@ -164,7 +164,7 @@ def decide(
     winner = min([standings[leader.name], *equals], key=lambda one: config_diff.simplicity(one.trial, baseline))
     only_baseline = [one.name for one in standings.values() if one.remains] == [BASELINE]
     reason = None if only_baseline else _reason(runs, winner, rules)
-    floors = [_noise_floor(table, finalists) for table in tables]
+    floors = [_noise_floor(table, finalists, rules) for table in tables]
     gain = reason is None and winner.name != BASELINE and any(map(_exceeds, winner.gains, floors))
     if reason is None and not gain and standings[BASELINE].violation is None:
         winner = standings[BASELINE]
@@ -264,12 +264,13 @@ def _minutes(runs: Sequence[InterleavedRun], count: int) -> int:
     return math.ceil(longest_s * count / 60) + 1
 
 
-def _noise_floor(table: ScoreTable, finalists: Finalists) -> float | None:
+def _noise_floor(table: ScoreTable, finalists: Finalists, rules: ConfirmRules) -> float | None:
     """The log ratio that the leader shows against itself: |mean| and half-width of the paired difference.
 
-    None where it failed, or has too few runs with its repeat.
+    None where it has fewer runs with its repeat than a claim needs: it failed, or was soon dropped.
     """
     difference = table.difference(finalists.leader, finalists.repeat)
-    if difference.low is None or difference.high is None:
+    count, _ = table.counts(finalists.leader, finalists.repeat)
+    if count < rules.runs or difference.low is None or difference.high is None:
         return None
     return abs(difference.estimate) + (difference.high - difference.low) / 2

@@ -275,3 +275,12 @@ def test_before_there_is_a_claim_the_best_so_far_leads() -> None:
     assert [one.verdict for one in found.finalists] == [None, "faster", "faster"]
     nothing = decide([])
     assert (nothing.name, nothing.gain) == (BASELINE, False) and nothing.reason is not None
+
+
+def test_a_leader_that_is_soon_dropped_leaves_no_noise_floor() -> None:
+    """Two runs of it and its repeat say too little: the gain of another is not held to them."""
+    noisy = [run(1, **ALL | {"trial_1": 11.0, "trial_1_again": 8.0}), run(2, **ALL | {"trial_1": 9.0})]
+    rest = {name: rate for name, rate in ALL.items() if not name.startswith("trial_1")}
+    found = decide([*noisy, *(run(number, **rest) for number in range(3, 7))])
+    assert (found.name, found.gain, found.noise_floor) == ("trial-2", True, None)
+    assert decide([run(number, **ALL) for number in range(1, 4)]).noise_floor == pytest.approx(0, abs=1e-9)

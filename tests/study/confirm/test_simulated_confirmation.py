@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from autotune.core.results import InterleavedRun
 from autotune.core.rules import ConfirmRules, MeasureRules
 from autotune.core.space_types import Goal
 from autotune.study.confirm import decision, paired_comparison
 from autotune.study.confirm.constraints import Constraints
-from autotune.study.confirm.decision import Decision
-from autotune.study.confirm.elimination import UntilSelected
+from autotune.study.confirm.decision import Decision, UntilSelected
 from autotune.study.confirm.finalists import Finalists
 from autotune.study.confirm.names import BASELINE
 from autotune.study.confirm.paired_comparison import PairedComparison
@@ -38,25 +39,28 @@ def decided(folder: Path, seed: int, **gains: float) -> Decision:
     logs = {BASELINE: 3.0} | {name.replace("_", "-"): 3.0 + gain for name, gain in gains.items()}
     executor = SimulatedExecutor(folder, Machine(seed, seconds=2 * SECONDS), logs)
     paired = PairedComparison(str(seed), folder, HW, WORKLOAD, FINALISTS.configs, MeasureRules(), RULES)
-    rule = UntilSelected(FINALISTS, RULES, ANY)
-    runs = paired_comparison.compare(paired, executor, rule, SECONDS, SECONDS, True, executor.clock)
+    rule = UntilSelected(FINALISTS, RULES, ANY, decide)
+    return decide(paired_comparison.compare(paired, executor, rule, SECONDS, SECONDS, True, executor.clock))
+
+
+def decide(runs: Sequence[InterleavedRun]) -> Decision:
     return decision.decide(runs, FINALISTS, PLAIN, RULES, ANY)
 
 
-@pytest.mark.parametrize(("seeds", "most"), [(5, 0.2), pytest.param(40, 0.05, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("seeds", "most"), [(100, 0.07), pytest.param(1000, 0.05, marks=pytest.mark.slow)])
 def test_equal_configurations_are_seldom_called_a_gain(folder: Path, seeds: int, most: float) -> None:
+    """A/A, with looks after 3, 4 and 5 runs where intervals are narrow, after 6 and 12, and at the end of the time."""
     found = [decided(folder, seed, trial_1=0.0, trial_2=0.0) for seed in range(seeds)]
-    assert all(one.reason is None for one in found)
+    assert sum(one.reason is None for one in found) / seeds >= 0.98
     assert sum(one.gain for one in found) / seeds <= most
 
 
 @pytest.mark.parametrize(
-    ("seeds", "claimed", "covered"), [(5, 0.8, 0.8), pytest.param(40, 0.95, 0.85, marks=pytest.mark.slow)]
+    ("seeds", "claimed", "covered"), [(20, 0.9, 0.85), pytest.param(200, 0.95, 0.9, marks=pytest.mark.slow)]
 )
 def test_a_large_gain_is_claimed_and_its_interval_holds(
     folder: Path, seeds: int, claimed: float, covered: float
 ) -> None:
-    """Covered by the interval in 95 % less two standard errors of 40, and of stopping when it is settled."""
     truth = math.log(1.3)
     found = [decided(folder, seed, trial_1=0.05, trial_2=truth) for seed in range(seeds)]
     assert sum(one.gain and one.name == "trial-2" for one in found) / seeds >= claimed
