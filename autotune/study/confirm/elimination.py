@@ -12,6 +12,7 @@ from autotune.core.results import InterleavedRun
 from autotune.core.rules import ConfirmRules
 from autotune.study.confirm import outcomes, scores
 from autotune.study.confirm.constraints import Constraints
+from autotune.study.confirm.names import BASELINE
 
 
 def remaining(
@@ -34,6 +35,8 @@ def remaining(
         rules = msgspec.structs.replace(rules, first_stage=rules.sure_runs)
     surviving = selection.surviving(rates.rounds(current), rules, len(able))
     best = max(surviving, key=rates.level, default="")
+    if best == BASELINE and len(runs) < rules.runs:  # nobody would be left to gain anything
+        return surviving
     confidence = 1 - 2 * rules.alpha / max(1, len(names) - 1)
     leads = {name: rates.difference(best, name, confidence) for name in surviving - {best}}
     return surviving - {name for name, lead in leads.items() if selection.leads_by(lead, rules.delta)}

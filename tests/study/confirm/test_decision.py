@@ -219,7 +219,7 @@ def test_a_run_in_which_the_winner_failed_does_not_count() -> None:
 @pytest.mark.parametrize("rates", [{**ALL, "baseline": None}, {**ALL, "baseline": 30.0}])
 def test_without_a_question_nothing_is_measured(rates: dict[str, float | None]) -> None:
     """The baseline fails, or nothing else is left in the running."""
-    assert until_selected()([run(1, **rates), run(2, **rates)]) == set()
+    assert until_selected()([run(number, **rates) for number in range(1, 4)]) == set()
 
 
 # --------------------------------------------------------------------------------------------- the choice among equals

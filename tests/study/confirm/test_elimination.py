@@ -40,3 +40,11 @@ def test_one_that_was_dropped_comes_back_where_what_was_before_it_fails() -> Non
     runs = [run(1, **{**ALL, "baseline": 14.0}), run(2, **fails), run(3, **fails)]
     assert elimination.remaining(runs[:2], NAMES, RULES, ANY) == {"trial-1"}
     assert elimination.remaining(runs, NAMES, RULES, ANY) == {"trial-2", BASELINE}
+
+
+def test_before_a_claim_has_its_runs_none_is_dropped_for_the_baseline() -> None:
+    runs = [run(number, **ALL | {"baseline": 40.0}) for number in range(1, 4)]
+    many = msgspec.structs.replace(RULES, first_stage=100)
+    assert elimination.remaining(runs[:1], NAMES, many, ANY) == set(NAMES)
+    assert elimination.remaining(runs[:2], NAMES, many, ANY) == set(NAMES)
+    assert elimination.remaining(runs, NAMES, many, ANY) == {BASELINE}

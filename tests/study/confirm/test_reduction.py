@@ -80,7 +80,7 @@ def test_without_time_for_a_second_measurement_nothing_is_removed(tmp_path: Path
         found = spec.configs[name]
         return speed(found) / (1.1 if found.knobs["allocator"] == "tcmalloc" else 1)
 
-    found, executor = confirmed(tmp_path, {PLAIN: 10.2, WINNER: 90.0}, behave, minutes=2)
+    found, executor = confirmed(tmp_path, {PLAIN: 10.2, WINNER: 90.0}, behave, minutes=1)
     assert len([spec for spec in executor.runs if "/whole-" in spec.folder]) < CONFIRM.runs
     assert found.winner is not None and found.winner.config == WINNER
     assert not any(one.removed for one in found.ablations)
