@@ -14,7 +14,7 @@ FOLDER = Path(__file__).parents[1] / "studies" / "example"
 def test_it_is_read_and_reported() -> None:
     study = study_reader.read(FOLDER)
     assert study.confirmation is not None and study.confirmation.confirmed and study.baseline is not None
-    assert summary.summary(FOLDER, study.results, study.space, study.confirmation)[0].startswith("best ")
+    assert summary.summary(study)[0].startswith("best ")
     assert all(report_formats.FORMATS[form](study) for form in report_formats.FORMATS)
 
 

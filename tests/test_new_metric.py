@@ -113,10 +113,7 @@ def test_tables_and_reports_show_it(study: Study, entry: Metric) -> None:
     shown = notes.trial(study, study.results[2], {}).replace("\\", "")
     assert f"| {NAME} | 2.0 cores | {entry.description} |" in shown
     assert f"{NAME} is 2, allowed at most 1.9" in shown
-    assert any(
-        f"{NAME} 1.0 cores, the baseline's 1.5 cores" in line
-        for line in summary.summary(study.folder, study.results, study.space, None)
-    )
+    assert any(f"{NAME} 1.0 cores, the baseline's 1.5 cores" in line for line in summary.summary(study))
 
 
 @pytest.mark.parametrize("confirmed", [False, True])

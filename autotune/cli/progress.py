@@ -161,10 +161,8 @@ class Display(Observer):
         ranking = self.ranking
         if (best := ranking.best) is not None:
             base = ranking.baseline(self.baseline)
-            rate = formatting.rate(ranking.interval(best))
-            parts.append(
-                f"best {formatting.configuration(best.spec.config)} {rate} {formatting.speedup(ranking, best, base)}"
-            )
+            window = f"{formatting.rate(ranking.interval(best))} {formatting.speedup(ranking, best, base)}"
+            parts.append(f"best by its window {formatting.configuration(best.spec.config)} {window}")
         if failures := sum(not result.blocks for result in self.results):
             parts.append(f"{failures} failed")
         parts.append(f"{formatting.duration(self.elapsed_s)} so far")

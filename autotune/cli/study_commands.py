@@ -56,7 +56,7 @@ def print_study(console: Console, study: Study) -> None:
 
     table_console(console).print(table.trials(study.folder, study.results, study.space))
     console.print()
-    print_lines(console, summary.summary(study.folder, study.results, study.space, study.confirmation))
+    print_lines(console, summary.summary(study))
     best = study.folder / "best.json"
     if best.exists():
         print_lines(console, [f"file      {shlex.quote(str(best))}"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import shlex
 from collections.abc import Callable, Sequence
@@ -167,8 +168,8 @@ def _checked_name(name: str) -> str:
 
 
 def _conclude(console: Console, folder: Path, space: Space, hw: Hardware) -> bool:
-    study = study_reader.read(folder)
-    print_lines(console, summary.summary(folder, study.results, space, study.confirmation, hw))
+    study = dataclasses.replace(study_reader.read(folder), space=space, hardware=hw)
+    print_lines(console, summary.summary(study))
     best = best_of_study.best(folder, space, hw, study.results, study.confirmation)
     if best is not None:
         writer.write(folder / "best.json", best)

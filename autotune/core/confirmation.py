@@ -48,7 +48,8 @@ class Ablation(Struct):
     """The gain of one setting: the winner against itself with that setting at its baseline value.
 
     `value` is the winner's, `instead` the baseline's. It is `resolved` if it is shown to gain, or to be worth less than
-    matters. One not shown to gain is `removed`, unless the winner is shown to lose without all such settings.
+    matters. One not shown to gain is `removed`, unless the winner is shown to lose without all such settings. `runs` is
+    the number of interleaved runs behind the ratio, 0 where an earlier version did not keep it.
     """
 
     setting: str
@@ -58,17 +59,19 @@ class Ablation(Struct):
     resolved: bool = False
     removed: bool = False
     error: str | None = None
+    runs: int = msgspec.field(default=0, name="sittings")
 
 
 class Step(Struct):
     """A step on the way from the baseline to the winner; `ratio` is against the step before, `total` the baseline.
 
-    Several settings where one alone cannot be honoured.
+    Several settings where one alone cannot be honoured. `runs` is as in an ablation.
     """
 
     settings: dict[str, Value]
     ratio: Estimate | None
     total: Estimate | None
+    runs: int = msgspec.field(default=0, name="sittings")
 
 
 class Winner(Struct):

@@ -23,7 +23,7 @@ def markdown(study: Study) -> str:
     for part in tables:
         rows = [(figure, text) for figure, text in part.rows]
         blocks += [f"## {literal(part.title)}", table(("ratio", "of"), rows)]
-    blocks += ["## All trials", _trials(study)]
+    blocks += ["## All trials", literal(summary.WINDOWS.capitalize() + "."), _trials(study)]
     failed = [
         (
             str(len(one.trials)),
@@ -55,6 +55,7 @@ def json(study: Study) -> str:
         "hardware": study.hardware,
         "excluded": study.space.excluded,
         "summary": _summary(study),
+        "evidence": _evidence(study),
         "confirmation": study.confirmation,
         "trials": dataframe.rows(study),
     }
@@ -70,7 +71,16 @@ def write(study: Study, form: str, path: Path) -> None:
 
 
 def _summary(study: Study) -> list[str]:
-    return summary.summary(study.folder, study.results, study.space, study.confirmation)
+    return summary.summary(study)
+
+
+def _evidence(study: Study) -> dict[str, object] | None:
+    """The winner with its figures and the level that they are from: confirmed, interleaved or search."""
+    found = study.evidence
+    if found is None:
+        return None
+    known = {name: getattr(found, name) for name in ("level", "config", "rate", "ratio", "disturbed")}
+    return {"trial": found.trial, **known}
 
 
 def _list(head: Sequence[tuple[str, str]]) -> str:

@@ -6,10 +6,12 @@ search, freed of what selection adds to them (`model.posterior`). The winner fol
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from autotune.analysis.metrics import METRICS
 from autotune.core.config import Config
 from autotune.core.confirmation import Confirmation, Winner
 from autotune.core.machine import Hardware
@@ -27,8 +29,8 @@ CONFIDENCE = 0.95
 class Evidence:
     """The winner with its figures, all from one level of evidence; `source` is what they were taken from.
 
-    `ratio` is that to the baseline, None where it is not known. `disturbed` is the share of the blocks behind the
-    figures during which the machine was disturbed.
+    `ratio` is that to the baseline by the first objective, above 1 for better; None where it is not known. `disturbed`
+    is the share of the blocks behind the figures during which the machine was disturbed.
     """
 
     level: Level
@@ -38,12 +40,17 @@ class Evidence:
     disturbed: float
     source: Winner | TrialResult
 
+    @property
+    def trial(self) -> int | None:
+        """The number of the winner's trial; None if no trial measured just that configuration."""
+        return self.source.spec.id if isinstance(self.source, TrialResult) else self.source.trial
+
 
 def strongest(
     results: Sequence[TrialResult], space: Space, hw: Hardware, confirmation: Confirmation | None
 ) -> Evidence | None:
     """The evidence for the winner among the trials whose interpreter is still there; None while there is none."""
-    if confirmation is not None and (winner := confirmation.winner) is not None:
+    if confirmation is not None and (winner := confirmation.winner) is not None and _counts(confirmation, winner, hw):
         return Evidence(
             level="confirmed" if confirmation.confirmed else "interleaved",
             config=winner.config,
@@ -53,6 +60,13 @@ def strongest(
             source=winner,
         )
     return of_search(Ranking(results, space.goal), space, hw)
+
+
+def _counts(confirmation: Confirmation, winner: Winner, hw: Hardware) -> bool:
+    """True for a claim; of an unfinished one, if the runs so far have a ratio of a configuration that may win."""
+    broken = [one.config for one in confirmation.finalists if one.broken is not None]
+    able = winner.config not in broken and hw.has(winner.config.interpreter)
+    return confirmation.confirmed or (winner.ratio is not None and able)
 
 
 def of_search(ranking: Ranking, space: Space, hw: Hardware) -> Evidence | None:
@@ -66,25 +80,45 @@ def of_search(ranking: Ranking, space: Space, hw: Hardware) -> Evidence | None:
 
 
 def of_trial(result: TrialResult, ranking: Ranking, space: Space, known: Posterior | None) -> Evidence:
-    """The evidence for one trial: from the posterior where there is one, else from the windows as they are."""
+    """The evidence for one trial: from the posterior where it has a score there, else from the windows as they are."""
     base = ranking.baseline(space.baseline)
-    config = result.spec.config
-    if known is None or not ranking.rate_decides:
-        rate, ratio = ranking.interval(result), None if base is None else ranking.ratio(result, base)
-    else:
-        rate = known.rate(config, CONFIDENCE)
-        ratio = None if base is None else known.ratio(config, space.baseline, CONFIDENCE)
     behind = [one for one in (result, base) if one is not None]
     return Evidence(
         level="search",
-        config=config,
-        rate=rate,
-        ratio=ratio,
+        config=result.spec.config,
+        rate=rate(result, ranking, known),
+        ratio=None if base is None else ratio(result, base, ranking, known),
         disturbed=max(ranking.disturbed(one) for one in behind),
         source=result,
     )
 
 
+def ratio(result: TrialResult, other: TrialResult, ranking: Ranking, known: Posterior | None) -> Estimate | None:
+    """The factor by which a trial is better than another of its study by the first objective; None if unknown.
+
+    From the posterior; with several objectives from the windows, of which only a rate has an interval.
+    """
+    configs = result.spec.config, other.spec.config
+    if known is not None:
+        return known.ratio(*configs, CONFIDENCE) if all(one.key in known.places for one in configs) else None
+    scores, others = ranking.scores(result), ranking.scores(other)
+    if scores is None or others is None:
+        return None
+    if METRICS[ranking.goal.objectives[0]].rate_only:
+        return ranking.ratio(result, other)
+    return Estimate(estimate=math.exp(scores[0] - others[0]), low=None, high=None)
+
+
+def rate(result: TrialResult, ranking: Ranking, known: Posterior | None) -> Estimate:
+    """The rate of a measured trial: from the posterior where the rate alone decides, else its window's."""
+    scores = ranking.scores(result)
+    if known is None or scores is None or not ranking.rate_decides:
+        return ranking.interval(result)
+    score, factor = known.rate(result.spec.config, CONFIDENCE), ranking.rate(result) / math.exp(scores[0])
+    low, high = (None if edge is None else factor * edge for edge in (score.low, score.high))
+    return Estimate(estimate=factor * score.estimate, low=low, high=high)
+
+
 def posterior(ranking: Ranking, space: Space, hw: Hardware) -> Posterior | None:
-    """The posterior of the trials; None with several objectives, or too few trials."""
+    """The posterior of the trials; None with several objectives, or without a trial that has a score."""
     return posteriors.posterior(ranking, space.domains, hw) if len(space.goal.objectives) == 1 else None

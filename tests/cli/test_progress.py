@@ -151,7 +151,9 @@ def test_a_terminal_shows_the_running_trial_and_the_standing(terminal: Screen) -
     terminal.display.started(result(2, FAST).spec)
     shown = terminal.new()
     assert "   3/12" in shown
-    assert "best torch_eager contiguous float32, batch 1, 1x2 10.0/s ±0.0 % 1.00x  ·  1 failed  ·  " in shown
+    assert (
+        "best by its window torch_eager contiguous float32, batch 1, 1x2 10.0/s ±0.0 % 1.00x  ·  1 failed  ·" in shown
+    )
 
 
 def test_a_terminal_shows_the_round_of_a_confirmation(terminal: Screen) -> None:
@@ -166,7 +168,7 @@ def test_a_terminal_shows_the_round_of_a_confirmation(terminal: Screen) -> None:
     shown = terminal.new()
     assert "interleaved run 3: round 1 of 5, 2 configurations in turn" in shown
     assert "confirmation: interleaved run 3 of 3 to 6, about 1 min 00 s left" in shown
-    assert "best onnxruntime float32, batch 8, 1x2 40.0/s ±0.0 % 4.00x" in shown
+    assert "best by its window onnxruntime float32, batch 8, 1x2 40.0/s ±0.0 % 4.00x" in shown
     terminal.display.interleaving(RUN, 4)
     assert "round 5 of 5" in terminal.new()
 
@@ -226,7 +228,7 @@ def test_a_study_that_goes_on_counts_on(terminal: Screen) -> None:
     terminal.display.resume([BASE, result(1, FAST, rates=(40, 40))], 61)
     terminal.display.started(result(2, config(batch_size=2)).spec)
     shown = terminal.new()
-    assert "   3/12" in shown and "best onnxruntime" in shown and "or 8 min 59 s" in shown
+    assert "   3/12" in shown and "best by its window onnxruntime" in shown and "or 8 min 59 s" in shown
     terminal.display.ended(result(2, config(batch_size=2), rates=(20, 20)))
     assert "2.00x" in terminal.new()
 

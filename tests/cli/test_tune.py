@@ -15,6 +15,7 @@ from autotune.cli import invocation, tune
 from autotune.core.errors import ModelError, SpaceError, StudyError
 from autotune.core.results import Status
 from autotune.launch import orphans
+from autotune.report.text import summary
 from autotune.study.search.transfer import WarmStart
 from autotune.study.storage import store, study_lock
 from tests.fake_executor import speed
@@ -30,7 +31,7 @@ def test_a_study_from_the_space_file_to_best_json(harness: TuneHarness) -> None:
     ran = harness.executors[0].configs
     assert len(ran) == 4
     assert best.config == max(ran, key=speed)
-    assert best.measured.speedup.estimate == pytest.approx(speed(best.config) / speed(ran[0]), rel=0.15)
+    assert best.measured.speedup.low < speed(best.config) / speed(ran[0]) < best.measured.speedup.high
     assert "nothing is left" not in text
     assert (best.study, best.hardware, best.workload) == ("toy@toy.large", HW, harness.executors[0].checked[0])
     head, (blank, phase, first) = text.splitlines()[:4], text.splitlines()[4:7]
@@ -44,7 +45,8 @@ def test_a_study_from_the_space_file_to_best_json(harness: TuneHarness) -> None:
     assert first.startswith("   1/4  torch_eager contiguous float32, batch 1, 1x2  10.2/s")
     assert re.search(r"\nall trials of the budget are done, after \d+ s\n\nbest      ", text)
     assert text.endswith(
-        f"trials    4: 0 given up as clearly slower, 0 failed\nfile      {harness.study / 'best.json'}\n"
+        f"trials    4: 0 given up as clearly slower, 0 failed\n{'':9} {summary.WINDOWS}\n"
+        f"file      {harness.study / 'best.json'}\n"
         f"next      {invocation.program()} show {shlex.quote(str(harness.study))}\n"
     )
 
@@ -131,7 +133,7 @@ def test_a_sampler_that_was_chosen_is_said(harness: TuneHarness) -> None:
 def test_only_one_trial_is_its_own_best(harness: TuneHarness) -> None:
     measured, text = harness.tune(trials=1)
     assert measured and harness.best().measured.speedup.estimate == 1
-    assert "seems     1.00x" in text
+    assert "expected  1.00x" in text
 
 
 def test_names_are_printed_as_they_are(harness: TuneHarness) -> None:

@@ -87,7 +87,10 @@ def full(folder: Path) -> Study:
             Ablation(setting="backend", value="onnxruntime", instead="torch_eager", ratio=ratio, resolved=True),
             Ablation(setting="allocator", value=HOSTILE, instead="system", ratio=estimate(0.9, 0.05)),
         ),
-        path=(Step(settings={"backend": "onnxruntime"}, ratio=ratio, total=ratio),),
+        path=(
+            Step(settings={"backend": "onnxruntime"}, ratio=ratio, total=ratio),
+            Step(settings={"batch_size": 8}, ratio=ratio, total=estimate(5.0, 0.1)),
+        ),
     )
     space = msgspec.structs.replace(SPACE, excluded=(Exclusion(setting="allocator", value="x", reason=HOSTILE),))
     name = folder / """a <b>"study" $(id) 'of' mine"""

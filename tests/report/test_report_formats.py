@@ -49,7 +49,7 @@ def test_markdown_shows_text_as_it_is(tmp_path: Path) -> None:
     cells = {token.type for token in tokens}
     assert {"table_open", "td_open"} <= cells and not {"html_block", "fence", "code_block"} & cells
     rows = page[page.index("## All trials") :].splitlines()
-    assert {line.replace("\\|", "").count("|") for line in rows[2:4]} == {6}
+    assert {line.replace("\\|", "").count("|") for line in rows[4:6]} == {6}
 
 
 def test_a_place_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:

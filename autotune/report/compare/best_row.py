@@ -8,19 +8,20 @@ from pathlib import Path
 import msgspec
 
 from autotune.analysis import metrics
-from autotune.core.confirmation import Confirmation, Winner
+from autotune.core.confirmation import Winner
 from autotune.core.results import Estimate, Latency, TrialResult
 from autotune.core.space_types import Price
-from autotune.report.compare import cross_machine
 from autotune.report.compare.comparison_types import Row
+from autotune.report.text import headline
 from autotune.report.text.study_reader import Study
 from autotune.space import configs
 from autotune.space import prices as price_files
+from autotune.study.evidence import Evidence
 from autotune.study.storage import latency_files
 
 
 def best_row(name: str, study: Study, prices: Path | None) -> Row:
-    """A study's best configuration: the confirmed winner, else the search's best; its price, or that of `prices`."""
+    """A study's best configuration by its strongest evidence; its price, or that of `prices`."""
     hw = study.hardware
     price, note = _price(study, prices)
     row = Row(
@@ -33,13 +34,11 @@ def best_row(name: str, study: Study, prices: Path | None) -> Row:
         price=price,
         notes=note,
     )
-    confirmation, best = study.confirmation, study.ranking.best
-    if confirmation is not None and confirmation.winner is not None:
-        return _confirmed(row, study, confirmation, confirmation.winner)
-    if best is None:
+    found = study.evidence
+    if found is None:
         why = "nothing is measured yet" if study.ranking.nearest is None else "no configuration keeps the limits"
         return _noted(row, why)
-    return _searched(row, study, best)
+    return _of_winner(row, study, found)
 
 
 def _price(study: Study, prices: Path | None) -> tuple[Price | None, tuple[str, ...]]:
@@ -51,36 +50,28 @@ def _price(study: Study, prices: Path | None) -> tuple[Price | None, tuple[str, 
     return None, (f"no price for {kind}" + ("; --prices FILE gives one" if prices is None else f" in {prices}"),)
 
 
-def _confirmed(row: Row, study: Study, confirmation: Confirmation, winner: Winner) -> Row:
-    calls = winner_latency(study, winner)
-    found = msgspec.structs.replace(
+def _of_winner(row: Row, study: Study, found: Evidence) -> Row:
+    source, confirmation = found.source, study.confirmation
+    values = study.ranking.known(source) if isinstance(source, TrialResult) else source.metrics
+    known = {name: value for name, value in values.items() if name in metrics.METRICS}
+    row = msgspec.structs.replace(
         row,
-        confirmed=True,
-        config=configs.completed(winner.config),
-        throughput=winner.throughput,
-        ratio=winner.ratio,
-        peak_rss_bytes=winner.peak_rss_bytes,
-        metrics=winner.metrics,
+        confirmed=found.level == "confirmed",
+        config=configs.completed(found.config),
+        throughput=found.rate,
+        ratio=found.ratio,
+        peak_rss_bytes=source.peak_rss_bytes,
+        metrics=known | {"throughput": found.rate.estimate},
     )
-    found = _priced(_timed(found, calls))
-    if winner.sustained is not None:
-        found = _noted(found, "confirmed is the rate of requests; throughput, cost and latency are the search's")
-    return found if confirmation.gain else _noted(found, "no gain over the baseline is shown")
-
-
-def _searched(row: Row, study: Study, best: TrialResult) -> Row:
-    ranking, base = study.ranking, study.baseline
-    found = msgspec.structs.replace(
-        row,
-        config=best.spec.config,
-        throughput=ranking.interval(best),
-        ratio=None if base is None else cross_machine.ratio(ranking, best, base),
-        peak_rss_bytes=best.peak_rss_bytes,
-        metrics={name: value for name, value in ranking.known(best).items() if name in metrics.METRICS},
-    )
-    reason = "" if study.confirmation is None else f": {study.confirmation.reason}"
-    found = _noted(_priced(_timed(found, latency_files.summary(study.folder, best))), f"not confirmed{reason}")
-    return found if base is not None else _noted(found, "no baseline was measured")
+    row = _priced(_timed(row, latency(study, found)))
+    if found.level != "confirmed":
+        reason = "" if confirmation is None or confirmation.reason is None else f": {confirmation.reason}"
+        row = _noted(row, f"{headline.basis(found)}{reason}")
+    if isinstance(source, Winner) and source.sustained is not None:
+        row = _noted(row, "confirmed is the rate of requests; throughput, cost and latency are the search's")
+    if found.level == "confirmed" and confirmation is not None and not confirmation.gain:
+        row = _noted(row, "no gain over the baseline is shown")
+    return row if study.baseline is not None else _noted(row, "no baseline was measured")
 
 
 def _timed(row: Row, calls: Latency | None) -> Row:
@@ -113,10 +104,10 @@ def _noted(row: Row, note: str) -> Row:
     return msgspec.structs.replace(row, notes=(*row.notes, note))
 
 
-def winner_latency(study: Study, winner: Winner) -> Latency | None:
-    """The latencies of a winner's calls: those of the confirmation, or of its trial where that served requests."""
-    if winner.sustained is None:
-        pooled = latency_files.read([study.folder / one for one in winner.folders])
+def latency(study: Study, found: Evidence) -> Latency | None:
+    """The latencies of a winner's calls: those of its interleaved runs, else of its trial."""
+    if isinstance(found.source, Winner) and found.source.sustained is None:
+        pooled = latency_files.read([study.folder / one for one in found.source.folders])
         return None if pooled is None else pooled.summary()
-    trial = next((result for result in study.results if result.spec.id == winner.trial), None)
+    trial = next((result for result in study.results if result.spec.id == found.trial), None)
     return None if trial is None else latency_files.summary(study.folder, trial)

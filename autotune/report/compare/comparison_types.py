@@ -14,7 +14,7 @@ from autotune.core.workload_spec import WorkloadSpec
 class Row(Struct):
     """The best configuration of a study, on its machine.
 
-    `confirmed` says that the metrics are the confirmation's, else they are those of the search's own windows. `ratio`
+    `confirmed` says that the metrics are a claim's, else they are those of the strongest evidence there is. `ratio`
     is how many times better than that machine's plain model it is by the first objective. `cost_per_million` has the
     interval of the throughput. None is unknown; `notes` say why.
     """

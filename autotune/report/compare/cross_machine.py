@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 
 import msgspec
 
-from autotune.analysis.metrics import METRICS
 from autotune.core.config import Config
 from autotune.core.results import Candidate, Estimate, InterleavedRun, TrialResult
 from autotune.core.rules import ConfirmRules
 from autotune.report.compare.comparison_types import Crossing
 from autotune.report.text.study_reader import Study
 from autotune.space import configs
-from autotune.study import versions
+from autotune.study import evidence, versions
 from autotune.study.confirm import paired_comparison, scores
-from autotune.study.ranking import Ranking
 from autotune.study.storage import store
 
 NOT_MEASURED = "not measured there"
@@ -34,23 +31,10 @@ def crossings(studies: Mapping[str, Study], best: Mapping[str, Config]) -> tuple
     )
 
 
-def ratio(ranking: Ranking, result: TrialResult, base: TrialResult) -> Estimate | None:
-    """The ratio of a trial over another of its study by the first objective, above 1 for better; None if unknown.
-
-    Only a rate has an interval.
-    """
-    if METRICS[ranking.goal.objectives[0]].rate_only:
-        return ranking.ratio(result, base)
-    found, other = ranking.scores(result), ranking.scores(base)
-    if found is None or other is None:
-        return None
-    return Estimate(estimate=math.exp(found[0] - other[0]), low=None, high=None)
-
-
 def _crossing(tuned_on: str, config: Config, measured_on: str, study: Study, best: Config) -> Crossing:
     found = Crossing(tuned_on=tuned_on, measured_on=measured_on)
     if config == best:
-        confirmed = study.confirmation is not None and study.confirmation.confirmed
+        confirmed = study.evidence is not None and study.evidence.level == "confirmed"
         same = Estimate(estimate=1.0, low=None, high=None)
         return msgspec.structs.replace(found, ratio=same, confirmed=confirmed, remark="the best there, too")
     trial = _trial(study, config)
@@ -65,7 +49,8 @@ def _crossing(tuned_on: str, config: Config, measured_on: str, study: Study, bes
         return msgspec.structs.replace(found, remark=f"failed there: {trial.status.replace('_', ' ')}")
     if versions.outdated([trial, reference]):
         remark = OTHER_VERSIONS if remark is None else f"{remark}, {OTHER_VERSIONS}"
-    return msgspec.structs.replace(found, ratio=ratio(study.ranking, trial, reference), remark=remark)
+    ratio = evidence.ratio(trial, reference, study.ranking, study.posterior)
+    return msgspec.structs.replace(found, ratio=ratio, remark=remark)
 
 
 def _trial(study: Study, config: Config) -> TrialResult | None:

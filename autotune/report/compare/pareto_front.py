@@ -9,9 +9,11 @@ from autotune.analysis import metrics
 from autotune.analysis.metrics import LATENCIES
 from autotune.core.config import Config
 from autotune.core.results import Latency, Status
-from autotune.report.compare.best_row import winner_latency
+from autotune.report.compare.best_row import latency
 from autotune.report.compare.comparison_types import Front, Point, Row
 from autotune.report.text.study_reader import Study
+from autotune.space import configs
+from autotune.study import evidence
 from autotune.study.ranking import undominated
 from autotune.study.storage import latency_files
 
@@ -29,7 +31,7 @@ class _Candidate:
 
 
 def front(studies: Mapping[str, Study], rows: Sequence[Row]) -> Front | None:
-    """The front over every trial that keeps the limits, and the best of each study with its confirmed metrics.
+    """The front over every trial that keeps the limits, and the best of each study by its strongest evidence.
 
     By the highest percentile that half of them back; None without prices in one currency, or without latencies.
     """
@@ -72,15 +74,15 @@ def _candidates(row: Row, study: Study) -> list[_Candidate]:
     for result in study.results:
         if result.status is not Status.OK or not result.feasible:
             continue
-        if row.confirmed and result.spec.config == row.config:
+        if configs.completed(result.spec.config) == row.config:
             continue
-        cost = row.price.per_million(study.ranking.rate(result))
+        cost = row.price.per_million(evidence.rate(result, study.ranking, study.posterior).estimate)
         backed = _backed(latency_files.summary(study.folder, result))
         found.append(_Candidate(row.study, result.spec.id, result.spec.config, cost, backed, confirmed=False))
-    winner = None if study.confirmation is None else study.confirmation.winner
+    winner = study.evidence
     if winner is not None and row.config is not None and row.cost_per_million is not None:
-        cost, backed = row.cost_per_million.estimate, _backed(winner_latency(study, winner))
-        found.append(_Candidate(row.study, winner.trial, row.config, cost, backed, confirmed=True))
+        cost, backed = row.cost_per_million.estimate, _backed(latency(study, winner))
+        found.append(_Candidate(row.study, winner.trial, row.config, cost, backed, confirmed=row.confirmed))
     return found
 
 

@@ -21,7 +21,7 @@ from autotune.space import goal_section
 from autotune.study.storage import store
 
 MARK = "*"
-UNCONFIRMED = f"{MARK} from the search's own windows, not confirmed"
+UNCONFIRMED = f"{MARK} not confirmed"
 APART = (
     "these studies are of different work or for different goals: each group answers its own question, and nothing is "
     "compared between groups"

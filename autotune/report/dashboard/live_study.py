@@ -110,14 +110,14 @@ class LiveStudy:
         results = settled(results, confirmation)
         ranking = Ranking(results, self.space.goal)
         if confirmation != self.study.confirmation:
-            fresh, self._notes = list(self._results.values()), {}
+            fresh = list(self._results.values())
+        self._notes = {}  # the winner's says so, and another trial may be the winner now
         self.study = Study(self.folder, self.space, self.hardware, results, ranking, confirmation)
         # Numbers without a folder are proposals that were not run.
         new = range(len(self.trials), max([*begun, *self._results], default=-1) + 1)
         self.trials = [*self.trials, *(_trial(number, TrialState.FAIL) for number in new)]
         for result in settled(fresh, confirmation):
             self.trials[result.spec.id] = self._ended(result)
-            self._notes.pop(result.spec.id, None)
         for number in sorted({*new, *(result.spec.id for result in fresh)}):
             # A page takes what has no time for a thing of today.
             if number and self.trials[number].datetime_start is None:
@@ -174,7 +174,7 @@ class LiveStudy:
             ranking, base = self.study.ranking, self.study.baseline
             known = ranking.known(result)
             if base is not None:
-                known["speedup"] = ranking.ratio(result, base).estimate
+                known["speedup_of_window"] = ranking.ratio(result, base).estimate
             objectives = self.space.goal.objectives
             found |= {name: float(f"{value:.4g}") for name, value in known.items() if name not in objectives}
         return found

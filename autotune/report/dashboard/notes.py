@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from autotune.analysis.metrics import METRICS
 from autotune.core.results import Status, TrialResult
 from autotune.launch import environment
-from autotune.report.text import doctor, formatting, summary
+from autotune.report.text import doctor, formatting, headline, summary
 from autotune.report.text.markdown import fenced, literal, table
 from autotune.report.text.shell_command import quoted
 from autotune.report.text.study_reader import Study
@@ -42,7 +42,7 @@ def trial(study: Study, result: TrialResult, links: Mapping[str, str]) -> str:
 
 def overview(study: Study, problems: Sequence[str]) -> str:
     """The study: what the end of a run prints, and what could not be read."""
-    told = summary.summary(study.folder, study.results, study.space, study.confirmation)
+    told = summary.summary(study)
     lines = [part for line in told for part in _wrapped(line) or [""]]
     return "\n\n".join([literal(READ_ONLY), *(f"**{literal(one)}**" for one in problems), fenced("\n".join(lines))])
 
@@ -56,13 +56,17 @@ def _ended(study: Study, result: TrialResult) -> str:
         said = f"{result.status.replace('_', ' ')}: {result.error or 'no reason is known'}"
         return f"{said} (measured again as a trial of its own)" if result.status is Status.INTERRUPTED else said
     given_up = "given up as clearly slower than the best so far: " if result.status is Status.REJECTED else ""
-    base = study.baseline
-    over = ""
-    if base is not None:
-        ratio = study.ranking.ratio(result, base)
-        over = f", {formatting.times(ratio.estimate)}{formatting.between(ratio)} the baseline"
+    base, found = study.baseline, study.evidence
     rate = formatting.rate(study.ranking.interval(result))
-    return f"{given_up}{rate}{over}; 90 % intervals over {len(result.blocks)} blocks"
+    if found is not None and found.trial == result.spec.id:
+        over = "" if found.ratio is None else f", {formatting.ratio(found.ratio)} {_over(study)} the baseline"
+        return f"the winner: {formatting.rate(found.rate)}{over}, {headline.basis(found)} (its own window: {rate})"
+    over = "" if base is None else f", {formatting.ratio(study.ranking.ratio(result, base))} the baseline"
+    return f"{given_up}{rate}{over}; from one window, 90 % intervals over {len(result.blocks)} blocks"
+
+
+def _over(study: Study) -> str:
+    return formatting.gain(study.space.goal.objectives[0])[1]
 
 
 def _metrics(study: Study, result: TrialResult) -> str:

@@ -62,11 +62,10 @@ class FrozenStorage(InMemoryStorage):
         return self.trials[trial_id]
 
     def get_best_trial(self, study_id: int) -> FrozenTrial:
-        """The confirmed winner, else the search's best, else the trial nearest to keeping the limits."""
+        """The winner of the strongest evidence, else the trial nearest to keeping the limits."""
         complete = [trial.number for trial in self.trials if trial.state is TrialState.COMPLETE]
         if not complete:
             raise ValueError("no trial has been measured")
-        winner = self.study.confirmation.winner if self.study.confirmation else None
-        best = self.study.ranking.best or self.study.ranking.nearest
-        wanted = (winner and winner.trial, best and best.spec.id)
+        found, best = self.study.evidence, self.study.ranking.best or self.study.ranking.nearest
+        wanted = (found and found.trial, best and best.spec.id)
         return self.trials[next((number for number in wanted if number in complete), complete[0])]

@@ -50,18 +50,19 @@ def best(
 
 
 def trial(folder: Path, space: Space, hw: Hardware, ranking: Ranking, winner: TrialResult) -> Best | None:
-    """A measured trial as `Best`, with the search's own metrics; None while the baseline is missing."""
+    """A measured trial as `Best`, with the search's evidence for it; None while the baseline is missing."""
     known = evidence.posterior(ranking, space, hw)
     return _of_trial(folder, space, hw, ranking, evidence.of_trial(winner, ranking, space, known))
 
 
 def _of_trial(folder: Path, space: Space, hw: Hardware, ranking: Ranking, found: Evidence) -> Best | None:
     assert isinstance(found.source, TrialResult)
-    if found.ratio is None:
+    if ranking.baseline(space.baseline) is None:
         return None
+    claim = None if found.ratio is None else _claim(found.ratio)
     latency = latency_files.summary(folder, found.source)
     values = metrics.values(Measured(found.source, found.rate.estimate, space.price, latency))
-    measured = _measurements(found.rate, _claim(found.ratio), latency, values)
+    measured = _measurements(found.rate, claim, latency, values)
     return _best(folder, space, hw, found.source, measured, confirmed=False)
 
 

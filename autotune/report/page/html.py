@@ -30,10 +30,14 @@ SUMMARY = {
     "what each setting is worth": Part(
         "What each setting is worth",
         "The winner with the setting over the winner without it, from interleaved runs. The grey band is the noise "
-        "floor.",
+        "floor. What only one run measured has no figure.",
         ("ablation",),
     ),
-    "the way from": Part("The way from the baseline to the winner", "Each step is over the baseline.", ("path",)),
+    "the way from": Part(
+        "The way from the baseline to the winner",
+        "Each step is over the baseline, in runs of its own; the last figure is the claim.",
+        ("path",),
+    ),
 }
 """The parts for the summary's tables, by the beginnings of their titles; others keep their titles."""
 
@@ -75,7 +79,7 @@ def page(study: Study) -> str:
     """The report's HTML; plots that a study has nothing for are left out."""
     import jinja2
 
-    lines = summary.summary(study.folder, study.results, study.space, study.confirmation)
+    lines = summary.summary(study)
     head, tables = summary_sections.parts(lines)
     parts = [*map(_of_summary, tables), *SEARCH, *_failures(study)]
     figures = {name: _figure(name, study) for name in dict.fromkeys(name for part in parts for name in part.plots)}
@@ -95,6 +99,7 @@ def page(study: Study) -> str:
         machine=machine_part.parts(study),
         figures={name: figure for name, figure in figures.items() if figure},
         columns=[trials_table.heading(name) for name in columns],
+        windows=f"{summary.WINDOWS.capitalize()}. The winner's row has the figures of its evidence.",
         rows=[[trials_table.cell(name, row) for name in columns] for row in rows],
         kinds=[trials_table.css_classes(name, rows) for name in columns],
         commands=rerun_commands.commands(study),

@@ -19,6 +19,7 @@ PRINTED = (
     "throughput_low",
     "throughput_high",
     "speedup",
+    "evidence",
     "configuration",
     "error",
 )

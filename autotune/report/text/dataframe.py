@@ -13,6 +13,7 @@ from autotune.core.results import Estimate, Status, TrialResult
 from autotune.core.struct import Value
 from autotune.report.text import settings
 from autotune.report.text.study_reader import Study
+from autotune.study import evidence
 from autotune.study.storage import latency_files
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 Row = dict[str, Value | None]
 HEAD = ("trial", "status", "feasible", "baseline", "rank", "front")
-RATES = ("throughput", "throughput_low", "throughput_high", "speedup", "speedup_low", "speedup_high")
+RATES = ("throughput", "throughput_low", "throughput_high", "speedup", "speedup_low", "speedup_high", "evidence")
 FIRST = ("batch_size", "layout", "backend")
 TAIL = ("latency_calls", "error", "started", "wall_s", "folder")
 
@@ -28,7 +29,8 @@ TAIL = ("latency_calls", "error", "started", "wall_s", "folder")
 def frame(study: Study) -> pd.DataFrame:
     """One row a trial.
 
-    `throughput` (samples a second) has the 90 % interval of the trial's own window; `speedup` is over the baseline.
+    `throughput` is samples a second, `speedup` is over the baseline by the first objective. `evidence` is what they are
+    from: `window`, the trial's own, with a 90 % interval; for the winner `confirmed`, `interleaved` or `search`.
     `feasible` trials were measured fully and keep the limits; `rank` is their place by the goal, 1 the best; with
     several objectives only the trials of the front have one. Other columns are the settings and the metrics by their
     names; what a trial does not have is empty.
@@ -80,12 +82,22 @@ def rows(study: Study) -> list[Row]:
 
 
 def _measured(study: Study, result: TrialResult, base: TrialResult | None) -> Row:
-    rate, calls = study.ranking.interval(result), latency_files.summary(study.folder, result)
+    found, calls = study.evidence, latency_files.summary(study.folder, result)
+    wins = found is not None and found.trial == result.spec.id
+    rate = found.rate if found is not None and wins else study.ranking.interval(result)
     known = metrics.values(Measured(result, rate.estimate, study.space.goal.price, calls))
     row: Row = {name: value for name, value in known.items() if name in METRICS and math.isfinite(value)}
     row |= _estimate("throughput", rate)
-    if base is not None:
-        row |= _estimate("speedup", study.ranking.ratio(result, base))
+    ratio = (
+        found.ratio
+        if found is not None and wins
+        else None
+        if base is None
+        else evidence.ratio(result, base, study.ranking, None)
+    )
+    if ratio is not None:
+        row |= _estimate("speedup", ratio)
+    row["evidence"] = found.level if found is not None and wins else "window"
     if calls is not None:
         row["latency_calls"] = calls.calls
     return row

@@ -64,6 +64,11 @@ def times(ratio: float) -> str:
     return f"{ratio:.2f}x"
 
 
+def ratio(estimate: Estimate) -> str:
+    """`3.66x (3.57 to 3.76)`."""
+    return f"{times(estimate.estimate)}{between(estimate)}"
+
+
 def outcome(ranking: Ranking, result: TrialResult) -> str:
     """The rate, or how the trial failed."""
     if not result.blocks:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import msgspec
@@ -12,6 +13,9 @@ from autotune.core.machine import Hardware
 from autotune.core.results import TrialResult
 from autotune.core.space_types import Space
 from autotune.report.text import table
+from autotune.study import evidence
+from autotune.study.evidence import Evidence
+from autotune.study.model.posterior import Posterior
 from autotune.study.ranking import Ranking
 from autotune.study.storage import store
 
@@ -36,6 +40,16 @@ class Study:
     def baseline(self) -> TrialResult | None:
         """The baseline's trial; None while it is missing."""
         return self.ranking.baseline(self.space.baseline)
+
+    @cached_property
+    def evidence(self) -> Evidence | None:
+        """The strongest evidence for the winner, which every figure is taken from; None while there is no winner."""
+        return evidence.strongest(self.results, self.space, self.hardware, self.confirmation)
+
+    @cached_property
+    def posterior(self) -> Posterior | None:
+        """The posterior of the trials."""
+        return evidence.posterior(self.ranking, self.space, self.hardware)
 
     def broken(self, result: TrialResult) -> list[str]:
         """The reasons for which a measured trial is not feasible, in words; none where it is feasible."""

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 
 from autotune.analysis import constraints, metrics
 from autotune.analysis.latency import PERCENTILES, Latencies
+from autotune.analysis.metric import Measured
 from autotune.analysis.number_format import rounded, size
-from autotune.core.config import Config
-from autotune.core.confirmation import Ablation, Confirmation, Finalist, Step, Winner
-from autotune.core.machine import Hardware
-from autotune.core.results import Estimate, Status, TrialResult
+from autotune.core.confirmation import Finalist, Winner
+from autotune.core.results import Status, TrialResult
 from autotune.core.space_types import Space
-from autotune.report.text import answers, formatting
+from autotune.report.text import answers, explanation, formatting, headline
+from autotune.report.text.study_reader import Study
 from autotune.study import versions
+from autotune.study.evidence import Evidence
 from autotune.study.ranking import Ranking
 from autotune.study.storage import latency_files
 
-DISTURBED = 0.1
-"""From this share of disturbed blocks on the summary says so."""
+WINDOWS = "a trial's own rate is from one window: it ranks trials, and claims nothing"
 
 VERDICTS = {
     "faster": "behind the {best}",
@@ -31,23 +30,11 @@ VERDICTS = {
 """A finalist's standing, by the leader's verdict over it."""
 
 
-def summary(
-    folder: Path,
-    results: Sequence[TrialResult],
-    space: Space,
-    confirmation: Confirmation | None,
-    hw: Hardware | None = None,
-) -> list[str]:
-    """The winner, how much better, what that claim is worth, and the answers; then the confirmation's tables.
-
-    With `hw` a winner that is not confirmed is one whose interpreter that machine has, as in `best.json`.
-    """
-    ranking = Ranking(results, space.goal)
-    if confirmation is not None and confirmation.winner is not None:
-        lines = _confirmed(folder, confirmation, confirmation.winner, space)
-    else:
-        best = ranking.best if hw is None else ranking.startable(hw)
-        lines = _unconfirmed(folder, ranking, best, space.baseline, confirmation)
+def summary(study: Study) -> list[str]:
+    """The winner, how much better, what that is worth, and the answers; then the confirmation's tables."""
+    results, space, ranking, confirmation = study.results, study.space, study.ranking, study.confirmation
+    found = study.evidence
+    lines = _nothing(ranking) if found is None else [*headline.lines(study, found), *_about(study, found)]
     blind = [flag for result in results for flag in result.flags if flag.startswith("no_canary")]
     if blind:
         lines.append(f"warning   the rates of {len(blind)} trials are not corrected for drift: {blind[-1]}")
@@ -59,11 +46,12 @@ def summary(
     beyond = sum(result.status is Status.OK and not result.feasible for result in results)
     limited = f", {beyond} beyond a limit" if beyond else ""
     lines.append(f"trials    {len(results)}: {slow} given up as clearly slower, {failures} failed{limited}")
+    if found is not None:
+        lines.append(f"{'':9} {WINDOWS}")
     if len(space.goal.objectives) > 1:
         lines += _front(ranking)
     if confirmation is not None and confirmation.finalists:
-        finalists = _finalists(confirmation.finalists, space)
-        lines += [*finalists, *_ablations(confirmation.ablations), *_path(confirmation.path)]
+        lines += [*_finalists(confirmation.finalists, space), *explanation.lines(study)]
     return lines
 
 
@@ -71,105 +59,28 @@ def _versions(older: Iterable[Mapping[str, str]]) -> str:
     return ", ".join(dict.fromkeys(f"{name} {version}" for one in older for name, version in one.items()))
 
 
-def _confirmed(folder: Path, confirmation: Confirmation, winner: Winner, space: Space) -> list[str]:
-    """The winner, its gain, what may disturb these measurements; then latency, cost and answers."""
-    lines = [*_headline(confirmation, winner, space), f"rate      {formatting.rate(winner.throughput)}"]
-    if confirmation.gain:
-        lines += _gain(confirmation, winner, space)
-    if winner.sustained is not None:
-        lines.append(f"served    {formatting.sustained(winner.sustained)}")
-    lines += [*_noise(confirmation), *_latency(latency_files.read([folder / one for one in winner.folders]))]
-    lines.append(_cost(winner.cpu_s_per_sample, winner.peak_rss_bytes))
-    checks = constraints.check(space.goal.limits, winner.metrics)
-    lines += answers.lines(winner.fidelity, winner.accuracy, checks, winner.metrics, space.goal)
-    return [*lines, *(f"note      {flag}" for flag in winner.flags)]
+def _about(study: Study, found: Evidence) -> list[str]:
+    """What may disturb the figures; then the winner's latency, cost and answers."""
+    source, goal, folder = found.source, study.space.goal, study.folder
+    lines = headline.disturbed(study, found)
+    if isinstance(source, TrialResult):
+        calls, memory = latency_files.of_trial(folder, source), source.peak_rss_bytes
+        known = metrics.values(Measured(source, found.rate.estimate, goal.price, source.latency))
+    else:
+        served = [] if source.sustained is None else [f"served    {formatting.sustained(source.sustained)}"]
+        lines = [*served, *_noise(study), *lines]
+        calls, memory = latency_files.read([folder / one for one in source.folders]), source.peak_rss_bytes
+        known = source.metrics | {"cpu_s_per_sample": source.cpu_s_per_sample}
+    lines += [*_latency(calls), _cost(known["cpu_s_per_sample"], memory)]
+    lines += answers.lines(source.fidelity, source.accuracy, constraints.check(goal.limits, known), known, goal)
+    return [*lines, *(f"note      {flag}" for flag in source.flags if isinstance(source, Winner))]
 
 
-def _headline(confirmation: Confirmation, winner: Winner, space: Space) -> list[str]:
-    """The winner's configuration; that there is no gain where none was confirmed."""
-    best = f"best      {formatting.configuration(winner.config)}{answers.doubt(winner.fidelity)}"
-    if confirmation.gain:
-        return [best]
-    ahead = formatting.ahead(space.goal.objectives, "be", "have")
-    no_gain = f"no gain   nothing is shown to {ahead} than the baseline"
-    if winner.config == space.baseline:
-        return [f"{no_gain}{_best_of_the_others(confirmation, winner)}"]
-    if winner.ratio is None:
-        return [best, "no gain   none is claimed: the baseline was not confirmed"]
-    return [best, f"{no_gain}, which breaks a limit that this keeps"]
-
-
-def _best_of_the_others(confirmation: Confirmation, winner: Winner) -> str:
-    """The ratio of the finalist that comes nearest to a gain; empty where none has a ratio."""
-    ratios = [one.ratio for one in confirmation.finalists if one.ratio is not None and one.config != winner.config]
-    best = max(ratios, key=lambda ratio: ratio.estimate, default=None)
-    return "" if best is None else f": the best of the others is {_times(best)} the baseline"
-
-
-def _noise(confirmation: Confirmation) -> list[str]:
-    lines = []
-    if confirmation.noise_floor is not None:
-        floor = 100 * math.expm1(confirmation.noise_floor)
-        lines.append(f"noise     {floor:.1f} %: by so much one configuration may seem to differ from itself here")
-    if confirmation.disturbed > DISTURBED:
-        share = f"{100 * confirmation.disturbed:.0f} %"
-        lines.append(f"warning   the machine was disturbed during {share} of the blocks; a quiet one would tell more")
-    return lines
-
-
-def _gain(confirmation: Confirmation, winner: Winner, space: Space) -> list[str]:
-    """The winner's gain: a line, or one an objective where it is the front's knee."""
-    objectives = space.goal.objectives
-    how = f", confirmed in {winner.runs} interleaved runs, {winner.rounds} rounds" if winner.runs else ""
-    if len(objectives) > 1:
-        ratios = next((one.ratios for one in confirmation.finalists if one.config == winner.config), {})
-        each = [f"{'':9} {_times(ratio)} {formatting.more(name)} than the baseline" for name, ratio in ratios.items()]
-        return [f"knee      of the front, against the baseline in each objective{how}", *each]
-    what = formatting.gain(objectives[0])
-    if winner.ratio is None:
-        return [f"{what[0]:9} the baseline serves no request within the limit"]
-    return [f"{what[0]:9} {_times(winner.ratio)} {what[1]} the baseline{how}"]
-
-
-def _unconfirmed(
-    folder: Path, ranking: Ranking, winner: TrialResult | None, baseline: Config, confirmation: Confirmation | None
-) -> list[str]:
-    base = ranking.baseline(baseline)
-    if winner is None:
-        return _nothing(ranking)
-    others = [result for result in ranking.order() if result is not base]
-    slower = [result for result in ranking.results if result.status is Status.REJECTED]
-    why = "" if confirmation is None else f": {confirmation.reason}"
-    doubt = f"          from the search's own windows, not confirmed by a second measurement{why}"
-    if base is winner and (others or slower):
-        ahead = formatting.ahead(ranking.goal.objectives, "was", "had")
-        return [f"no gain   nothing {ahead} than the baseline{_plain(ranking, winner)}", doubt]
-    lines = [
-        f"best      {formatting.configuration(winner.spec.config)}{answers.doubt(winner.fidelity)}",
-        f"rate      {formatting.rate(ranking.interval(winner))}",
-    ]
-    if base is not None:
-        gain = ranking.ratio(winner, base)
-        base_rate = formatting.rate(ranking.interval(base))
-        lines.append(
-            f"seems     {formatting.times(gain.estimate)}{formatting.between(gain)} over the baseline's {base_rate}"
-        )
-        lines += _objectives(ranking, winner, base)
-    lines.append(doubt)
-    items = sum(block.items for block in winner.blocks)
-    cost = _cost(sum(block.cpu_ns for block in winner.blocks) / 1e9 / items, winner.peak_rss_bytes)
-    known, judged = ranking.known(winner), ranking.checks(winner)
-    told = answers.lines(winner.fidelity, winner.accuracy, judged, known, ranking.goal)
-    return [*lines, *_latency(latency_files.of_trial(folder, winner)), cost, *told]
-
-
-def _plain(ranking: Ranking, base: TrialResult) -> str:
-    """The baseline's own value, where there is one objective: `'s 10.0/s ±1.0 %`."""
-    if metrics.rate_decides(ranking.goal):
-        return f"'s {formatting.rate(ranking.interval(base))}"
-    values, goal = ranking.values(base), ranking.goal
-    alone = values is not None and len(values) == 1
-    return f"'s {formatting.metric(goal.objectives[0], values[0], goal.price)}" if values and alone else ""
+def _noise(study: Study) -> list[str]:
+    if study.confirmation is None or study.confirmation.noise_floor is None:
+        return []
+    floor = 100 * math.expm1(study.confirmation.noise_floor)
+    return [f"noise     {floor:.1f} %: by so much one configuration may seem to differ from itself here"]
 
 
 def _nothing(ranking: Ranking) -> list[str]:
@@ -189,18 +100,6 @@ def _nothing(ranking: Ranking) -> list[str]:
         f"nearest   {formatting.configuration(nearest.spec.config)} (trial {nearest.spec.id})",
         *(f"limit     {formatting.violated(one)}" for one in broken),
     ]
-
-
-def _objectives(ranking: Ranking, winner: TrialResult, base: TrialResult) -> list[str]:
-    """The objectives beside the rate, of the winner and of the baseline."""
-    goal, found, plain = ranking.goal, ranking.values(winner), ranking.values(base)
-    if found is None or plain is None:
-        return []
-    lines = []
-    for name, one, other in zip(goal.objectives, found, plain, strict=True):
-        shown = [formatting.metric(name, value, goal.price) for value in (one, other)]
-        lines.append(f"{'':9} {name} {shown[0]}, the baseline's {shown[1]}")
-    return lines if goal.objectives != ("throughput",) else []
 
 
 def _front(ranking: Ranking) -> list[str]:
@@ -237,7 +136,7 @@ def _finalists(finalists: Sequence[Finalist], space: Space) -> list[str]:
     for one in (one for one in finalists if one.config != space.baseline or one.served is not None):
         standing = _standing(one, best)
         remark = f": {standing}" if standing else ""
-        ratio = "not measured" if one.ratio is None else _times(one.ratio)
+        ratio = "not measured" if one.ratio is None else formatting.ratio(one.ratio)
         lines.append(f"  {ratio:24} {formatting.configuration(one.config)}{remark}")
     return lines
 
@@ -256,44 +155,7 @@ def _standing(one: Finalist, best: str) -> str:
     verdict = VERDICTS[one.verdict].format(best=best)
     if one.behind is None:
         return verdict
-    lead = f"{_times(one.behind)} as fast" if best == "fastest" else f"ahead by {_times(one.behind)}"
+    lead = (
+        f"{formatting.ratio(one.behind)} as fast" if best == "fastest" else f"ahead by {formatting.ratio(one.behind)}"
+    )
     return f"{verdict}; the {best} is {lead}"
-
-
-def _times(ratio: Estimate) -> str:
-    return f"{formatting.times(ratio.estimate)}{formatting.between(ratio)}"
-
-
-def _ablations(ablations: Sequence[Ablation]) -> list[str]:
-    if not ablations:
-        return []
-    lines = ["", "what each setting is worth: the winner with it over the winner without it"]
-    for one in ablations:
-        figure = "" if one.ratio is None else _times(one.ratio)
-        lines.append(f"  {figure:24} {formatting.change(one.setting, one.value, one.instead)}{_remark(one)}")
-    return lines
-
-
-def _remark(one: Ablation) -> str:
-    if one.error is not None:
-        return f", which could not be measured: {one.error}"
-    if one.removed:
-        return ": worth nothing that matters, removed"
-    if one.resolved:
-        return ""
-    if one.ratio is None:
-        return ": not measured, the time was used up; kept"
-    if one.ratio.low is None:
-        return ": from one interleaved run, which gives no interval; kept"
-    return ": not resolved, kept"
-
-
-def _path(path: Sequence[Step]) -> list[str]:
-    if not any(step.total for step in path):
-        return []
-    lines = ["", "the way from the baseline to the winner"]
-    for step in path:
-        total = "" if step.total is None else _times(step.total)
-        settings = ", ".join(f"{name} {formatting.literal(value)}" for name, value in step.settings.items())
-        lines.append(f"  {total:24} + {settings}")
-    return lines

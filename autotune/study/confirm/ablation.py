@@ -110,7 +110,7 @@ def _ablation(
     gains = measured and claim.above_one(ratio)
     worthless = count >= rules.sure_runs and upper is not None and upper < rules.delta
     return msgspec.structs.replace(
-        _unmeasured(change), ratio=ratio, removed=measured and not gains, resolved=gains or worthless
+        _unmeasured(change), ratio=ratio, removed=measured and not gains, resolved=gains or worthless, runs=count
     )
 
 

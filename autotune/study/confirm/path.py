@@ -64,7 +64,12 @@ def steps(rates: ScoreTable, stops: Mapping[str, Stop]) -> tuple[Step, ...]:
     """The ratio that each stop has to the one before and to the baseline, as far as they were measured."""
     candidates = [BASELINE, *stops]
     return tuple(
-        Step(settings=stops[name].settings, ratio=rates.ratio(name, before), total=rates.ratio(name, BASELINE))
+        Step(
+            settings=stops[name].settings,
+            ratio=rates.ratio(name, before),
+            total=rates.ratio(name, BASELINE),
+            runs=rates.counts(name, BASELINE)[0],
+        )
         for before, name in itertools.pairwise(candidates)
     )
 

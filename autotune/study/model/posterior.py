@@ -70,12 +70,15 @@ class Posterior:
 
 
 def posterior(ranking: Ranking, domains: Domains, hw: Hardware) -> Posterior | None:
-    """The posterior of the trials that have a score by the first objective; None where they are too few."""
+    """The posterior of the trials that have a score by the first objective; None where none has.
+
+    Of too few trials, and of one outside the space, no more is known than its own window.
+    """
     measured = [result for result in ranking.distinct if ranking.scores(result) is not None]
     points = [suggest.parameters(result.spec.config, domains, hw) for result in measured]
     inside = [(result, point) for result, point in zip(measured, points, strict=True) if point is not None]
     if len(inside) < LEAST_TRIALS:
-        return None
+        return _joined([], np.zeros(0), np.zeros((0, 0)), ranking, measured) if measured else None
     encoder = PointEncoder(suggest.axes(domains))
     encoded = encoder.encode([point for _, point in inside])
     values = np.array([_score(ranking, result) for result, _ in inside])

@@ -23,7 +23,7 @@ def test_an_unconfirmed_study_has_the_searchs_own_figures(tmp_path: Path) -> Non
     assert fast.ratio is not None and fast.ratio.estimate == pytest.approx(4)
     assert (fast.latency_percentile, fast.latency_ms, fast.latency_calls) == ("p99", 40.0, 500)
     assert fast.peak_rss_bytes == 2**29
-    assert "not confirmed" in fast.notes
+    assert "from the search alone: not confirmed" in fast.notes
     assert (plain.study, plain.config) == ("b", PLAIN)
 
 
@@ -37,7 +37,7 @@ def test_a_confirmed_study_has_the_confirmations_figures(tmp_path: Path) -> None
     assert (row.confirmed, row.throughput, row.ratio) == (True, estimate(40.0, 0.8), estimate(4.0, 0.1))
     assert (row.latency_percentile, row.latency_ms, row.latency_calls) == ("p95", 25.0, 90)
     assert row.peak_rss_bytes == 123
-    assert "not confirmed" not in row.notes
+    assert not any("not confirmed" in note for note in row.notes)
 
 
 def test_a_confirmed_plain_model_is_no_gain(tmp_path: Path) -> None:
@@ -51,7 +51,17 @@ def test_a_confirmed_plain_model_is_no_gain(tmp_path: Path) -> None:
 def test_why_nothing_could_be_confirmed_is_said(tmp_path: Path) -> None:
     one = study(tmp_path / "a", RESULTS, confirmation(None, reason="the time was too short"))
     (group,) = compare([one, study(tmp_path / "b", RESULTS)]).groups
-    assert "not confirmed: the time was too short" in group.rows[0].notes
+    assert "from the search alone: not confirmed: the time was too short" in group.rows[0].notes
+
+
+def test_the_runs_so_far_come_before_the_search(tmp_path: Path) -> None:
+    so_far = winner(FAST, trial=1, ratio=estimate(3.0, 1.0), throughput=estimate(30.0, 9.0), runs=2)
+    found = confirmation(so_far, confirmed=False, gain=False, reason="the time was too short")
+    (group,) = compare([study(tmp_path / "a", RESULTS, found), study(tmp_path / "b", RESULTS)]).groups
+    row = next(row for row in group.rows if row.study == "a")
+    assert (row.confirmed, row.throughput, row.ratio) == (False, estimate(30.0, 9.0), estimate(3.0, 1.0))
+    assert row.metrics["throughput"] == 30.0
+    assert "from 2 interleaved runs: not confirmed: the time was too short" in row.notes
 
 
 def test_a_study_that_has_nothing_yet_says_so(tmp_path: Path) -> None:

@@ -3,15 +3,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 
 from autotune.core.confirmation import Finalist
 from autotune.core.results import Candidate, Status
-from autotune.core.space_types import Goal
 from autotune.report.compare.comparison_types import Crossing
-from autotune.report.compare.cross_machine import crossings, ratio
-from autotune.study.ranking import Ranking
+from autotune.report.compare.cross_machine import crossings
 from tests.report.folders import SPACE
 from tests.report.made import PLAIN, config, confirmation, estimate, keep_run, numbered, result, winner
 from tests.report.tuned import study
@@ -28,11 +25,16 @@ def crossed(folder: Path, *results: Any, found: Any = None, space: Any = SPACE, 
     return next(one for one in answers if one.measured_on == "here")
 
 
+def holds(found: Crossing, ratio: float) -> bool:
+    """True if the interval has this ratio: that of two windows, in which the best of few is flattered."""
+    assert found.ratio is not None and found.ratio.low is not None and found.ratio.high is not None
+    return found.ratio.low < ratio < found.ratio.high
+
+
 def test_trials_of_both_tell_what_is_lost(tmp_path: Path) -> None:
     found = crossed(tmp_path, result(1, FAST, rates=(40, 40, 40)), result(2, SLOW, rates=(30, 30, 30)))
     assert (found.tuned_on, found.measured_on, found.confirmed, found.remark) == ("there", "here", False, None)
-    assert found.ratio is not None and found.ratio.low is not None
-    assert found.ratio.estimate == pytest.approx(0.75)
+    assert holds(found, 0.75) and found.ratio is not None and found.ratio.estimate < 0.9
 
 
 def test_runs_of_both_are_believed_before_trials(tmp_path: Path) -> None:
@@ -68,7 +70,7 @@ def test_trials_of_two_package_versions_are_said_to_be(tmp_path: Path) -> None:
     versions = [{"onnxruntime": version} for version in ("1.0", "2.0")]
     trials = result(1, FAST, rates=(40,), versions=versions[0]), result(2, SLOW, rates=(20,), versions=versions[1])
     found = crossed(tmp_path, *trials)
-    assert found.ratio is not None and found.ratio.estimate == pytest.approx(0.5)
+    assert holds(found, 0.5)
     assert found.remark == "with other package versions than the best there"
 
 
@@ -84,12 +86,12 @@ def test_a_failure_there_is_said(tmp_path: Path) -> None:
 
 def test_a_trial_that_was_given_up_was_measured(tmp_path: Path) -> None:
     found = crossed(tmp_path, result(1, FAST, rates=(40,)), result(2, SLOW, rates=(10,), status=Status.REJECTED))
-    assert found.ratio is not None and found.ratio.estimate == pytest.approx(0.25)
+    assert holds(found, 0.25)
 
 
 def test_a_limit_that_it_breaks_there_is_said(tmp_path: Path) -> None:
     found = crossed(tmp_path, result(1, FAST, rates=(40,)), result(2, SLOW, rates=(80,), feasible=False))
-    assert found.ratio is not None and found.ratio.estimate == pytest.approx(2.0)
+    assert holds(found, 2.0)
     assert found.remark == "breaks a limit there"
 
 
@@ -106,16 +108,7 @@ def test_a_winner_that_no_trial_measured_stands_for_the_finalist_it_was_made_fro
     trials = result(1, OTHER, rates=(40,)), result(2, SLOW, rates=(20,)), result(3, rates=(90,))
     reduced = confirmation(winner(FAST, trial=None), finalists=finalists)
     found = crossed(tmp_path, *trials, found=reduced)
-    assert found.ratio is not None and found.ratio.estimate == pytest.approx(0.5)
+    assert holds(found, 0.5)
     assert not found.confirmed
     unknown = confirmation(winner(FAST, trial=None), finalists=finalists[:1])
     assert crossed(tmp_path, *trials, found=unknown).remark == "not measured there"
-
-
-def test_a_ratio_is_by_the_first_objective() -> None:
-    small = msgspec.structs.replace(result(1, rates=(10,)), peak_rss_bytes=100)
-    large = msgspec.structs.replace(result(2, rates=(10,)), peak_rss_bytes=200)
-    ranking = Ranking([small, large], Goal(objectives=("peak_rss_bytes",)))
-    found = ratio(ranking, small, large)
-    assert found is not None and (found.estimate, found.low) == (pytest.approx(2.0), None)
-    assert ratio(ranking, small, result(3, rates=(10,))) is None

@@ -58,7 +58,9 @@ def test_trials_have_their_numbers_names_and_states(tmp_path: Path) -> None:
     assert [trial.number for trial in trials] == list(range(8))
     assert trials[1].params == {"batch_size": 8, "backend": "onnxruntime", "layout": "1x2", "allocator": "system"}
     assert trials[1].values == [pytest.approx(40.2, rel=0.01)]
-    assert trials[1].user_attrs["status"] == "ok" and trials[1].user_attrs["speedup"] == pytest.approx(4, rel=0.01)
+    assert trials[1].user_attrs["status"] == "ok" and trials[1].user_attrs["speedup_of_window"] == pytest.approx(
+        4, rel=0.01
+    )
     assert trials[7].params == trials[1].params
     assert "Not run" in view.note(2) and "Running" in view.note(7) and "crashed" in view.note(5)
     assert trials[5].user_attrs["error"] == " ".join(HOSTILE.split())

@@ -52,6 +52,14 @@ def test_a_limit_that_was_broken_when_it_was_confirmed_is_named(study: Study) ->
     assert "when it was confirmed" not in rendered(notes.trial(again, study.results[0], {}))
 
 
+def test_the_winner_has_the_figure_that_holds(study: Study) -> None:
+    claimed = dataclasses.replace(study, confirmation=confirmation(winner(FAST, trial=1)))
+    said = rendered(notes.trial(claimed, study.results[1], {}))
+    assert "the winner: 40.0/s ±2.0 %, 4.00x (3.90 to 4.10) over the baseline, confirmed in 6 interleaved runs" in said
+    assert "from one window, 90 % intervals over" in rendered(notes.trial(claimed, study.results[0], {}))
+    assert "from the search alone: not confirmed" in rendered(notes.trial(study, study.results[0], {}))
+
+
 def test_it_says_how_the_trial_was_started(study: Study) -> None:
     note = notes.trial(study, study.results[0], {})
     assert "Started as 1 x 2 (processes x threads) on CPUs 0-1:" in note.replace("\\", "")

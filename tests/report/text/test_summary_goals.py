@@ -75,7 +75,7 @@ def test_a_rate_of_requests_is_said_as_it_was_served(tmp_path: Path) -> None:
     probe = Probe(rate=84.0, seconds=60.0, requests=5040, over=4, latency_ms=91.2, kept=True)
     found = confirmation(winner(FAST, sustained=probe, runs=0, rounds=0, ratio=estimate(3.0)))
     lines = said(tmp_path, found=found, space=space)
-    assert "gain      3.00x more served_rate than the baseline" in lines
+    assert "gain      3.00x more served_rate than the baseline, confirmed" in lines
     assert "served    84.0 requests a second for 60 s, latency 91.2 ms from arrival, 4 of 5040 over the limit" in lines
 
 
@@ -99,7 +99,33 @@ def test_a_search_that_found_nothing_better_says_in_what(tmp_path: Path) -> None
         msgspec.structs.replace(one, setup_s=seconds) for one, seconds in zip(RESULTS, (1.25, 3.0), strict=True)
     )
     lines = said(tmp_path, results, space=asked(objective="setup_s"))
-    assert lines[0] == "no gain   nothing had less setup_s than the baseline's 1.25 s"
+    assert lines[:3] == [
+        "no gain   nothing is expected to have less setup_s than the baseline, from the search alone: not confirmed",
+        "rate      10.0/s ±1.7 %",
+        "          setup_s 1.25 s, in one window each",
+    ]
+
+
+def test_a_gain_is_that_of_the_objective(tmp_path: Path) -> None:
+    """It was that of the rate, four times as much."""
+    results = tuple(
+        msgspec.structs.replace(one, setup_s=seconds) for one, seconds in zip(RESULTS, (3.0, 1.5), strict=True)
+    )
+    lines = said(tmp_path, results, space=asked(objective="setup_s"))
+    assert lines[2].startswith("expected  2.00x (1.")
+    assert lines[2].endswith(" less setup_s than the baseline, from the search alone: not confirmed")
+    assert lines[3] == "          setup_s 1.50 s, the baseline's 3.00 s, in one window each"
+
+
+def test_a_knee_of_the_search_is_that_of_single_windows(tmp_path: Path) -> None:
+    sizes = (2**27, 2**26)
+    results = tuple(msgspec.structs.replace(one, peak_rss_bytes=size) for one, size in zip(RESULTS, sizes, strict=True))
+    lines = said(tmp_path, results, space=asked(objective=("throughput", "peak_rss_bytes")))
+    assert lines[2:5] == [
+        "knee      of the front, against the baseline in each objective, from the search alone: not confirmed",
+        "          throughput 40.0/s, the baseline's 10.0/s, in one window each",
+        "          peak_rss_bytes 64 MiB, the baseline's 128 MiB, in one window each",
+    ]
 
 
 def test_a_knee_has_a_line_an_objective(tmp_path: Path) -> None:

@@ -8,16 +8,19 @@ from tests.report.folders import full
 
 def test_a_summary_in_its_parts(tmp_path: Path) -> None:
     study = full(tmp_path)
-    head, tables = summary_sections.parts(summary.summary(study.folder, study.results, study.space, study.confirmation))
+    head, tables = summary_sections.parts(summary.summary(study))
     assert head[0] == ("best", "onnxruntime float32, batch 8, 1x2")
     assert dict(head)["speed-up"].startswith("4.00x (3.90 to 4.10) over the baseline, confirmed in 6 interleaved runs")
-    assert [table.title.partition(":")[0] for table in tables] == [
+    assert [table.title.partition(":")[0].partition(", in runs")[0] for table in tables] == [
         "finalists, against the baseline",
         "what each setting is worth",
         "the way from the baseline to the winner",
     ]
     assert tables[0].rows[0] == ("2.00x (1.90 to 2.10)", "onnxruntime float32, batch 8, 1x2: the fastest")
-    assert tables[2].rows == (("2.00x (1.90 to 2.10)", "+ backend onnxruntime"),)
+    assert tables[2].rows == (
+        ("2.00x (1.90 to 2.10)", "+ backend onnxruntime"),
+        ("4.00x (3.90 to 4.10)", "+ batch_size 8"),
+    )
 
 
 def test_lines_without_a_label_or_a_figure() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from autotune.core.best import Best
+from autotune.core.best import Best, Claim
 from autotune.core.config import Placement
 from autotune.core.errors import StudyError
 from autotune.core.launch_patch import LaunchPatch
@@ -72,14 +72,26 @@ def comment(*lines: str) -> list[str]:
     return [f"# {printable(line)}" for line in lines]
 
 
+def _times(claim: Claim) -> str:
+    interval = "" if claim.low is None or claim.high is None else f" ({claim.low:.2f} to {claim.high:.2f})"
+    return f"{claim.estimate:.2f}{interval} times"
+
+
+def _basis(best: Best) -> str:
+    """The runs behind the speed-up, and whether they are enough for a claim."""
+    runs = None if best.measured.speedup is None else best.measured.speedup.runs
+    if best.confirmed:
+        return f"confirmed in {runs} interleaved runs" if runs else "confirmed"
+    return f"from {runs} interleaved runs: not confirmed" if runs else "from the search alone: not confirmed"
+
+
 def heading(best: Best, cache: str = CACHE) -> list[str]:
     """Comment lines: what this is, where it was measured, what must be there; `cache` as the form names that folder."""
     config, speedup = best.config, best.measured.speedup
     versions = ", ".join(f"{name} {version}" for name, version in best.versions.items())
     said = [
         f"{best.workload.model} on {config.backend}, batches of {config.workload.batch_size}, {config.layout} "
-        f"(workers x threads); {'' if speedup is None else f'{speedup.estimate:.2f} times the baseline, '}"
-        f"{'confirmed' if best.confirmed else 'not confirmed'}",
+        f"(workers x threads); {'' if speedup is None else f'{_times(speedup)} the baseline, '}{_basis(best)}",
         f"tuned on {best.hardware.cpu_model} ({best.hardware.instance_type}) with {versions or 'unknown versions'}",
     ]
     if config.interpreter != OWN:

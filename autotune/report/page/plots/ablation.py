@@ -8,7 +8,7 @@ from textwrap import shorten
 from typing import TYPE_CHECKING
 
 from autotune.core.confirmation import Ablation
-from autotune.report.text import formatting
+from autotune.report.text import explanation, formatting
 from autotune.report.text.study_reader import Study
 
 if TYPE_CHECKING:
@@ -20,7 +20,8 @@ def figure(study: Study) -> Figure | None:
     from plotly import graph_objects as go
 
     confirmation = study.confirmation
-    known = [(one, one.ratio) for one in confirmation.ablations if one.ratio is not None] if confirmation else []
+    ablations = confirmation.ablations if confirmation else ()
+    known = [(one, ratio) for one in ablations if (ratio := explanation.worth(one)) is not None]
     if confirmation is None or not known:
         return None
     known.sort(key=lambda one: -one[1].estimate)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
-from autotune.report.text import formatting
+from autotune.report.text import explanation, formatting
 from autotune.report.text.study_reader import Study
 
 if TYPE_CHECKING:
@@ -16,8 +16,7 @@ def figure(study: Study) -> Figure | None:
     """The ratio over the baseline after each step; None where no path was measured."""
     from plotly import graph_objects as go
 
-    path = study.confirmation.path if study.confirmation else ()
-    known = [(step, step.total) for step in path if step.total is not None]
+    known = [(step, total) for step, total in explanation.way(study) if total is not None]
     if not known:
         return None
     totals = [total for _, total in known]
