@@ -91,7 +91,8 @@ def test_all_trials_are_in_the_table_the_best_first(tmp_path: Path) -> None:
     width = len(columns)
     rows = [page.cells[begin + i * width : begin + (i + 1) * width] for i in range(1, len(study.results) + 1)]
     assert rows[0][0] == str(study.ranking.best.spec.id)  # type: ignore[union-attr]
-    assert [row[0] for row in rows if row[columns.index("configuration")].endswith(" (baseline)")] == ["0"]
+    base = [row[0] for row in rows if row[columns.index("configuration")].endswith(" (baseline)")]
+    assert study.baseline is not None and base == [str(study.baseline.spec.id)]
     assert rows[-1][columns.index("status")] == "crashed" and rows[-1][columns.index("error")] == HOSTILE
     assert {"batch_size", "backend", "speedup"} <= set(columns)
     assert not {"layout", "setup_s"} & set(columns), "what all trials have alike says nothing"
@@ -127,5 +128,5 @@ def test_a_front_is_a_part_of_its_own(tmp_path: Path) -> None:
 
 
 def test_a_trial_beyond_a_limit_is_told_from_one_that_counts(tmp_path: Path) -> None:
-    page = Page(html.page(keep(tmp_path, [result(0, rates=(10,)), result(1, rates=(20,), feasible=False)])))
+    page = Page(html.page(keep(tmp_path, [result(0, rates=(10,)), result(1, FAST, rates=(20,), feasible=False)])))
     assert page.cells.count("beyond a limit") == 1
