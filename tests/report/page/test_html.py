@@ -9,7 +9,7 @@ import pytest
 
 from autotune.core.results import Status
 from autotune.report.page import html
-from tests.report.folders import HOSTILE, SPACE, full, keep, many
+from tests.report.folders import FAST, HOSTILE, SPACE, full, keep, many
 from tests.report.made import result
 
 

@@ -10,7 +10,8 @@ from tests.report.made import config, result
 
 
 def test_the_best_trial_is_first_and_those_that_failed_are_last(tmp_path: Path) -> None:
-    trials = [result(0, rates=(10,)), result(1), result(2, FAST, rates=(40,)), result(3, config(batch_size=8), rates=(30,))]
+    other = result(3, config(batch_size=8), rates=(30,))
+    trials = [result(0, rates=(10,)), result(1), result(2, FAST, rates=(40,)), other]
     rows = trials_table.rows(keep(tmp_path, trials))
     assert [row["trial"] for row in rows] == [2, 3, 0, 1]
     assert str(rows[2]["configuration"]).endswith(" (baseline)")
