@@ -91,6 +91,7 @@ def test_a_log_of_a_whole_run_is_plain_and_tells_the_story(whole: Whole) -> None
         "study     studies/mine",
         "budget    2 trials",
         "",
+        "search: ends early once nothing more is to be gained; at most 2 trials",
         r"   1/2  torch_eager contiguous float32, batch 1, 1x[0-9]+  [0-9.]+/s ±[0-9.]+ %  1\.00x",
         f"         preparing onnxruntime float32 of {MODEL}",
         r"   2/2  onnxruntime float32, batch 1, 1x[0-9]+  [0-9.]+/s.*  [0-9.]+x",

@@ -176,13 +176,20 @@ class Ranking:
 
     @cached_property
     def distinct(self) -> tuple[TrialResult, ...]:
-        """The measured trials, of several of one configuration the least disturbed, of equals the last."""
+        """The measured trials, of several of one configuration the least disturbed, of equals the fastest.
+
+        What disturbs a trial takes from its rate.
+        """
         found: dict[str, TrialResult] = {}
         for result in self.results:
             earlier = found.get(key := result.spec.config.key)
-            if result.status.measured and (earlier is None or self.disturbed(result) <= self.disturbed(earlier)):
+            if result.status.measured and (earlier is None or self._worth(result) >= self._worth(earlier)):
                 found[key] = result
         return tuple(found.values())
+
+    def _worth(self, result: TrialResult) -> tuple[float, ...]:
+        """More is better of several trials of one configuration: an interval, no disturbances, a higher rate."""
+        return len(result.blocks) > 1, -self.disturbed(result), self.rate(result) if result.blocks else 0.0
 
 
 Scored = tuple[TrialResult, tuple[float, ...]]
