@@ -53,6 +53,29 @@ def test_the_baseline_is_the_trial_that_measured_it() -> None:
     assert Ranking([failed, result(1, 9.0)], Goal()).baseline(plain(HW)) is None
 
 
+def test_of_two_trials_of_the_baseline_the_less_disturbed_one_counts_of_equals_the_faster() -> None:
+    def again(number: int, rate: float, *disturbed: bool) -> TrialResult:
+        found = result(0, rate)
+        gates = [("others",) if one else () for one in disturbed]
+        blocks = tuple(msgspec.structs.replace(found.blocks[0], disturbances=one) for one in gates)
+        return msgspec.structs.replace(found, spec=msgspec.structs.replace(found.spec, id=number), blocks=blocks)
+
+    def counted(*results: TrialResult) -> int:
+        ranking = Ranking([*results, result(1, 9.0)], Goal())
+        assert [one.spec.id for one in ranking.order() if one.spec.config == plain(HW)] == [
+            one.spec.id for one in ranking.distinct if one.spec.config == plain(HW)
+        ]
+        found = ranking.baseline(plain(HW))
+        assert found is not None
+        return found.spec.id
+
+    assert counted(again(0, 50.0, True, True), again(5, 5.0, True, False)) == 5
+    assert counted(again(0, 5.0, True, False), again(5, 50.0, True, True)) == 0
+    assert counted(again(0, 5.0, True), again(5, 6.0, True)) == 5
+    assert counted(again(0, 6.0, True), again(5, 5.0, True)) == 0
+    assert counted(again(0, 6.0, False), again(5, 5.0, True, True)) == 5  # one block alone has no interval
+
+
 def drifting(number: int, rate: float, speeds: Sequence[float]) -> TrialResult:
     """A trial of which every block follows the machine's speed, as its canary does."""
     (block, _) = (found := result(number, rate)).blocks
