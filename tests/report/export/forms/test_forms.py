@@ -161,6 +161,21 @@ def test_no_form_leaves_the_nodes_open(form: str) -> None:
     assert "{node}" not in writer.text(best(BOUND, NUMA), form)
 
 
+@pytest.mark.parametrize(
+    ("confirmed", "runs", "said"),
+    [
+        (True, 4, "confirmed in 4 interleaved runs"),
+        (False, 2, "from 2 interleaved runs: not confirmed"),
+        (False, None, "from the search alone: not confirmed"),
+    ],
+)
+def test_a_gain_says_what_stands_behind_it(confirmed: bool, runs: int | None, said: str) -> None:
+    gain = Claim(estimate=6.7, low=6.09, high=7.37, runs=runs)
+    measured = msgspec.structs.replace(best().measured, speedup=gain)
+    first = writer.text(best(measured=measured, confirmed=confirmed), "env").splitlines()[0]
+    assert first.endswith(f"; 6.70 (6.09 to 7.37) times the baseline, {said}")
+
+
 def test_a_gain_that_is_not_known_is_not_claimed() -> None:
     measured = msgspec.structs.replace(best().measured, speedup=None)
     first = writer.text(best(measured=measured), "env").splitlines()[0]
