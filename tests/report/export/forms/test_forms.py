@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from autotune.apply import best_file
+from autotune.core.best import Claim
 from autotune.core.errors import StudyError
 from autotune.report.export import writer
 from tests.apply.made import best
