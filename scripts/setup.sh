@@ -11,7 +11,35 @@ TORCH_INDEX=${TORCH_INDEX:-}
 
 say() { echo "setup: $*"; }
 fail() { echo "setup: $*" >&2; exit 1; }
-pip() { .venv/bin/python -m pip -qq --no-input --disable-pip-version-check "$@" </dev/null; }
+pip() {
+    PYTHONUNBUFFERED=1 PIP_ROOT_USER_ACTION=ignore PIP_PROGRESS_BAR=off \
+        .venv/bin/python -m pip --no-input --disable-pip-version-check "$@" </dev/null | progress
+}
+
+# What pip does, from its output: a line that is rewritten on a terminal, else one every 15 s.
+progress() {
+    local line doing="looking for packages" begun=$SECONDS told=$SECONDS every=15
+    [ -t 1 ] && every=1
+    while true; do
+        if IFS= read -r -t 1 line; then
+            case $line in
+            Collecting\ *) doing=${line#Collecting } doing="looking for ${doing%% *}" ;;
+            *Downloading\ *) doing="downloading ${line##*Downloading }" ;;
+            Installing\ collected*) doing="installing $(tr -cd , <<<"$line" | wc -c | xargs expr 1 +) packages" ;;
+            esac
+        elif [ $? -le 128 ]; then # the end; a timeout is more
+            break
+        fi
+        [ $((SECONDS - told)) -lt "$every" ] && continue
+        told=$SECONDS
+        if [ -t 1 ]; then
+            printf '\r\033[K%.*s' "$(($(tput cols 2>/dev/null || echo 80) - 1))" "setup: $((SECONDS - begun)) s, $doing"
+        else
+            say "$((SECONDS - begun)) s, $doing"
+        fi
+    done
+    [ ! -t 1 ] || printf '\r\033[K'
+}
 
 other="choose another with PYTHON=..., such as 'make setup PYTHON=python3.12'"
 command -v "$PYTHON" >/dev/null || fail "autotune needs Python 3.11 or later; '$PYTHON' was not found; $other"
