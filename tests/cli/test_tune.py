@@ -77,6 +77,27 @@ def test_a_space_that_is_used_up_has_nothing_left(harness: TuneHarness) -> None:
     )
 
 
+def test_a_search_that_settled_goes_on_for_no_more_budget(harness: TuneHarness) -> None:
+    large = SPACE.replace("[1, 8]", "[1, 2, 4, 8, 16, 32]").replace("{trials: 4}", "{trials: 100, minutes: 30}")
+    _, text = harness.tune(large, skip_confirmation=False)
+    assert len(harness.executors[0].trials) < 20
+    assert re.search(
+        r"\nthe search ended early: nothing untried that is likely to run promises another 3 %, after \d+ s; "
+        r"the 2\d min \d\d s that it had left are the confirmation's\nconfirming ",
+        text,
+    )
+    assert harness.best().confirmed
+    before = (store.results(harness.study), harness.best())
+    for options in ({}, {"trials": 500}, {"minutes": 60}, {"no_budget": True}):
+        _, text = harness.tune(large, skip_confirmation=False, **options)
+        assert harness.executors[-1].trials == harness.executors[-1].runs == []
+        early = "" if options == {"no_budget": True} else "the search ended early: "
+        assert re.search(
+            rf"\n{early}nothing untried .* promises another 3 %, after \d+ s\nnothing is left to do\n", text
+        )
+        assert (store.results(harness.study), harness.best()) == before
+
+
 def test_the_options_that_the_space_does_not_tell_are_kept(harness: TuneHarness) -> None:
     url = f"sqlite:///{harness.folder}/other.db"
     harness.tune(storage=url)
