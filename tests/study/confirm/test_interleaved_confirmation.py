@@ -79,7 +79,7 @@ def test_a_configuration_that_was_measured_twice_is_one_finalist(tmp_path: Path)
     (tmp_path / spec.folder).mkdir()
     store.write_result(tmp_path, measured(spec, 29.0))
     found = confirmed(study, FakeExecutor(tmp_path))
-    assert found is not None and [one.trial for one in found.finalists] == [3, 2, 0]
+    assert found is not None and [one.trial for one in found.finalists] == [1, 2, 0]
 
 
 # -------------------------------------------------------------------------------------------------------------- no gain
