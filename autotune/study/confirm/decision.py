@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from autotune.analysis import selection, stats
@@ -160,16 +160,19 @@ def decide(
     standings = _standings(runs, finalists, tables, rules, constraints)
     leader = _leader(standings, leads, constraints)
     standings = {name: _compared(standing, leader, leads, rules) for name, standing in standings.items()}
+    floors = [_noise_floor(table, finalists, rules) for table in tables]
+    gaining = {name for name, one in standings.items() if name != BASELINE and any(map(_exceeds, one.gains, floors))}
     equals = [] if constraints.multi_objective else [one for one in standings.values() if one.may_win(rules)]
-    winner = min([standings[leader.name], *equals], key=lambda one: config_diff.simplicity(one.trial, baseline))
+    candidates = _candidates(standings[leader.name], equals, gaining)
+    winner = min(candidates, key=lambda one: config_diff.simplicity(one.trial, baseline))
     only_baseline = [one.name for one in standings.values() if one.remains] == [BASELINE]
     reason = None if only_baseline else _reason(runs, winner, rules)
-    floors = [_noise_floor(table, finalists, rules) for table in tables]
-    gain = reason is None and winner.name != BASELINE and any(map(_exceeds, winner.gains, floors))
+    gain = reason is None and winner.name in gaining
     if reason is None and not gain and standings[BASELINE].violation is None:
         winner = standings[BASELINE]
     rivals = [one for one in standings.values() if one.remains and one.name != BASELINE]
-    known = gain or constraints.multi_objective or standings[BASELINE].verdict != "undecided"
+    count = len(with_baseline)
+    none = count >= rules.sure_runs and (constraints.multi_objective or standings[BASELINE].verdict != "undecided")
     return Decision(
         name=winner.name,
         config=winner.trial.spec.config,
@@ -182,8 +185,8 @@ def decide(
         rivals=frozenset(one.name for one in rivals) if gain else frozenset(),
         settled=reason is None
         and all(one.has_claim(rules) for one in rivals)
-        and known
-        and _due(len(with_baseline), rules),
+        and (gain or none)
+        and _due(count, rules),
     )
 
 
@@ -213,6 +216,17 @@ def _leader(standings: dict[str, Standing], leads: ScoreTable, constraints: Cons
     """The best of those that remain, or of several objectives the first; the baseline where none was measured."""
     candidates = [one for one in standings.values() if one.remains and one.measured] or [standings[BASELINE]]
     return candidates[0] if constraints.multi_objective else max(candidates, key=lambda one: leads.level(one.name))
+
+
+def _candidates(leader: Standing, equals: Sequence[Standing], gaining: Collection[str]) -> list[Standing]:
+    """The leader and its equals, of which one may win; where some are shown to gain, no other but the baseline.
+
+    The baseline is among them only if it is known to be as good as a leader that gains.
+    """
+    able = [leader, *equals]
+    if leader.name in gaining:
+        return [one for one in able if one.name in gaining or one.name == BASELINE]
+    return [one for one in able if one.name in gaining] or able
 
 
 def _compared(standing: Standing, leader: Standing, leads: ScoreTable, rules: ConfirmRules) -> Standing:

@@ -14,10 +14,9 @@ from autotune.study.confirm import decision, elimination
 from autotune.study.confirm.constraints import Constraints
 from autotune.study.confirm.finalists import Finalists
 from autotune.study.confirm.names import BASELINE
-from tests.report.made import PLAIN, config, result
+from tests.report.made import config, result
 from tests.study.confirm.finalist_runs import (
     ALL,
-    ANY,
     CONFIGS,
     FINALISTS,
     NAMES,
@@ -34,9 +33,7 @@ from tests.study.confirm.finalist_runs import (
 def test_what_breaks_a_limit_is_out_of_the_running() -> None:
     runs = [with_memory(number, trial_1=500) for number in (1, 2)]
     assert elimination.remaining(runs, NAMES, RULES, SMALL) == {"trial-2"}
-    found = decision.decide(
-        [with_memory(number, trial_1=500) for number in range(1, 7)], FINALISTS, PLAIN, RULES, SMALL
-    )
+    found = decide([with_memory(number, trial_1=500) for number in range(1, 7)], SMALL)
     assert (found.name, found.gain) == ("trial-2", True)
     assert [one.broken for one in found.finalists] == [
         "peak_rss_bytes is 5.243e+08, allowed at most 2.09715e+08",
@@ -49,7 +46,7 @@ def test_a_baseline_that_breaks_a_limit_does_not_win() -> None:
     """Nothing is faster than it, and yet it cannot be used."""
     slow = {**ALL, "trial_1": 8.0, "trial_1_again": 8.0, "trial_2": 5.0}
     runs = [run(number, **slow) for number in range(1, 7)]
-    assert decision.decide(runs, FINALISTS, PLAIN, RULES, ANY).name == BASELINE
+    assert decide(runs).name == BASELINE
     heavy = []
     for one in runs:
         candidates = {
@@ -57,13 +54,13 @@ def test_a_baseline_that_breaks_a_limit_does_not_win() -> None:
             for name, candidate in one.candidates.items()
         }
         heavy.append(msgspec.structs.replace(one, candidates=candidates))
-    found = decision.decide(heavy, FINALISTS, PLAIN, RULES, SMALL)
+    found = decide(heavy, SMALL)
     assert (found.name, found.gain, found.reason) == ("trial-1", False, None)
 
 
 def test_nothing_is_claimed_where_every_finalist_breaks_a_limit() -> None:
     runs = [with_memory(number, trial_1=500, trial_2=500, baseline=500) for number in range(1, 7)]
-    found = decision.decide(runs, FINALISTS, PLAIN, RULES, SMALL)
+    found = decide(runs, SMALL)
     assert not found.gain
     assert found.reason is not None and "no finalist kept the limits while it was confirmed" in found.reason
     assert until_selected(SMALL)(runs[:1]) == set()
@@ -74,7 +71,7 @@ def test_with_several_objectives_all_are_measured_and_the_knee_of_the_search_win
     runs = [with_memory(number, trial_1=50, trial_2=25) for number in range(1, 7)]
     assert until_selected(several)(runs[:2]) == set(CONFIGS)
     assert until_selected(several)(runs) == set()
-    found = decision.decide(runs, FINALISTS, PLAIN, RULES, several)
+    found = decide(runs, several)
     assert (found.name, found.gain) == ("trial-1", True)
     ratios = {name: round(one.estimate, 2) for name, one in found.finalists[1].ratios.items()}
     assert ratios == {"throughput": 1.5, "peak_rss_bytes": 4.0}
@@ -93,7 +90,7 @@ def test_each_of_several_objectives_is_held_to_its_own_noise_and_part_of_the_con
         for name in ("trial-1", "trial-1-again"):
             candidates[name] = msgspec.structs.replace(candidates[name], peak_rss_bytes=50)
         runs.append(msgspec.structs.replace(one, candidates=candidates))
-    found = decision.decide(runs, FINALISTS, PLAIN, RULES, several)
+    found = decide(runs, several)
     assert found.noise_floor is not None and found.noise_floor > 0.3
     assert (found.name, found.gain) == ("trial-1", True)
     wide = msgspec.structs.replace(
@@ -102,8 +99,8 @@ def test_each_of_several_objectives_is_held_to_its_own_noise_and_part_of_the_con
         | {"trial-1": Candidate(config=CONFIGS["trial-1"], blocks=(block(30.0), block(30.0)))},
     )
     rows = [wide, *runs[1:]]
-    alone = decision.decide(rows, FINALISTS, PLAIN, RULES, ANY).finalists[0].ratio
-    both = decision.decide(rows, FINALISTS, PLAIN, RULES, several).finalists[0].ratio
+    alone = decide(rows).finalists[0].ratio
+    both = decide(rows, several).finalists[0].ratio
     assert alone is not None and both is not None and alone.low is not None and both.low is not None
     assert both.low < alone.low and both.estimate == alone.estimate
 
@@ -118,13 +115,13 @@ def test_a_gain_in_no_objective_is_none() -> None:
             name: msgspec.structs.replace(candidate, peak_rss_bytes=100) for name, candidate in one.candidates.items()
         }
         runs.append(msgspec.structs.replace(one, candidates=candidates))
-    found = decision.decide(runs, FINALISTS, PLAIN, RULES, several)
+    found = decide(runs, several)
     assert (found.name, found.gain) == (BASELINE, False)
 
 
 def test_runs_without_the_figure_are_no_claim() -> None:
     memory = Constraints(Path(), Goal(objectives=("peak_rss_bytes",)), RULES.confidence)
-    found = decision.decide([run(number, **ALL) for number in range(1, 7)], FINALISTS, PLAIN, RULES, memory)
+    found = decide([run(number, **ALL) for number in range(1, 7)], memory)
     assert not found.gain
     assert found.reason == "only 0 interleaved runs have what is wanted of baseline; a claim needs 6"
 
@@ -284,3 +281,18 @@ def test_a_leader_that_is_soon_dropped_leaves_no_noise_floor() -> None:
     found = decide([*noisy, *(run(number, **rest) for number in range(3, 7))])
     assert (found.name, found.gain, found.noise_floor) == ("trial-2", True, None)
     assert decide([run(number, **ALL) for number in range(1, 4)]).noise_floor == pytest.approx(0, abs=1e-9)
+
+
+def test_of_equals_one_that_is_shown_to_gain_goes_before_a_simpler_one_that_is_not() -> None:
+    heavy = result(1, config(batch_size=2, backend="onnxruntime"), rates=(20, 20))
+    finalists = Finalists({**FINALISTS.trials, "trial-1": heavy})
+    runs = swinging(6, 0.06, trial_2=0.03)
+    steady = [run.candidates["trial-2"] for run in swinging(6, 0.0, trial_2=0.05)]
+    runs = [
+        msgspec.structs.replace(one, candidates=one.candidates | {"trial-1": fast, "trial-1-again": fast})
+        for one, fast in zip(runs, steady, strict=True)
+    ]
+    found = decide(runs, finalists=finalists)
+    assert [one.ratio is not None and (one.ratio.low or 0) > 1 for one in found.finalists] == [True, False, False]
+    assert found.finalists[1].verdict == "undecided"
+    assert (found.name, found.gain) == ("trial-1", True)
