@@ -68,7 +68,7 @@ def claimed(path: Path) -> Best:
     best = best_file.read(path)
     if not best.confirmed:
         raise StudyError(
-            f"{path} has no claim to verify: its figures are the search's own, never confirmed; run the study again "
+            f"{path} has no claim to verify: its figures were never confirmed; run the study again "
             "without --skip-confirmation and with more --minutes, which writes the file anew"
         )
     if best.objective != ("served_rate",) and best.measured.speedup is None:

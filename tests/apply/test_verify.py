@@ -26,7 +26,7 @@ PATH = Path("best.json")
 def test_a_file_that_claims_nothing_is_not_verified(tmp_path: Path) -> None:
     silent = msgspec.structs.replace(made.best().measured, speedup=None)
     found = {
-        "its figures are the search's own, never confirmed; run the study again": made.best(confirmed=False),
+        "its figures were never confirmed; run the study again": made.best(confirmed=False),
         "the baseline's figure was not confirmed; tune again": made.best(measured=silent),
     }
     for says, best in found.items():

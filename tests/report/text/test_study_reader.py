@@ -3,12 +3,18 @@ from __future__ import annotations
 from pathlib import Path
 
 import msgspec
+import pytest
 
 from autotune.core.confirmation import Finalist
 from autotune.core.space_types import Limit
+from autotune.report import lookup, report_formats
+from autotune.report.compare import best_row
+from autotune.report.dashboard import notes
 from autotune.report.export import best_of_study, writer
+from autotune.report.text import dataframe, formatting, summary
 from tests.report.folders import FAST, SPACE, keep
 from tests.report.made import HW, PLAIN, config, confirmation, estimate, result, winner
+from tests.report.text.test_markdown import rendered
 
 OTHER = config("openvino", 4)
 RESULTS = (result(0, PLAIN, (10, 10.1)), result(1, FAST, (40, 40.4)), result(2, OTHER, (20, 20.2)))
@@ -29,6 +35,28 @@ def test_a_winner_whose_ratio_is_not_known_claims_none(tmp_path: Path) -> None:
     found = best_of_study.best(study.folder, SPACE, HW, study.results, study.confirmation)
     assert found is not None and found.confirmed and found.measured.speedup is None
     assert "confirmed" in writer.text(found, "env") and "times the baseline" not in writer.text(found, "env")
+
+
+@pytest.mark.parametrize("level", ["confirmed", "interleaved", "search"])
+def test_all_that_a_user_reads_takes_its_figures_from_the_same_evidence(tmp_path: Path, level: str) -> None:
+    claimed = level == "confirmed"
+    so_far = confirmation(winner(OTHER, trial=2, metrics={"throughput": 40.0}), confirmed=claimed, gain=claimed)
+    study = keep(tmp_path / "s", RESULTS, None if level == "search" else so_far)
+    evident = study.evidence
+    assert evident is not None and evident.ratio is not None and study.evidence is evident
+    assert (evident.level, evident.config) == (level, FAST if level == "search" else OTHER)
+    best = lookup.best(study, None)
+    assert best.measured.speedup is not None
+    assert (best.config, best.confirmed, best.measured.throughput) == (evident.config, claimed, evident.rate)
+    row = best_row.best_row("s", study, None)
+    assert (row.config, row.confirmed, row.throughput, row.ratio) == (best.config, claimed, evident.rate, evident.ratio)
+    (trial,) = (one for one in dataframe.rows(study) if one["evidence"] == level)
+    assert (trial["trial"], trial["throughput"]) == (evident.trial, evident.rate.estimate)
+    assert trial["speedup"] == best.measured.speedup.estimate == evident.ratio.estimate
+    told = formatting.ratio(evident.ratio)
+    assert told in summary.summary(study)[2]
+    assert told in rendered(notes.trial(study, study.results[evident.trial or 0], {}))
+    assert msgspec.json.decode(report_formats.json(study))["evidence"]["ratio"]["estimate"] == evident.ratio.estimate
 
 
 def test_what_makes_a_trial_not_feasible_is_named(tmp_path: Path) -> None:
