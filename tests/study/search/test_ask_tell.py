@@ -15,6 +15,7 @@ from autotune.core.results import Status, TrialResult
 from autotune.core.space_types import Domains, Goal, Limit
 from autotune.core.specs import TrialSpec
 from autotune.study import ranking
+from autotune.study.model.points import DomainPoints
 from autotune.study.ranking import Ranking
 from autotune.study.search import ask_tell, samplers
 from tests.fake_executor import measured, speed
@@ -112,6 +113,16 @@ def test_a_planned_configuration_outside_the_domains_has_no_parameters() -> None
     for _ in range(samplers.STARTUP_TRIALS + 3):
         trial, config = ask_tell.ask(study, SMALL, HW, None)
         study.tell(trial, speed(config))
+
+
+def test_the_gains_are_those_that_the_sampler_expected_of_its_own_proposals() -> None:
+    study = optuna.create_study(direction="maximize", sampler=samplers.make("random", 0, DomainPoints(SMALL, HW)))
+    ask_tell.ask(study, SMALL, HW, plain(HW))
+    ask_tell.ask(study, SMALL, HW, None)  # a sampler that does not say
+    study.sampler.gain = 0.25  # type: ignore[attr-defined]
+    ask_tell.ask(study, SMALL, HW, None)
+    ask_tell.ask(study, SMALL, HW, plain(HW))
+    assert ask_tell.gains(study) == [None, 0.25]
 
 
 def paid(tell: Callable[[optuna.Study, optuna.Trial], object], seed: int, trials: int = 60) -> int:
