@@ -66,9 +66,10 @@ class MeasureRules(Struct):
 class ConfirmRules(Struct):
     """The limits of confirming finalists and explaining the winner.
 
-    `delta` is the smallest difference of log rates that matters; `share` is the part of the budget's minutes that is
-    kept for the confirmation, of which `finalists_share` goes to the finalists and the rest to explaining. A run
-    has few rounds, so that the first stage of the selection is spread over several launches.
+    `delta` is the smallest difference of log rates that matters; `share` is the part of the budget's minutes that the
+    confirmation may have however little it is predicted to need, of which `finalists_share` goes to the finalists and
+    the rest to explaining. A run has few rounds, so that the first stage of the selection is spread over several
+    launches.
 
     A claim needs `runs` interleaved runs if the half-width of its interval is by then no more than the part `narrow` of
     the gain, both as logarithms, or than `narrowest`; else `sure_runs`.
