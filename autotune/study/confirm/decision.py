@@ -69,9 +69,9 @@ class Standing:
         return not math.isnan(self.gains[0].estimate)
 
     def may_win(self, rules: ConfirmRules) -> bool:
-        """True if it is not shown to differ from the leader, and lies behind it by no more than matters."""
+        """True if it is not shown to differ from the leader, and seems behind by half of what matters at most."""
         able = self.error is None and self.violation is None and self.measured
-        equal = self.verdict == "tie" or (self.verdict == "undecided" and self._behind <= rules.delta)
+        equal = self.verdict == "tie" or (self.verdict == "undecided" and self._behind <= rules.delta / 2)
         return able and equal and (self.remains or self.has_claim(rules))
 
     def has_claim(self, rules: ConfirmRules) -> bool:

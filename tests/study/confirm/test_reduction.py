@@ -102,12 +102,19 @@ def whole_runs(folder: Path, loss: float, noise: float, count: int = 6) -> list[
 
 @pytest.mark.parametrize(
     ("loss", "noise", "accepted"),
-    [(0.0, 0.0, True), (0.02, 0.0, True), (0.06, 0.0, False), (0.06, 0.15, True), (-0.06, 0.0, True)],
+    [
+        (0.0, 0.0, True),
+        (0.02, 0.0, True),
+        (0.06, 0.0, False),
+        (0.06, 0.15, False),
+        (0.01, 0.15, True),
+        (-0.06, 0.0, True),
+    ],
 )
-def test_a_reduced_winner_is_accepted_unless_a_loss_that_matters_is_shown(
+def test_a_reduced_winner_is_accepted_if_it_loses_less_than_matters_or_seems_to_lose_little(
     tmp_path: Path, loss: float, noise: float, accepted: bool
 ) -> None:
-    """A loss of 2 % is less than matters; one of 6 % that might be none is not shown."""
+    """A loss of 2 % is less than matters; one of 6 % that might be none seems too large, one of 1 % does not."""
     assert reduction.accepted(whole_runs(tmp_path, loss, noise), CONFIRM, 0.0) is accepted
 
 
