@@ -31,21 +31,20 @@ def drop_if_challenged(study: OpenStudy) -> None:
 
 
 def _challenged(confirmation: Confirmation, ranking: Ranking, study: OpenStudy) -> bool:
-    """True if a trial that was not compared is among the finalists of today, or before one of those compared.
+    """True if a trial that was not compared is among the best, as many as were compared, or before one of those.
 
-    There may be more of these than finalists: others took the place of those that broke a limit. The baseline is
-    compared whatever its rank. What as likely as not differs from none of those compared by what matters is no news.
+    The baseline is compared whatever its rank. What as likely as not differs from none of those compared by what
+    matters is no news.
     """
     rules, baseline = ConfirmRules(), study.space.baseline
     compared = {one.config.key: one.config for one in confirmation.finalists}
-    most = max(rules.finalists, len(compared))
+    most = len(compared.keys() - {baseline.key})
     known = evidence.posterior(ranking, study.space, study.hardware)
-    if known is None:
-        ranked = [result.spec.config for result in ranking.order()]
-    else:
-        ranked = [one.spec.config for one in posteriors.kinds(ranking.order(), known, baseline, most)]
+    order = ranking.order()
+    best = order if known is None else posteriors.kinds(order, known, baseline, len(order))
+    ranked = [result.spec.config for result in best]
     last = max((place for place, one in enumerate(ranked) if one.key in compared and one != baseline), default=-1)
-    new = [one for one in ranked[: max(last + 1, rules.finalists)] if one.key not in compared]
+    new = [one for one in ranked[: max(last + 1, most)] if one.key not in compared]
     if known is None:
         return bool(new)
     held = [config for key, config in compared.items() if key in known.places]

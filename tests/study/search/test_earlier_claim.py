@@ -98,10 +98,12 @@ def test_a_trial_before_one_that_took_such_a_place_reopens_the_claim(tmp_path: P
     assert after(found) == msgspec.structs.replace(replaced, finished=False)
 
 
-def test_fewer_finalists_than_there_may_be_are_joined_by_the_next(tmp_path: Path) -> None:
+def test_a_trial_behind_all_that_were_compared_is_no_news(tmp_path: Path) -> None:
+    """A former version compared fewer: its claim stands."""
     few = claim(finalist(BEST), finalist(SECOND))
-    found = after(study(tmp_path, few))
-    assert found is not None and not found.finished and found.confirmed
+    assert after(study(tmp_path / "few", few)) == few
+    other = claim(finalist(BEST), finalist(THIRD))
+    assert after(study(tmp_path / "other", other)) == msgspec.structs.replace(other, finished=False)
 
 
 def test_a_trial_that_breaks_a_limit_challenges_nothing(tmp_path: Path) -> None:
