@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -12,6 +12,9 @@ from autotune.core.struct import FORMAT, Struct, Value
 
 Verdict = Literal["faster", "slower", "tie", "undecided"]
 """A pair of configurations; an undecided pair may differ by more than matters, a tie does not."""
+
+
+LogRatio = Annotated[float, msgspec.Meta(ge=0, le=100)]
 
 
 class Finalist(Struct):
@@ -113,7 +116,7 @@ class Confirmation(Struct):
     confirmed: bool
     gain: bool
     winner: Winner | None
-    noise_floor: float | None
+    noise_floor: LogRatio | None
     finalists: tuple[Finalist, ...]
     ablations: tuple[Ablation, ...] = msgspec.field(default=(), name="worths")
     path: tuple[Step, ...] = ()

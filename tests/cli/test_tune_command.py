@@ -71,7 +71,7 @@ def test_a_study_is_confirmed_unless_that_is_skipped(quick: Run, tmp_path: Path)
     assert skipped.status == 0 and "confirming" not in skipped.out
     assert json.loads(best.read_text())["confirmed"] is False
     confirmed = quick(*command)
-    assert confirmed.status == 0 and "\nconfirming 2 configurations against each other\n" in confirmed.out
+    assert confirmed.status == 0 and "\nconfirming 2 configurations against each other" in confirmed.out
     assert json.loads(best.read_text())["confirmed"] is True
 
 

@@ -8,7 +8,7 @@ from autotune.launch import measure
 from autotune.launch.measure import Measurement
 from tests.launch.scripted import Scripted, SpeedSensor, bench
 
-RULES = MeasureRules(block_s=1.0, warmup_s=5.0, measure_s=6.0, min_blocks=3)
+RULES = MeasureRules(block_s=1.0, warmup_s=5.0, measure_s=6.0, min_blocks=3, half_width=0.05)
 
 
 def measured(workers: Scripted, rules: MeasureRules = RULES, incumbent: float | None = None) -> Measurement:
@@ -113,7 +113,7 @@ FOLLOWS = Correction(slopes={"compute": 1.0}, centres={1: {"compute": 0.0}})
 
 
 def corrected(workers: Scripted, sensor: SpeedSensor, incumbent: float | None = None) -> Measurement:
-    rules = MeasureRules(block_s=1.0, min_blocks=3, correction=FOLLOWS, disturbed_repeats=0)
+    rules = MeasureRules(block_s=1.0, measure_s=6.0, min_blocks=3, correction=FOLLOWS, disturbed_repeats=0)
     return measure.measure(bench(workers, rules, sensor), rules, incumbent, lambda blocks: None)
 
 
@@ -139,7 +139,7 @@ def test_a_block_that_is_repeated_is_none_of_the_trials() -> None:
     # the look after the sixth block is off its place, and so is the same look before the next one
     workers = Scripted(1000)
     sensor = SpeedSensor(*[1.0] * 6, 9.0, 1.0)
-    rules = MeasureRules(block_s=1.0, min_blocks=5)
+    rules = MeasureRules(block_s=1.0, min_blocks=5, measure_s=6.0)
     own = bench(workers, rules, sensor)
     found = measure.measure(own, rules, None, lambda blocks: None)
     assert [block.number for block in found.warmup] == [0, 1]
