@@ -51,9 +51,9 @@ def choose(
     """The best configurations and the baseline, each once.
 
     The best are those of the posterior: the best of many windows is flattered. Those that as likely as not differ by no
-    more than matters count as one, the simplest of them; a front of several objectives is taken as it is. Passed over
-    are those whose key is among the excluded, and those that cannot run here any more: their interpreter or a package
-    was removed.
+    more than matters count as one, the simplest of them; one is compared even if all are of the baseline's kind. A
+    front of several objectives is taken as it is. Passed over are those whose key is among the excluded, and those that
+    cannot run here any more: their interpreter or a package was removed.
     """
     baseline = space.baseline
     base = ranking.baseline(baseline)
@@ -70,11 +70,13 @@ def choose(
             able[key] = result
     known = evidence.posterior(ranking, space, hw)
     candidates = list(able.values())
-    best = (
-        candidates[: rules.finalists]
-        if known is None
-        else posteriors.kinds(candidates, known, baseline, rules.finalists)
-    )
+    if known is None:
+        best = candidates[: rules.finalists]
+    else:
+        best = posteriors.kinds(candidates, known, baseline, rules.finalists)
+        others = [one for one in candidates if one.spec.config != baseline]
+        if others and [one.spec.config for one in best] == [baseline]:
+            best = posteriors.kinds(others, known, baseline, 1)
     chosen = {_name(result, baseline): result for result in best} | {BASELINE: base}
     return Finalists(chosen, tuple(unavailable.values()))
 

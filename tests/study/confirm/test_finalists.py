@@ -100,6 +100,16 @@ def test_what_the_search_does_not_tell_apart_is_one_finalist_the_simplest(monkey
     assert list(found.trials) == ["trial-2", "trial-3", BASELINE]
 
 
+def test_one_is_compared_with_the_baseline_even_if_the_search_tells_none_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried = [config("torch_eager", 1), tuned(8), config("torch_eager", 8)]
+    trials = [result(number, one, rates=[10, 10]) for number, one in enumerate(tried)]
+    known = Posterior({one.key: place for place, one in enumerate(tried)}, np.zeros(3), 1e-6 * np.eye(3))
+    monkeypatch.setattr(evidence, "posterior", lambda *_: known)
+    space = msgspec.structs.replace(resolved(HW), baseline=tried[0])
+    found = finalists.choose(Ranking(trials, space.goal), space, ConfirmRules(), HW)
+    assert list(found.trials) == ["trial-2", BASELINE]
+
+
 def tuned(batch_size: int) -> Config:
     """With an allocator that the baseline does not have."""
     knobs: dict[str, Value] = {"allocator": "tcmalloc"}
