@@ -36,6 +36,10 @@ class TimeLeft:
         """The seconds that are left, negative once they are used up."""
         return self.seconds - self.elapsed()
 
+    def most(self) -> float:
+        """The seconds that are left with all that the search left."""
+        return self.most_s - self.elapsed()
+
     def extend(self) -> None:
         """Let the confirmation have all that the search left."""
         self.seconds = self.most_s

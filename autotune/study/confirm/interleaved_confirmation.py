@@ -65,7 +65,7 @@ class InterleavedConfirmation:
 
         rule = UntilSelected(chosen, context.confirm, runner.constraints, provisional)
         seconds = context.left() * context.confirm.finalists_share
-        runs = runner.compare(FINALISTS, headline, chosen.configs, rule, seconds)
+        runs = runner.compare(FINALISTS, headline, chosen.configs, rule, seconds, context.left.most())
         while True:
             found = decide(runs)
             if not found.gain or not runner.measure_more_calls(found.name, found.config, runs):

@@ -32,5 +32,6 @@ def test_the_time_is_a_share_or_what_is_predicted_until_it_is_extended_to_all_th
     assert left() == pytest.approx(seconds)
     clock.now += 60
     assert (left.elapsed(), left()) == (60, pytest.approx(seconds - 60))
+    assert left.most() == pytest.approx(extended - 60)
     left.extend()
     assert left() == pytest.approx(extended - 60)

@@ -51,15 +51,15 @@ def test_without_a_baseline_and_another_there_is_nothing_to_confirm(
     assert store.confirmation(tmp_path) is None
 
 
-@pytest.mark.parametrize(("elapsed_s", "seconds"), [(100, 200), (450, 150)])
-def test_the_confirmation_takes_what_is_left_of_the_minutes_but_at_most_its_share(
-    tmp_path: Path, elapsed_s: float, seconds: float
+@pytest.mark.parametrize(("elapsed_s", "seconds", "most_s"), [(100, 200, 500), (450, 150, 150)])
+def test_the_confirmation_takes_its_share_of_the_minutes_and_for_a_claim_all_that_is_left(
+    tmp_path: Path, elapsed_s: float, seconds: float, most_s: float
 ) -> None:
     study = searched(tmp_path, {PLAIN: 10.2, FIRST: 30.0}, 10)
     store.write_elapsed(tmp_path, elapsed_s)
     executor = FakeExecutor(tmp_path)
     confirmed(study, executor)
-    assert executor.runs[0].limit_s == pytest.approx(seconds)
+    assert executor.runs[0].limit_s == pytest.approx(most_s)
     assert store.elapsed_s(tmp_path) <= elapsed_s + seconds + 10
 
 
