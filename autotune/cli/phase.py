@@ -31,12 +31,12 @@ class Search:
         left_s, trials = self.left_s(elapsed_s), self.budget.trials
         early = "early " if self.budget != Budget() else ""
         begun = [f"trial {place}"] if place else []
-        begun += [f"ends {early}once nothing more is to be gained"] if self.settles else []
+        begun += [f"ends {early}once nothing more is to be gained"] if self.settles or not early else []
         limits = [] if trials is None else [formatting.number(trials, "trial")]
         limits += [] if left_s is None else [formatting.duration(left_s)]
         parts = [", ".join(begun)] if begun else []
         parts += [f"at most {' or '.join(limits)}"] if limits else []
-        if after_s := self.predicted_s or self.reserved_s:
+        if after_s := self.reserved_s or self.predicted_s:
             parts.append(f"then about {formatting.duration(after_s)} of confirmation")
         return f"search: {'; '.join(parts)}"
 
@@ -79,7 +79,7 @@ class Part:
         return given_s if done < 1 or missing <= 0 else min(given_s, elapsed_s / done * missing)
 
     def line(self, now: float) -> str:
-        """Where it is, and what is expected to be left."""
+        """Its place, and what is expected to be left."""
         left = f"about {formatting.duration(self.left_s(now))} left"
         kind = "confirmation" if self.claims else "explaining"
         if self.spec is None:

@@ -71,8 +71,9 @@ def tune(
     make_sampler(0, DomainPoints(space.domains, hw))  # a name that is none ends here
     opening.check(folder, space, text, hw)  # what a killed run left behind would hold the machine for ever
     first = transfer.find(folder, space, hw, [_earlier(study, studies, folder) for study in begin_with])
+    settles = sampler in (None, samplers.SURROGATE) and len(space.goal.objectives) == 1
     with (
-        Display(console, space, settles=sampler in (None, samplers.SURROGATE)) as display,
+        Display(console, space, settles=settles) as display,
         LocalExecutor(hw, folder, artifact_cache.default_folder(), display) as executor,
     ):
         executor.check(space.workload, MeasureRules())

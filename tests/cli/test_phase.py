@@ -21,6 +21,7 @@ EARLY = "ends early once nothing more is to be gained"
         (Budget(minutes=5), False, "", "at most 4 min 10 s"),
         (Budget(trials=20), True, "9", f"trial 9, {EARLY}; at most 20 trials"),
         (Budget(), True, "9", "trial 9, ends once nothing more is to be gained"),
+        (Budget(), False, "", "ends once nothing more is to be gained"),
     ],
 )
 def test_the_line_of_a_search(budget: Budget, settles: bool, place: str, text: str) -> None:
@@ -31,6 +32,7 @@ def test_what_the_confirmation_needs_is_taken_off_the_search_and_said() -> None:
     search = Search(Budget(minutes=5), True, reserved_s=90, predicted_s=90)
     assert search.line("", 50) == f"search: {EARLY}; at most 2 min 40 s; then about 1 min 30 s of confirmation"
     assert (search.left_s(50), search.left_s(500)) == (160, 0)
+    assert "about 2 min 30 s" in Search(Budget(minutes=5), True, reserved_s=150, predicted_s=900).line("", 50)
 
 
 def test_the_part_of_a_search_that_is_over_is_that_of_the_limit_which_is_nearer() -> None:

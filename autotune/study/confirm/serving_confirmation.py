@@ -97,7 +97,7 @@ class ServingConfirmation:
         context, study = self.context, self.context.study
         rate, seconds, path = finalist.next_rate, self._seconds(finalist), self._path(finalist)
         what = f"serving {rate:.4g} requests a second for {seconds:.0f} s: {finalist.name}"
-        context.observer.confirming(what, seconds)
+        context.observer.confirming(what, seconds, claims=True)
         spec = TrialSpec(
             id=len(finalist.tried),
             workload=study.space.workload,

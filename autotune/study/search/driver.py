@@ -113,7 +113,7 @@ class _Search:
         reason = self._searched()
         wanted_s, self.again_s = self.again_s, 0.0
         if self._doubtful() and self._left_s() >= max(wanted_s / MARGIN, SHORTEST_TRIAL_S):
-            self.observer.notice("the machine was disturbed while the baseline was measured: it is measured again")
+            self.observer.notice("the baseline was disturbed, or too short to tell: it is measured again")
             self._measure(*self._asked(self.study.space.baseline))
         return reason
 
