@@ -89,7 +89,7 @@ So the log ratios of candidates differ between interleaved runs by about as much
 """
 
 LONGEST_GAP_NS = 60e9
-"""What lies between two recorded blocks counts as no more: the recording had been stopped."""
+"""The time between two recorded blocks counts as no more: the recording had been stopped."""
 
 MACHINES = {
     kind.name: kind
@@ -261,7 +261,7 @@ class _Launch:
 
 
 def _launches_away(replay: Own) -> list[float]:
-    """How far launches are from the mean of all launches of their configuration, where there are several.
+    """The distances of launches from the mean of all launches of their configuration, where there are several.
 
     Scaled up: the mean of few launches is nearer to each of them than the truth.
     """

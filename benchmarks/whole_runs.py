@@ -88,7 +88,7 @@ class Run(Struct):
 
     @property
     def last(self) -> Figure:
-        """What is exported."""
+        """The exported configuration's."""
         return self.figures[-1]
 
 
@@ -100,7 +100,7 @@ class Task(Struct):
     seed: int
 
     def path(self, folder: Path) -> Path:
-        """Where it is kept: apart for each state of the code and each table."""
+        """Its file: apart for each state of the code and each table."""
         return folder / state() / f"{self.space}-{digest(self.space)}" / self.machine / f"{self.seed}.json"
 
 

@@ -108,9 +108,9 @@ class Confirmation(Struct):
 
     `gain` is false where nothing is shown to beat the baseline, which then is the winner. Where nothing is confirmed
     `reason` says why, and the winner is that of the runs so far, None where there is none. `noise_floor` is the log
-    ratio that the leading finalist shows against itself: no gain below it is claimed. `disturbed` is the share of the
-    winner's and its rivals' blocks during which the machine was disturbed. One that is not `finished` was ended before
-    it had its claim, or before all was explained.
+    ratio that the leading finalist shows against itself: no gain below it is claimed. `disturbed` is the share of all
+    blocks behind the winner's figures during which the machine was disturbed. One that is not `finished` was ended
+    before it had its claim, or before all was explained.
     """
 
     confirmed: bool

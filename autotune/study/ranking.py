@@ -152,10 +152,6 @@ class Ranking:
         """The best trial; None while there is none."""
         return next(iter(self.order()), None)
 
-    def startable(self, hw: Hardware) -> TrialResult | None:
-        """The best trial whose interpreter a machine has; None where there is none."""
-        return next((result for result in self.order() if hw.has(result.spec.config.interpreter)), None)
-
     @property
     def incumbent(self) -> float | None:
         """The best rate so far, which a new trial is held against; None where not the rate decides."""

@@ -60,7 +60,7 @@ def _versions(older: Iterable[Mapping[str, str]]) -> str:
 
 
 def _about(study: Study, found: Evidence) -> list[str]:
-    """What may disturb the figures; then the winner's latency, cost and answers."""
+    """The warnings on the figures; then the winner's latency, cost and answers."""
     source, goal, folder = found.source, study.space.goal, study.folder
     lines = headline.disturbed(study, found)
     if isinstance(source, TrialResult):

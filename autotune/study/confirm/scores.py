@@ -21,9 +21,8 @@ OTHERS_DF = 4
 Candidates are not equally noisy, so that a pair's own runs count the more, the more there are.
 """
 
-
 FIRST = selection.Variance(2 * 0.07**2, 4)
-"""What stands for it as long as there is one run: candidates differ by about so much between runs on a shared machine.
+"""The spread taken while there is one run: candidates differ by about so much between runs on a shared machine.
 
 The log ratios of `studies/example` have 0.06 to 0.14 between rounds and up to 0.08 between runs.
 """
@@ -41,6 +40,8 @@ class ScoreTable:
 
     def difference(self, a: str, b: str, confidence: float | None = None) -> Estimate:
         """The mean difference a − b with its interval over the runs that have both; NaN where there is none."""
+        if a == b and any(self.logs[a]):
+            return Estimate(estimate=0.0, low=0.0, high=0.0)
         pairs = [in_both(x, y) for x, y in zip(self.logs[a], self.logs[b], strict=True)]
         pairs = [pair for pair in pairs if pair[0]]
         if not pairs:

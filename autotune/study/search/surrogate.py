@@ -91,9 +91,9 @@ class Surrogate(BaseSampler):
     # ------------------------------------------------------------------------------------------------- the proposal
 
     def propose(self, study: Study) -> Parameters:
-        """The next point to try; `gain` is then its expected gain, as a difference of logarithms.
+        """The next point to try; `gain` is then the largest gain expected of any, as a difference of logarithms.
 
-        `gain` is None of a point that tries new settings, while no limit is kept, and with several objectives.
+        `gain` is None of the first points, while no limit is kept, and with several objectives.
         """
         self.gain = None
         weights = [self._rng.expovariate(1) for _ in study.directions]

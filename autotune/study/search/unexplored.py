@@ -1,4 +1,4 @@
-"""What a search has not looked at at all: a backend or a precision without a trial, which comes before its end."""
+"""The choices that a search has not tried at all: a backend or a precision without a trial comes before its end."""
 
 from __future__ import annotations
 

@@ -133,7 +133,7 @@ def test_the_simplest_of_a_kind_may_come_after_all_kinds_are_found() -> None:
 
 
 def test_variants_of_a_setting_without_effect_are_one_kind_the_simplest() -> None:
-    """How fast A and B are is hardly known, and yet that they are alike; of A and C it is not."""
+    """Of A and B it is hardly known how fast they are, and yet that they are alike; of A and C it is not."""
     results, found = given({A: 1.0, B: 0.99, C: 0.98}, deviation=0.1)
     assert [one.spec.config for one in posteriors.kinds(results, found, PLAIN, 5)] == [A, B, C]
     covariance = found.covariance + 0.0099 * np.array([[0, 1, 0], [1, 0, 0], [0, 0, 0]])

@@ -10,6 +10,7 @@ from autotune.core.errors import StudyError
 from autotune.core.launch_patch import LaunchPatch
 from autotune.core.machine import OWN
 from autotune.launch import environment
+from autotune.report.text import formatting
 
 CACHE = "/var/cache/autotune"
 """The folder that takes the place of `{cache}` where a form has no variable for it."""
@@ -81,8 +82,9 @@ def _basis(best: Best) -> str:
     """The runs behind the speed-up, and whether they are enough for a claim."""
     runs = None if best.measured.speedup is None else best.measured.speedup.runs
     if best.confirmed:
-        return f"confirmed in {runs} interleaved runs" if runs else "confirmed"
-    return f"from {runs} interleaved runs: not confirmed" if runs else "from the search alone: not confirmed"
+        return f"confirmed in {formatting.number(runs, 'interleaved run')}" if runs else "confirmed"
+    basis = formatting.number(runs, "interleaved run") if runs else "the search alone"
+    return f"from {basis}: not confirmed"
 
 
 def heading(best: Best, cache: str = CACHE) -> list[str]:

@@ -167,6 +167,7 @@ def test_no_form_leaves_the_nodes_open(form: str) -> None:
     [
         (True, 4, "confirmed in 4 interleaved runs"),
         (False, 2, "from 2 interleaved runs: not confirmed"),
+        (False, 1, "from 1 interleaved run: not confirmed"),
         (False, None, "from the search alone: not confirmed"),
     ],
 )
