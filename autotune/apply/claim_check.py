@@ -24,14 +24,12 @@ from autotune.core.rules import ConfirmRules, MeasureRules
 from autotune.core.space_types import Goal, Price
 from autotune.core.specs import TrialSpec
 from autotune.study.confirm import aggregate, outcomes, paired_comparison, schedule, scores
+from autotune.study.confirm.ablation import LEAST_RUNS
 from autotune.study.confirm.constraints import Constraints
 from autotune.study.confirm.names import BASELINE, WINNER
 from autotune.study.confirm.paired_comparison import PairedComparison
 
 CANDIDATES = (WINNER, BASELINE)
-
-LEAST_RUNS = 2
-"""Fewer runs answer nothing."""
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ ONE_SIDED = 0.90
 """The two-sided confidence whose upper bound holds at 95 %."""
 
 LEAST_RUNS = 2
-"""A setting measured in fewer runs is neither worth something nor left out."""
+"""Fewer runs answer nothing: a setting is then neither worth something nor left out."""
 
 
 @dataclass(frozen=True)
