@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -23,6 +23,8 @@ class Variance(NamedTuple):
 
 
 UNKNOWN = Variance()
+Matrix = np.ndarray[Any, np.dtype[np.float64]]
+Owners = np.ndarray[Any, np.dtype[np.int64]]
 
 
 def h_squared(systems: int, first_stage: int, alpha: float) -> float:
@@ -80,10 +82,27 @@ def paired_difference(
 
 
 class BlockDesign(NamedTuple):
-    """The levels of candidates that were measured in the same runs, NaN of one without a block; and the noise."""
+    """The levels of candidates that were measured in the same runs, NaN of one without a block; and the noise.
+
+    `covariance` is that of the levels as a multiple of the residual variance (candidates × candidates), NaN between
+    those that no runs connect.
+    """
 
     levels: tuple[float, ...]
     noise: Variance
+    covariance: Matrix
+
+    def difference(self, i: int, j: int, confidence: float, known: Variance) -> Estimate:
+        """The level of i less that of j with its t interval by a known variance of a difference in a run.
+
+        It needs no run that has both: others that each was measured with lead from one to the other. NaN without them.
+        """
+        middle = self.levels[i] - self.levels[j]
+        factor = self.covariance[i, i] + self.covariance[j, j] - 2 * self.covariance[i, j]
+        if math.isnan(middle) or math.isnan(factor):
+            return Estimate(estimate=math.nan, low=None, high=None)
+        half = stats.t_quantile(confidence, known.df) * math.sqrt(known.value / 2 * max(0.0, float(factor)))
+        return Estimate(estimate=middle, low=middle - half, high=middle + half)
 
 
 def block_design(means: Sequence[Sequence[float | None]]) -> BlockDesign:
@@ -94,13 +113,22 @@ def block_design(means: Sequence[Sequence[float | None]]) -> BlockDesign:
     """
     cells = [(i, j, mean) for i, row in enumerate(means) for j, mean in enumerate(row) if mean is not None]
     if not cells:
-        return BlockDesign((math.nan,) * len(means), UNKNOWN)
+        return BlockDesign((math.nan,) * len(means), UNKNOWN, np.zeros((len(means), len(means))))
     rows, columns, values = (np.array(column) for column in zip(*cells, strict=True))
     design = np.column_stack([np.eye(len(means))[rows], np.eye(columns.max() + 1)[columns]])
     solution, _, rank, _ = np.linalg.lstsq(design, values)
     levels = tuple(float(solution[i]) if i in rows else math.nan for i in range(len(means)))
     df, residual = len(values) - int(rank), values - design @ solution
-    return BlockDesign(levels, Variance(2 * float(residual @ residual) / df, df) if df > 0 else UNKNOWN)
+    noise = Variance(2 * float(residual @ residual) / df, df) if df > 0 else UNKNOWN
+    covariance = np.linalg.pinv(design.T @ design)[: len(means), : len(means)]
+    return BlockDesign(levels, noise, np.where(_connected(design[:, : len(means)], columns), covariance, math.nan))
+
+
+def _connected(candidates: Matrix, runs: Owners) -> Matrix:
+    """True where a chain of runs, each with a candidate in common with the next, has both candidates."""
+    together = candidates.T @ np.eye(runs.max() + 1)[runs]
+    steps = np.eye(len(together)) + together @ together.T
+    return np.asarray(np.linalg.matrix_power((steps > 0).astype(float), len(together)) > 0)
 
 
 def leads_by(difference: Estimate, delta: float) -> bool:

@@ -75,7 +75,9 @@ class ConfirmRules(Struct):
     the gain, both as logarithms, or than `narrowest`; else `sure_runs`.
     """
 
-    finalists: int = 5
+    finalists: int = 8
+    first_finalists: int = 2
+    first_gain: float = math.log(1.10)
     runs: int = 3
     sure_runs: int = 6
     narrow: float = 0.05
@@ -88,6 +90,6 @@ class ConfirmRules(Struct):
     alpha: float = 0.05
     first_stage: int = 20
     confidence: float = 0.95
-    share: float = 1 / 3
-    finalists_share: float = 0.65
+    share: float = 1 / 2
+    finalists_share: float = 0.76
     idle_share: float = 0.005

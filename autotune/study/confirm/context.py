@@ -40,6 +40,10 @@ class TimeLeft:
         """The seconds that are left with all that the search left."""
         return self.most_s - self.elapsed()
 
+    def keep(self, seconds: float) -> None:
+        """Let what follows have at most so many."""
+        self.seconds = min(self.seconds, self.elapsed() + seconds)
+
     def extend(self) -> None:
         """Let the confirmation have all that the search left."""
         self.seconds = self.most_s

@@ -25,9 +25,10 @@ def remaining(
     keep the limits stay.
     """
     able = [name for name in names if not outcomes.failed(runs, name) and constraints.broken(runs, name) is None]
-    last = runs[-1].spec.configs if runs else dict.fromkeys(names)
+    met = {name for run in runs for name in run.spec.configs}
+    last = runs[-1].spec.configs if runs else {}
     outlived = any(name in last and name not in able for name in names)
-    current = sorted(name for name in able if name in last or outlived)
+    current = sorted(name for name in able if name in last or name not in met or outlived)
     if constraints.multi_objective:
         return set(current)
     rates = scores.table(runs, current, rules.confidence)

@@ -46,7 +46,12 @@ class Finalists:
 
 
 def choose(
-    ranking: Ranking, space: Space, rules: ConfirmRules, hw: Hardware, excluded: Container[str] = ()
+    ranking: Ranking,
+    space: Space,
+    rules: ConfirmRules,
+    hw: Hardware,
+    excluded: Container[str] = (),
+    claimed: str | None = None,
 ) -> Finalists:
     """The best configurations and the baseline, each once.
 
@@ -77,6 +82,8 @@ def choose(
         others = [one for one in candidates if one.spec.config != baseline]
         if others and [one.spec.config for one in best] == [baseline]:
             best = posteriors.kinds(others, known, baseline, 1)
+    if claimed in able and able[claimed] not in best:
+        best.append(able[claimed])
     chosen = {_name(result, baseline): result for result in best} | {BASELINE: base}
     return Finalists(chosen, tuple(unavailable.values()))
 

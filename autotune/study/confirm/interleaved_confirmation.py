@@ -10,11 +10,13 @@ from autotune.core.confirmation import Ablation, Confirmation, Finalist, Step, W
 from autotune.core.results import InterleavedRun
 from autotune.study.confirm import ablation, claim, decision, finalists, path, reduction, scores
 from autotune.study.confirm.context import Context
-from autotune.study.confirm.decision import Decision, UntilSelected
+from autotune.study.confirm.decision import Decision
 from autotune.study.confirm.finalists import Finalists
 from autotune.study.confirm.names import BASELINE, WINNER
 from autotune.study.confirm.runner import FINALISTS, Runner
+from autotune.study.confirm.schedule import Keep
 from autotune.study.confirm.scores import ScoreTable
+from autotune.study.confirm.until_selected import UntilClaimed, UntilSelected, UntilWinnerClaimed
 from autotune.study.storage import store
 
 
@@ -46,28 +48,46 @@ class InterleavedConfirmation:
         self._keep(decided, runs)
         return self._explained(decided, runs)
 
+    def first(self) -> Confirmation:
+        """A claim for the best of a search that goes on."""
+        context = self.context
+        rules = msgspec.structs.replace(context.confirm, finalists=context.confirm.first_finalists)
+        chosen = finalists.choose(context.ranking, context.study.space, rules, context.study.hardware)
+        decided, runs = self._decided(chosen, select=False)
+        return msgspec.structs.replace(self._concluded(decided, runs), finished=False)
+
     def _finalists(self) -> Finalists:
         context, study = self.context, self.context.study
-        return finalists.choose(context.ranking, study.space, context.confirm, study.hardware, self.excluded.keys())
+        earlier = store.confirmation(study.folder)
+        claimed = None if earlier is None or not earlier.gain or earlier.winner is None else earlier.winner.config.key
+        return finalists.choose(
+            context.ranking, study.space, context.confirm, study.hardware, self.excluded.keys(), claimed
+        )
 
-    def _decided(self, chosen: Finalists) -> tuple[Decision, list[InterleavedRun]]:
+    def _decided(self, chosen: Finalists, *, select: bool = True) -> tuple[Decision, list[InterleavedRun]]:
         """The decision and the runs behind it, with enough calls of the winner where a percentile is limited."""
         context, runner = self.context, self.runner
         headline = f"confirming {len(chosen.trials)} configurations against each other"
 
-        def decide(runs: Sequence[InterleavedRun]) -> Decision:
-            return decision.decide(runs, chosen, context.study.space.baseline, context.confirm, runner.constraints)
+        def decide(runs: Sequence[InterleavedRun], ended: bool) -> Decision:
+            baseline = context.study.space.baseline
+            return decision.decide(runs, chosen, baseline, context.confirm, runner.constraints, ended=ended)
 
         def provisional(runs: Sequence[InterleavedRun]) -> Decision:
-            found = decide(runs)
-            self._keep(found, runs)
-            return found
+            self._keep(decide(runs, ended=True), runs)
+            return decide(runs, ended=False)
 
-        rule = UntilSelected(chosen, context.confirm, runner.constraints, provisional)
-        seconds = context.left() * context.confirm.finalists_share
-        runs = runner.compare(FINALISTS, headline, chosen.configs, rule, seconds, context.left.most())
+        def compare(keep: Keep, limit_s: float | None = None) -> list[InterleavedRun]:
+            seconds = context.left() * context.confirm.finalists_share
+            limit_s = seconds if limit_s is None else limit_s
+            return runner.compare(FINALISTS, headline, chosen.configs, keep, seconds, limit_s)
+
+        runs = compare(UntilClaimed(chosen, context.confirm, runner.constraints, provisional), context.left.most())
+        if select and not runner.constraints.multi_objective:
+            runs = compare(UntilSelected(context.confirm, provisional))
+            runs = compare(UntilWinnerClaimed(provisional), context.left.most())
         while True:
-            found = decide(runs)
+            found = decide(runs, ended=True)
             if not found.gain or not runner.measure_more_calls(found.name, found.config, runs):
                 return found, runs
 
@@ -90,6 +110,8 @@ class InterleavedConfirmation:
 
     def _explained(self, decided: Decision, runs: Sequence[InterleavedRun]) -> Confirmation:
         """The claim with the worth of each setting and the path to the winner, less what is worth nothing."""
+        left, rules = self.context.left, self.context.confirm
+        left.keep(left.seconds * (1 - rules.finalists_share))
         ablations = ablation.measure(self.runner, decided.config)
         reduced = reduction.measure(self.runner, decided.config, ablations, decided.noise_floor)
         steps = path.measure(self.runner, reduced.config, reduced.ablations)

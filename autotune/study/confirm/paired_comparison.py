@@ -44,7 +44,7 @@ class PairedComparison:
     @property
     def folder(self) -> str:
         """The runs' folder relative to the study; another question has another one."""
-        return f"{FOLDER}/{self.name}-{digest([self.workload, dict(self.configs)])[:8]}"
+        return f"{FOLDER}/{self.name}-{digest([self.workload] if self.name == 'finalists' else [self.workload, dict(self.configs)])[:8]}"
 
     def runs(self) -> list[InterleavedRun]:
         """The runs on disk that were made on this machine with the package versions of today, in order."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping, Sequence
 
 from autotune.core.config import Config
@@ -27,9 +26,7 @@ def comparable(runs: Sequence[InterleavedRun], hw: Hardware) -> tuple[list[Inter
     reasons = [reason for run in runs if (reason := difference(run, hw)) is not None]
     if not reasons:
         return list(runs), None
-    candidates = {name for run in runs for name in run.spec.configs}
-    same = (run for run in runs if difference(run, hw) is None)
-    kept = list(itertools.dropwhile(lambda run: run.spec.configs.keys() != candidates, same))
+    kept = [run for run in runs if difference(run, hw) is None]
     return kept, f"{len(runs) - len(kept)} earlier interleaved runs are left out: {'; '.join(dict.fromkeys(reasons))}"
 
 

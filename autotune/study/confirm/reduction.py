@@ -11,15 +11,15 @@ from autotune.analysis import selection
 from autotune.core.config import Config
 from autotune.core.confirmation import Ablation
 from autotune.core.machine import Hardware
-from autotune.core.results import InterleavedRun
+from autotune.core.results import Estimate, InterleavedRun
 from autotune.core.rules import ConfirmRules
 from autotune.space import configs
 from autotune.study.confirm import outcomes, schedule, scores
 from autotune.study.confirm.ablation import ONE_SIDED
-from autotune.study.confirm.decision import narrow
 from autotune.study.confirm.names import BASELINE, UNREDUCED, WINNER
 from autotune.study.confirm.runner import SHARE, Runner
 from autotune.study.confirm.scores import ScoreTable
+from autotune.study.confirm.standing import narrow
 from autotune.study.model.config_diff import without
 
 
@@ -44,10 +44,11 @@ def measure(runner: Runner, winner: Config, ablations: tuple[Ablation, ...], noi
         return Reduction(winner, nothing_removed(ablations))
     candidates = {BASELINE: baseline, WINNER: config, UNREDUCED: winner}
     headline = "measuring the winner without the settings that are not shown to help"
-    rule = UntilAccepted(context.confirm)
+    before = list(runner.all_runs.values())
+    rule = UntilAccepted(context.confirm, config, winner, before)
     runs = runner.compare("whole", headline, candidates, rule, context.left() * SHARE)
     runner.measure_more_calls(WINNER, config, runs)
-    if accepted(runs, context.confirm, noise_floor) and runner.constraints.broken(runs, WINNER, tried=False) is None:
+    if rule.accepted(runs, noise_floor) and runner.constraints.broken(runs, WINNER, tried=False) is None:
         return Reduction(config, ablations, tuple(runs))
     return Reduction(winner, nothing_removed(ablations))
 
@@ -66,6 +67,9 @@ class UntilAccepted:
     """The stopping rule of a reduction: all three until the reduced winner has its claim and its loss is known."""
 
     confirm: ConfirmRules
+    reduced: Config
+    whole: Config
+    before: Sequence[InterleavedRun] = ()
 
     def __call__(self, runs: Sequence[InterleavedRun]) -> set[str]:
         if any(outcomes.failed(runs, name) for name in CANDIDATES):
@@ -76,29 +80,34 @@ class UntilAccepted:
         return set() if any(known) else set(CANDIDATES)
 
     def _known(self, runs: Sequence[InterleavedRun]) -> bool:
-        rates = _rates(runs, self.confirm)
-        loss = rates.difference(UNREDUCED, WINNER, ONE_SIDED)
+        loss = self.loss(runs)
         if selection.leads_by(loss, self.confirm.delta) or loss.low is None or loss.high is None:
             return True
-        return _has_claim(rates, self.confirm) and (loss.high <= self.confirm.delta or loss.low > 0)
+        return _has_claim(_rates(runs, self.confirm), self.confirm) and (
+            loss.high <= self.confirm.delta or loss.low > 0
+        )
+
+    def loss(self, runs: Sequence[InterleavedRun]) -> Estimate:
+        """What is lost without the settings, by all interleaved runs of the confirmation that had both."""
+        keys = self.whole.key, self.reduced.key
+        rates = scores.table(scores.by_configuration([*self.before, *runs]), keys, self.confirm.confidence)
+        return rates.difference(*keys, ONE_SIDED)
+
+    def accepted(self, runs: Sequence[InterleavedRun], noise_floor: float | None) -> bool:
+        """True if the reduced winner gains for sure, and loses less than `delta` for sure."""
+        rates = _rates(runs, self.confirm)
+        gain, loss = rates.difference(WINNER, BASELINE), self.loss(runs)
+        return (
+            _has_claim(rates, self.confirm)
+            and gain.low is not None
+            and gain.low > 0
+            and gain.estimate > (noise_floor or 0.0)
+            and loss.high is not None
+            and (loss.high <= self.confirm.delta or loss.estimate <= self.confirm.delta * REDUCE)
+        )
 
 
-def accepted(runs: Sequence[InterleavedRun], rules: ConfirmRules, noise_floor: float | None) -> bool:
-    """True if the reduced winner gains for sure, and loses less than `delta` for sure or seems to lose little.
-
-    That is half of `delta` at most. To take it unless a loss is shown would give away more: few runs show little.
-    """
-    rates = _rates(runs, rules)
-    gain = rates.difference(WINNER, BASELINE)
-    if not _has_claim(rates, rules) or gain.low is None:
-        return False
-    loss = rates.difference(UNREDUCED, WINNER, ONE_SIDED)
-    return (
-        gain.low > 0
-        and gain.estimate > (noise_floor or 0.0)
-        and loss.high is not None
-        and (loss.high <= rules.delta or loss.estimate <= rules.delta / 2)
-    )
+REDUCE = 0.5
 
 
 def _has_claim(rates: ScoreTable, rules: ConfirmRules) -> bool:

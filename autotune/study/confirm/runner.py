@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from autotune.core.config import Config
 from autotune.core.executor import HookedExecutor
@@ -30,6 +30,7 @@ class Runner:
     context: Context
     extra_runs: tuple[InterleavedRun, ...] = ()
     last_runs: Sequence[InterleavedRun] = ()
+    all_runs: dict[str, InterleavedRun] = field(default_factory=dict)
 
     @property
     def constraints(self) -> Constraints:
@@ -67,6 +68,7 @@ class Runner:
             self.last_runs,
         )
         self.last_runs = runs or self.last_runs
+        self.all_runs |= {run.spec.folder: run for run in runs}
         return runs
 
     def measure_more_calls(self, name: str, config: Config, runs: Sequence[InterleavedRun]) -> bool:

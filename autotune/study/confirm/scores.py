@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -39,15 +39,18 @@ class ScoreTable:
     confidence: float
 
     def difference(self, a: str, b: str, confidence: float | None = None) -> Estimate:
-        """The mean difference a − b with its interval over the runs that have both; NaN where there is none."""
+        """The mean difference a − b with its interval over the runs that have both, else by way of others.
+
+        NaN where one has no block.
+        """
         if a == b and any(self.logs[a]):
             return Estimate(estimate=0.0, low=0.0, high=0.0)
         pairs = [in_both(x, y) for x, y in zip(self.logs[a], self.logs[b], strict=True)]
         pairs = [pair for pair in pairs if pair[0]]
-        if not pairs:
-            return Estimate(estimate=math.nan, low=None, high=None)
-        own = len(pairs) - 1
         noise = self._design.noise if self._design.noise.df else FIRST
+        if not pairs:
+            return self._design.difference(*map(list(self.logs).index, (a, b)), confidence or self.confidence, noise)
+        own = len(pairs) - 1
         known = selection.Variance(noise.value, max(0, min(OTHERS_DF, noise.df - own)))
         return selection.paired_difference(
             [x for x, _ in pairs], [y for _, y in pairs], confidence or self.confidence, known
@@ -100,6 +103,16 @@ def table(
         for name in names
     }
     return ScoreTable(logs=logs, confidence=confidence)
+
+
+def by_configuration(runs: Iterable[InterleavedRun]) -> list[InterleavedRun]:
+    """The runs of several comparisons with each candidate under its configuration's key, the first of several."""
+    return [
+        msgspec.structs.replace(
+            run, candidates={one.config.key: one for one in reversed(list(run.candidates.values()))}
+        )
+        for run in runs
+    ]
 
 
 def scores(candidate: Candidate, objective: str, correction: Correction) -> list[float]:

@@ -28,6 +28,7 @@ def confirm(
     rules: MeasureRules,
     confirm_rules: ConfirmRules,
     *,
+    first: bool = False,
     clock: Callable[[], float] = time.monotonic,
 ) -> Confirmation | None:
     """Confirm the winner of the search, going on where an earlier run was interrupted.
@@ -57,7 +58,7 @@ def confirm(
                 left.extend()
                 found = ServingConfirmation(context).run()
             else:
-                found = InterleavedConfirmation(context).run()
+                found = InterleavedConfirmation(context).first() if first else InterleavedConfirmation(context).run()
         if earlier is not None and claim.stands(earlier, found, space.baseline):
             observer.notice(f"the earlier claim stands: {found.reason}")
             return earlier

@@ -23,7 +23,7 @@ from autotune.study.model import config_diff, gaussian_process, suggest
 from autotune.study.model.encoding import Matrix, PointEncoder
 from autotune.study.ranking import Ranking
 
-TRIAL_NOISE = 0.13
+TRIAL_NOISE = 0.08
 """The deviation of a trial's log rate from that of another trial of the same configuration, beyond its window's own.
 
 It is what the launch and the moment do on the recorded spaces: 0.06 once the drift that the canary shows is taken off,

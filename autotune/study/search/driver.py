@@ -37,7 +37,7 @@ SHORTEST_TRIAL_S = 5.0
 HOPELESS = 10
 """So many trials, not counting the baseline, that all failed end the search: the fault is not in the settings."""
 
-SETTLED_GAIN = ConfirmRules().delta
+SETTLED_GAIN = math.log(1.02)
 """A sampler that expects less from its best proposal, as a difference of logarithms, expects nothing to be claimed."""
 
 SETTLED = 2
@@ -64,6 +64,7 @@ def search(
     *,
     earlier: Sequence[Config] = (),
     reserve: Callable[[Ranking], float] = lambda ranking: 0.0,
+    pause_gain: float | None = None,
     make_sampler: Callable[[int, Points], optuna.samplers.BaseSampler] = samplers.surrogate,
     clock: Callable[[], float] = time.monotonic,
 ) -> Outcome:
@@ -84,7 +85,7 @@ def search(
         points = DomainPoints(study.space.domains, study.hardware)
         study.optuna.sampler = make_sampler(rng.getrandbits(32), points)
         with stopwatch(study, clock) as elapsed:
-            searching = _Search(study, executor, observer, rules, rng, elapsed, results, earlier, reserve)
+            searching = _Search(study, executor, observer, rules, rng, elapsed, results, earlier, reserve, pause_gain)
             reason = searching.run()
             earlier_claim.reopen_if_challenged(study, searching.known)
             return outcome(reason, searching.results, study.space.baseline, elapsed())
@@ -101,6 +102,7 @@ class _Search:
     results: list[TrialResult]
     earlier: Sequence[Config] = ()
     reserve: Callable[[Ranking], float] = lambda ranking: 0.0
+    pause_gain: float | None = None
     unsupported: dict[str, int] = field(default_factory=dict)
     repeats: int = 0
     again_s: float = field(default=0.0, init=False)
@@ -111,6 +113,8 @@ class _Search:
 
     def run(self) -> Reason:
         reason = self._searched()
+        if reason == "paused":
+            return reason
         wanted_s, self.again_s = self.again_s, 0.0
         if self._doubtful() and self._left_s() >= max(wanted_s / MARGIN, SHORTEST_TRIAL_S):
             self.observer.notice("the baseline was disturbed, or too short to tell: it is measured again")
@@ -145,6 +149,12 @@ class _Search:
                 planned = self._untried(known)
                 if planned is None:
                     return "exhausted"
+            if (
+                planned is None
+                and self.pause_gain is not None
+                and converged(ask_tell.gains(self.study.optuna), self.pause_gain)
+            ):
+                return "paused"
             trial, config = self._asked(planned)
             if planned is None and self._converged():
                 ask_tell.tell_unneeded(self.study.optuna, trial)
@@ -279,7 +289,9 @@ class _Search:
             )
 
 
-def converged(gains: Sequence[float | None]) -> bool:
+def converged(gains: Sequence[float | None], least: float | None = None) -> bool:
     """True if the latest of these expected gains, as differences of logarithms, are all next to nothing."""
     latest = gains[-SETTLED:]
-    return len(latest) == SETTLED and all(gain is not None and gain < SETTLED_GAIN for gain in latest)
+    return len(latest) == SETTLED and all(
+        gain is not None and gain < (SETTLED_GAIN if least is None else least) for gain in latest
+    )

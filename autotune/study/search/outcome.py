@@ -12,7 +12,7 @@ from autotune.core.struct import Struct
 from autotune.study.ranking import Ranking
 from autotune.study.storage import store
 
-Reason = Literal["trials", "minutes", "exhausted", "settled", "stale"]
+Reason = Literal["trials", "minutes", "exhausted", "settled", "stale", "paused"]
 
 
 class Outcome(Struct):

@@ -1,0 +1,71 @@
+"""The stopping rules of the finalists' comparison: first a claim, then who is best, then that one's claim."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from autotune.core.results import InterleavedRun
+from autotune.core.rules import ConfirmRules
+from autotune.study.confirm import elimination, outcomes
+from autotune.study.confirm.constraints import Constraints
+from autotune.study.confirm.decision import Decision
+from autotune.study.confirm.finalists import Finalists
+from autotune.study.confirm.names import BASELINE
+
+Decide = Callable[[Sequence[InterleavedRun]], Decision]
+
+SURE = 0.90
+"""A two-sided confidence: a rival that is behind for sure at 95 % is measured no more."""
+
+
+@dataclass(frozen=True)
+class UntilClaimed:
+    """Those that may still win, with the baseline and the leader's repeat, until one has a claim.
+
+    None where no gain was found, once only the baseline is left, or where it fails: nothing can be claimed without it.
+    """
+
+    finalists: Finalists
+    confirm: ConfirmRules
+    constraints: Constraints
+    decide: Decide
+
+    def __call__(self, runs: Sequence[InterleavedRun]) -> set[str]:
+        left = elimination.remaining(runs, list(self.finalists.trials), self.confirm, self.constraints)
+        if left <= {BASELINE} or outcomes.failed(runs, BASELINE) or self.decide(runs).settled:
+            return set()
+        return left | {BASELINE} | ({self.finalists.repeat} if self.finalists.leader in left else set())
+
+
+@dataclass(frozen=True)
+class UntilSelected:
+    """The rivals without the baseline, until none is likely to be better than the best of them by what matters.
+
+    One that is behind for sure is measured no more. None without a claim.
+    """
+
+    confirm: ConfirmRules
+    decide: Decide
+
+    def __call__(self, runs: Sequence[InterleavedRun]) -> set[str]:
+        decided = self.decide(runs)
+        if not decided.rivals:
+            return set()
+        best = max(decided.rivals, key=decided.rates.level)
+        leads = {one: decided.rates.difference(best, one) for one in decided.rivals - {best}}
+        if all(lead.low is not None and lead.low >= -self.confirm.delta for lead in leads.values()):
+            return set()
+        behind = {one for one in leads if (decided.rates.difference(best, one, SURE).low or 0) > 0}
+        return set(decided.rivals) - behind
+
+
+@dataclass(frozen=True)
+class UntilWinnerClaimed:
+    """The winner with the baseline, until it has its claim, too."""
+
+    decide: Decide
+
+    def __call__(self, runs: Sequence[InterleavedRun]) -> set[str]:
+        decided = self.decide(runs)
+        return {decided.name, BASELINE} if decided.rivals and decided.reason is not None else set()
