@@ -1,10 +1,10 @@
 """Measure every configuration of a small space, for replaying searches on it (`search.py`).
 
 Each is measured once, in random order, by the launcher of a study: eight blocks, never given up as slow, the model
-prepared in a cache of its own, so that the first preparation of each artifact shows its cost. Then the best ones are
-launched twice more: of many figures the best is too good. With a memory limit, as a container has one, what needs more
-fails. Ends where it was stopped: the same command goes on. What is left of it is one compressed table (`recorded.py`
-reads it).
+prepared in a cache of its own, so that the first preparation of each artifact shows its cost. Then the best ones that
+keep the limits are launched twice more: of many figures the best is too good. With a memory limit, as a container has
+one, what needs more fails. Ends where it was stopped: the same command goes on. What is left of it is one compressed
+table (`recorded.py` reads it). `sentences` needs its weights first: `scripts/pretrained.sh`.
 
     python benchmarks/record.py resnet18 FOLDER [--most N] [--memory-gib G]
 """
@@ -72,9 +72,10 @@ def main() -> int:
     launches: dict[str, list[TrialResult]] = {}
     for result in results:
         launches.setdefault(result.spec.config.key, []).append(result)
-    rows = tuple(row(*launches[config.key], whole=whole, hw=hw) for config in configs)
+    ranking = Ranking(results, whole.goal)
+    rows = tuple(row(*map(ranking.settled, launches[config.key]), whole=whole, hw=hw) for config in configs)
     path = FOLDER / f"{chosen.space}.json.gz"
-    write(path, Table(space=whole, hardware=hw, rows=rows))
+    write(path, portable(Table(space=whole, hardware=hw, rows=rows)))
     print(f"{path}: {len(rows)} configurations, {path.stat().st_size / 1024:.0f} KiB")
     return 0
 
@@ -85,7 +86,8 @@ def following(configs: Sequence[Config], whole: Space, results: Sequence[TrialRe
     config = next((config for config in configs if not launches[config.key]), None)
     if config is None:
         first = [result for result in results if result.spec.id < len(configs)]
-        best = [result.spec.config for result in Ranking(first, whole.goal).order()[:BEST]]
+        settled = map(Ranking(first, whole.goal).settled, first)
+        best = [result.spec.config for result in Ranking(tuple(settled), whole.goal).order()[:BEST]]
         config = min(best, key=lambda config: launches[config.key])
         if launches[config.key] >= LAUNCHES:
             return None
@@ -119,6 +121,20 @@ def row(result: TrialResult, *again: TrialResult, whole: Space, hw: Hardware) ->
         wall_s=result.wall_s,
         prepare_s=artifact.prepare_s if artifact else 0.0,
         artifact=artifact.key if artifact else None,
+        fidelity=result.fidelity,
+        feasible=result.feasible,
+    )
+
+
+def portable(table: Table) -> Table:
+    """The table without this machine's paths: a model's folder as the space file names it, libraries by file name."""
+    replace, workload = msgspec.structs.replace, table.space.workload
+    model = workload.model.replace(f":{FOLDER.resolve()}/", ":")
+    libraries = {name: Path(path).name for name, path in table.hardware.libraries.items()}
+    return replace(
+        table,
+        space=replace(table.space, workload=replace(workload, model=model)),
+        hardware=replace(table.hardware, libraries=libraries),
     )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from autotune.core.machine import Hardware
-from autotune.core.results import Block, Status
+from autotune.core.results import Block, Fidelity, Status
 from autotune.core.space_types import Space
 from autotune.core.struct import FORMAT, Struct, Value
 
@@ -19,7 +19,8 @@ class Row(Struct):
     """One configuration's trial: its parameters as the sampler names them, its raw blocks, and what it cost (s).
 
     `prepare_s` is the part of `wall_s` that made the artifact; 0 where an earlier row had made it. `again` are the
-    blocks of later launches, for the best ones.
+    blocks of later launches, for the best ones. `fidelity` and `feasible`, false where the trial broke a limit of the
+    space, are as its first launch showed them; tables of before they were kept have neither.
     """
 
     parameters: dict[str, Value]
@@ -30,6 +31,8 @@ class Row(Struct):
     again: tuple[tuple[Block, ...], ...] = ()
     artifact: str | None = None
     error: str | None = None
+    fidelity: Fidelity | None = None
+    feasible: bool = True
 
 
 class Table(Struct):

@@ -117,13 +117,16 @@ class RecordedExecutor:
         return self.now
 
     def truth(self, config: Config) -> float | None:
-        """The configuration's log rate, the mean over all its recorded blocks; None if it does not run."""
+        """The configuration's log rate, the mean over all its recorded blocks.
+
+        None if it does not run or breaks a limit.
+        """
         rate = self.replay.truths.get(self._key(config))
         return None if rate is None else rate - math.log(self.machine.slower)
 
     @property
     def best(self) -> float:
-        """The log rate of the best configuration."""
+        """The log rate of the best configuration that keeps the limits."""
         return max(self.replay.truths.values()) - math.log(self.machine.slower)
 
     def check(self, workload: WorkloadSpec, rules: MeasureRules) -> None:
@@ -147,7 +150,12 @@ class RecordedExecutor:
             else:
                 status = Status.REJECTED if found.rejected else Status.OK
                 result = msgspec.structs.replace(
-                    result, status=status, blocks=found.blocks, warmup=found.warmup, setup_s=start_s
+                    result,
+                    status=status,
+                    blocks=found.blocks,
+                    warmup=found.warmup,
+                    setup_s=start_s,
+                    fidelity=row.fidelity,
                 )
         else:
             self.wait(max(0.0, row.wall_s - row.prepare_s))
@@ -187,6 +195,7 @@ class RecordedExecutor:
                     blocks=tuple(blocks.get(name, ())),
                     error=None if name in able else rows[name].error or str(rows[name].status),
                     idle_share=0.0,
+                    fidelity=rows[name].fidelity,
                     artifact=self._artifact(rows[name]),
                 )
                 for name, config in spec.configs.items()
@@ -232,7 +241,7 @@ class _Launch:
         noise, dice, replay = executor.machine.noise, executor.dice, executor.replay
         recorded = dice.choice(launches(row))
         logs = [math.log(rate) for rate in drift.corrected(recorded, replay.rules.correction)]
-        mean, middle = statistics.fmean(logs), replay.truths[key(row.parameters)]
+        mean, middle = statistics.fmean(logs), replay.rates[key(row.parameters)]
         away = mean - middle if row.again else dice.choice(executor.launches_away or [0.0])
         self.recorded = itertools.cycle(
             (block, middle + noise * (own * away + log - mean)) for block, log in zip(recorded, logs, strict=True)
@@ -270,5 +279,5 @@ def _launches_away(replay: Own) -> list[float]:
         several = launches(row)
         for launch in several if len(several) > 1 else ():
             mean = statistics.fmean(map(math.log, drift.corrected(launch, replay.rules.correction)))
-            away.append((mean - replay.truths[key(row.parameters)]) * math.sqrt(len(several) / (len(several) - 1)))
+            away.append((mean - replay.rates[key(row.parameters)]) * math.sqrt(len(several) / (len(several) - 1)))
     return away

@@ -157,8 +157,8 @@ def _described(replay: Replay) -> str:
     truths = np.array(list(replay.truths.values()))
     good = int(np.sum(truths >= truths.max() + math.log(1 - NEAR)))
     return (
-        f"{len(truths):,} configurations run, {good} of them within {NEAR:.0%} of the best; the median one has "
-        f"{math.exp(np.median(truths) - truths.max()):.0%} of its rate."
+        f"{len(truths):,} configurations run and keep the limits, {good} of them within {NEAR:.0%} of the best; "
+        f"the median one has {math.exp(np.median(truths) - truths.max()):.0%} of its rate."
     )
 
 

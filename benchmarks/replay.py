@@ -41,7 +41,8 @@ DRAWN = 3
 class Outcome(Struct):
     """What a trial gives and what it cost: the rate (a second), None if it failed, and the deviation of its logarithm.
 
-    One that is not `complete` failed or was given up as slow. `blocks` are those of a recorded trial that were taken.
+    One that is not `complete` failed or was given up as slow; one that breaks a limit counts as failed. `blocks` are
+    those of a recorded trial that were taken.
     """
 
     seconds: float
@@ -55,7 +56,7 @@ class Replay(Protocol):
     """A simulated space.
 
     `axes` has the values of all parameters, in the order in which somebody would try them by hand; `first` the baseline
-    and the recipes; `truths` the log rates of the points that run.
+    and the recipes; `truths` the log rates of the points that run and keep the limits.
     """
 
     name: str
@@ -117,13 +118,15 @@ class Own:
         self.rows = {key(row.parameters): row for row in table.rows}
         fitted = drift.fit([blocks for row in table.rows for blocks in launches(row)])
         self.rules = MeasureRules(correction=fitted)
-        self.truths = {
+        self.rates = {
             place: statistics.fmean(
                 statistics.fmean(map(math.log, drift.corrected(blocks, fitted))) for blocks in launches(row)
             )
             for place, row in self.rows.items()
             if row.status.measured
         }
+        """The log rates of all points that run."""
+        self.truths = {place: rate for place, rate in self.rates.items() if self.rows[place].feasible}
         self.points = DomainPoints(self.space.domains, self.hardware)
         self.axes = dict(sorted(self.points.axes.items(), key=lambda axis: self._by_hand(axis[0])))
         advised = (self._parameters(config) for config in recipes.first(self.space, self.hardware))
@@ -152,6 +155,8 @@ class Own:
         if row.artifact is not None and row.artifact not in made:
             made.add(row.artifact)
             seconds += self.prepare_s[row.artifact]
+        if not row.feasible:
+            return Outcome(seconds=seconds)
         rates = stats.interval(drift.corrected(found.blocks, self.rules.correction), self.rules.confidence)
         return Outcome(
             seconds=seconds,

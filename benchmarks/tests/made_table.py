@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import random
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
+
 from autotune.core.config import Config
-from autotune.core.results import Block, Status
+from autotune.core.results import Block, Fidelity, Status
+from autotune.space.goal_section import ANSWERS
 from autotune.study.model import suggest
 from tests.fake_executor import speed
 from tests.fake_hardware import machine
@@ -46,8 +50,15 @@ def fails(config: Config) -> bool:
     return config.backend == "torch_eager" and config.knobs["allocator"] == "tcmalloc"
 
 
-def table(noise: tuple[float, ...] = (1.0,) * BLOCKS) -> Table:
-    """Eight configurations, of which two fail; those of onnxruntime share an artifact, which the first row made."""
+def answers(centred_error: float) -> Fidelity:
+    return Fidelity(judged=True, samples=8, cosine_similarity=0.9, centred_error=centred_error, max_abs_error=1.0)
+
+
+def table(noise: tuple[float, ...] = (1.0,) * BLOCKS, wrong: Callable[[Config], bool] = lambda config: False) -> Table:
+    """Eight configurations, of which two fail; those of onnxruntime share an artifact, which the first row made.
+
+    Those that are `wrong` answer wrongly, beyond the limit of the space.
+    """
     rows: list[Row] = []
     for config in suggest.untried(SMALL, HW, (), random.Random(0)):
         parameters = suggest.parameters(config, SMALL, HW)
@@ -66,6 +77,9 @@ def table(noise: tuple[float, ...] = (1.0,) * BLOCKS) -> Table:
                 wall_s=wall_s,
                 prepare_s=prepare_s,
                 artifact=artifact,
+                fidelity=answers(2.0 if wrong(config) else 0.0),
+                feasible=not wrong(config),
             )
         )
-    return Table(space=resolved(HW, SMALL), hardware=HW, rows=tuple(rows))
+    space = msgspec.structs.replace(resolved(HW, SMALL), constraints=(ANSWERS,))
+    return Table(space=space, hardware=HW, rows=tuple(rows))

@@ -109,7 +109,7 @@ def test_the_page_names_each_competitor_and_what_does_not_hold() -> None:
     runs = {("grid", False): found}
     text = regret.page(runs, {"grid": SPACE})
     assert "| random | 0.0 | 0.0 | 0.0 | 0.0 | 10 | 5 of 5 | 9.00 (9.00 to 9.00) |" in text
-    assert "8 configurations run, 1 of them within 5% of the best" in text
+    assert "8 configurations run and keep the limits, 1 of them within 5% of the best" in text
     assert "**not passed**: grid: not worse than random search (time over its 9.00 (9.00 to 9.00), wanted ≤ 1)" in text
     assert not regret.judged(runs)
 

@@ -24,10 +24,11 @@ import whole_runs
 from recorded_executor import MACHINES, MachineKind, RecordedExecutor
 from replay import Own
 
-from benchmarks.tests.made_table import BLOCK_S, FAILED_S, HW, NOISE, PREPARE_S, START_S, TRIAL_S, table
+from benchmarks.tests.made_table import BLOCK_S, FAILED_S, HW, NOISE, PREPARE_S, START_S, TRIAL_S, answers, table
 
 RULES = MeasureRules()
 STEADY = Own("steady", table())
+WRONG = Own("wrong", table(NOISE, wrong=lambda config: config.backend == "onnxruntime"))
 WORKLOAD = STEADY.space.workload
 
 
@@ -82,6 +83,24 @@ def test_what_failed_fails_again_in_its_time(tmp_path: Path) -> None:
 def test_a_trial_that_has_no_time_left_is_interrupted(tmp_path: Path) -> None:
     result = trial(executor(tmp_path), config(), limit_s=START_S + 1.5 * BLOCK_S)
     assert result.status is Status.INTERRUPTED and len(result.blocks) == 2
+
+
+def test_what_answered_wrongly_does_so_again(tmp_path: Path) -> None:
+    machine = executor(tmp_path, replay=WRONG)
+    fast = config("onnxruntime")
+    result = trial(machine, fast)
+    assert result.status is Status.OK and result.fidelity == answers(2.0)
+    candidates = run(machine, a=config(), b=fast).candidates
+    assert [candidates[name].fidelity for name in "ab"] == [answers(0.0), answers(2.0)]
+    assert machine.truth(fast) is None
+    assert machine.best == max(rate for place, rate in WRONG.rates.items() if ("backend", "torch_eager") in place)
+
+
+def test_a_whole_run_exports_nothing_that_answers_wrongly(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.fsync", lambda descriptor: None)
+    monkeypatch.setattr(whole_runs, "load", lambda name: WRONG)
+    found = whole_runs.whole_run(whole_runs.Task(space="made", machine="recorded", seed=1))
+    assert found.last.regret == 0 and found.last.truth < math.exp(max(WRONG.rates.values()) - min(WRONG.rates.values()))
 
 
 def test_what_runs_by_turns_starts_on_all_cores_at_once(tmp_path: Path) -> None:
