@@ -36,13 +36,13 @@ import autotune
 from autotune.core.best import Best
 from autotune.core.executor import HookedExecutor
 from autotune.core.observer import Observer
+from autotune.core.results import TrialResult
 from autotune.core.rules import ConfirmRules, MeasureRules
 from autotune.core.space_types import Budget
+from autotune.core.specs import TrialSpec
 from autotune.core.struct import Struct
 from autotune.report.export import best_of_study
-from autotune.study.confirm import cost, stage
-from autotune.study.ranking import Ranking
-from autotune.study.search import driver
+from autotune.study import stages
 from autotune.study.storage import store
 from autotune.study.storage.opening import opened
 
@@ -149,32 +149,33 @@ def whole_run(task: Task) -> Run:
         space = msgspec.structs.replace(replay.space, budget=BUDGET, workload=workload)
         figures: list[Figure] = []
         with opened(folder, space, "replayed", replay.hardware) as study:
-            rules, confirm_rules = MeasureRules(), ConfirmRules()
-
-            def reserve(ranking: Ranking) -> float:
-                predicted_s = cost.predicted(ranking, space, replay.hardware, rules, confirm_rules)
-                return cost.reserved(BUDGET, predicted_s, confirm_rules)
-
-            found = driver.search(study, executor, Observer(), rules, reserve=reserve, clock=executor.clock)
-            searched_s = executor.now
             look = functools.partial(_look, executor, figures)
-            stage.confirm(
+            searched: list[float] = []
+            found, _ = stages.run(
                 study,
-                HookedExecutor(executor, before=look),
+                _Watched(executor, before=look),
                 Observer(),
-                rules,
-                confirm_rules,
+                MeasureRules(),
+                ConfirmRules(),
+                searched=lambda outcome: searched.append(executor.now),
                 clock=executor.clock,
             )
             look()
     claimed = next((one.seconds for one in figures if one.evidence == "confirmed"), None)
     return Run(
         trials=found.trials,
-        searched_s=searched_s,
+        searched_s=searched[0],
         claimed_s=claimed,
         ended_s=executor.now,
         figures=tuple(figures),
     )
+
+
+class _Watched(HookedExecutor):
+    """Calls `before` before interleaved runs alone."""
+
+    def execute(self, spec: TrialSpec, rules: MeasureRules, incumbent: float | None) -> TrialResult:
+        return self.executor.execute(spec, rules, incumbent)
 
 
 def _look(executor: RecordedExecutor, figures: list[Figure]) -> None:

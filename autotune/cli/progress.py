@@ -16,6 +16,7 @@ from rich.text import Text
 
 from autotune.analysis import stats
 from autotune.cli.phase import Part, Search
+from autotune.core.confirmation import Winner
 from autotune.core.observer import Observer
 from autotune.core.results import Block, TrialResult
 from autotune.core.space_types import Space
@@ -67,9 +68,9 @@ class Display(Observer):
         self.ranking = Ranking(self.results, self.goal)
         self.begin = time.monotonic() - elapsed_s
 
-    def expect(self, reserved_s: float, predicted_s: float | None) -> None:
+    def reserved(self, seconds: float, predicted_s: float | None) -> None:
         """Show from now on what the search leaves to the confirmation, and what that is predicted to take."""
-        self.search.reserved_s, self.search.predicted_s = reserved_s, predicted_s
+        self.search.reserved_s, self.search.predicted_s = seconds, predicted_s
 
     @property
     def elapsed_s(self) -> float:
@@ -86,6 +87,7 @@ class Display(Observer):
         if not self.worked and not self.live:
             self.notice(self.search.line("", self.elapsed_s))
         self.worked = True
+        self.part = None
         self.running = spec
         self._show(self._doing(spec, "loading"))
 
@@ -174,6 +176,11 @@ class Display(Observer):
         self.part = Part(time.monotonic(), seconds, claims)
         self.notice(f"{what}, about {formatting.duration(seconds)}")
         self._show(Text(f"      {what}", style="cyan"))
+
+    def claimed(self, winner: Winner) -> None:
+        """Print the first claim."""
+        figure = "" if winner.ratio is None else f"{formatting.ratio(winner.ratio)}, "
+        self.notice(f"confirmed so far: {figure}{formatting.configuration(winner.config)}; the search goes on")
 
     def notice(self, line: str) -> None:
         """Print the line."""

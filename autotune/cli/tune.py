@@ -30,10 +30,10 @@ from autotune.report.text import study_reader, summary, table
 from autotune.space import yaml_nodes
 from autotune.space.find import find
 from autotune.space.load import load
-from autotune.study.confirm import cost, stage
+from autotune.study import stages
 from autotune.study.model.points import DomainPoints, Points
-from autotune.study.ranking import Ranking
 from autotune.study.search import driver, earlier_claim, samplers, transfer
+from autotune.study.search.outcome import Outcome
 from autotune.study.search.transfer import WarmStart
 from autotune.study.storage import database as databases
 from autotune.study.storage import opening, store
@@ -111,31 +111,29 @@ def _work(
     skip_confirmation: bool,
 ) -> None:
     """Search, then confirm unless that is to be skipped, and say how each ended."""
-    space, rules, confirm_rules = study.space, MeasureRules(), ConfirmRules()
+    space, rules = study.space, MeasureRules()
 
-    def reserve(ranking: Ranking) -> float:
-        predicted_s = cost.predicted(ranking, space, study.hardware, rules, confirm_rules)
-        reserved_s = cost.reserved(space.budget, predicted_s, confirm_rules)
-        display.expect(reserved_s, predicted_s)
-        return reserved_s
+    def searched(outcome: Outcome) -> None:
+        console.print()
+        left_s = display.search.left_s(outcome.elapsed_s) if display.worked and not skip_confirmation else None
+        print_lines(console, study_messages.search_ended(outcome, space.budget, skip_confirmation, left_s))
 
-    outcome = driver.search(
-        study,
-        executor,
-        display,
-        rules,
-        earlier=first.configs,
-        reserve=(lambda ranking: 0.0) if skip_confirmation else reserve,
-        make_sampler=make_sampler,
-    )
-    console.print()
-    left_s = display.search.left_s(outcome.elapsed_s) if display.worked and not skip_confirmation else None
-    print_lines(console, study_messages.search_ended(outcome, space.budget, skip_confirmation, left_s))
-    confirmation = None
     if skip_confirmation:
+        outcome = driver.search(study, executor, display, rules, earlier=first.configs, make_sampler=make_sampler)
+        searched(outcome)
         earlier_claim.drop_if_challenged(study)
+        confirmation = None
     else:
-        confirmation = stage.confirm(study, executor, display, rules, confirm_rules)
+        outcome, confirmation = stages.run(
+            study,
+            executor,
+            display,
+            rules,
+            ConfirmRules(),
+            earlier=first.configs,
+            make_sampler=make_sampler,
+            searched=searched,
+        )
     if not display.worked:
         print_lines(console, [study_messages.nothing_measured(outcome, space.budget, confirmation, skip_confirmation)])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from autotune.core.confirmation import Winner
 from autotune.core.results import Block, TrialResult
 from autotune.core.specs import InterleavedSpec, TrialSpec
 
@@ -26,6 +27,12 @@ class Observer:
 
     def ended(self, result: TrialResult) -> None:
         """A trial has its result, already on disk."""
+
+    def reserved(self, seconds: float, predicted_s: float | None) -> None:
+        """The search leaves so much of the budget to the confirmation, which is predicted to take so long."""
+
+    def claimed(self, winner: Winner) -> None:
+        """There is a first claim; the search goes on."""
 
     def confirming(self, what: str, seconds: float, claims: bool = False) -> None:
         """A part of the confirmation begins, of about so many seconds; `claims` marks the one that a claim rests on."""

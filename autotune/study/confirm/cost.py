@@ -6,6 +6,8 @@ import itertools
 import statistics
 from collections.abc import Iterable
 
+import msgspec
+
 from autotune.core.config import Config
 from autotune.core.machine import Hardware
 from autotune.core.results import TrialResult
@@ -34,19 +36,21 @@ def reserved(budget: Budget, predicted_s: float | None, confirm: ConfirmRules) -
 
 
 def predicted(ranking: Ranking, space: Space, hw: Hardware, rules: MeasureRules, confirm: ConfirmRules) -> float | None:
-    """The seconds of a confirmation that needs all runs.
+    """The seconds of a confirmation: a claim among few that needs all runs, then the fewest runs of all finalists.
 
     None before there is another trial than the baseline, and where the rates of requests decide how long it takes.
     """
     if ranking.baseline(space.baseline) is None or space.goal.objectives == ("served_rate",):
         return None
-    chosen = finalists.choose(ranking, space, confirm, hw)
-    if chosen.trials.keys() == {BASELINE}:
-        return None
-    configs = list(chosen.configs.values())
-    together = fit_together(configs, ranking, hw, rules)
-    a_run_s = run_seconds(configs, ranking, hw, confirm.least_rounds, together)
-    return confirm.sure_runs * a_run_s * (1 + EXPLAINING)
+    seconds = 0.0
+    for runs, count in ((confirm.sure_runs, confirm.first_finalists), (confirm.runs, confirm.finalists)):
+        chosen = finalists.choose(ranking, space, msgspec.structs.replace(confirm, finalists=count), hw)
+        if chosen.trials.keys() == {BASELINE}:
+            return None
+        configs = list(chosen.configs.values())
+        together = fit_together(configs, ranking, hw, rules)
+        seconds += runs * run_seconds(configs, ranking, hw, confirm.least_rounds, together)
+    return seconds * (1 + EXPLAINING)
 
 
 def run_seconds(configs: Iterable[Config], ranking: Ranking, hw: Hardware, rounds: int, together: bool) -> float:

@@ -54,9 +54,10 @@ def decide(
 ) -> Decision:
     """The best of those selected; of those not shown to differ from it the simplest one (`config_diff.simplicity`).
 
-    If the comparison has `ended` it is one that has a claim, where there is any. Nothing is claimed with fewer runs than the rules ask, or where the gain does not exceed the noise floor; the
-    winner then is the baseline. Of several objectives the knee of the search's front wins; a gain in any one is a gain,
-    so that each is held to its own noise and to its part of the confidence (Bonferroni).
+    If the comparison has `ended` it is one that has a claim, where there is any. Nothing is claimed with fewer runs
+    than the rules ask, or where the gain does not exceed the noise floor; the winner then is the baseline. Of several
+    objectives the knee of the search's front wins; a gain in any one is a gain, so that each is held to its own noise
+    and to its part of the confidence (Bonferroni).
     """
     objectives = constraints.goal.objectives
     confidence = 1 - (1 - rules.confidence) / len(objectives)
@@ -181,11 +182,11 @@ def _noise_floor(table: ScoreTable, rules: ConfirmRules) -> float | None:
 
     None where none has as many runs with its repeat as a claim needs: it failed, or was soon dropped.
     """
-    repeated = [(name, again) for name in table.logs if (again := names.repeat(name)) in table.logs]
-    name, again = max(repeated, key=lambda pair: table.counts(*pair), default=(None, None))
-    if name is None or again is None or table.counts(name, again)[0] < rules.runs:
+    pairs = [(name, again) for name in table.logs if (again := names.repeat(name)) in table.logs]
+    pair = max(pairs, key=lambda one: table.counts(*one), default=None)
+    if pair is None or table.counts(*pair)[0] < rules.runs:
         return None
-    difference = table.difference(name, again)
+    difference = table.difference(*pair)
     if difference.low is None or difference.high is None:
         return None
     return abs(difference.estimate) + (difference.high - difference.low) / 2

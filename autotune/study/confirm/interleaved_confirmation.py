@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
 from autotune.core.confirmation import Ablation, Confirmation, Finalist, Step, Winner
 from autotune.core.results import InterleavedRun
+from autotune.core.rules import ConfirmRules
 from autotune.study.confirm import ablation, claim, decision, finalists, path, reduction, scores
 from autotune.study.confirm.context import Context
 from autotune.study.confirm.decision import Decision
@@ -50,46 +51,68 @@ class InterleavedConfirmation:
 
     def first(self) -> Confirmation:
         """A claim for the best of a search that goes on."""
-        context = self.context
-        rules = msgspec.structs.replace(context.confirm, finalists=context.confirm.first_finalists)
-        chosen = finalists.choose(context.ranking, context.study.space, rules, context.study.hardware)
-        decided, runs = self._decided(chosen, select=False)
+        decided, runs = self._claimed(self._few())
         return msgspec.structs.replace(self._concluded(decided, runs), finished=False)
 
-    def _finalists(self) -> Finalists:
+    def _few(self) -> Finalists:
+        """The finalists that a first claim is made among."""
+        rules = self.context.confirm
+        return self._finalists(msgspec.structs.replace(rules, finalists=rules.first_finalists))
+
+    def _finalists(self, rules: ConfirmRules | None = None) -> Finalists:
+        """The best, and what an earlier confirmation claims; less what broke a limit."""
         context, study = self.context, self.context.study
         earlier = store.confirmation(study.folder)
         claimed = None if earlier is None or not earlier.gain or earlier.winner is None else earlier.winner.config.key
-        return finalists.choose(
-            context.ranking, study.space, context.confirm, study.hardware, self.excluded.keys(), claimed
-        )
+        rules = context.confirm if rules is None else rules
+        return finalists.choose(context.ranking, study.space, rules, study.hardware, self.excluded.keys(), claimed)
 
-    def _decided(self, chosen: Finalists, *, select: bool = True) -> tuple[Decision, list[InterleavedRun]]:
+    def _decided(self, chosen: Finalists) -> tuple[Decision, list[InterleavedRun]]:
         """The decision and the runs behind it, with enough calls of the winner where a percentile is limited."""
-        context, runner = self.context, self.runner
+        context, rules = self.context, self.context.confirm
+        if self.runner.constraints.multi_objective:
+            decided, runs = self._claimed(chosen)
+        else:
+            self._claimed(self._few())
+            self._claimed(chosen)
+            decide = self._provisional(chosen)
+            self._compare(chosen, "telling the best of them apart", UntilSelected(rules, decide))
+            headline, rule = "confirming the best of them against the baseline", UntilWinnerClaimed(decide)
+            runs = self._compare(chosen, headline, rule, context.left.most())
+            decided = self._decide(chosen, runs)
+        while decided.gain and self.runner.measure_more_calls(decided.name, decided.config, runs):
+            decided = self._decide(chosen, runs)
+        return decided, runs
+
+    def _claimed(self, chosen: Finalists) -> tuple[Decision, list[InterleavedRun]]:
+        """The decision once one of these has a claim, or it is known that none gets one."""
+        context = self.context
         headline = f"confirming {len(chosen.trials)} configurations against each other"
+        rule = UntilClaimed(chosen, context.confirm, self.runner.constraints, self._provisional(chosen))
+        runs = self._compare(chosen, headline, rule, context.left.most())
+        return self._decide(chosen, runs), runs
 
-        def decide(runs: Sequence[InterleavedRun], ended: bool) -> Decision:
-            baseline = context.study.space.baseline
-            return decision.decide(runs, chosen, baseline, context.confirm, runner.constraints, ended=ended)
+    def _compare(
+        self, chosen: Finalists, headline: str, keep: Keep, limit_s: float | None = None
+    ) -> list[InterleavedRun]:
+        """The runs of the finalists so far, and more until the rule is met: at most the finalists' part of the time."""
+        seconds = self.context.left() * self.context.confirm.finalists_share
+        limit_s = seconds if limit_s is None else limit_s
+        return self.runner.compare(FINALISTS, headline, chosen.configs, keep, seconds, limit_s)
 
-        def provisional(runs: Sequence[InterleavedRun]) -> Decision:
-            self._keep(decide(runs, ended=True), runs)
-            return decide(runs, ended=False)
+    def _decide(self, chosen: Finalists, runs: Sequence[InterleavedRun], *, ended: bool = True) -> Decision:
+        context = self.context
+        baseline, constraints = context.study.space.baseline, self.runner.constraints
+        return decision.decide(runs, chosen, baseline, context.confirm, constraints, ended=ended)
 
-        def compare(keep: Keep, limit_s: float | None = None) -> list[InterleavedRun]:
-            seconds = context.left() * context.confirm.finalists_share
-            limit_s = seconds if limit_s is None else limit_s
-            return runner.compare(FINALISTS, headline, chosen.configs, keep, seconds, limit_s)
+    def _provisional(self, chosen: Finalists) -> Callable[[Sequence[InterleavedRun]], Decision]:
+        """The decision while more is measured; what would be claimed now is kept."""
 
-        runs = compare(UntilClaimed(chosen, context.confirm, runner.constraints, provisional), context.left.most())
-        if select and not runner.constraints.multi_objective:
-            runs = compare(UntilSelected(context.confirm, provisional))
-            runs = compare(UntilWinnerClaimed(provisional), context.left.most())
-        while True:
-            found = decide(runs, ended=True)
-            if not found.gain or not runner.measure_more_calls(found.name, found.config, runs):
-                return found, runs
+        def decide(runs: Sequence[InterleavedRun]) -> Decision:
+            self._keep(self._decide(chosen, runs), runs)
+            return self._decide(chosen, runs, ended=False)
+
+        return decide
 
     def _keep(self, decided: Decision, runs: Sequence[InterleavedRun]) -> None:
         """Keep what the runs say so far, unless an earlier claim stands: what ends it early must not take it along."""

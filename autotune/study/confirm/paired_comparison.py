@@ -40,11 +40,16 @@ class PairedComparison:
     rules: MeasureRules
     confirm: ConfirmRules
     objective: str = "throughput"
+    joined: bool = False
 
     @property
     def folder(self) -> str:
-        """The runs' folder relative to the study; another question has another one."""
-        return f"{FOLDER}/{self.name}-{digest([self.workload] if self.name == 'finalists' else [self.workload, dict(self.configs)])[:8]}"
+        """The runs' folder relative to the study; another question has another one.
+
+        With `joined` it is the same for all configurations, whose names then tell them apart in any comparison.
+        """
+        question = [self.workload] if self.joined else [self.workload, dict(self.configs)]
+        return f"{FOLDER}/{self.name}-{digest(question)[:8]}"
 
     def runs(self) -> list[InterleavedRun]:
         """The runs on disk that were made on this machine with the package versions of today, in order."""

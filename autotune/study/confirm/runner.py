@@ -17,7 +17,7 @@ from autotune.study.confirm.paired_comparison import PairedComparison
 from autotune.study.confirm.schedule import Keep
 
 FINALISTS = "finalists"
-"""The comparison that a claim rests on."""
+"""The comparison that a claim rests on; its runs count whichever configurations are among the finalists later."""
 
 SHARE = 0.75
 """The part of the time left that a measurement may use where others follow."""
@@ -25,12 +25,16 @@ SHARE = 0.75
 
 @dataclass
 class Runner:
-    """Runs comparisons; `extra_runs` are those of one candidate alone, which a limit on a percentile needed."""
+    """Runs comparisons; `extra_runs` are those of one candidate alone, which a limit on a percentile needed.
+
+    `all_runs` holds those of all comparisons so far by their folder.
+    """
 
     context: Context
     extra_runs: tuple[InterleavedRun, ...] = ()
     last_runs: Sequence[InterleavedRun] = ()
     all_runs: dict[str, InterleavedRun] = field(default_factory=dict)
+    said: set[str] = field(default_factory=set)
 
     @property
     def constraints(self) -> Constraints:
@@ -55,7 +59,8 @@ class Runner:
         context = self.context
         announce = functools.cache(lambda: context.observer.confirming(headline, seconds, name == FINALISTS))
         paired = self._paired(name, configs, context.study.space.goal.objectives[0])
-        if line := paired.left_out():
+        if (line := paired.left_out()) and line not in self.said:
+            self.said.add(line)
             context.observer.notice(line)
         runs = paired_comparison.compare(
             paired,
@@ -104,4 +109,5 @@ class Runner:
             rules=context.rules,
             confirm=context.confirm,
             objective=objective,
+            joined=name == FINALISTS,
         )

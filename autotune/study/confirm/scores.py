@@ -49,7 +49,8 @@ class ScoreTable:
         pairs = [pair for pair in pairs if pair[0]]
         noise = self._design.noise if self._design.noise.df else FIRST
         if not pairs:
-            return self._design.difference(*map(list(self.logs).index, (a, b)), confidence or self.confidence, noise)
+            names = list(self.logs)
+            return self._design.difference(names.index(a), names.index(b), confidence or self.confidence, noise)
         own = len(pairs) - 1
         known = selection.Variance(noise.value, max(0, min(OTHERS_DF, noise.df - own)))
         return selection.paired_difference(

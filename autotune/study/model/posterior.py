@@ -27,7 +27,7 @@ TRIAL_NOISE = 0.08
 """The deviation of a trial's log rate from that of another trial of the same configuration, beyond its window's own.
 
 It is what the launch and the moment do on the recorded spaces: 0.06 once the drift that the canary shows is taken off,
-and 0.12 of drift, which a study has too few blocks to correct for at first.
+and what of the drift is left.
 """
 
 LEAST_TRIALS = 3

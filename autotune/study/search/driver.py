@@ -17,7 +17,7 @@ from autotune.core.errors import AutotuneError, StudyError
 from autotune.core.executor import Executor
 from autotune.core.observer import Observer
 from autotune.core.results import Status, TrialResult
-from autotune.core.rules import ConfirmRules, Correction, MeasureRules
+from autotune.core.rules import Correction, MeasureRules
 from autotune.core.space_types import Budget
 from autotune.core.specs import TrialSpec
 from autotune.space import configs
@@ -38,7 +38,10 @@ HOPELESS = 10
 """So many trials, not counting the baseline, that all failed end the search: the fault is not in the settings."""
 
 SETTLED_GAIN = math.log(1.02)
-"""A sampler that expects less from its best proposal, as a difference of logarithms, expects nothing to be claimed."""
+"""A sampler that expects less from its best proposal, as a difference of logarithms, expects nothing to be claimed.
+
+A little less than the `delta` of a claim: what is expected of a proposal is often exceeded.
+"""
 
 SETTLED = 2
 """So many such proposals in a row end the search: a budget is a ceiling, not a quota."""
@@ -71,8 +74,10 @@ def search(
     """Search until nothing more is to be gained or the budget is used up, going on from what the study already holds.
 
     `earlier` are configurations to try before the recipes (`transfer`). `reserve` gives the seconds of the budget that
-    are kept for the confirmation, after each trial anew. `observer.started` and `ended` are called here; `preparing`
-    and `measured` are the executor's business. What an earlier confirmation claims stands until a later one has ended.
+    are kept for the confirmation, after each trial anew. With `pause_gain` it ends as paused once the sampler expects
+    less, as a difference of logarithms, though it may still go on. `observer.started` and `ended` are called here;
+    `preparing` and `measured` are the executor's business. What an earlier confirmation claims stands until a later one
+    has ended.
 
     StudyError if the baseline fails, if everything else does, or if the storage or disk cannot be used. Whatever ends
     a trial early, Ctrl-C above all, comes through after the trial was put in order for the next run.
@@ -112,8 +117,7 @@ class _Search:
         self._learn()
 
     def run(self) -> Reason:
-        reason = self._searched()
-        if reason == "paused":
+        if (reason := self._searched()) == "paused":
             return reason
         wanted_s, self.again_s = self.again_s, 0.0
         if self._doubtful() and self._left_s() >= max(wanted_s / MARGIN, SHORTEST_TRIAL_S):
@@ -149,11 +153,7 @@ class _Search:
                 planned = self._untried(known)
                 if planned is None:
                     return "exhausted"
-            if (
-                planned is None
-                and self.pause_gain is not None
-                and converged(ask_tell.gains(self.study.optuna), self.pause_gain)
-            ):
+            if planned is None and self.pause_gain is not None and self._converged(self.pause_gain):
                 return "paused"
             trial, config = self._asked(planned)
             if planned is None and self._converged():
@@ -205,9 +205,9 @@ class _Search:
     def _asked(self, planned: Config | None) -> tuple[optuna.Trial, Config]:
         return ask_tell.ask(self.study.optuna, self.study.space.domains, self.study.hardware, planned)
 
-    def _converged(self) -> bool:
-        """True if the search may end: its sampler expects nothing that could be claimed."""
-        return converged(ask_tell.gains(self.study.optuna))
+    def _converged(self, least: float = SETTLED_GAIN) -> bool:
+        """True if the search may end: its sampler expects less, by default nothing that could be claimed."""
+        return converged(ask_tell.gains(self.study.optuna), least)
 
     def _left_s(self) -> float:
         minutes = self.study.space.budget.minutes
@@ -218,7 +218,8 @@ class _Search:
         space, best = self.study.space, self.known.best
         tried = [result.spec.config for result in self.results if not cut_short(result)]
         like = space.baseline if best is None else best.spec.config
-        return unexplored.first(space, self.study.hardware, tried, known, like)
+        able = [result.spec.config for result in self.results if result.status.measured and result.feasible]
+        return unexplored.first(space, self.study.hardware, tried, able, known, like)
 
     def _untried(self, known: dict[str, int]) -> Config | None:
         hw = self.study.hardware
@@ -289,9 +290,7 @@ class _Search:
             )
 
 
-def converged(gains: Sequence[float | None], least: float | None = None) -> bool:
-    """True if the latest of these expected gains, as differences of logarithms, are all next to nothing."""
+def converged(gains: Sequence[float | None], least: float = SETTLED_GAIN) -> bool:
+    """True if the latest of these expected gains, as differences of logarithms, are all smaller than the least."""
     latest = gains[-SETTLED:]
-    return len(latest) == SETTLED and all(
-        gain is not None and gain < (SETTLED_GAIN if least is None else least) for gain in latest
-    )
+    return len(latest) == SETTLED and all(gain is not None and gain < least for gain in latest)

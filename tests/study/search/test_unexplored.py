@@ -27,9 +27,12 @@ def config(backend: str, precision: str, allocator: str = "system", size: int = 
     return configs.configure(HW, batch_size=size, backend=backend, options={"precision": precision}, knobs=knobs)
 
 
-def first(*tried: Config, known: tuple[Config, ...] = ()) -> tuple[str, object] | None:
+def first(
+    *tried: Config, able: tuple[Config, ...] | None = None, known: tuple[Config, ...] = ()
+) -> tuple[str, object] | None:
     like = tried[-1] if tried else plain(HW)
-    found = unexplored.first(SPACE, HW, tried, {one.key for one in (*tried, *known)}, like)
+    able = tried if able is None else able
+    found = unexplored.first(SPACE, HW, tried, able, {one.key for one in (*tried, *known)}, like)
     return None if found is None else (found.backend, found.options["precision"])
 
 
@@ -45,9 +48,19 @@ def test_a_backend_and_then_a_precision_without_a_trial_is_found_until_there_is_
     assert first(*tried) is None
 
 
+def test_of_a_backend_that_only_failed_or_broke_limits_the_other_precisions_come_too() -> None:
+    """A real model's int8 answered wrongly with two backends, and neither's float32 was ever tried."""
+    eager = config("torch_eager", "float32")
+    wrong = config("onnxruntime", "int8"), config("openvino", "int8")
+    assert first(eager, *wrong, able=(eager,)) == ("onnxruntime", "float32")
+    also = config("onnxruntime", "float32")
+    assert first(eager, *wrong, also, able=(eager, also)) == ("openvino", "float32")
+    assert first(eager, *wrong, also, config("openvino", "float32"), able=(eager, also)) is None
+
+
 def test_all_else_is_like_the_given_configuration() -> None:
     best = config("torch_eager", "float32", "tcmalloc")
-    found = unexplored.first(SPACE, HW, [best], {best.key}, best)
+    found = unexplored.first(SPACE, HW, [best], [best], {best.key}, best)
     assert found is not None and (found.backend, found.workload.batch_size) == ("onnxruntime", 8)
     assert (found.knobs["allocator"], found.options["precision"]) == ("tcmalloc", "float32")
 
@@ -60,6 +73,6 @@ def test_what_is_known_not_to_run_is_passed_over() -> None:
 def test_a_backend_without_precisions_counts_once() -> None:
     bare = msgspec.structs.replace(SPACE, domains=Domains(batch_size=(1,), knobs={}, backends={"onnxruntime": {}}))
     base = plain(HW)
-    found = unexplored.first(bare, HW, [base], {base.key}, base)
+    found = unexplored.first(bare, HW, [base], [base], {base.key}, base)
     assert found is not None and found.backend == "onnxruntime"
-    assert unexplored.first(bare, HW, [base, found], {base.key, found.key}, base) is None
+    assert unexplored.first(bare, HW, [base, found], [base, found], {base.key, found.key}, base) is None
