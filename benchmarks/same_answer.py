@@ -47,7 +47,7 @@ def main() -> int:
     found = [tuned(chosen.folder, chosen.space, seed, chosen.minutes) for seed in range(chosen.studies)]
     for seed, best in enumerate(found):
         claim = best.measured.speedup
-        said = "no speed-up" if claim is None else formatting.ratio(claim)
+        said = "no speed-up" if claim is None else f"{claim.estimate:.2f}x"
         word = "confirmed" if best.confirmed else "not confirmed"
         print(f"{seed:3}  {said} {word}  {formatting.configuration(best.config)}", flush=True)
     configs = {config.key: config for config in (best.config for best in found)}

@@ -26,6 +26,9 @@ CONFIDENCE = MeasureRules().confidence
 FEW_BLOCKS = 0.2
 """The deviation of a rate of too few blocks for an interval."""
 
+DISTURBED_NOISE = 0.5
+"""That of a rate all of whose blocks were disturbed: beside busy neighbours pinned threads were seen to lose 2/3."""
+
 Found = TypeVar("Found")
 
 
@@ -80,8 +83,8 @@ class Ranking:
         return stats.interval(self.rates(result), CONFIDENCE)
 
     def noise(self, result: TrialResult) -> float:
-        """The deviation of the logarithm of a trial's rate, as far as its own window tells."""
-        return window_noise(self.interval(result))
+        """The deviation of the logarithm of a trial's rate, as far as its own window and its disturbances tell."""
+        return math.hypot(window_noise(self.interval(result)), DISTURBED_NOISE * self.disturbed(result))
 
     def disturbed(self, result: TrialResult) -> float:
         """The share of a trial's counted blocks during which the machine was disturbed."""

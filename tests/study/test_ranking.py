@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+import math
 import operator
 import random
 from collections.abc import Sequence
@@ -10,7 +12,7 @@ import pytest
 from autotune.core.results import Canary, Served, Status, TrialResult
 from autotune.core.space_types import Goal, Limit, Price
 from autotune.core.specs import TrialSpec
-from autotune.study.ranking import Ranking, undominated
+from autotune.study.ranking import DISTURBED_NOISE, Ranking, undominated
 from tests.fake_executor import measured
 from tests.study.fakes import WORKLOAD, machine, plain
 
@@ -51,6 +53,14 @@ def test_the_baseline_is_the_trial_that_measured_it() -> None:
     good = msgspec.structs.replace(result(3, 5.0), spec=msgspec.structs.replace(failed.spec, id=3))
     assert Ranking([failed, result(1, 9.0), good], Goal()).baseline(plain(HW)) is good
     assert Ranking([failed, result(1, 9.0)], Goal()).baseline(plain(HW)) is None
+
+
+def test_the_noise_of_a_trial_grows_with_its_disturbed_share() -> None:
+    plain_one = result(0, 9.0)
+    busy = tuple(msgspec.structs.replace(block, disturbances=("others",)) for block in plain_one.blocks)
+    ranking = Ranking([plain_one], Goal())
+    expected = math.hypot(ranking.noise(plain_one), DISTURBED_NOISE)
+    assert ranking.noise(msgspec.structs.replace(plain_one, blocks=busy)) == pytest.approx(expected)
 
 
 def test_of_two_trials_of_the_baseline_the_less_disturbed_one_counts_of_equals_the_faster() -> None:
