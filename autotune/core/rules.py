@@ -86,7 +86,7 @@ class ConfirmRules(Struct):
     most_runs: int = 40
     first_rounds: int = 2
     least_rounds: int = 2
-    most_rounds: int = 8
+    most_rounds: int = 4
     delta: float = math.log(1.03)
     alpha: float = 0.05
     first_stage: int = 20

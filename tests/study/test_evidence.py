@@ -88,8 +88,8 @@ def test_without_the_baseline_there_is_no_ratio() -> None:
 
 def test_the_best_of_many_equals_is_not_believed() -> None:
     """The winner's curse: of eight configurations that are all the same, one had a lucky window."""
-    same = [result(number, config("onnxruntime", 2**number), rates=(20, 20.2, 19.8)) for number in range(1, 8)]
-    lucky = result(9, OTHER, rates=(23, 23.2, 22.8))
+    same = [result(number, config("onnxruntime", 2**number), rates=(20, 21.5, 18.5)) for number in range(1, 8)]
+    lucky = result(9, OTHER, rates=(23, 24.5, 21.5))
     found = strongest([RESULTS[0], *same, lucky])
     assert found.ratio is not None and found.ratio.low is not None and found.ratio.high is not None
     assert found.ratio.estimate < 2.25 and found.ratio.low < 2.0 < found.ratio.high
@@ -100,7 +100,7 @@ def test_two_trials_have_an_interval_that_allows_for_another_start() -> None:
     found = strongest(RESULTS[:2])
     assert found.ratio is not None and found.ratio.low is not None and found.ratio.high is not None
     assert found.ratio.estimate == pytest.approx(4.0)
-    assert found.ratio.low < 3.2 and found.ratio.high > 5.0
+    assert found.ratio.low < 3.5 and found.ratio.high > 4.6
 
 
 def test_a_trial_whose_interpreter_is_gone_does_not_win() -> None:

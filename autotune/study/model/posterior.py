@@ -14,6 +14,7 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 
 from autotune.analysis import stats
+from autotune.analysis.selection import Variance
 from autotune.core.config import Config
 from autotune.core.machine import Hardware
 from autotune.core.results import Estimate, TrialResult
@@ -23,11 +24,12 @@ from autotune.study.model import config_diff, gaussian_process, suggest
 from autotune.study.model.encoding import Matrix, PointEncoder
 from autotune.study.ranking import Ranking
 
-TRIAL_NOISE = 0.08
-"""The deviation of a trial's log rate from that of another trial of the same configuration, beyond its window's own.
+TRIAL_NOISE = Variance(0.08**2, 4)
+"""The variance of a trial's log rate between trials of the same configuration, beyond its window's own, at first.
 
 It is what the launch and the moment do on the recorded spaces: 0.06 once the drift that the canary shows is taken off,
-and what of the drift is left.
+and what of the drift is left. It is about what blocks of a trial differ by, there and on a quiet machine (0.02), so
+that all trials' blocks together tell it better, the more there are.
 """
 
 LEAST_TRIALS = 3
@@ -82,11 +84,20 @@ def posterior(ranking: Ranking, domains: Domains, hw: Hardware) -> Posterior | N
     encoder = PointEncoder(suggest.axes(domains))
     encoded = encoder.encode([point for _, point in inside])
     values = np.array([_score(ranking, result) for result, _ in inside])
-    noise = np.array([math.hypot(ranking.noise(result), TRIAL_NOISE) for result, _ in inside])
+    between = trial_variance(ranking)
+    noise = np.array([math.sqrt(ranking.noise(result) ** 2 + between) for result, _ in inside])
     process = gaussian_process.fit(encoded, values, noise)
     means, covariance = process.predict(encoded)[0], process.covariance(encoded)
     outside = [result for result, point in zip(measured, points, strict=True) if point is None]
     return _joined([result for result, _ in inside], means, covariance, ranking, outside)
+
+
+def trial_variance(ranking: Ranking) -> float:
+    """The variance of a log rate between trials of one configuration, as far as their blocks tell it."""
+    logs = [[math.log(rate) for rate in ranking.rates(one)] for one in ranking.distinct if len(one.blocks) > 1]
+    df = sum(len(one) - 1 for one in logs)
+    within = math.fsum(stats.variance(one) * (len(one) - 1) for one in logs)
+    return (within + TRIAL_NOISE.df * TRIAL_NOISE.value) / (df + TRIAL_NOISE.df)
 
 
 def kinds(
@@ -125,10 +136,11 @@ def _joined(
 ) -> Posterior:
     """With the trials outside the space, as a baseline may be: of each no more is known than its own window."""
     count, total = len(inside), len(inside) + len(outside)
+    between = trial_variance(ranking)
     whole = np.zeros((total, total))
     whole[:count, :count] = covariance
     for place, result in enumerate(outside, start=count):
-        whole[place, place] = ranking.noise(result) ** 2 + TRIAL_NOISE**2
+        whole[place, place] = ranking.noise(result) ** 2 + between
     everything = np.concatenate([means, [_score(ranking, result) for result in outside]])
     places = {result.spec.config.key: place for place, result in enumerate([*inside, *outside])}
     return Posterior(places, everything, whole)
