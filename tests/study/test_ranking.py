@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import math
-import math
 import operator
 import random
 from collections.abc import Sequence

@@ -28,7 +28,8 @@ DEFAULT_RUN_S = 30.0
 class Decision:
     """The winner of the finalists' interleaved runs; `reason` is why nothing can be claimed, None if it can.
 
-    Without a gain it is the baseline, unless that breaks the limits. It is `settled` if there is a claim, or for sure
+    Without a gain it is the baseline, unless that breaks the limits. `rates` are those of the runs with the baseline,
+    `leads` those of all runs. It is `settled` if there is a claim, or for sure
     none; then the `rivals`, which may still win, can go on without the baseline.
     """
 
@@ -38,6 +39,7 @@ class Decision:
     noise_floor: float | None
     finalists: tuple[Finalist, ...]
     rates: ScoreTable
+    leads: ScoreTable
     reason: str | None
     rivals: frozenset[str]
     settled: bool
@@ -62,14 +64,16 @@ def decide(
     objectives = constraints.goal.objectives
     confidence = 1 - (1 - rules.confidence) / len(objectives)
     candidates_by_name = list(dict.fromkeys([*finalists.configs, *(name for run in runs for name in run.candidates)]))
-    tables = [scores.table(runs, candidates_by_name, confidence, objective) for objective in objectives]
-    standings = _standings(runs, finalists, tables, rules, constraints)
+    with_baseline = [run for run in runs if BASELINE in run.candidates]
+    tables = [scores.table(with_baseline, candidates_by_name, confidence, objective) for objective in objectives]
+    leads = scores.table(runs, candidates_by_name, confidence, objectives[0])
+    standings = _standings(runs, finalists, tables, leads, rules, constraints)
     floors = [_noise_floor(table, rules) for table in tables]
     gaining = {name for name, one in standings.items() if name != BASELINE and any(map(_exceeds, one.gains, floors))}
     claimed = {name for name in gaining if standings[name].has_claim(rules) and standings[name].violation is None}
     eligible = claimed if ended and claimed else standings.keys()
-    leader = _leader({name: standings[name] for name in standings if name in eligible}, tables[0], constraints)
-    standings = {name: _compared(standing, leader, tables[0], rules) for name, standing in standings.items()}
+    leader = _leader({name: standings[name] for name in standings if name in eligible}, leads, constraints)
+    standings = {name: _compared(standing, leader, leads, rules) for name, standing in standings.items()}
     equals = [one for one in standings.values() if one.name in eligible | {BASELINE} and one.may_win(rules)]
     candidates = _candidates(standings[leader.name], [] if constraints.multi_objective else equals, gaining)
     winner = min(candidates, key=lambda one: config_diff.simplicity(one.trial, baseline))
@@ -79,7 +83,7 @@ def decide(
     if reason is None and not gain and standings[BASELINE].violation is None:
         winner = standings[BASELINE]
     rivals = [one for one in standings.values() if one.remains and one.name != BASELINE]
-    count = sum(BASELINE in run.candidates for run in runs)
+    count = len(with_baseline)
     none = count >= rules.sure_runs and (constraints.multi_objective or standings[BASELINE].verdict != "undecided")
     return Decision(
         name=winner.name,
@@ -88,6 +92,7 @@ def decide(
         noise_floor=floors[0],
         finalists=tuple(one.summary(objectives) for one in standings.values()),
         rates=tables[0],
+        leads=leads,
         reason=reason,
         rivals=frozenset(one.name for one in rivals) if claimed else frozenset(),
         settled=any(_due(standings[name].runs, rules) for name in claimed)
@@ -99,16 +104,22 @@ def _standings(
     runs: Sequence[InterleavedRun],
     finalists: Finalists,
     tables: Sequence[ScoreTable],
+    leads: ScoreTable,
     rules: ConfirmRules,
     constraints: Constraints,
 ) -> dict[str, Standing]:
+    """The standings by name; one without a run with the baseline gains by way of others, which is no claim."""
     remaining = elimination.remaining(runs, list(finalists.trials), rules, constraints)
+    direct = {name: tables[0].counts(name, BASELINE)[0] for name in finalists.trials}
     return {
         name: Standing(
             name=name,
             trial=trial,
-            gains=tuple(table.difference(name, BASELINE) for table in tables),
-            runs=tables[0].counts(name, BASELINE)[0],
+            gains=tuple(
+                table.difference(name, BASELINE) if direct[name] or place else leads.difference(name, BASELINE)
+                for place, table in enumerate(tables)
+            ),
+            runs=direct[name],
             error=outcomes.failure(runs, name),
             violation=constraints.broken(runs, name),
             remains=name in remaining,

@@ -43,11 +43,15 @@ class InterleavedConfirmation:
             if chosen.trials.keys() == {BASELINE} or self.context.left() <= 0:
                 break
             decided, runs = self._decided(chosen)
-        concluded = self._concluded(decided, runs)
-        if not decided.gain or self.runner.constraints.multi_objective:
-            return concluded
-        self._keep(decided, runs)
-        return self._explained(decided, runs)
+        found = self._concluded(decided, runs)
+        if decided.gain and not self.runner.constraints.multi_objective:
+            self._keep(decided, runs)
+            found = self._explained(decided, runs)
+        met = {name for run in runs for name in run.candidates}
+        missed = [name.replace("-", " ") for name in chosen.trials if name not in met]
+        if decided.gain and missed:
+            self.context.observer.notice(f"there was no time to compare {', '.join(missed)} with the winner")
+        return msgspec.structs.replace(found, finished=not (decided.gain and missed))
 
     def first(self) -> Confirmation:
         """A claim for the best of a search that goes on."""

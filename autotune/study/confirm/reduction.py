@@ -94,7 +94,10 @@ class UntilAccepted:
         return rates.difference(*keys, ONE_SIDED)
 
     def accepted(self, runs: Sequence[InterleavedRun], noise_floor: float | None) -> bool:
-        """True if the reduced winner gains for sure, and loses less than `delta` for sure."""
+        """True if the reduced winner gains for sure, and loses less than `delta` for sure or seems to lose little.
+
+        That is half of `delta` at most. To take it unless a loss is shown would give away more: few runs show little.
+        """
         rates = _rates(runs, self.confirm)
         gain, loss = rates.difference(WINNER, BASELINE), self.loss(runs)
         return (
@@ -103,11 +106,8 @@ class UntilAccepted:
             and gain.low > 0
             and gain.estimate > (noise_floor or 0.0)
             and loss.high is not None
-            and (loss.high <= self.confirm.delta or loss.estimate <= self.confirm.delta * REDUCE)
+            and (loss.high <= self.confirm.delta or loss.estimate <= self.confirm.delta / 2)
         )
-
-
-REDUCE = 0.5
 
 
 def _has_claim(rates: ScoreTable, rules: ConfirmRules) -> bool:

@@ -52,11 +52,11 @@ class UntilSelected:
         decided = self.decide(runs)
         if not decided.rivals:
             return set()
-        best = max(decided.rivals, key=decided.rates.level)
-        leads = {one: decided.rates.difference(best, one) for one in decided.rivals - {best}}
+        best = max(decided.rivals, key=decided.leads.level)
+        leads = {one: decided.leads.difference(best, one) for one in decided.rivals - {best}}
         if all(lead.low is not None and lead.low >= -self.confirm.delta for lead in leads.values()):
             return set()
-        behind = {one for one in leads if (decided.rates.difference(best, one, SURE).low or 0) > 0}
+        behind = {one for one in leads if (decided.leads.difference(best, one, SURE).low or 0) > 0}
         return set(decided.rivals) - behind
 
 

@@ -14,7 +14,7 @@ from tests.fake_executor import FakeExecutor
 from tests.study.fakes import WORKLOAD, machine, plain
 
 HW = machine()
-RULES, CONFIRM = MeasureRules(), ConfirmRules()
+RULES, CONFIRM = MeasureRules(), ConfirmRules(most_rounds=8)
 CONFIGS = {"a": plain(HW), "b": plain(HW, 8), "c": plain(HW, 16)}
 PAIR = {name: CONFIGS[name] for name in "ab"}
 AMPLE_S = 1e6

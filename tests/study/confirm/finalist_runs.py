@@ -13,9 +13,10 @@ from autotune.core.space_types import Goal, Limit
 from autotune.core.specs import InterleavedSpec
 from autotune.study.confirm import decision
 from autotune.study.confirm.constraints import Constraints
-from autotune.study.confirm.decision import Decision, UntilSelected
+from autotune.study.confirm.decision import Decision
 from autotune.study.confirm.finalists import Finalists
 from autotune.study.confirm.names import BASELINE
+from autotune.study.confirm.until_selected import UntilClaimed
 from tests.report.made import PLAIN, config, result
 from tests.study.fakes import WORKLOAD
 
@@ -28,6 +29,10 @@ FINALISTS = Finalists(
     }
 )
 CONFIGS = FINALISTS.configs
+THIRD = result(3, config(batch_size=8), rates=(20, 20))
+EVERY = {**CONFIGS, "trial-3": THIRD.spec.config}
+"""With another finalist, for tests that need one."""
+
 NAMES = list(FINALISTS.trials)
 ANY = Constraints(Path(), Goal(), RULES.confidence)
 
@@ -37,12 +42,13 @@ def decide(
     constraints: Constraints = ANY,
     finalists: Finalists = FINALISTS,
     rules: ConfirmRules = RULES,
+    ended: bool = False,
 ) -> Decision:
-    return decision.decide(runs, finalists, PLAIN, rules, constraints)
+    return decision.decide(runs, finalists, PLAIN, rules, constraints, ended=ended)
 
 
-def until_selected(constraints: Constraints = ANY, rules: ConfirmRules = RULES) -> UntilSelected:
-    return UntilSelected(FINALISTS, rules, constraints, lambda runs: decide(runs, constraints, rules=rules))
+def until_claimed(constraints: Constraints = ANY, rules: ConfirmRules = RULES) -> UntilClaimed:
+    return UntilClaimed(FINALISTS, rules, constraints, lambda runs: decide(runs, constraints, rules=rules))
 
 
 def block(rate: float) -> Block:
@@ -55,15 +61,15 @@ def run(number: int, **rates: float | None) -> InterleavedRun:
     spec = InterleavedSpec(
         number=number,
         workload=WORKLOAD,
-        configs={name: CONFIGS[name] for name in named},
+        configs={name: EVERY[name] for name in named},
         rounds=2,
         order="",
         folder=f"confirmation/a/{number:04d}",
     )
     candidates = {
-        name: Candidate(config=CONFIGS[name], error="it broke")
+        name: Candidate(config=EVERY[name], error="it broke")
         if rate is None
-        else Candidate(config=CONFIGS[name], blocks=(block(rate), block(rate * 1.001)))
+        else Candidate(config=EVERY[name], blocks=(block(rate), block(rate * 1.001)))
         for name, rate in named.items()
     }
     return InterleavedRun(spec=spec, candidates=candidates, start_s=1.0, wall_s=3.0, started="", fingerprint="")

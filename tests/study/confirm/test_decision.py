@@ -8,9 +8,8 @@ import msgspec
 import pytest
 
 from autotune.core.results import Candidate, Estimate, InterleavedRun, Latency, TrialResult
-from autotune.core.rules import ConfirmRules
 from autotune.core.space_types import Goal
-from autotune.study.confirm import decision, elimination
+from autotune.study.confirm import elimination, standing
 from autotune.study.confirm.constraints import Constraints
 from autotune.study.confirm.finalists import Finalists
 from autotune.study.confirm.names import BASELINE
@@ -25,7 +24,7 @@ from tests.study.confirm.finalist_runs import (
     block,
     decide,
     run,
-    until_selected,
+    until_claimed,
     with_memory,
 )
 
@@ -63,14 +62,14 @@ def test_nothing_is_claimed_where_every_finalist_breaks_a_limit() -> None:
     found = decide(runs, SMALL)
     assert not found.gain
     assert found.reason is not None and "no finalist kept the limits while it was confirmed" in found.reason
-    assert until_selected(SMALL)(runs[:1]) == set()
+    assert until_claimed(SMALL)(runs[:1]) == set()
 
 
 def test_with_several_objectives_all_are_measured_and_the_knee_of_the_search_wins() -> None:
     several = Constraints(Path(), Goal(objectives=("throughput", "peak_rss_bytes")), RULES.confidence)
     runs = [with_memory(number, trial_1=50, trial_2=25) for number in range(1, 7)]
-    assert until_selected(several)(runs[:2]) == set(CONFIGS)
-    assert until_selected(several)(runs) == set()
+    assert until_claimed(several)(runs[:2]) == set(CONFIGS)
+    assert until_claimed(several)(runs) == set()
     found = decide(runs, several)
     assert (found.name, found.gain) == ("trial-1", True)
     ratios = {name: round(one.estimate, 2) for name, one in found.finalists[1].ratios.items()}
@@ -140,10 +139,10 @@ def swinging(count: int, swing: float, **gains: float) -> list[InterleavedRun]:
 
 
 def test_until_a_claim_has_its_runs_the_baseline_and_the_repeat_are_measured() -> None:
-    assert until_selected()([]) == set(CONFIGS)
+    assert until_claimed()([]) == set(CONFIGS)
     runs = [run(number, **ALL) for number in range(1, 4)]
-    assert until_selected()(runs[:2]) == {"trial-1", BASELINE, "trial-1-again"}
-    assert until_selected()(runs) == set()
+    assert until_claimed()(runs[:2]) == {"trial-1", BASELINE, "trial-1-again"}
+    assert until_claimed()(runs) == set()
 
 
 def test_three_runs_are_enough_for_a_claim_whose_interval_is_narrow() -> None:
@@ -158,25 +157,24 @@ def test_six_runs_are_needed_where_it_is_wide() -> None:
     runs = swinging(6, 0.15, trial_1=math.log(2))
     few = decide(runs[:5])
     assert few.reason is not None and few.reason.startswith("the time was enough for 5 of the 6 interleaved runs")
-    assert until_selected()(runs[:5]) >= {"trial-1", BASELINE, "trial-1-again"}
+    assert until_claimed()(runs[:5]) >= {"trial-1", BASELINE, "trial-1-again"}
     enough = decide(runs)
     assert (enough.name, enough.gain, enough.reason, enough.settled) == ("trial-1", True, None, True)
 
 
 def test_a_large_gain_may_be_known_less_closely() -> None:
     """5 % of the logarithm of the gain, or of the rate."""
-    assert decision.narrow(Estimate(estimate=2.0, low=1.91, high=2.09), RULES)
-    assert not decision.narrow(Estimate(estimate=0.2, low=0.11, high=0.29), RULES)
-    assert decision.narrow(Estimate(estimate=0.2, low=0.16, high=0.24), RULES)
-    assert not decision.narrow(Estimate(estimate=2.0, low=None, high=None), RULES)
+    assert standing.narrow(Estimate(estimate=2.0, low=1.91, high=2.09), RULES)
+    assert not standing.narrow(Estimate(estimate=0.2, low=0.11, high=0.29), RULES)
+    assert standing.narrow(Estimate(estimate=0.2, low=0.16, high=0.24), RULES)
+    assert not standing.narrow(Estimate(estimate=2.0, low=None, high=None), RULES)
 
 
-def test_after_the_claim_only_rivals_go_on_and_it_stays() -> None:
+def test_a_claim_stays_while_its_rivals_go_on_without_the_baseline() -> None:
     """The two are level; in the runs without the baseline they trade places."""
     runs = [run(number, **ALL | {"trial_2": 20.0 * (1.025 if number % 2 else 1 / 1.025)}) for number in range(1, 4)]
-    assert until_selected()(runs) == {"trial-1", "trial-2"}
     claimed = decide(runs)
-    assert claimed.gain and claimed.settled
+    assert claimed.gain and claimed.settled and claimed.rivals == {"trial-1", "trial-2"}
     for number in range(4, 9):
         runs.append(run(number, trial_1=20.0, trial_2=20.0 * (1.3 if number % 2 else 1 / 1.3)))
         found = decide(runs)
@@ -184,39 +182,41 @@ def test_after_the_claim_only_rivals_go_on_and_it_stays() -> None:
         assert [one.ratio for one in found.finalists] == [one.ratio for one in claimed.finalists]
 
 
-def test_the_baseline_goes_on_with_a_rival_that_has_no_claim_yet() -> None:
-    """Whichever of the two wins in the end has its claim."""
-    runs = [run(number, **ALL | {"trial_2": 19.6 * (1.05 if number % 2 else 1 / 1.05)}) for number in range(1, 7)]
-    assert decide(runs[:3]).reason is None
-    assert until_selected()(runs[:3]) == set(CONFIGS)
-    assert until_selected()(runs) == {"trial-1", "trial-2"}
+def test_if_the_time_ends_one_that_has_a_claim_wins() -> None:
+    """The faster one was measured in one run with the baseline only; while there is time it is the one to claim."""
+    faster = [run(number, trial_1=20.0, trial_2=24.0) for number in range(5, 9)]
+    once = run(4, trial_1=20.0, trial_2=24.0, baseline=10.0)
+    alone = {name: rate for name, rate in ALL.items() if name != "trial_2"}
+    runs = [*(run(number, **alone) for number in range(1, 4)), once, *faster]
+    going_on = decide(runs)
+    assert (going_on.name, going_on.gain, going_on.settled) == ("trial-2", False, True)
+    assert going_on.reason is not None and going_on.reason.startswith("the time was enough for 1 of the ")
+    found = decide(runs, ended=True)
+    assert (found.name, found.gain, found.reason) == ("trial-1", True, None)
 
 
-def test_rivals_that_are_as_good_as_each_other_need_no_more_runs() -> None:
-    late = ConfirmRules()
-    runs = [run(number, **ALL | {"trial_2": 20.05 if number % 2 else 19.9}) for number in range(1, 4)]
-    assert decide(runs, rules=late).rivals == {"trial-1", "trial-2"}
-    assert until_selected(rules=late)(runs) == set()
+def test_what_was_never_measured_with_the_baseline_gains_by_way_of_others_but_has_no_claim() -> None:
+    alone = {name: rate for name, rate in ALL.items() if name != "trial_2"}
+    runs = [*(run(number, **alone) for number in range(1, 4)), *(run(n, trial_1=20.0, trial_2=24.0) for n in (4, 5))]
+    found = decide(runs)
+    ratio = found.finalists[1].ratio
+    assert ratio is not None and ratio.estimate == pytest.approx(2.4, rel=0.01)
+    assert (found.name, found.gain, found.rivals) == ("trial-2", False, {"trial-2"})
 
 
 def test_as_long_as_a_gain_is_open_the_baseline_goes_on_and_is_looked_at_seldom() -> None:
     runs = swinging(12, 0.08, trial_1=0.06, trial_1_again=0.06, trial_2=-0.5)
     found = decide(runs[:6])
     assert (found.name, found.gain, found.reason) == (BASELINE, False, None)
-    assert all(BASELINE in until_selected()(runs[:count]) for count in range(1, 12))
+    assert all(BASELINE in until_claimed()(runs[:count]) for count in range(1, 12))
     assert decide(runs[:10]).gain and not decide(runs[:10]).settled
-    assert until_selected()(runs) == set()
-
-
-def test_a_run_in_which_the_winner_failed_does_not_count() -> None:
-    runs = [run(1, **ALL), run(2, **ALL), run(3, **{**ALL, "trial_1": None})]
-    assert until_selected()(runs) >= {"trial-1", BASELINE}
+    assert until_claimed()(runs) == set()
 
 
 @pytest.mark.parametrize("rates", [{**ALL, "baseline": None}, {**ALL, "baseline": 30.0}])
 def test_without_a_question_nothing_is_measured(rates: dict[str, float | None]) -> None:
     """The baseline fails, or nothing else is left in the running."""
-    assert until_selected()([run(number, **rates) for number in range(1, 4)]) == set()
+    assert until_claimed()([run(number, **rates) for number in range(1, 4)]) == set()
 
 
 # --------------------------------------------------------------------------------------------- the choice among equals
@@ -263,7 +263,7 @@ def test_where_all_finalists_equal_the_baseline_it_stays() -> None:
     runs = [run(number, **dict.fromkeys(ALL, 10.0 + number / 10)) for number in range(1, 7)]
     found = decide(runs)
     assert (found.name, found.gain, found.reason, found.settled) == (BASELINE, False, None, True)
-    assert until_selected()(runs) == set()
+    assert until_claimed()(runs) == set()
 
 
 def test_before_there_is_a_claim_the_best_so_far_leads() -> None:

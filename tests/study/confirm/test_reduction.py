@@ -100,8 +100,12 @@ def whole_runs(folder: Path, loss: float, noise: float, count: int = 6) -> list[
     return paired_comparison.compare(paired, executor, rule, 1e6, 1e6, True)
 
 
+def accepted(runs: list[InterleavedRun], noise_floor: float, before: list[InterleavedRun] | None = None) -> bool:
+    return UntilAccepted(CONFIRM, LEAN, WINNER, before or []).accepted(runs, noise_floor)
+
+
 @pytest.mark.parametrize(
-    ("loss", "noise", "accepted"),
+    ("loss", "noise", "taken"),
     [
         (0.0, 0.0, True),
         (0.02, 0.0, True),
@@ -112,31 +116,44 @@ def whole_runs(folder: Path, loss: float, noise: float, count: int = 6) -> list[
     ],
 )
 def test_a_reduced_winner_is_accepted_if_it_loses_less_than_matters_or_seems_to_lose_little(
-    tmp_path: Path, loss: float, noise: float, accepted: bool
+    tmp_path: Path, loss: float, noise: float, taken: bool
 ) -> None:
     """A loss of 2 % is less than matters; one of 6 % that might be none seems too large, one of 1 % does not."""
-    assert reduction.accepted(whole_runs(tmp_path, loss, noise), CONFIRM, 0.0) is accepted
+    assert accepted(whole_runs(tmp_path, loss, noise), 0.0) is taken
+
+
+def test_the_loss_is_that_of_all_runs_that_had_both_whatever_their_names(tmp_path: Path) -> None:
+    """Three runs in which nothing seems to be lost do not outweigh six of the ablation that showed a loss."""
+    runs = whole_runs(tmp_path, 0.0, 0.0, 3)
+    rates = {"winner": 20.0, "without-allocator": 18.0, "without-backend": 10.0}
+    executor = FakeExecutor(tmp_path, candidate=lambda name, spec: rates[name])
+    variants = {"winner": WINNER, "without-allocator": LEAN, "without-backend": OTHER}
+    paired = PairedComparison("one-out", tmp_path, HW, WORKLOAD, variants, MeasureRules(), CONFIRM)
+    before = paired_comparison.compare(paired, executor, UntilClaim(variants, ConfirmRules(runs=6)), 1e6, 1e6, True)
+    loss = UntilAccepted(CONFIRM, LEAN, WINNER, before).loss(runs)
+    assert loss.estimate == pytest.approx(math.log(20 / 18) * 6 / 9, rel=0.1)
+    assert accepted(runs, 0.0) and not accepted(runs, 0.0, before)
 
 
 def test_a_reduced_winner_needs_a_gain_over_the_baseline_and_the_runs_of_a_claim(tmp_path: Path) -> None:
     sure = whole_runs(tmp_path / "sure", 0.0, 0.0)
-    assert not reduction.accepted(sure[:2], CONFIRM, 0.0)
-    assert reduction.accepted(sure[:3], CONFIRM, 0.0)
-    assert not reduction.accepted(sure, CONFIRM, math.log(2.1))  # less than the noise floor
+    assert not accepted(sure[:2], 0.0)
+    assert accepted(sure[:3], 0.0)
+    assert not accepted(sure, math.log(2.1))  # less than the noise floor
     wide = whole_runs(tmp_path / "wide", 0.0, 0.15)
-    assert not reduction.accepted(wide[:5], CONFIRM, 0.0)
-    assert reduction.accepted(wide, CONFIRM, 0.0)
-    assert not reduction.accepted(whole_runs(tmp_path / "slow", math.log(2), 0.0), CONFIRM, 0.0)
+    assert not accepted(wide[:5], 0.0)
+    assert accepted(wide, 0.0)
+    assert not accepted(whole_runs(tmp_path / "slow", math.log(2), 0.0), 0.0)
 
 
 def test_a_reduction_is_measured_until_its_loss_is_known(tmp_path: Path) -> None:
-    rule = UntilAccepted(CONFIRM)
+    rule = UntilAccepted(CONFIRM, LEAN, WINNER)
     sure, wide = whole_runs(tmp_path / "sure", 0.0, 0.0), whole_runs(tmp_path / "wide", 0.0, 0.1, 24)
     assert rule(sure[:2]) == set(reduction.CANDIDATES)
     assert rule(sure[:3]) == set()
     assert all(rule(wide[:count]) for count in range(1, 24))
     worse = whole_runs(tmp_path / "worse", 0.1, 0.01)
-    assert rule(worse[:3]) == set() and not reduction.accepted(worse, CONFIRM, 0.0)
+    assert rule(worse[:3]) == set() and not accepted(worse, 0.0)
 
 
 def test_of_a_winner_that_stays_whole_nothing_is_removed() -> None:

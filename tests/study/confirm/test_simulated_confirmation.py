@@ -13,10 +13,11 @@ from autotune.core.rules import ConfirmRules, MeasureRules
 from autotune.core.space_types import Goal
 from autotune.study.confirm import decision, paired_comparison
 from autotune.study.confirm.constraints import Constraints
-from autotune.study.confirm.decision import Decision, UntilSelected
+from autotune.study.confirm.decision import Decision
 from autotune.study.confirm.finalists import Finalists
 from autotune.study.confirm.names import BASELINE
 from autotune.study.confirm.paired_comparison import PairedComparison
+from autotune.study.confirm.until_selected import UntilClaimed, UntilSelected, UntilWinnerClaimed
 from tests.noise import Machine
 from tests.report.made import HW, PLAIN, config, result
 from tests.simulated_executor import SimulatedExecutor
@@ -39,12 +40,15 @@ def decided(folder: Path, seed: int, **gains: float) -> Decision:
     logs = {BASELINE: 3.0} | {name.replace("_", "-"): 3.0 + gain for name, gain in gains.items()}
     executor = SimulatedExecutor(folder, Machine(seed, seconds=2 * SECONDS), logs)
     paired = PairedComparison(str(seed), folder, HW, WORKLOAD, FINALISTS.configs, MeasureRules(), RULES)
-    rule = UntilSelected(FINALISTS, RULES, ANY, decide)
-    return decide(paired_comparison.compare(paired, executor, rule, SECONDS, SECONDS, True, executor.clock))
+    runs: list[InterleavedRun] = []
+    for rule in (UntilClaimed(FINALISTS, RULES, ANY, decide), UntilSelected(RULES, decide), UntilWinnerClaimed(decide)):
+        left_s = SECONDS - executor.clock()
+        runs = paired_comparison.compare(paired, executor, rule, left_s, left_s, True, executor.clock)
+    return decide(runs, ended=True)
 
 
-def decide(runs: Sequence[InterleavedRun]) -> Decision:
-    return decision.decide(runs, FINALISTS, PLAIN, RULES, ANY)
+def decide(runs: Sequence[InterleavedRun], *, ended: bool = False) -> Decision:
+    return decision.decide(runs, FINALISTS, PLAIN, RULES, ANY, ended=ended)
 
 
 @pytest.mark.parametrize(("seeds", "most"), [(30, 0.1), pytest.param(1000, 0.05, marks=pytest.mark.slow)])

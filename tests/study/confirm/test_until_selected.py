@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+from autotune.core.rules import ConfirmRules
+from autotune.study.confirm.finalists import Finalists
+from autotune.study.confirm.names import BASELINE
+from autotune.study.confirm.until_selected import UntilSelected, UntilWinnerClaimed
+from tests.study.confirm.finalist_runs import ALL, CONFIGS, FINALISTS, RULES, THIRD, decide, run, until_claimed
+
+THREE = Finalists({"trial-3": THIRD, **FINALISTS.trials})
+SELECTED = UntilSelected(RULES, decide)
+WINNER_CLAIMED = UntilWinnerClaimed(decide)
+
+
+def test_first_all_are_measured_with_the_baseline_and_the_repeat_until_one_has_a_claim() -> None:
+    runs = [run(number, **ALL) for number in range(1, 4)]
+    assert until_claimed()([]) == set(CONFIGS)
+    assert until_claimed()(runs[:2]) == {"trial-1", BASELINE, "trial-1-again"}
+    assert until_claimed()(runs) == set()
+
+
+def test_a_rival_that_has_no_claim_yet_does_not_keep_the_baseline() -> None:
+    runs = [run(number, **ALL | {"trial_2": 19.6 * (1.05 if number % 2 else 1 / 1.05)}) for number in range(1, 4)]
+    assert until_claimed()(runs) == set()
+    assert SELECTED(runs) == {"trial-1", "trial-2"}
+
+
+def test_rivals_of_which_none_is_likely_to_be_better_by_what_matters_need_no_more_runs() -> None:
+    late = ConfirmRules()
+    runs = [run(number, **ALL | {"trial_2": 20.05 if number % 2 else 19.9}) for number in range(1, 4)]
+    assert decide(runs, rules=late).rivals == {"trial-1", "trial-2"}
+    assert SELECTED(runs) == set()
+
+
+def test_a_rival_that_is_behind_for_sure_is_measured_no_more() -> None:
+    """Of two that trail the best the one that swings is not behind for sure, and may be better by what matters."""
+    late = ConfirmRules()
+    rule = UntilSelected(late, lambda runs: decide(runs, rules=late, finalists=THREE))
+    rates = {"trial_1": 20.0, "trial_2": 19.5, "trial_1_again": 20.0, "baseline": 10.0}
+    runs = [run(number, **rates, trial_3=19.9 * (1.05 if number % 2 else 1 / 1.05)) for number in range(1, 7)]
+    assert decide(runs, rules=late, finalists=THREE).rivals == {"trial-1", "trial-2", "trial-3"}
+    assert rule(runs) == {"trial-1", "trial-3"}
+
+
+def test_a_run_in_which_the_best_failed_is_made_good() -> None:
+    runs = [run(1, **ALL), run(2, **ALL), run(3, **{**ALL, "trial_1": None})]
+    assert until_claimed()(runs) == SELECTED(runs) == set()
+    assert WINNER_CLAIMED(runs) == {"trial-1", BASELINE}
+
+
+def test_without_a_claim_nothing_is_selected() -> None:
+    assert SELECTED([]) == set()
+    assert SELECTED([run(1, **ALL)]) == set()
+    level = [run(number, **dict.fromkeys(ALL, 10.0 + number / 10)) for number in range(1, 7)]
+    assert SELECTED(level) == set() and WINNER_CLAIMED(level) == set()
+
+
+def test_a_winner_without_a_claim_is_measured_with_the_baseline_until_it_has_one() -> None:
+    alone = {name: rate for name, rate in ALL.items() if name != "trial_2"}
+    runs = [run(number, **alone) for number in range(1, 4)]
+    assert WINNER_CLAIMED(runs) == set()
+    runs += [run(number, trial_1=20.0, trial_2=24.0) for number in (4, 5)]
+    for number in range(6, 9):
+        assert WINNER_CLAIMED(runs) == {"trial-2", BASELINE}
+        runs.append(run(number, trial_2=24.0, baseline=10.0))
+    assert WINNER_CLAIMED(runs) == set()
+    found = decide(runs, ended=True)
+    assert (found.name, found.gain) == ("trial-2", True)
