@@ -23,7 +23,7 @@ ENDED = {
     "trials": "all trials of the budget are done",
     "minutes": "the search's part of the budget's minutes is used up",
     "exhausted": "every configuration of the space was tried",
-    "settled": f"nothing untried that is likely to run promises another {math.expm1(driver.SETTLED_GAIN):.0%}",
+    "settled": f"nothing untried that is likely to run promises another {math.expm1(driver.SETTLED_GAIN) * 100:.0f} %",
     "stale": f"the last {driver.STALE} trials found nothing better",
 }
 """The reason for which a search ended, in words."""

@@ -12,6 +12,7 @@ from typing import NoReturn
 import pytest
 
 from autotune.cli import app, tune
+from autotune.core.machine import Hardware
 from autotune.launch import canary_process, process
 from tests.fake_executor import FakeExecutor
 from tests.tune_harness import TuneHarness, harness_in
@@ -83,8 +84,8 @@ def quick(run: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
     """The same, where trials take no time."""
 
     @contextlib.contextmanager
-    def executor(hw: object, folder: Path, cache: Path, observer: object) -> Iterator[FakeExecutor]:
-        yield FakeExecutor(folder)
+    def executor(hw: Hardware, folder: Path, cache: Path, observer: object) -> Iterator[FakeExecutor]:
+        yield FakeExecutor(folder, hardware=hw)
 
     monkeypatch.setattr(tune, "LocalExecutor", executor)
     return run

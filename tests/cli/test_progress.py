@@ -261,10 +261,10 @@ def test_a_baseline_that_was_disturbed_is_measured_again_in_its_place(plain: Scr
 
 
 def test_what_is_expected_of_the_confirmation_is_shown_with_the_search(terminal: Screen) -> None:
-    terminal.display.expect(200, None)
+    terminal.display.reserved(200, None)
     terminal.display.started(BASE.spec)
     assert "at most 12 trials or 6 min 40 s; then about 3 min 20 s of confirmation" in terminal.new()
-    terminal.display.expect(90, 90)
+    terminal.display.reserved(90, 90)
     terminal.display.started(BASE.spec)
     assert "at most 12 trials or 8 min 30 s; then about 1 min 30 s of confirmation" in terminal.new()
 

@@ -69,7 +69,7 @@ def test_what_a_new_study_tries_first_is_said_once(tmp_path: Path) -> None:
         ("minutes", True, "the budget's minutes are used up"),
         ("minutes", False, "the search's part of the budget's minutes is used up"),
         ("exhausted", False, "every configuration of the space was tried"),
-        ("settled", False, "nothing untried that is likely to run promises another 3 %"),
+        ("settled", False, "nothing untried that is likely to run promises another 2 %"),
         ("stale", False, "the last 50 trials found nothing better"),
     ],
 )
@@ -81,7 +81,7 @@ def test_why_a_search_ended(reason: Reason, skip: bool, text: str) -> None:
     ("left_s", "saved"), [(None, ""), (0.0, ""), (250.0, "; the 4 min 10 s that it had left are the confirmation's")]
 )
 def test_a_search_that_settled_before_its_budget_was_used_says_what_it_saved(left_s: float | None, saved: str) -> None:
-    settled = "nothing untried that is likely to run promises another 3 %, after 1 min 01 s"
+    settled = "nothing untried that is likely to run promises another 2 %, after 1 min 01 s"
     (said,) = study_messages.search_ended(ended("settled"), Budget(minutes=10), False, left_s)
     assert said == f"the search ended early: {settled}{saved}"
     (said,) = study_messages.search_ended(ended("trials"), Budget(trials=3, minutes=10), False, left_s)
