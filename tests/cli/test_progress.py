@@ -15,7 +15,7 @@ from autotune.cli.progress import Display
 from autotune.core.results import Status
 from autotune.core.space_types import Budget
 from autotune.core.specs import InterleavedSpec
-from tests.report.made import HW, PLAIN, config, result
+from tests.report.made import HW, PLAIN, config, result, winner
 from tests.study.fakes import resolved
 
 FAST = config("onnxruntime", 8)
@@ -107,6 +107,13 @@ def test_a_log_says_whom_it_waits_for_and_what_is_confirmed(plain: Screen) -> No
         "your minutes have not begun",
         f"confirming 4 configurations against each other {'words ' * 30}, about 1 min 35 s",
     ]
+
+
+def test_the_first_claim_is_a_line_of_its_own(plain: Screen) -> None:
+    plain.display.claimed(winner(FAST))
+    plain.display.claimed(msgspec.structs.replace(winner(FAST), ratio=None))
+    what = "onnxruntime float32, batch 8, 1x2; the search goes on"
+    assert plain.new().splitlines() == [f"confirmed so far: 4.00x (3.90 to 4.10), {what}", f"confirmed so far: {what}"]
 
 
 def test_only_what_begins_to_be_measured_counts_as_work(plain: Screen) -> None:
@@ -276,3 +283,14 @@ def test_the_bar_is_that_of_the_phase(terminal: Screen) -> None:
     assert f"38;5;70m{full}" in terminal.new()
     terminal.display.confirming("confirming", 60, claims=True)
     assert f"38;5;237m{full}" in terminal.new()
+
+
+def test_after_the_first_claim_the_phase_is_the_search_again(terminal: Screen) -> None:
+    terminal.display.ended(BASE)
+    terminal.display.confirming("confirming", 60, claims=True)
+    terminal.new()
+    terminal.display.claimed(winner(FAST))
+    assert "confirmed so far: " in terminal.new()
+    terminal.display.started(result(1, config(batch_size=2)).spec)
+    shown = terminal.new()
+    assert "search: trial 2, ends early" in shown and "confirmation:" not in shown

@@ -96,7 +96,8 @@ def test_a_claim_stands_until_a_better_trial_is_confirmed(harness: TuneHarness) 
     with pytest.raises(KeyboardInterrupt):
         harness.tune(trials=6, skip_confirmation=False)
     kept = harness.best()
-    assert (kept.confirmed, kept.config, kept.measured.speedup) == (True, best.config, best.measured.speedup)
+    assert (kept.confirmed, kept.config) == (True, best.config)
+    assert kept.measured.speedup.estimate == pytest.approx(best.measured.speedup.estimate)
     claim = store.confirmation(harness.study)
     assert claim is not None and not claim.finished
     harness.tune(trials=6)

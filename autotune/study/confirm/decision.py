@@ -77,6 +77,7 @@ def decide(
     equals = [one for one in standings.values() if one.name in eligible | {BASELINE} and one.may_win(rules)]
     candidates = _candidates(standings[leader.name], [] if constraints.multi_objective else equals, gaining)
     winner = min(candidates, key=lambda one: config_diff.simplicity(one.trial, baseline))
+    sure = claimed if winner.name != BASELINE else set()
     only_baseline = [one.name for one in standings.values() if one.remains] == [BASELINE]
     reason = None if only_baseline else _reason(runs, winner, rules)
     gain = reason is None and winner.name in gaining
@@ -94,8 +95,8 @@ def decide(
         rates=tables[0],
         leads=leads,
         reason=reason,
-        rivals=frozenset(one.name for one in rivals) if claimed else frozenset(),
-        settled=any(_due(standings[name].runs, rules) for name in claimed)
+        rivals=frozenset(one.name for one in rivals) if sure else frozenset(),
+        settled=any(_due(standings[name].runs, rules) for name in sure)
         or (none and not gain and reason is None and _due(count, rules)),
     )
 

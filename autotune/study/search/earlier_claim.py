@@ -33,11 +33,12 @@ def drop_if_challenged(study: OpenStudy) -> None:
 def _challenged(confirmation: Confirmation, ranking: Ranking, study: OpenStudy) -> bool:
     """True if a trial that was not compared is among the best, as many as were compared, or before one of those.
 
-    The baseline is compared whatever its rank. What as likely as not differs from none of those compared by what
-    matters is no news.
+    The baseline is compared whatever its rank; a finalist that there was no time for was not. What as likely as not
+    differs from none of those compared by what matters is no news.
     """
     rules, baseline = ConfirmRules(), study.space.baseline
-    compared = {one.config.key: one.config for one in confirmation.finalists}
+    met = (one for one in confirmation.finalists if one.measured or one.error or one.broken or one.served)
+    compared = {one.config.key: one.config for one in met}
     most = len(compared.keys() - {baseline.key})
     known = evidence.posterior(ranking, study.space, study.hardware)
     order = ranking.order()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import random
 from functools import partial
 from pathlib import Path
@@ -14,7 +15,7 @@ from autotune.core.config import Config
 from autotune.core.results import Status
 from autotune.core.space_types import Budget, Domains
 from autotune.study.model import suggest
-from autotune.study.search import driver, recipes, samplers
+from autotune.study.search import driver, recipes, samplers, unexplored
 from autotune.study.search.driver import search
 from autotune.study.search.outcome import Outcome
 from autotune.study.storage import store
@@ -149,6 +150,20 @@ def test_where_nothing_makes_a_difference_every_backend_and_precision_is_tried_b
     tried = {(config.backend, config.options.get("precision")) for config in ran.configs}
     assert {backend for backend, _ in tried} == set(DOMAINS.backends)
     assert {precision for backend, precision in tried if backend == "openvino"} == {"float32", "int8"}
+
+
+def test_a_search_pauses_before_it_asks_for_the_unexplored_and_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    first = unexplored.first
+    monkeypatch.setattr(unexplored, "first", lambda *given: (asked.append(0), first(*given))[1])
+    study, ran = in_memory(tmp_path, resolved(HW), HW), FakeExecutor(tmp_path)
+    assert search(study, ran, Watcher(), RULES, pause_gain=math.log(1.10)).reason == "paused"
+    paused = len(ran.trials)
+    assert not asked and len(study.optuna.trials) == paused
+    assert search(study, ran, Watcher(), RULES).reason == "settled"
+    assert asked and len(ran.trials) > paused
 
 
 def test_a_sampler_that_expects_nothing_in_words_uses_all_of_its_budget(tmp_path: Path) -> None:

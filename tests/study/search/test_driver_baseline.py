@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -50,8 +51,8 @@ class Disturbed(FakeExecutor):
         return result
 
 
-def searched(study: OpenStudy, ran: Disturbed) -> Outcome:
-    return search(study, ran, Watcher(), RULES, clock=ran.clock)
+def searched(study: OpenStudy, ran: Disturbed, pause_gain: float | None = None) -> Outcome:
+    return search(study, ran, Watcher(), RULES, pause_gain=pause_gain, clock=ran.clock)
 
 
 def base(study: OpenStudy) -> TrialResult:
@@ -130,3 +131,15 @@ def test_the_search_ends_as_settled_again_once_it_was_measured_again(tmp_path: P
     trials = len(ran.trials)
     assert searched(study, ran).reason == "settled"
     assert len(ran.trials) == trials
+
+
+def test_a_search_that_pauses_leaves_it_to_the_end(tmp_path: Path) -> None:
+    study = in_memory(tmp_path, resolved(HW), HW)
+    ran = Disturbed(tmp_path, baselines=[[OTHERS] * 2, [QUIET] * 3], clock=Clock())
+    assert searched(study, ran, pause_gain=math.log(1.10)).reason == "paused"
+    assert ran.times == [0]
+    paused = len(ran.trials)
+    assert searched(study, ran, pause_gain=math.log(1.10)).reason == "paused"
+    assert len(ran.trials) == paused
+    assert searched(study, ran).reason == "settled"
+    assert len(ran.times) == 2 and len(ran.trials) > paused

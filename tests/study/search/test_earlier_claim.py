@@ -9,6 +9,7 @@ import pytest
 
 from autotune.core.config import Config
 from autotune.core.confirmation import Confirmation, Finalist
+from autotune.core.results import Estimate
 from autotune.core.space_types import Limit
 from autotune.core.specs import TrialSpec
 from autotune.study import evidence
@@ -30,7 +31,7 @@ RATES = {PLAIN: 10.0, BEST: 160.0, SECOND: 110.0, THIRD: 80.0, FOURTH: 55.0, FIF
 
 
 def finalist(config: Config, broken: str | None = None) -> Finalist:
-    return Finalist(trial=0, config=config, ratio=None, broken=broken)
+    return Finalist(trial=0, config=config, ratio=Estimate(estimate=2.0, low=1.9, high=2.1), broken=broken)
 
 
 def claim(*finalists: Finalist) -> Confirmation:
@@ -80,7 +81,7 @@ def test_a_finalist_that_broke_a_limit_beside_the_winner_makes_no_room(tmp_path:
     )
     claimed = confirmed(found, executor)
     assert claimed is not None and claimed.gain
-    assert [one.config for one in claimed.finalists] == [BEST, SECOND, THIRD, FOURTH, FIFTH, PLAIN]
+    assert [one.config for one in claimed.finalists] == [BEST, SECOND, THIRD, FOURTH, FIFTH, OTHER, PLAIN]
     assert [one.config for one in claimed.finalists if one.broken] == [SECOND]
     assert after(found) == claimed
     earlier_claim.drop_if_challenged(found)
@@ -104,6 +105,16 @@ def test_a_trial_behind_all_that_were_compared_is_no_news(tmp_path: Path) -> Non
     assert after(study(tmp_path / "few", few)) == few
     other = claim(finalist(BEST), finalist(THIRD))
     assert after(study(tmp_path / "other", other)) == msgspec.structs.replace(other, finished=False)
+
+
+def test_a_finalist_that_there_was_no_time_for_was_not_compared(tmp_path: Path) -> None:
+    late = Finalist(trial=0, config=OTHER, ratio=None)
+    found = study(tmp_path, claim(*map(finalist, (BEST, SECOND, THIRD)), late), 300.0)
+    known = after(found)
+    assert known is not None and not known.finished
+    failed = claim(*map(finalist, (BEST, SECOND, THIRD)), msgspec.structs.replace(late, error="it broke"))
+    store.write_confirmation(tmp_path, failed)
+    assert after(found) == failed
 
 
 def test_a_trial_that_breaks_a_limit_challenges_nothing(tmp_path: Path) -> None:
