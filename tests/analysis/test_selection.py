@@ -230,3 +230,54 @@ def test_what_leads_is_shown_to_and_seems_to_by_more_than_matters() -> None:
     assert not selection.leads_by(Estimate(estimate=0.02, low=0.01, high=0.03), 0.03)
     assert not selection.leads_by(Estimate(estimate=0.05, low=-0.01, high=0.11), 0.03)
     assert not selection.leads_by(Estimate(estimate=0.05, low=None, high=None), 0.03)
+
+
+# -------------------------------------------------------------------------------------- differences by way of others
+
+
+def test_a_difference_by_way_of_one_other_has_the_variances_of_both_steps() -> None:
+    """Each is measured with the middle one alone, twice: sigma squared of the residual counts 2 / 2 for each step."""
+    found = selection.block_design([[1.0, 1.2, None, None], [0.5, 0.7, 0.4, 0.6], [None, None, 0.1, 0.3]])
+    known = selection.Variance(2 * 0.3**2, 7)
+    difference = found.difference(0, 2, 0.95, known)
+    half = scipy_stats().t.ppf(0.975, 7) * 0.3 * math.sqrt(2 / 2 + 2 / 2)
+    assert difference.estimate == pytest.approx(0.5 + 0.3)
+    assert (difference.low, difference.high) == pytest.approx((0.8 - half, 0.8 + half))
+
+
+def test_indirect_differences_are_those_of_least_squares() -> None:
+    """With the first candidate and the first run as the reference the design has full rank."""
+    means = [[0.9, 1.3, None, 0.2], [0.5, 0.6, 0.4, None], [None, 0.8, 0.1, None], [None, None, 0.7, 0.9]]
+    cells = [(i, j, mean) for i, row in enumerate(means) for j, mean in enumerate(row) if mean is not None]
+    design = np.array([[i == a for a in (1, 2, 3)] + [j == b for b in range(4)] for i, j, _ in cells], dtype=float)
+    values = np.array([mean for _, _, mean in cells])
+    inverse = np.linalg.inv(design.T @ design)
+    levels = (inverse @ design.T @ values)[:3]
+    found, known = selection.block_design(means), selection.Variance(0.04, 5)
+    t = scipy_stats().t.ppf(0.95, 5)
+    for i, level in enumerate(levels, start=1):
+        difference = found.difference(i, 0, 0.90, known)
+        half = t * math.sqrt(0.02 * inverse[i - 1, i - 1])
+        assert difference.estimate == pytest.approx(level)
+        assert (difference.low, difference.high) == pytest.approx((level - half, level + half))
+    residual = values - design @ (inverse @ design.T @ values)
+    assert found.noise.df == len(cells) - 7
+    assert found.noise.value == pytest.approx(2 * residual @ residual / found.noise.df)
+
+
+def test_what_no_runs_connect_has_no_difference() -> None:
+    found = selection.block_design([[1.0, None], [0.5, None], [None, 0.2], [None, 0.1], [None, None]])
+    known = selection.Variance(0.01, 4)
+    assert found.difference(0, 1, 0.95, known).estimate == pytest.approx(0.5)
+    assert found.difference(2, 3, 0.95, known).estimate == pytest.approx(0.1)
+    for i, j in [(0, 2), (3, 1), (4, 0), (0, 4)]:
+        difference = found.difference(i, j, 0.95, known)
+        assert math.isnan(difference.estimate) and difference.low is difference.high is None
+
+
+def test_a_long_chain_connects() -> None:
+    chain: list[list[float | None]] = [[None] * 6 for _ in range(7)]
+    for place in range(6):
+        chain[place][place], chain[place + 1][place] = 0.1, 0.0
+    difference = selection.block_design(chain).difference(0, 6, 0.95, selection.Variance(0.01, 4))
+    assert difference.estimate == pytest.approx(0.6)

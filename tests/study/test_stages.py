@@ -3,12 +3,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from autotune.core.confirmation import Confirmation, Winner
 from autotune.core.rules import ConfirmRules, MeasureRules
 from autotune.core.space_types import Space
 from autotune.study import stages
+from autotune.study.search import driver
 from autotune.study.search.outcome import Outcome
 from autotune.study.storage import store
 from tests.fake_executor import FakeExecutor
@@ -93,3 +95,18 @@ def test_without_a_gain_nothing_is_claimed_early(tmp_path: Path) -> None:
     watcher, _, found = run(executor, resolved(HW, minutes=600))
     assert watcher.claims == []
     assert found is not None and (found.confirmed, found.gain, found.finished) == (True, False, True)
+
+
+def test_a_study_of_a_rate_of_requests_is_not_paused(tmp_path: Path) -> None:
+    """Its claim takes minutes of requests."""
+    space = msgspec.structs.replace(resolved(HW, minutes=600), objective="served_rate")
+    gains: list[float | None] = []
+
+    def search(*args: object, pause_gain: float | None, **fields: object) -> Outcome:
+        gains.append(pause_gain)
+        raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(driver, "search", search)
+        run(FakeExecutor(tmp_path), space)
+    assert gains == [None]

@@ -29,8 +29,8 @@ class Decision:
     """The winner of the finalists' interleaved runs; `reason` is why nothing can be claimed, None if it can.
 
     Without a gain it is the baseline, unless that breaks the limits. `rates` are those of the runs with the baseline,
-    `leads` those of all runs. It is `settled` if there is a claim, or for sure
-    none; then the `rivals`, which may still win, can go on without the baseline.
+    `leads` those of all runs. It is `settled` if there is a claim, or for sure none; then the `rivals`, which may still
+    win, can go on without the baseline. Of several objectives all that may win have one by then.
     """
 
     name: str
@@ -71,7 +71,8 @@ def decide(
     floors = [_noise_floor(table, rules) for table in tables]
     gaining = {name for name, one in standings.items() if name != BASELINE and any(map(_exceeds, one.gains, floors))}
     claimed = {name for name in gaining if standings[name].has_claim(rules) and standings[name].violation is None}
-    eligible = claimed if ended and claimed else standings.keys()
+    able = {name for name in claimed if standings[name].error is None}
+    eligible = able if ended and able else standings.keys()
     leader = _leader({name: standings[name] for name in standings if name in eligible}, leads, constraints)
     standings = {name: _compared(standing, leader, leads, rules) for name, standing in standings.items()}
     equals = [one for one in standings.values() if one.name in eligible | {BASELINE} and one.may_win(rules)]
@@ -84,6 +85,7 @@ def decide(
     if reason is None and not gain and standings[BASELINE].violation is None:
         winner = standings[BASELINE]
     rivals = [one for one in standings.values() if one.remains and one.name != BASELINE]
+    awaited = [one for one in rivals if not one.has_claim(rules)] if constraints.multi_objective else []
     count = len(with_baseline)
     none = count >= rules.sure_runs and (constraints.multi_objective or standings[BASELINE].verdict != "undecided")
     return Decision(
@@ -96,7 +98,7 @@ def decide(
         leads=leads,
         reason=reason,
         rivals=frozenset(one.name for one in rivals) if sure else frozenset(),
-        settled=any(_due(standings[name].runs, rules) for name in sure)
+        settled=(not awaited and any(_due(standings[name].runs, rules) for name in sure & able))
         or (none and not gain and reason is None and _due(count, rules)),
     )
 
@@ -130,9 +132,12 @@ def _standings(
 
 
 def _leader(standings: dict[str, Standing], rates: ScoreTable, constraints: Constraints) -> Standing:
-    """The best of those that remain, or of several objectives the first; the baseline where none was measured."""
-    candidates = [one for one in standings.values() if one.remains and one.measured]
-    candidates = candidates or list(standings.values())[-1:]
+    """The best of those that remain, or of several objectives the first; the last one where none was measured.
+
+    Where none remains it is the best of those that run and keep the limits.
+    """
+    able = [one for one in standings.values() if one.measured and one.error is None and one.violation is None]
+    candidates = [one for one in able if one.remains] or able or list(standings.values())[-1:]
     return candidates[0] if constraints.multi_objective else max(candidates, key=lambda one: rates.level(one.name))
 
 

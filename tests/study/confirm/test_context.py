@@ -35,3 +35,13 @@ def test_the_time_is_a_share_or_what_is_predicted_until_it_is_extended_to_all_th
     assert left.most() == pytest.approx(extended - 60)
     left.extend()
     assert left() == pytest.approx(extended - 60)
+
+
+@pytest.mark.parametrize(("kept", "seconds"), [(50, 50), (90, 90), (1000, 140), (-5, -5)])
+def test_what_follows_has_at_most_so_many_seconds_and_never_more_than_are_left(kept: float, seconds: float) -> None:
+    clock = Clock()
+    left = time_left(Budget(minutes=10), 100, 0, RULES, clock)
+    clock.now += 60
+    left.keep(kept)
+    assert left() == pytest.approx(seconds)
+    assert left.most() == pytest.approx(440)

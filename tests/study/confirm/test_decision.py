@@ -7,9 +7,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from autotune.core.results import Candidate, Estimate, InterleavedRun, Latency, TrialResult
+from autotune.core.results import InterleavedRun, Latency, TrialResult
 from autotune.core.space_types import Goal
-from autotune.study.confirm import elimination, standing
+from autotune.study.confirm import elimination
 from autotune.study.confirm.constraints import Constraints
 from autotune.study.confirm.finalists import Finalists
 from autotune.study.confirm.names import BASELINE
@@ -21,7 +21,7 @@ from tests.study.confirm.finalist_runs import (
     NAMES,
     RULES,
     SMALL,
-    block,
+    THIRD,
     decide,
     run,
     until_claimed,
@@ -63,59 +63,6 @@ def test_nothing_is_claimed_where_every_finalist_breaks_a_limit() -> None:
     assert not found.gain
     assert found.reason is not None and "no finalist kept the limits while it was confirmed" in found.reason
     assert until_claimed(SMALL)(runs[:1]) == set()
-
-
-def test_with_several_objectives_all_are_measured_and_the_knee_of_the_search_wins() -> None:
-    several = Constraints(Path(), Goal(objectives=("throughput", "peak_rss_bytes")), RULES.confidence)
-    runs = [with_memory(number, trial_1=50, trial_2=25) for number in range(1, 7)]
-    assert until_claimed(several)(runs[:2]) == set(CONFIGS)
-    assert until_claimed(several)(runs) == set()
-    found = decide(runs, several)
-    assert (found.name, found.gain) == ("trial-1", True)
-    ratios = {name: round(one.estimate, 2) for name, one in found.finalists[1].ratios.items()}
-    assert ratios == {"throughput": 1.5, "peak_rss_bytes": 4.0}
-
-
-def test_each_of_several_objectives_is_held_to_its_own_noise_and_part_of_the_confidence() -> None:
-    """The rates of the leader and its twin differ wildly; its memory does not, and is what it gains."""
-    several = Constraints(Path(), Goal(objectives=("throughput", "peak_rss_bytes")), RULES.confidence)
-    noisy = {"trial_1": 11.0, "trial_2": 10.0, "baseline": 10.0}
-    runs = []
-    for number in range(1, 7):
-        one = run(number, **noisy, trial_1_again=5.0 + 2 * number)
-        candidates = {
-            name: msgspec.structs.replace(candidate, peak_rss_bytes=100) for name, candidate in one.candidates.items()
-        }
-        for name in ("trial-1", "trial-1-again"):
-            candidates[name] = msgspec.structs.replace(candidates[name], peak_rss_bytes=50)
-        runs.append(msgspec.structs.replace(one, candidates=candidates))
-    found = decide(runs, several)
-    assert found.noise_floor is not None and found.noise_floor > 0.3
-    assert (found.name, found.gain) == ("trial-1", True)
-    wide = msgspec.structs.replace(
-        runs[0],
-        candidates=runs[0].candidates
-        | {"trial-1": Candidate(config=CONFIGS["trial-1"], blocks=(block(30.0), block(30.0)))},
-    )
-    rows = [wide, *runs[1:]]
-    alone = decide(rows).finalists[0].ratio
-    both = decide(rows, several).finalists[0].ratio
-    assert alone is not None and both is not None and alone.low is not None and both.low is not None
-    assert both.low < alone.low and both.estimate == alone.estimate
-
-
-def test_a_gain_in_no_objective_is_none() -> None:
-    several = Constraints(Path(), Goal(objectives=("throughput", "peak_rss_bytes")), RULES.confidence)
-    level = dict.fromkeys(ALL, 10.0)
-    runs = []
-    for number in range(1, 7):
-        one = run(number, **level)
-        candidates = {
-            name: msgspec.structs.replace(candidate, peak_rss_bytes=100) for name, candidate in one.candidates.items()
-        }
-        runs.append(msgspec.structs.replace(one, candidates=candidates))
-    found = decide(runs, several)
-    assert (found.name, found.gain) == (BASELINE, False)
 
 
 def test_runs_without_the_figure_are_no_claim() -> None:
@@ -162,14 +109,6 @@ def test_six_runs_are_needed_where_it_is_wide() -> None:
     assert (enough.name, enough.gain, enough.reason, enough.settled) == ("trial-1", True, None, True)
 
 
-def test_a_large_gain_may_be_known_less_closely() -> None:
-    """5 % of the logarithm of the gain, or of the rate."""
-    assert standing.narrow(Estimate(estimate=2.0, low=1.91, high=2.09), RULES)
-    assert not standing.narrow(Estimate(estimate=0.2, low=0.11, high=0.29), RULES)
-    assert standing.narrow(Estimate(estimate=0.2, low=0.16, high=0.24), RULES)
-    assert not standing.narrow(Estimate(estimate=2.0, low=None, high=None), RULES)
-
-
 def test_a_claim_stays_while_its_rivals_go_on_without_the_baseline() -> None:
     """The two are level; in the runs without the baseline they trade places."""
     runs = [run(number, **ALL | {"trial_2": 20.0 * (1.025 if number % 2 else 1 / 1.025)}) for number in range(1, 4)]
@@ -202,6 +141,24 @@ def test_what_was_never_measured_with_the_baseline_gains_by_way_of_others_but_ha
     ratio = found.finalists[1].ratio
     assert ratio is not None and ratio.estimate == pytest.approx(2.4, rel=0.01)
     assert (found.name, found.gain, found.rivals) == ("trial-2", False, {"trial-2"})
+
+
+def test_of_those_with_a_claim_the_best_wins_where_a_rival_without_one_dropped_them() -> None:
+    """The second has a claim, too, and is the last of the two; neither is in the last runs."""
+    wide = Finalists({"trial-3": THIRD, **FINALISTS.trials})
+    runs = [run(number, **ALL) for number in range(1, 4)]
+    runs += [run(number, trial_1=20.0, trial_3=30.0) for number in range(4, 7)]
+    runs += [run(number, trial_3=30.0, trial_1_again=20.0) for number in range(7, 9)]
+    assert (decide(runs, finalists=wide).name, decide(runs, finalists=wide).gain) == ("trial-3", False)
+    found = decide(runs, finalists=wide, ended=True)
+    assert (found.name, found.gain, found.reason) == ("trial-1", True, None)
+
+
+def test_one_that_fails_after_its_claim_is_none_to_stop_for() -> None:
+    runs = [run(number, **ALL) for number in range(1, 4)]
+    runs += [run(number, trial_1=None, trial_2=15.0) for number in (4, 5)]
+    found = decide(runs, ended=True)
+    assert (found.name, found.gain, found.reason) == ("trial-2", True, None)
 
 
 def test_as_long_as_a_gain_is_open_the_baseline_goes_on_and_is_looked_at_seldom() -> None:

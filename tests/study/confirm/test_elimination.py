@@ -48,3 +48,11 @@ def test_before_a_claim_has_its_runs_none_is_dropped_for_the_baseline() -> None:
     assert elimination.remaining(runs[:1], NAMES, many, ANY) == set(NAMES)
     assert elimination.remaining(runs[:2], NAMES, many, ANY) == set(NAMES)
     assert elimination.remaining(runs, NAMES, many, ANY) == {BASELINE}
+
+
+def test_one_that_was_never_measured_may_still_win() -> None:
+    """The third joins after the others' runs, whatever was dropped in them; what was dropped does not come back."""
+    few = {name: ALL[name] for name in ("trial_1", "baseline")}
+    runs = [run(1, **CLOSE), *(run(number, **few | {"baseline": 18.0}) for number in (2, 3))]
+    assert elimination.remaining(runs, NAMES, RULES, ANY) == {"trial-1"}
+    assert elimination.remaining(runs, [*NAMES, "trial-3"], RULES, ANY) == {"trial-1", "trial-3"}

@@ -114,3 +114,18 @@ def tuned(batch_size: int) -> Config:
     """With an allocator that the baseline does not have."""
     knobs: dict[str, Value] = {"allocator": "tcmalloc"}
     return configs.configure(HW, batch_size=batch_size, backend="torch_eager", options={}, knobs=knobs)
+
+
+def test_what_an_earlier_confirmation_claims_is_a_finalist_unless_it_broke_a_limit() -> None:
+    tried = [config("torch_eager", 1), tuned(8), config("torch_eager", 4)]
+    trials = [result(n, one, rates=[rate, rate]) for n, (one, rate) in enumerate(zip(tried, (10, 40, 20), strict=True))]
+    space = msgspec.structs.replace(resolved(HW), baseline=tried[0])
+    ranking, rules = Ranking(trials, space.goal), ConfirmRules(finalists=1)
+
+    def chosen(claimed: str | None, *excluded: str) -> list[str]:
+        return list(finalists.choose(ranking, space, rules, HW, excluded, claimed).trials)
+
+    assert chosen(None) == chosen(tried[1].key) == chosen("unknown") == ["trial-1", BASELINE]
+    assert chosen(tried[2].key) == ["trial-1", "trial-2", BASELINE]
+    assert chosen(tried[0].key) == ["trial-1", BASELINE]
+    assert chosen(tried[2].key, tried[2].key) == ["trial-1", BASELINE]

@@ -8,7 +8,7 @@ import pytest
 
 from autotune.core.errors import StudyError
 from autotune.core.results import Candidate, InterleavedRun
-from autotune.study.confirm import paired_comparison
+from autotune.study.confirm import paired_comparison, scores
 from tests.fake_executor import FakeExecutor
 from tests.study.confirm.comparing import AMPLE_S, CONFIGS, CONFIRM, HW, PAIR, run, toy, until
 from tests.study.fakes import WORKLOAD, plain
@@ -91,3 +91,20 @@ def test_what_spins_while_it_is_stopped_is_started_one_by_one(tmp_path: Path) ->
     calm = FakeExecutor(tmp_path, idle_share=CONFIRM.idle_share)
     run(toy(tmp_path, name="calm"), calm, until(3))
     assert [spec.together for spec in calm.runs] == [True] * 3
+
+
+def test_runs_of_joined_comparisons_count_whatever_is_compared_later(tmp_path: Path) -> None:
+    """The later one has one of the earlier configurations, and one that was never measured."""
+    earlier = run(toy(tmp_path, configs=PAIR, joined=True), FakeExecutor(tmp_path), until(2))
+    later = toy(tmp_path, configs={name: CONFIGS[name] for name in "bc"}, joined=True)
+    assert later.runs() == earlier
+    executor = FakeExecutor(tmp_path)
+    runs = run(later, executor, until(4))
+    assert [spec.number for spec in executor.runs] == [3, 4]
+    assert [set(spec.configs) for spec in executor.runs] == [{"b", "c"}] * 2
+    assert runs[:2] == earlier
+    table = scores.table(runs, list(CONFIGS), 0.95)
+    assert (table.counts("a", "b")[0], table.counts("b", "c")[0], table.counts("a", "c")[0]) == (2, 2, 0)
+    assert table.difference("a", "c").low is not None
+    other = msgspec.structs.replace(WORKLOAD, seed=1)
+    assert toy(tmp_path, joined=True, workload=other).runs() == toy(tmp_path).runs() == []

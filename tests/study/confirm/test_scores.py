@@ -76,6 +76,24 @@ def test_the_level_of_one_that_missed_the_slow_run_is_not_flattered() -> None:
     assert table(a=[[]], b=[[1.0]]).level("a") == -math.inf
 
 
+def test_a_difference_goes_by_way_of_others_where_no_run_has_both() -> None:
+    a, b, c = [[1.0], [1.2], [], []], [[0.5], [0.7], [0.4], [0.6]], [[], [], [0.1], [0.3]]
+    found = table(a=a, b=b, c=c, d=[[], [], [], []])
+    difference = found.difference("a", "c")
+    assert difference.estimate == pytest.approx(0.8)
+    assert difference.low is not None and difference.high is not None
+    assert difference.low < 0.8 < difference.high
+    assert found.counts("a", "c") == (0, 0)
+    for nothing in (found.difference("a", "d"), table(a=[[1.0], []], b=[[], [1.0]]).difference("a", "b")):
+        assert math.isnan(nothing.estimate) and nothing.low is nothing.high is None
+
+
+def test_runs_that_have_both_count_before_any_way_by_others() -> None:
+    """By way of b the difference would be another one."""
+    found = table(a=[[1.0], [1.0], []], b=[[], [0.0], [0.0]], c=[[0.9], [], [0.5]])
+    assert found.difference("a", "c").estimate == pytest.approx(0.1)
+
+
 # -------------------------------------------------------------------------------------- by objective
 
 
