@@ -131,14 +131,3 @@ def test_a_seed_repeats_a_whole_run_and_its_end_is_what_is_exported(monkeypatch:
     assert one.claimed_s is not None and one.searched_s < one.claimed_s <= one.ended_s
     assert one.last.evidence == "confirmed" and one.last.holds
     assert next(figure.evidence for figure in one.figures) == "search"
-
-
-def test_a_run_without_a_claim_counts_as_its_end(capsys: pytest.CaptureFixture[str]) -> None:
-    figure = whole_runs.Figure(seconds=9.0, evidence="search", estimate=2.0, low=1.0, high=4.0, truth=3.0, regret=0.0)
-    task = whole_runs.Task(space="made", machine="recorded", seed=1)
-    runs = {task: whole_runs.Run(trials=3, searched_s=5.0, claimed_s=None, ended_s=10.0, figures=(figure,))}
-    before = {task: whole_runs.Run(trials=3, searched_s=5.0, claimed_s=20.0, ended_s=30.0, figures=(figure,))}
-    assert not whole_runs.report(runs, before)
-    printed = capsys.readouterr().out
-    assert "NOT PASSED: 0.0% of 1 runs end confirmed" in printed
-    assert "passed: the median time to a claim over that before: 0.50" in printed
