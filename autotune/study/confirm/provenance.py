@@ -18,11 +18,7 @@ def difference(run: InterleavedRun, hw: Hardware) -> str | None:
 
 
 def comparable(runs: Sequence[InterleavedRun], hw: Hardware) -> tuple[list[InterleavedRun], str | None]:
-    """The runs that were made as one is made today, and a line that says how many are left out, and why.
-
-    A candidate that was dropped after runs that are left out has to be measured again: later runs without it are left
-    out, too.
-    """
+    """The runs that were made as one is made today, and a line that says how many are left out, and why."""
     reasons = [reason for run in runs if (reason := difference(run, hw)) is not None]
     if not reasons:
         return list(runs), None

@@ -41,7 +41,7 @@ class ScoreTable:
     def difference(self, a: str, b: str, confidence: float | None = None) -> Estimate:
         """The mean difference a − b with its interval over the runs that have both, else by way of others.
 
-        NaN where one has no block.
+        NaN where no runs connect them.
         """
         if a == b and any(self.logs[a]):
             return Estimate(estimate=0.0, low=0.0, high=0.0)
@@ -69,7 +69,7 @@ class ScoreTable:
         )
 
     def ratio(self, a: str, b: str) -> Estimate | None:
-        """The factor by which a is better than b (faster, or less of what is paid); None where no run has both."""
+        """The factor by which a is better than b (faster, or less of what is paid); None where no runs connect them."""
         difference = self.difference(a, b)
         return None if math.isnan(difference.estimate) else stats.from_logs(difference)
 
