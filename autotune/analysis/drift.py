@@ -21,7 +21,7 @@ LEAST_BLOCKS = 48
 USUAL = {"compute": 0.5, "memory": 0.2, "scalar": 0.15}
 """The slopes of the recorded machines (0.57, 0.15, 0.12 and 0.49, 0.20, 0.17), tried where blocks are few."""
 
-USUAL_GAIN = 0.2
+USUAL_GAIN = 0.3
 """By so much they must reduce the spread inside the groups: on a quiet machine the canary's own noise adds to it."""
 
 LEAST_GAIN = 0.05

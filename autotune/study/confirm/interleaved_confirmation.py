@@ -100,7 +100,8 @@ class InterleavedConfirmation:
         self, chosen: Finalists, headline: str, keep: Keep, limit_s: float | None = None
     ) -> list[InterleavedRun]:
         """The runs of the finalists so far, and more until the rule is met: at most the finalists' part of the time."""
-        seconds = self.context.left() * self.context.confirm.finalists_share
+        left = self.context.left
+        seconds = max(0.0, left.seconds * self.context.confirm.finalists_share - left.elapsed())
         limit_s = seconds if limit_s is None else limit_s
         return self.runner.compare(FINALISTS, headline, chosen.configs, keep, seconds, limit_s)
 
