@@ -4,7 +4,7 @@ Tunes the space so many times, then measures all configurations that were export
 runs. Prints how far each lies below the best of them; nine of ten must lie within 3 %. Studies that are finished are
 kept in the folder, and the same command goes on.
 
-    python benchmarks/same_answer.py FOLDER [--space quick] [--studies 10] [--minutes 2] [--runs 6]
+    python benchmarks/same_answer.py FOLDER [--space FILE] [--studies 10] [--runs 6]
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from autotune.report.text import formatting
 from autotune.study.confirm import outcomes, paired_comparison, scores
 from autotune.study.confirm.paired_comparison import PairedComparison
 
+SMALL = Path(__file__).parent / "small.yaml"
 NEAR = 0.03
 SHARE = 0.9
 ROUNDS_S = 3600.0
@@ -39,12 +40,11 @@ def main() -> int:
     """Tune, compare, judge."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--space", default="quick", help="a space file or the name of a shipped one")
+    parser.add_argument("--space", default=str(SMALL), help="a space file or the name of a shipped one")
     parser.add_argument("--studies", type=int, default=10)
-    parser.add_argument("--minutes", type=float, default=2.0)
     parser.add_argument("--runs", type=int, default=6, help="interleaved runs of the exported configurations")
     chosen = parser.parse_args()
-    found = [tuned(chosen.folder, chosen.space, seed, chosen.minutes) for seed in range(chosen.studies)]
+    found = [tuned(chosen.folder, chosen.space, seed) for seed in range(chosen.studies)]
     for seed, best in enumerate(found):
         claim = best.measured.speedup
         said = "no speed-up" if claim is None else f"{claim.estimate:.2f}x"
@@ -61,13 +61,13 @@ def main() -> int:
     return 0 if passed else 1
 
 
-def tuned(folder: Path, space: str, seed: int, minutes: float) -> Best:
+def tuned(folder: Path, space: str, seed: int) -> Best:
     """What a study of its own exports; it is made unless it is there. Nothing is taken from the other studies."""
     studies = folder / str(seed)
     command = [sys.executable, "-m", "autotune", "--space", space, "--studies", str(studies), "--name", "study"]
     file = studies / "study" / "best.json"
     if not file.exists():
-        subprocess.run([*command, "--seed", str(seed), "--minutes", str(minutes)], check=True)
+        subprocess.run([*command, "--seed", str(seed)], check=True)
     return msgspec.json.decode(file.read_bytes(), type=Best)
 
 
