@@ -100,7 +100,7 @@ def test_an_objective_without_a_column_gets_one(tmp_path: Path) -> None:
     space = msgspec.structs.replace(SPACE, objective="latency_p50_ms")
     lines = printed(compare([study(tmp_path / name, RESULTS, space=space) for name in "ab"]))
     assert cells(lines[1])[3] == "gain" and "latency_p50_ms" in lines[1]
-    assert "20.0 ms" in lines[2] and "  2.50x (1." in lines[2]
+    assert "20.0 ms" in lines[2] and "  2.50x (2." in lines[2]
     assert "gain: less latency_p50_ms than the baseline of the same machine" in lines
 
 
