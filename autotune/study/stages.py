@@ -42,7 +42,9 @@ def run(
     space, hw = study.space, study.hardware
 
     def reserve(ranking: Ranking) -> float:
-        predicted_s = cost.predicted(ranking, space, hw, rules, confirm_rules)
+        known = store.confirmation(study.folder)
+        claimed = known is not None and known.confirmed
+        predicted_s = cost.predicted(ranking, space, hw, rules, confirm_rules, claimed=claimed)
         reserved_s = cost.reserved(space.budget, predicted_s, confirm_rules)
         observer.reserved(reserved_s, predicted_s)
         return reserved_s

@@ -35,15 +35,21 @@ def reserved(budget: Budget, predicted_s: float | None, confirm: ConfirmRules) -
     return whole_s * confirm.share if predicted_s is None else min(predicted_s, whole_s * MOST)
 
 
-def predicted(ranking: Ranking, space: Space, hw: Hardware, rules: MeasureRules, confirm: ConfirmRules) -> float | None:
+def predicted(
+    ranking: Ranking, space: Space, hw: Hardware, rules: MeasureRules, confirm: ConfirmRules, *, claimed: bool = False
+) -> float | None:
     """The seconds of a confirmation: a claim among few that needs all runs, then the fewest runs of all finalists.
 
+    Where there is one that was `claimed` already, the latter are left.
     None before there is another trial than the baseline, and where the rates of requests decide how long it takes.
     """
     if ranking.baseline(space.baseline) is None or space.goal.objectives == ("served_rate",):
         return None
     seconds = 0.0
-    for runs, count in ((confirm.sure_runs, confirm.first_finalists), (confirm.runs, confirm.finalists)):
+    parts = [(confirm.runs, confirm.finalists)]
+    if not claimed:
+        parts.append((confirm.sure_runs, confirm.first_finalists))
+    for runs, count in parts:
         chosen = finalists.choose(ranking, space, msgspec.structs.replace(confirm, finalists=count), hw)
         if chosen.trials.keys() == {BASELINE}:
             return None

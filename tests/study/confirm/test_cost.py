@@ -98,3 +98,11 @@ def test_what_is_reserved_is_what_is_predicted_and_at_most_half(
     minutes: float | None, predicted_s: float | None, seconds: float
 ) -> None:
     assert math.isclose(cost.reserved(Budget(minutes=minutes), predicted_s, CONFIRM), seconds)
+
+
+def test_after_a_claim_only_the_comparison_of_all_finalists_is_left() -> None:
+    ranking = ranked(BASE, FAST)
+    left = cost.predicted(ranking, SPACE, HW, RULES, CONFIRM, claimed=True)
+    whole = predicted(ranking)
+    assert left is not None and whole is not None
+    assert left == pytest.approx(whole * CONFIRM.runs / (CONFIRM.sure_runs + CONFIRM.runs))
