@@ -49,6 +49,9 @@ from autotune.study.storage.opening import opened
 BUDGET = Budget(trials=28, minutes=10.5)
 """That of `search_spaces/resnet50.yaml`."""
 
+BUDGETS = {"sentences": Budget(trials=40, minutes=12)}
+"""That of `search_spaces/embedding.yaml` for its kind of model."""
+
 BEFORE = Path(__file__).parent / "whole_runs_before.json.gz"
 """The runs of 2026-11-30, before a search with a budget could end early; 50 seeds."""
 
@@ -95,7 +98,7 @@ def whole_run(task: Task) -> Run:
         dice = random.Random(f"{task.seed}/{task.space}/{task.machine}")
         executor = RecordedExecutor(folder, replay, MACHINES[task.machine], dice)
         workload = msgspec.structs.replace(replay.space.workload, seed=task.seed)
-        space = msgspec.structs.replace(replay.space, budget=BUDGET, workload=workload)
+        space = msgspec.structs.replace(replay.space, budget=BUDGETS.get(task.space, BUDGET), workload=workload)
         figures: list[Figure] = []
         with opened(folder, space, "replayed", replay.hardware) as study:
             look = functools.partial(_look, executor, figures)
