@@ -26,7 +26,7 @@ import msgspec
 from recorded import Row
 from replay import Key, Own, key, launches, spent
 
-from autotune.analysis import drift
+from autotune.analysis import constraints, drift
 from autotune.core.config import Config
 from autotune.core.results import ArtifactRef, Block, Canary, Candidate, InterleavedRun, Status, Sustained, TrialResult
 from autotune.core.rules import MeasureRules
@@ -142,6 +142,10 @@ class RecordedExecutor:
         if row.status.measured:
             start_s, _ = spent(row)
             self.wait(start_s)
+            result = msgspec.structs.replace(result, setup_s=start_s, fidelity=row.fidelity)
+        if row.status.measured and (limit := constraints.broken(rules.answers, result)) is not None:
+            result = msgspec.structs.replace(result, status=Status.WRONG_OUTPUT, error=limit.description)
+        elif row.status.measured:
             launch = _Launch(self, row, begin + limit_s)
             try:
                 found = measure.measure(cast(BlockRunner, launch), rules, incumbent, lambda _: None)
@@ -154,8 +158,6 @@ class RecordedExecutor:
                     status=status,
                     blocks=found.blocks,
                     warmup=found.warmup,
-                    setup_s=start_s,
-                    fidelity=row.fidelity,
                 )
         else:
             self.wait(max(0.0, row.wall_s - row.prepare_s))

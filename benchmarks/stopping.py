@@ -21,7 +21,7 @@ from replay import Outcome, Replay, load, names, recorded
 from search import FIRST_SEED, play
 
 from autotune.study.model.points import Parameters
-from autotune.study.search import driver
+from autotune.study.search import convergence, driver
 
 
 class Stopped:
@@ -40,7 +40,7 @@ class Stopped:
             return None
         point = self.search.ask()
         self.gains.append(getattr(self.search.study.sampler, "gain", None))
-        if driver.converged(self.gains):
+        if convergence.converged(self.gains):
             self.reason = "settled"
             return None
         return point

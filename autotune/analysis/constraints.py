@@ -6,7 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from autotune.analysis.metrics import LATENCIES, MEDIAN
+from autotune.analysis.metric import Measured
+from autotune.analysis.metrics import LATENCIES, MEDIAN, METRICS, values
+from autotune.core.results import TrialResult
 from autotune.core.space_types import Limit
 
 
@@ -56,6 +58,18 @@ class ConstraintCheck:
 def check(limits: Sequence[Limit], values: Mapping[str, float]) -> tuple[ConstraintCheck, ...]:
     """Every limit checked by the metrics' values."""
     return tuple(_check(limit, values) for limit in limits)
+
+
+def on_answers(limits: Sequence[Limit]) -> tuple[Limit, ...]:
+    """The limits that are known from a configuration's answers alone, before it is measured."""
+    return tuple(limit for limit in limits if METRICS[limit.metric].needs in ("outputs", "data"))
+
+
+def broken(limits: Sequence[Limit], result: TrialResult) -> ConstraintCheck | None:
+    """The check of the limit that a result's answers break the most; None if they keep all."""
+    checks = check(on_answers(limits), values(Measured(result)))
+    worst = max(checks, key=lambda one: one.violation, default=None)
+    return None if worst is None or worst.satisfied else worst
 
 
 def _check(limit: Limit, values: Mapping[str, float]) -> ConstraintCheck:

@@ -33,6 +33,8 @@ SPINNING = ("session.intra_op.allow_spinning", "session.inter_op.allow_spinning"
 DENORMALS = "session.set_denormal_as_zero"
 FAST_MATH = "mlas.enable_gemm_fastmath_arm64_bfloat16"
 
+same_answers = ("execution", "arena", "mem_pattern", "spinning")
+
 
 class Options(Struct):
     """The runtime's defaults, to be changed one by one.

@@ -36,6 +36,8 @@ RELEASE_NS = 5 * 10**9
 
 clock = time.monotonic_ns
 
+same_answers = ("hint", "streams", "requests", "pinning")
+
 
 class Options(Struct):
     """`precision` int8 quantises weights and activations; bfloat16 (x86) and float16 (Arm) are hints to the compiler of

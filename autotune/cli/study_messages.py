@@ -14,16 +14,18 @@ from autotune.report.text.shell_command import quoted
 from autotune.space import goal_section
 from autotune.study import versions
 from autotune.study.model import suggest
-from autotune.study.search import driver
+from autotune.study.search import convergence, driver
 from autotune.study.search.outcome import Outcome
 from autotune.study.search.transfer import WarmStart
 from autotune.study.storage import store
+
+SETTLED = f"{math.expm1(convergence.SETTLED_GAIN) * 100:.0f} %"
 
 ENDED = {
     "trials": "all trials of the budget are done",
     "minutes": "the search's part of the budget's minutes is used up",
     "exhausted": "every configuration of the space was tried",
-    "settled": f"nothing untried that is likely to run promises another {math.expm1(driver.SETTLED_GAIN) * 100:.0f} %",
+    "settled": f"nothing untried that is likely to run promises another {SETTLED}",
     "stale": f"the last {driver.STALE} trials found nothing better",
 }
 """The reason for which a search ended, in words."""

@@ -103,6 +103,7 @@ class Backend(Protocol):
     artifact can be shared; None is nothing to prepare. It may offer `domains(hw)`: what `auto` stands for, by option,
     where that is not every available value. Where `free` is true, the space file invents the options' names.
     `without_effect(options, config)` may say why an option changes nothing in a configuration, which is then not run.
+    `same_answers`, where it is given, are the options that change no answers, only how they are computed.
     """
 
     Options: Any

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from autotune.core.space_types import Limit
 from autotune.core.struct import Struct
 
 
@@ -23,7 +24,8 @@ class MeasureRules(Struct):
     A trial that `trial_timeout_s` (the end of the budget) cuts short is `interrupted`, which says nothing of its
     configuration. A block is disturbed where the machine was not ours alone: others used the trial's
     cores, CPU or memory pressure outside our control group, steal, a fall of the clock frequency, a canary off its
-    usual place. Outputs of `verify_samples` are compared, fewer where calls after the first take over `verify_s`.
+    usual place. Outputs of `verify_samples` are compared, fewer where calls after the first take over `verify_s`. One
+    whose answers break a limit of `answers` is not measured.
 
     Where requests are served, a probe lasts `probe_s` or as long as `probe_requests` take to arrive, at most
     `probe_most_s`; all probes of a trial about `serve_s`, between rates that differ by `serve_width` at most. The least
@@ -55,6 +57,7 @@ class MeasureRules(Struct):
     memory_fraction: float = 0.9
     verify_samples: int = 8
     verify_s: float = 0.8
+    answers: tuple[Limit, ...] = ()
     probe_s: float = 2.0
     probe_most_s: float = 6.0
     probe_requests: int = 100

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from autotune.analysis import latency
+from autotune.analysis import constraints, latency
 from autotune.core.files import write_atomically
 from autotune.core.results import Status, TrialResult
 from autotune.core.rules import MeasureRules
@@ -59,6 +59,20 @@ def _measured(
     deadline = None if rules.trial_timeout_s is None else time.monotonic() + rules.trial_timeout_s
     with loading(context, spec, rules, folder, deadline) as loaded:
         loaded.wait()
+        known = TrialResult(
+            spec=spec,
+            status=Status.OK,
+            load_s=max(answer.load_s for answer in loaded.ready),
+            first_call_s=max(answer.first_call_s for answer in loaded.ready),
+            checked_s=max(answer.checked_s for answer in loaded.ready),
+            setup_s=loaded.setup_s,
+            fidelity=fidelity.worst([answer.fidelity for answer in loaded.ready]),
+            accuracy=loaded.accuracy,
+            artifact=loaded.artifact,
+            versions=loaded.ready[0].versions,
+        )
+        if (limit := constraints.broken(rules.answers, known)) is not None:
+            return msgspec.structs.replace(known, status=Status.WRONG_OUTPUT, error=limit.description)
         monitor = InterferenceMonitor(loaded.cpus, sensor, rules)
         bench = BlockRunner(loaded.workers, spec.config.workload.batch_size, monitor, rules, run_s=loaded.call_s)
         measurement = measure.measure(bench, rules, incumbent, lambda blocks: context.observer.measured(spec, blocks))
@@ -67,22 +81,14 @@ def _measured(
             served = load_test.find_largest_rate(bench, measurement.blocks, spec.workload.serving, spec.workload.seed)
         peak_rss_bytes = loaded.finish()
     calls = latency.merge([latency.load_rows(folder, {block.number for block in measurement.blocks})])
-    return TrialResult(
-        spec=spec,
+    return msgspec.structs.replace(
+        known,
         status=Status.REJECTED if measurement.rejected else Status.OK,
         blocks=measurement.blocks,
         warmup=measurement.warmup,
         repeated=tuple(bench.repeated),
         flags=(*measurement.flags, *loaded.flags, *([f"no_canary: {sensor.failure}"] if sensor.failure else [])),
-        load_s=max(answer.load_s for answer in loaded.ready),
-        first_call_s=max(answer.first_call_s for answer in loaded.ready),
-        checked_s=max(answer.checked_s for answer in loaded.ready),
-        setup_s=loaded.setup_s,
         peak_rss_bytes=peak_rss_bytes,
         latency=None if calls is None else calls.summary(),
         served=served,
-        fidelity=fidelity.worst([answer.fidelity for answer in loaded.ready]),
-        accuracy=loaded.accuracy,
-        artifact=loaded.artifact,
-        versions=loaded.ready[0].versions,
     )

@@ -8,7 +8,7 @@ import pytest
 from autotune.analysis import constraints, metrics
 from autotune.analysis.constraints import ConstraintCheck
 from autotune.analysis.metric import Measured
-from autotune.core.results import Latency
+from autotune.core.results import Fidelity, Latency
 from autotune.core.space_types import Limit
 from tests.report.made import result
 
@@ -85,3 +85,17 @@ def test_with_too_few_calls_for_any_percentile_the_median_is_checked() -> None:
     assert not any(name in known for name in metrics.LATENCIES)
     found = checked(Limit(metric="latency_p99_ms", max=9), **known)
     assert (found.value, found.satisfied) == (10.0, False)
+
+
+def test_the_answers_alone_tell_whether_their_limits_are_broken() -> None:
+    near = Limit(metric="centred_error", max=0.1)
+    alike = Limit(metric="cosine_similarity", min=0.99)
+    fast = Limit(metric="throughput", min=100.0)
+    assert constraints.on_answers([fast, near, alike]) == (near, alike)
+    far = Fidelity(judged=True, samples=8, cosine_similarity=0.7, centred_error=2.5, max_abs_error=9.0)
+    found = constraints.broken([fast, near, alike], result(1, fidelity=far))
+    assert found is not None and found.description == "centred_error is 2.5, allowed at most 0.1"
+    assert constraints.broken([fast], result(1, fidelity=far)) is None
+    assert constraints.broken([near], result(1)) is None
+    hard = Limit(metric="centred_error", max=0.1, unjudged="reject")
+    assert constraints.broken([hard], result(1, fidelity=msgspec.structs.replace(far, judged=False))) is not None

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from autotune.analysis import constraints
 from autotune.analysis.metrics import METRICS
 from autotune.core.config import Config
 from autotune.core.machine import Hardware
@@ -13,6 +14,7 @@ from autotune.core.results import Status, TrialResult
 from autotune.core.space_types import Domains
 from autotune.study.model.suggest import parameters, suggest
 from autotune.study.ranking import Ranking
+from autotune.study.search import known_wrong
 
 if TYPE_CHECKING:
     import optuna
@@ -51,7 +53,8 @@ def gains(study: optuna.Study) -> list[float | None]:
 def tell(study: optuna.Study, trial: optuna.Trial, result: TrialResult, ranking: Ranking) -> None:
     """Tells a trial's result: its objectives and by how much it keeps or breaks each limit, or that it does not run.
 
-    An interruption teaches nothing.
+    An interruption teaches nothing. Of wrong answers it tells which parameters decide them, with `wrong` as a user
+    attribute: another trial with these is wrong, too.
     """
     import optuna
 
@@ -61,6 +64,8 @@ def tell(study: optuna.Study, trial: optuna.Trial, result: TrialResult, ranking:
     if result.status is Status.INTERRUPTED:
         _tell(study, trial, state=optuna.trial.TrialState.FAIL)
         return
+    if constraints.broken(ranking.goal.limits, result) is not None and not result.status.measured:
+        trial.set_user_attr("wrong", sorted(known_wrong.deciding(result.spec.config)))
     values = ranking.values(result) if result.status.measured else None
     if values is None:
         tell_failure(study, trial)

@@ -12,19 +12,29 @@ from dataclasses import dataclass, field
 import msgspec
 import optuna
 
+from autotune.analysis import constraints
 from autotune.core.config import Config
 from autotune.core.errors import AutotuneError, StudyError
 from autotune.core.executor import Executor
 from autotune.core.observer import Observer
 from autotune.core.results import Status, TrialResult
-from autotune.core.rules import Correction, MeasureRules
+from autotune.core.rules import MeasureRules
 from autotune.core.space_types import Budget
 from autotune.core.specs import TrialSpec
 from autotune.space import configs
 from autotune.study.model import suggest
 from autotune.study.model.points import DomainPoints, Points
 from autotune.study.ranking import Ranking
-from autotune.study.search import ask_tell, earlier_claim, recipes, recovery, samplers, unexplored
+from autotune.study.search import (
+    ask_tell,
+    convergence,
+    earlier_claim,
+    known_wrong,
+    recipes,
+    recovery,
+    samplers,
+    unexplored,
+)
 from autotune.study.search.outcome import Outcome, Reason, completed, cut_short, description, judged, outcome
 from autotune.study.storage import disk_errors, store
 from autotune.study.storage.opening import OpenStudy
@@ -36,15 +46,6 @@ REPEATS = 5
 SHORTEST_TRIAL_S = 5.0
 HOPELESS = 10
 """So many trials, not counting the baseline, that all failed end the search: the fault is not in the settings."""
-
-SETTLED_GAIN = math.log(1.02)
-"""A sampler that expects less from its best proposal, as a difference of logarithms, expects nothing to be claimed.
-
-A little less than the `delta` of a claim: what is expected of a proposal is often exceeded.
-"""
-
-SETTLED = 2
-"""So many such proposals in a row end the search: a budget is a ceiling, not a quota."""
 
 DOUBTFUL = 0.1
 """A baseline of whose blocks a larger share was disturbed is measured again."""
@@ -164,19 +165,24 @@ class _Search:
                 plan.append(unseen)
                 continue
             plan = [one for one in plan if one is not planned]  # asked for once, whatever became of it
+            self.repeats += 1
             if config.key in known:
-                self.repeats += 1
                 ask_tell.tell_repeat(self.study.optuna, trial, known[config.key])
                 continue
             if why := configs.unavailable(config, self.study.hardware):
-                self.repeats += 1
                 self._skip(trial, config, why)
+                continue
+            if self._known_wrong(config):
+                ask_tell.tell_unneeded(self.study.optuna, trial)
                 continue
             self.repeats = 0
             result = self._measure(trial, config)
             if result.status is Status.INTERRUPTED:
                 return "minutes"
             self._check(result)
+
+    def _known_wrong(self, config: Config) -> bool:
+        return known_wrong.reason(config, self.results, self.study.space.constraints) is not None
 
     def _plan(self) -> list[Config]:
         """The trials before the sampler's: the baseline, which all is compared with, those cut short, then advice."""
@@ -205,9 +211,9 @@ class _Search:
     def _asked(self, planned: Config | None) -> tuple[optuna.Trial, Config]:
         return ask_tell.ask(self.study.optuna, self.study.space.domains, self.study.hardware, planned)
 
-    def _converged(self, least: float = SETTLED_GAIN) -> bool:
+    def _converged(self, least: float = convergence.SETTLED_GAIN) -> bool:
         """True if the search may end: its sampler expects less, by default nothing that could be claimed."""
-        return converged(ask_tell.gains(self.study.optuna), least)
+        return convergence.converged(ask_tell.gains(self.study.optuna), least)
 
     def _left_s(self) -> float:
         minutes = self.study.space.budget.minutes
@@ -224,7 +230,7 @@ class _Search:
     def _untried(self, known: dict[str, int]) -> Config | None:
         hw = self.study.hardware
         untried = suggest.untried(self.study.space.domains, hw, known, self.rng)
-        return next((config for config in untried if configs.unavailable(config, hw) is None), None)
+        return next((one for one in untried if not configs.unavailable(one, hw) and not self._known_wrong(one)), None)
 
     def _skip(self, trial: optuna.Trial, config: Config, why: str) -> None:
         """A combination that the machine cannot honour costs nothing: no trial of the budget, no folder."""
@@ -245,7 +251,7 @@ class _Search:
         incumbent = None if config == self.study.space.baseline else self.known.incumbent
         self.observer.started(spec)
         try:
-            result = self.executor.execute(spec, self._limited(self.known.correction), incumbent)
+            result = self.executor.execute(spec, self._limited(config), incumbent)
         except Exception as error:
             # A full disk or a cache that cannot be used says nothing of the configuration; a bug would come again.
             if not isinstance(error, (AutotuneError, OSError)):
@@ -265,11 +271,15 @@ class _Search:
         self.observer.ended(result)
         return result
 
-    def _limited(self, correction: Correction) -> MeasureRules:
-        """The rules with what is known of the machine's drift, and what is left of the budget as the trial's limit."""
+    def _limited(self, config: Config) -> MeasureRules:
+        """The rules with what is known of the drift, what is left of the budget, and, but for the baseline, limits."""
         left_s = min(self._left_s(), self.rules.trial_timeout_s or math.inf)
-        limit_s = None if math.isinf(left_s) else left_s
-        return msgspec.structs.replace(self.rules, trial_timeout_s=limit_s, correction=correction)
+        return msgspec.structs.replace(
+            self.rules,
+            trial_timeout_s=None if math.isinf(left_s) else left_s,
+            correction=self.known.correction,
+            answers=() if config == self.study.space.baseline else constraints.on_answers(self.study.space.constraints),
+        )
 
     def _check(self, result: TrialResult) -> None:
         """StudyError where going on is pointless: nothing to compare with, or nothing that runs."""
@@ -288,9 +298,3 @@ class _Search:
                 f"all {len(others)} trials after the baseline failed, {times} of them so: {commonest}; "
                 f"the logs are in {self.study.folder / 'trials'}"
             )
-
-
-def converged(gains: Sequence[float | None], least: float = SETTLED_GAIN) -> bool:
-    """True if the latest of these expected gains, as differences of logarithms, are all smaller than the least."""
-    latest = gains[-SETTLED:]
-    return len(latest) == SETTLED and all(gain is not None and gain < least for gain in latest)

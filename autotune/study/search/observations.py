@@ -27,7 +27,7 @@ Key = frozenset[Any]
 
 @dataclass
 class Observations:
-    """Points that ran with their scores, of which more is better, and points that failed.
+    """Points that ran with their scores, of which more is better, points that failed, and settings that answer wrong.
 
     `noise` is the deviation of each score, in its units; `violation` is by how much each point that ran violates its
     worst limit. `tried` holds the keys of all points, `proposed` counts those that were not planned.
@@ -38,6 +38,7 @@ class Observations:
     noise: list[float] = field(default_factory=list)
     violation: list[float] = field(default_factory=list)
     failed: list[Parameters] = field(default_factory=list)
+    wrong: list[Parameters] = field(default_factory=list)
     tried: set[Key] = field(default_factory=set)
     proposed: int = 0
 
@@ -65,6 +66,9 @@ class Reader:
                 continue
             seen.tried.add(key(point))
             seen.proposed += "fixed_params" not in trial.system_attrs
+            if (deciding := trial.user_attrs.get("wrong")) is not None:
+                seen.wrong.append({name: point[name] for name in deciding if name in point})
+                continue
             if trial.state == TrialState.PRUNED:
                 seen.failed.append(point)
                 continue

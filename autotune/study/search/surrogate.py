@@ -99,7 +99,12 @@ class Surrogate(BaseSampler):
         weights = [self._rng.expovariate(1) for _ in study.directions]
         seen = self._reader.read(study, weights)
         every, every_encoded = self._candidates(seen)
-        untried = [i for i, point in enumerate(every) if key(point) not in seen.tried]
+        wrong = [settings.items() for settings in seen.wrong]
+        untried = [
+            i
+            for i, point in enumerate(every)
+            if key(point) not in seen.tried and not any(settings <= point.items() for settings in wrong)
+        ]
         if not untried:
             return self._rng.choice(every) if every else {}
         points, encoded = [every[i] for i in untried], every_encoded.rows(untried)

@@ -1,0 +1,41 @@
+"""Configurations whose answers are known to be wrong: other settings of the same model change none of them."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Sequence
+
+from autotune.analysis import constraints
+from autotune.core import plugins
+from autotune.core.config import Config
+from autotune.core.results import TrialResult
+from autotune.core.space_types import Limit
+from autotune.core.struct import Value
+
+
+def reason(config: Config, results: Iterable[TrialResult], limits: Sequence[Limit]) -> str | None:
+    """The reason why a configuration need not be tried: a trial that answers alike broke a limit; None without one."""
+    alike = _key(config)
+    for result in results:
+        if _key(result.spec.config) == alike and (broken := constraints.broken(limits, result)) is not None:
+            return f"its answers are those of trial {result.spec.id}: {broken.description}"
+    return None
+
+
+def deciding(config: Config) -> dict[str, Value]:
+    """The parameters, by their names in a study, on which a configuration's answers depend.
+
+    They are the backend, its options but those of its `same_answers`, and the knobs with `changes_answers`.
+    """
+    backend = plugins.load("backends", config.backend)
+    same = getattr(backend, "same_answers", ())
+    options = {f"{config.backend}.{name}": value for name, value in config.options.items() if name not in same}
+    knobs = {
+        name: value
+        for name, value in config.knobs.items()
+        if getattr(plugins.load("knobs", name), "changes_answers", False)
+    }
+    return {"backend": config.backend, **options, **knobs}
+
+
+def _key(config: Config) -> Hashable:
+    return frozenset(deciding(config).items())
