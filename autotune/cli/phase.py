@@ -36,8 +36,10 @@ class Search:
         limits += [] if left_s is None else [formatting.duration(left_s)]
         parts = [", ".join(begun)] if begun else []
         parts += [f"at most {' or '.join(limits)}"] if limits else []
-        if after_s := self.reserved_s or self.predicted_s:
-            parts.append(f"then about {formatting.duration(after_s)} of confirmation")
+        if self.reserved_s:
+            parts.append(f"then at most {formatting.duration(self.reserved_s)} of confirmation")
+        elif self.predicted_s:
+            parts.append(f"then about {formatting.duration(self.predicted_s)} of confirmation")
         return f"search: {'; '.join(parts)}"
 
     def done(self, trials: int, elapsed_s: float) -> float | None:
@@ -80,7 +82,7 @@ class Part:
 
     def line(self, now: float) -> str:
         """Its place, and what is expected to be left."""
-        left = f"about {formatting.duration(self.left_s(now))} left"
+        left = f"{'at most' if self.spec is None else 'about'} {formatting.duration(self.left_s(now))} left"
         kind = "confirmation" if self.claims else "explaining"
         if self.spec is None:
             return f"{kind}: starting, {left}"

@@ -174,7 +174,7 @@ class Display(Observer):
         """Say which part of the confirmation begins, and how long it may take."""
         self.worked = True
         self.part = Part(time.monotonic(), seconds, claims)
-        self.notice(f"{what}, about {formatting.duration(seconds)}")
+        self.notice(f"{what}, at most {formatting.duration(seconds)}")
         self._show(Text(f"      {what}", style="cyan"))
 
     def claimed(self, winner: Winner) -> None:

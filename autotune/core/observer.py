@@ -35,7 +35,7 @@ class Observer:
         """There is a first claim; the search goes on."""
 
     def confirming(self, what: str, seconds: float, claims: bool = False) -> None:
-        """A part of the confirmation begins, of about so many seconds; `claims` marks the one that a claim rests on."""
+        """A part of the confirmation begins, of at most so many seconds; a claim rests on the one that `claims`."""
 
     def notice(self, line: str) -> None:
         """A line for the user; nothing begins to be measured."""

@@ -30,9 +30,9 @@ def test_the_line_of_a_search(budget: Budget, settles: bool, place: str, text: s
 
 def test_what_the_confirmation_needs_is_taken_off_the_search_and_said() -> None:
     search = Search(Budget(minutes=5), True, reserved_s=90, predicted_s=90)
-    assert search.line("", 50) == f"search: {EARLY}; at most 2 min 40 s; then about 1 min 30 s of confirmation"
+    assert search.line("", 50) == f"search: {EARLY}; at most 2 min 40 s; then at most 1 min 30 s of confirmation"
     assert (search.left_s(50), search.left_s(500)) == (160, 0)
-    assert "about 2 min 30 s" in Search(Budget(minutes=5), True, reserved_s=150, predicted_s=900).line("", 50)
+    assert "at most 2 min 30 s" in Search(Budget(minutes=5), True, reserved_s=150, predicted_s=900).line("", 50)
 
 
 def test_the_part_of_a_search_that_is_over_is_that_of_the_limit_which_is_nearer() -> None:
@@ -51,7 +51,7 @@ def run(number: int, rounds: int = 2) -> InterleavedSpec:
 
 def test_a_part_of_the_confirmation_has_the_time_given_until_its_pace_tells() -> None:
     part = Part(1000, 300, claims=True)
-    assert part.line(1000) == "confirmation: starting, about 5 min 00 s left"
+    assert part.line(1000) == "confirmation: starting, at most 5 min 00 s left"
     part.reach(run(1), 0)
     assert part.line(1010) == "confirmation: interleaved run 1 of 3 to 6, about 4 min 50 s left"
     part.reach(run(2), 0)

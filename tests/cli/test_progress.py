@@ -105,7 +105,7 @@ def test_a_log_says_whom_it_waits_for_and_what_is_confirmed(plain: Screen) -> No
     assert [line.rstrip() for line in plain.new().splitlines()] == [
         "waiting for process 7 (python -m autotune --name [red]x[/red]), which measures on this machine; "
         "your minutes have not begun",
-        f"confirming 4 configurations against each other {'words ' * 30}, about 1 min 35 s",
+        f"confirming 4 configurations against each other {'words ' * 30}, at most 1 min 35 s",
     ]
 
 
@@ -169,8 +169,8 @@ def test_a_terminal_shows_the_round_of_a_confirmation(terminal: Screen) -> None:
     terminal.new()
     terminal.display.confirming("confirming 2 configurations against each other", 60, claims=True)
     shown = terminal.new()
-    assert "confirming 2 configurations against each other, about 1 min 00 s\n" in shown
-    assert "confirmation: starting, about 1 min 00 s left" in shown
+    assert "confirming 2 configurations against each other, at most 1 min 00 s\n" in shown
+    assert "confirmation: starting, at most 1 min 00 s left" in shown
     terminal.display.interleaving(RUN, 0)
     shown = terminal.new()
     assert "interleaved run 3: round 1 of 5, 2 configurations in turn" in shown
@@ -270,10 +270,10 @@ def test_a_baseline_that_was_disturbed_is_measured_again_in_its_place(plain: Scr
 def test_what_is_expected_of_the_confirmation_is_shown_with_the_search(terminal: Screen) -> None:
     terminal.display.reserved(200, None)
     terminal.display.started(BASE.spec)
-    assert "at most 12 trials or 6 min 40 s; then about 3 min 20 s of confirmation" in terminal.new()
+    assert "at most 12 trials or 6 min 40 s; then at most 3 min 20 s of confirmation" in terminal.new()
     terminal.display.reserved(90, 90)
     terminal.display.started(BASE.spec)
-    assert "at most 12 trials or 8 min 30 s; then about 1 min 30 s of confirmation" in terminal.new()
+    assert "at most 12 trials or 8 min 30 s; then at most 1 min 30 s of confirmation" in terminal.new()
 
 
 def test_the_bar_is_that_of_the_phase(terminal: Screen) -> None:

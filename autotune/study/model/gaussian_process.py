@@ -59,22 +59,28 @@ class Process:
 
 
 def fit(
-    points: EncodedPoints, values: Matrix, noise: Matrix, start: Matrix | None = None, steps: int = STEPS
+    points: EncodedPoints,
+    values: Matrix,
+    noise: Matrix,
+    start: Matrix | None = None,
+    steps: int = STEPS,
+    *,
+    further_noise: tuple[float, float] = PRIOR_NOISE,
 ) -> Process:
     """The process behind values that have a deviation of noise each, in the same units; it finds the noise besides.
 
-    `start` is the `theta` of an earlier fit to go on from.
+    `start` is the `theta` of an earlier fit to go on from, `further_noise` the prior of what is found besides.
     """
     centre, spread = float(values.mean()), float(values.std())
     scale = spread if spread > ALIKE * (1 + abs(centre)) else 1.0
     scaled, known = (values - centre) / scale, (noise / scale) ** 2
-    theta = _prior(len(points.encoder.names))[0] if start is None else start
+    means, deviations = _prior(len(points.encoder.names), further_noise)
+    theta = means if start is None else start
     if steps:
         from scipy.optimize import minimize
 
-        means, deviations = _prior(len(points.encoder.names))
         reach = list(zip(means - FAR * deviations, means + FAR * deviations, strict=True))
-        data = points.distances_by_dimension(), scaled, known
+        data = points.distances_by_dimension(), scaled, known, means, deviations
         theta = minimize(_loss, theta, data, "L-BFGS-B", jac=True, bounds=reach, options={"maxiter": steps}).x
     weights, variance, unexplained = np.exp(theta[:-2]), math.exp(theta[-2]), math.exp(theta[-1])
     kernel = variance * np.exp(-points.distances(points, weights))
@@ -82,7 +88,9 @@ def fit(
     return Process(theta, points, centre, scale, inverse, inverse @ scaled)
 
 
-def _loss(theta: Matrix, distances: Matrix, values: Matrix, known: Matrix) -> tuple[float, Matrix]:
+def _loss(
+    theta: Matrix, distances: Matrix, values: Matrix, known: Matrix, means: Matrix, deviations: Matrix
+) -> tuple[float, Matrix]:
     """The negative logarithm of likelihood times prior, and its gradient."""
     weights, variance, unexplained = np.exp(theta[:-2]), math.exp(theta[-2]), math.exp(theta[-1])
     kernel = variance * np.exp(-np.tensordot(weights, distances, axes=1))
@@ -97,14 +105,14 @@ def _loss(theta: Matrix, distances: Matrix, values: Matrix, known: Matrix) -> tu
             [by_kernel.sum(), unexplained * np.trace(slope)],
         ]
     )
-    means, deviations = _prior(len(weights))
     away = (theta - means) / deviations
     loss = 0.5 * (values @ alpha + np.linalg.slogdet(whole)[1] + away @ away)
     return float(loss), gradient + away / deviations
 
 
-def _prior(settings: int) -> tuple[Matrix, Matrix]:
-    pairs = [PRIOR_WEIGHT] * settings + [PRIOR_VARIANCE, PRIOR_NOISE]
+def _prior(settings: int, further_noise: tuple[float, float]) -> tuple[Matrix, Matrix]:
+    """Means and deviations of the parameters' logarithms."""
+    pairs = [PRIOR_WEIGHT] * settings + [PRIOR_VARIANCE, further_noise]
     means, deviations = np.array(pairs).T
     return means, deviations
 

@@ -32,6 +32,12 @@ and what of the drift is left. It is about what blocks of a trial differ by, the
 that all trials' blocks together tell it better, the more there are.
 """
 
+LITTLE = (math.log(0.001), 0.7)
+"""The prior of the variance of further noise (`gaussian_process.fit`): that of a trial is known here.
+
+With the sampler's prior a few trials that differ a lot may all be taken for noise.
+"""
+
 LEAST_TRIALS = 3
 DELTA = ConfirmRules().delta
 
@@ -86,7 +92,7 @@ def posterior(ranking: Ranking, domains: Domains, hw: Hardware) -> Posterior | N
     values = np.array([_score(ranking, result) for result, _ in inside])
     between = trial_variance(ranking)
     noise = np.array([math.sqrt(ranking.noise(result) ** 2 + between) for result, _ in inside])
-    process = gaussian_process.fit(encoded, values, noise)
+    process = gaussian_process.fit(encoded, values, noise, further_noise=LITTLE)
     means, covariance = process.predict(encoded)[0], process.covariance(encoded)
     outside = [result for result, point in zip(measured, points, strict=True) if point is None]
     return _joined([result for result, _ in inside], means, covariance, ranking, outside)

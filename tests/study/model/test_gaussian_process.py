@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 import numpy as np
 import pytest
@@ -24,9 +25,20 @@ def test_the_gradient_is_that_of_the_loss() -> None:
     rows = some(12)
     distances, values = ENCODED.rows(rows).distances_by_dimension(), TRUTH[rows] - TRUTH[rows].mean()
     theta = np.random.default_rng(1).normal(-1, 0.5, len(AXES) + 2)
-    known = np.full(12, 0.01)
-    numeric = approx_fprime(theta, lambda at: gaussian_process._loss(at, distances, values, known)[0])
-    assert gaussian_process._loss(theta, distances, values, known)[1] == pytest.approx(numeric, rel=1e-3, abs=1e-3)
+    prior = gaussian_process._prior(len(AXES), gaussian_process.PRIOR_NOISE)
+    given = distances, values, np.full(12, 0.01), *prior
+    numeric = approx_fprime(theta, lambda at: gaussian_process._loss(at, *given)[0])
+    assert gaussian_process._loss(theta, *given)[1] == pytest.approx(numeric, rel=1e-3, abs=1e-3)
+
+
+def test_noise_that_is_thought_little_is_not_found_in_a_few_values() -> None:
+    rows, values = some(4), np.array([0.0, 1.3, 0.1, 0.4])
+    noise = np.full(4, 0.1)
+    believed = gaussian_process.fit(ENCODED.rows(rows), values, noise, further_noise=(math.log(1e-4), 0.2))
+    doubted = gaussian_process.fit(ENCODED.rows(rows), values, noise, further_noise=(0.0, 0.2))
+    best = ENCODED.rows(rows[1:2])
+    assert doubted.predict(best)[0] < 1.0
+    assert believed.predict(best)[0] > 1.2
 
 
 def test_what_was_not_measured_is_predicted_from_what_was() -> None:
