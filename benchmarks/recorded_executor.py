@@ -174,7 +174,10 @@ class RecordedExecutor:
             self._prepare(row)
         able = {name: row for name, row in rows.items() if row.status.measured}
         starts = [spent(row)[0] for row in able.values()] or [0.0]
-        self.wait(max(*starts, sum(starts) / len(self.replay.hardware.allowed_cpus)))
+        together = max(*starts, sum(starts) / len(self.replay.hardware.allowed_cpus))
+        self.wait(min(limit_s, together if spec.together else sum(starts)))
+        if self.now - begin >= limit_s:
+            return None
         bench = {name: _Launch(self, row, own=OWN) for name, row in able.items()}
         for launch in bench.values():
             launch.block()

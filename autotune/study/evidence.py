@@ -49,8 +49,17 @@ class Evidence:
 def strongest(
     results: Sequence[TrialResult], space: Space, hw: Hardware, confirmation: Confirmation | None
 ) -> Evidence | None:
-    """The evidence for the winner among the trials whose interpreter is still there; None while there is none."""
+    """The evidence for the winner; None while there is none.
+
+    That a first comparison found no gain counts until the search finds something better among what it did not compare.
+    Without a claim only trials whose interpreter is still there are considered.
+    """
+    ranking = Ranking(results, space.goal)
     if confirmation is not None and (winner := confirmation.winner) is not None and _counts(confirmation, winner, hw):
+        if confirmation.confirmed and not confirmation.gain and not confirmation.finished:
+            searched = of_search(ranking, space, hw)
+            if searched is not None and searched.config not in [one.config for one in confirmation.finalists]:
+                return searched
         return Evidence(
             level="confirmed" if confirmation.confirmed else "interleaved",
             config=winner.config,
@@ -59,7 +68,7 @@ def strongest(
             disturbed=confirmation.disturbed,
             source=winner,
         )
-    return of_search(Ranking(results, space.goal), space, hw)
+    return of_search(ranking, space, hw)
 
 
 def _counts(confirmation: Confirmation, winner: Winner, hw: Hardware) -> bool:

@@ -43,7 +43,7 @@ def run(
 
     def reserve(ranking: Ranking) -> float:
         known = store.confirmation(study.folder)
-        claimed = known is not None and known.confirmed
+        claimed = known is not None and known.confirmed and known.gain
         predicted_s = cost.predicted(ranking, space, hw, rules, confirm_rules, claimed=claimed)
         reserved_s = cost.reserved(space.budget, predicted_s, confirm_rules)
         observer.reserved(reserved_s, predicted_s)

@@ -57,6 +57,19 @@ def test_runs_that_are_too_few_come_before_the_search_and_so_does_their_winner()
     assert (found.rate, found.ratio, found.disturbed) == (estimate(30.0), estimate(3.0, 1.0), 0.2)
 
 
+def test_a_first_comparison_without_a_gain_gives_way_to_what_the_search_finds_later() -> None:
+    plain = winner(result(0).spec.config, trial=0, ratio=estimate(1.0, 0.0))
+    early = confirmation(
+        plain, gain=False, finished=False, finalists=(Finalist(trial=2, config=OTHER, ratio=estimate(1.0)),)
+    )
+    assert (strongest(found=early).level, strongest(found=early).config) == ("search", FAST)
+    compared = msgspec.structs.replace(
+        early, finalists=(*early.finalists, Finalist(trial=1, config=FAST, ratio=estimate(1.0)))
+    )
+    assert strongest(found=compared).config == plain.config
+    assert strongest(found=msgspec.structs.replace(early, finished=True)).config == plain.config
+
+
 @pytest.mark.parametrize(
     "found",
     [

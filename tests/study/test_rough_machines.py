@@ -73,10 +73,7 @@ def test_calls_of_ten_seconds_get_their_claim_within_the_shipped_budget(tmp_path
     begin = executor.clock.now
     found = ran(executor, resolved(HW, trials=28, minutes=10.5))
     assert executor.clock.now - begin <= 10.5 * 60 + 30
-    assert found.reason is None or "that a claim needs" in found.reason
-    assert found.gain is found.confirmed
-    if found.gain:
-        assert holds(found, truth(found))
+    assert found.gain and holds(found, truth(found))
 
 
 def test_a_baseline_that_was_slow_in_its_trial_is_claimed_over_as_it_is_now(tmp_path: Path) -> None:
@@ -91,8 +88,8 @@ def test_a_baseline_that_was_slow_in_its_trial_is_claimed_over_as_it_is_now(tmp_
 
 
 @pytest.mark.parametrize("changes_at", [2, 3, 4, 5])
-def test_a_baseline_that_becomes_faster_between_runs_widens_the_interval(tmp_path: Path, changes_at: int) -> None:
-    """What holds now is in it, or nothing is claimed."""
+def test_a_baseline_that_becomes_faster_is_claimed_over_as_it_is_at_the_end(tmp_path: Path, changes_at: int) -> None:
+    """The winner's own runs are the last ones."""
     executor = FakeExecutor(tmp_path)
 
     def candidate(name: str, spec: InterleavedSpec) -> float:
@@ -101,7 +98,7 @@ def test_a_baseline_that_becomes_faster_between_runs_widens_the_interval(tmp_pat
 
     executor.candidate = candidate
     found = ran(executor, resolved(HW, minutes=600))
-    assert not found.gain or holds(found, truth(found, 1.5 * SLOW_BASELINE)) or found.winner is None
+    assert found.gain and holds(found, truth(found, 1.5 * SLOW_BASELINE))
 
 
 def test_a_neighbour_that_comes_and_goes_takes_from_all_alike(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from autotune.report.text.markdown import fenced, literal, table
 from autotune.report.text.shell_command import quoted
 from autotune.report.text.study_reader import Study
 
-NOT_RUN = "Not run: it was proposed before, promised too little, or this machine cannot honour it. It has no folder."
+NOT_RUN = "Not run: tried before, of little promise, known to answer wrong, or not for this machine. It has no folder."
 RUNNING = "Running."
 READ_ONLY = "What is shown here is read from the study's folder. This page changes and deletes nothing there."
 WIDTH, LABEL, FIGURE = 110, " " * 10, " " * 29

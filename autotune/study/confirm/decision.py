@@ -85,6 +85,7 @@ def decide(
     if reason is None and not gain and standings[BASELINE].violation is None:
         winner = standings[BASELINE]
     rivals = [one for one in standings.values() if one.remains and one.name != BASELINE]
+    unmeasured = [one for one in rivals if not one.measured]
     awaited = [one for one in rivals if not one.has_claim(rules)] if constraints.multi_objective else []
     count = len(with_baseline)
     none = count >= rules.sure_runs and (constraints.multi_objective or standings[BASELINE].verdict != "undecided")
@@ -99,7 +100,7 @@ def decide(
         reason=reason,
         rivals=frozenset(one.name for one in rivals) if sure else frozenset(),
         settled=(not awaited and any(_due(standings[name].runs, rules) for name in sure & able))
-        or (none and not gain and reason is None and _due(count, rules)),
+        or (none and not gain and not unmeasured and reason is None and _due(count, rules)),
     )
 
 

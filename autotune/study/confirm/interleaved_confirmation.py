@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import msgspec
@@ -49,13 +50,14 @@ class InterleavedConfirmation:
             found = self._explained(decided, runs)
         met = {name for run in runs for name in run.candidates}
         missed = [name.replace("-", " ") for name in chosen.trials if name not in met]
-        if decided.gain and missed:
-            self.context.observer.notice(f"there was no time to compare {', '.join(missed)} with the winner")
-        return msgspec.structs.replace(found, finished=not (decided.gain and missed))
+        if missed:
+            other = "the winner" if decided.gain else "the baseline"
+            self.context.observer.notice(f"there was no time to compare {', '.join(missed)} with {other}")
+        return msgspec.structs.replace(found, finished=not missed)
 
     def first(self) -> Confirmation:
         """A claim for the best of a search that goes on."""
-        decided, runs = self._claimed(self._few())
+        decided, runs = self._claimed(self._few(), self.context.confirm.sure_runs)
         return msgspec.structs.replace(self._concluded(decided, runs), finished=False)
 
     def _few(self) -> Finalists:
@@ -77,7 +79,7 @@ class InterleavedConfirmation:
         if self.runner.constraints.multi_objective:
             decided, runs = self._claimed(chosen)
         else:
-            self._claimed(self._few())
+            self._claimed(self._few(), rules.sure_runs)
             self._claimed(chosen)
             decide = self._provisional(chosen)
             self._compare(chosen, "telling the best of them apart", UntilSelected(rules, decide))
@@ -88,11 +90,11 @@ class InterleavedConfirmation:
             decided = self._decide(chosen, runs)
         return decided, runs
 
-    def _claimed(self, chosen: Finalists) -> tuple[Decision, list[InterleavedRun]]:
-        """The decision once one of these has a claim, or it is known that none gets one."""
+    def _claimed(self, chosen: Finalists, most: float = math.inf) -> tuple[Decision, list[InterleavedRun]]:
+        """The decision once one of these has a claim, or it is known that none gets one; at the latest after `most`."""
         context = self.context
         headline = f"confirming {len(chosen.trials)} configurations against each other"
-        rule = UntilClaimed(chosen, context.confirm, self.runner.constraints, self._provisional(chosen))
+        rule = UntilClaimed(chosen, context.confirm, self.runner.constraints, self._provisional(chosen), most)
         runs = self._compare(chosen, headline, rule, context.left.most())
         return self._decide(chosen, runs), runs
 

@@ -89,7 +89,7 @@ def compare(
     """
     begin = clock()
     runs = paired.runs()
-    while len(runs) < paired.confirm.most_runs:
+    for _ in range(paired.confirm.most_runs):
         kept = keep(runs)
         names = [name for name in paired.configs if name in kept and not outcomes.failed(runs, name)]
         if len(names) < 2:

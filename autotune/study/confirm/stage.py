@@ -61,6 +61,6 @@ def confirm(
                 found = InterleavedConfirmation(context).first() if first else InterleavedConfirmation(context).run()
         if earlier is not None and claim.stands(earlier, found, space.baseline):
             observer.notice(f"the earlier claim stands: {found.reason}")
-            return earlier
+            found = earlier  # what is kept while it was measured may be something else by now
         store.write_confirmation(study.folder, found)
         return found

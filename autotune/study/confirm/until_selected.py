@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -24,16 +25,18 @@ class UntilClaimed:
     """Those that may still win, with the baseline and the leader's repeat, until one has a claim.
 
     None where no gain was found, once only the baseline is left, or where it fails: nothing can be claimed without it.
+    Nor after `most` runs, where others are to join.
     """
 
     finalists: Finalists
     confirm: ConfirmRules
     constraints: Constraints
     decide: Decide
+    most: float = math.inf
 
     def __call__(self, runs: Sequence[InterleavedRun]) -> set[str]:
         left = elimination.remaining(runs, list(self.finalists.trials), self.confirm, self.constraints)
-        if left <= {BASELINE} or outcomes.failed(runs, BASELINE) or self.decide(runs).settled:
+        if left <= {BASELINE} or outcomes.failed(runs, BASELINE) or self.decide(runs).settled or len(runs) >= self.most:
             return set()
         return left | {BASELINE} | ({self.finalists.repeat} if self.finalists.leader in left else set())
 

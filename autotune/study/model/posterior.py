@@ -38,6 +38,9 @@ LITTLE = (math.log(0.001), 0.7)
 With the sampler's prior a few trials that differ a lot may all be taken for noise.
 """
 
+LAUNCHES = 0.05**2
+"""The least that it is taken for: blocks of one launch do not tell what launches differ by."""
+
 LEAST_TRIALS = 3
 DELTA = ConfirmRules().delta
 
@@ -103,7 +106,7 @@ def trial_variance(ranking: Ranking) -> float:
     logs = [[math.log(rate) for rate in ranking.rates(one)] for one in ranking.distinct if len(one.blocks) > 1]
     df = sum(len(one) - 1 for one in logs)
     within = math.fsum(stats.variance(one) * (len(one) - 1) for one in logs)
-    return (within + TRIAL_NOISE.df * TRIAL_NOISE.value) / (df + TRIAL_NOISE.df)
+    return max(LAUNCHES, (within + TRIAL_NOISE.df * TRIAL_NOISE.value) / (df + TRIAL_NOISE.df))
 
 
 def kinds(

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from autotune.analysis import constraints
 from autotune.analysis.metrics import METRICS
 from autotune.core.config import Config
 from autotune.core.machine import Hardware
@@ -64,7 +63,7 @@ def tell(study: optuna.Study, trial: optuna.Trial, result: TrialResult, ranking:
     if result.status is Status.INTERRUPTED:
         _tell(study, trial, state=optuna.trial.TrialState.FAIL)
         return
-    if constraints.broken(ranking.goal.limits, result) is not None and not result.status.measured:
+    if not result.status.measured and known_wrong.broken(ranking.goal.limits, result) is not None:
         trial.set_user_attr("wrong", sorted(known_wrong.deciding(result.spec.config)))
     values = ranking.values(result) if result.status.measured else None
     if values is None:
@@ -95,11 +94,12 @@ def tell_failure(study: optuna.Study, trial: optuna.Trial) -> None:
     _tell(study, trial, state=optuna.trial.TrialState.PRUNED)
 
 
-def tell_unneeded(study: optuna.Study, trial: optuna.Trial) -> None:
+def tell_unneeded(study: optuna.Study, trial: optuna.Trial, reason: str) -> None:
     """Takes a proposal back that is not worth a trial."""
     import optuna
 
     trial.set_user_attr("status", "unneeded")
+    trial.set_user_attr("error", _line(reason))
     _tell(study, trial, state=optuna.trial.TrialState.FAIL)
 
 

@@ -27,6 +27,7 @@ from autotune.study.model.points import DomainPoints, Points
 from autotune.study.ranking import Ranking
 from autotune.study.search import (
     ask_tell,
+    baseline_again,
     convergence,
     earlier_claim,
     known_wrong,
@@ -46,12 +47,6 @@ REPEATS = 5
 SHORTEST_TRIAL_S = 5.0
 HOPELESS = 10
 """So many trials, not counting the baseline, that all failed end the search: the fault is not in the settings."""
-
-DOUBTFUL = 0.1
-"""A baseline of whose blocks a larger share was disturbed is measured again."""
-
-FEWEST_BLOCKS = 2
-"""So is one of fewer blocks."""
 
 MARGIN = 1.25
 """So many times as long as the last time may a baseline that is measured again take."""
@@ -132,15 +127,11 @@ class _Search:
         self.reserved_s = self.reserve(self.known)
         base = self.known.baseline(self.study.space.baseline)
         self.again_s = MARGIN * base.wall_s if base is not None and self._doubtful() else 0.0
+        if base is not None and len(self.known.distinct) == 1 and self._left_s() < MARGIN * base.wall_s:
+            self.reserved_s = self.again_s = 0.0  # with the baseline alone there is nothing to confirm
 
     def _doubtful(self) -> bool:
-        """True if the baseline was measured, once, by a trial that was disturbed or too short to tell."""
-        baseline = self.study.space.baseline
-        tried = [one for one in self.results if one.spec.config == baseline and not cut_short(one)]
-        measured = next((place for place, one in enumerate(tried, start=1) if one.status is Status.OK), 0)
-        if not measured or measured < len(tried) or configs.unavailable(baseline, self.study.hardware):
-            return False
-        return len(tried[-1].blocks) < FEWEST_BLOCKS or self.known.disturbed(tried[-1]) > DOUBTFUL
+        return baseline_again.wanted(self.results, self.known, self.study.space.baseline, self.study.hardware)
 
     def _searched(self) -> Reason:
         plan = self._plan()
@@ -158,7 +149,7 @@ class _Search:
                 return "paused"
             trial, config = self._asked(planned)
             if planned is None and self._converged():
-                ask_tell.tell_unneeded(self.study.optuna, trial)
+                ask_tell.tell_unneeded(self.study.optuna, trial, "too little is expected of it")
                 unseen = self._unseen(known)
                 if unseen is None:
                     return "settled"
@@ -172,8 +163,8 @@ class _Search:
             if why := configs.unavailable(config, self.study.hardware):
                 self._skip(trial, config, why)
                 continue
-            if self._known_wrong(config):
-                ask_tell.tell_unneeded(self.study.optuna, trial)
+            if why := self._known_wrong(config):
+                ask_tell.tell_unneeded(self.study.optuna, trial, why)
                 continue
             self.repeats = 0
             result = self._measure(trial, config)
@@ -181,8 +172,10 @@ class _Search:
                 return "minutes"
             self._check(result)
 
-    def _known_wrong(self, config: Config) -> bool:
-        return known_wrong.reason(config, self.results, self.study.space.constraints) is not None
+    def _known_wrong(self, config: Config) -> str | None:
+        """The reason why answers need not be looked at again; None for the baseline, which all is compared with."""
+        baseline = config == self.study.space.baseline
+        return None if baseline else known_wrong.reason(config, self.results, self.study.space.constraints)
 
     def _plan(self) -> list[Config]:
         """The trials before the sampler's: the baseline, which all is compared with, those cut short, then advice."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Sequence
 
 from autotune.analysis import constraints
+from autotune.analysis.constraints import ConstraintCheck
 from autotune.core import plugins
 from autotune.core.config import Config
 from autotune.core.results import TrialResult
@@ -16,9 +17,15 @@ def reason(config: Config, results: Iterable[TrialResult], limits: Sequence[Limi
     """The reason why a configuration need not be tried: a trial that answers alike broke a limit; None without one."""
     alike = _key(config)
     for result in results:
-        if _key(result.spec.config) == alike and (broken := constraints.broken(limits, result)) is not None:
-            return f"its answers are those of trial {result.spec.id}: {broken.description}"
+        if _key(result.spec.config) == alike and (limit := broken(limits, result)) is not None:
+            return f"its answers are those of trial {result.spec.id}: {limit.description}"
     return None
+
+
+def broken(limits: Sequence[Limit], result: TrialResult) -> ConstraintCheck | None:
+    """The check of the limit that a trial's answers break the most; None if they keep all, or there were none."""
+    answered = result.status.measured or result.fidelity is not None or result.accuracy is not None
+    return constraints.broken(limits, result) if answered else None
 
 
 def deciding(config: Config) -> dict[str, Value]:

@@ -42,6 +42,27 @@ def test_a_limit_that_measuring_breaks_says_nothing_of_the_answers() -> None:
     assert known_wrong.reason(config(batch_size=8, **INT8), [slow], [NEAR, FAST]) is None
 
 
+@pytest.mark.parametrize("status", [Status.CRASHED, Status.INTERRUPTED, Status.OUT_OF_MEMORY, Status.WRONG_OUTPUT])
+def test_a_trial_without_answers_says_nothing_of_them(status: Status) -> None:
+    hard = Limit(metric="centred_error", max=0.1, unjudged="reject")
+    broken = result(3, config(batch_size=2, **INT8), status=status)
+    assert known_wrong.reason(config(batch_size=8, **INT8), [broken], [hard]) is None
+
+
+def test_a_baseline_that_was_interrupted_is_measured_when_the_study_goes_on(tmp_path: Path) -> None:
+    hard = Limit(metric="centred_error", max=0.1, unjudged="reject")
+    space = msgspec.structs.replace(resolved(HW, trials=4), constraints=(hard,))
+    study, ran = in_memory(tmp_path, space, HW), FakeExecutor(tmp_path)
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        search(study, FakeExecutor(tmp_path, before=stop), Watcher(), RULES)
+    search(study, ran, Watcher(), RULES)
+    assert ran.configs[0] == space.baseline
+
+
 class Answering(FakeExecutor):
     """OpenVINO's int8 answers wrong."""
 
