@@ -73,12 +73,20 @@ def paired_difference(
 
     `known` is the variance of such differences between other candidates of the same runs.
     """
-    means = [
+    return stats.moderated_mean(_differences(a, b), confidence, known.value, known.df)
+
+
+def paired_variance(a: Sequence[Sequence[float]], b: Sequence[Sequence[float]]) -> float:
+    """The variance over runs of the mean difference of log rates in each."""
+    return stats.variance(_differences(a, b))
+
+
+def _differences(a: Sequence[Sequence[float]], b: Sequence[Sequence[float]]) -> list[float]:
+    return [
         math.fsum(x - y for x, y in zip(one, other, strict=True)) / len(one)
         for one, other in zip(a, b, strict=True)
         if one
     ]
-    return stats.moderated_mean(means, confidence, known.value, known.df)
 
 
 class BlockDesign(NamedTuple):

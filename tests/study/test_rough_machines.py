@@ -117,8 +117,11 @@ def test_a_neighbour_that_comes_and_goes_takes_from_all_alike(tmp_path: Path) ->
     assert found.gain and holds(found, truth(found))
 
 
-def test_a_neighbour_that_takes_from_the_baseline_alone_does_not_make_its_gain(tmp_path: Path) -> None:
-    """Pinned threads wait for the slowest: every other time it is started the baseline has a third of its rate."""
+def test_a_baseline_that_a_neighbour_hits_every_other_run_is_judged_by_its_own_spread(tmp_path: Path) -> None:
+    """Pinned threads wait for the slowest: it has a third of its rate, and the finalists, as fast as it is, have none.
+
+    That they agree among themselves must not make the claim over it narrow.
+    """
     executor = FakeExecutor(tmp_path)
     starts: list[int] = []
 
@@ -129,5 +132,6 @@ def test_a_neighbour_that_takes_from_the_baseline_alone_does_not_make_its_gain(t
         return SLOW_BASELINE * (1 / 3 if len(starts) % 2 else 1.0)
 
     executor.candidate = candidate
-    assert not ran(executor, resolved(HW, minutes=600)).gain
-    assert len(starts) >= CONFIRM.runs
+    found = ran(executor, resolved(HW, minutes=600))
+    assert found.winner is not None and found.winner.ratio is not None and found.winner.ratio.low is not None
+    assert found.winner.runs > CONFIRM.sure_runs and found.winner.ratio.low < 1.25

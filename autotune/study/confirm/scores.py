@@ -21,6 +21,12 @@ OTHERS_DF = 4
 Candidates are not equally noisy, so that a pair's own runs count the more, the more there are.
 """
 
+NOISIER = 6.0
+"""A pair whose variance is more than so many times that of all others is judged by its own runs alone.
+
+About the 95 % quantile of F with 2 to 5 and 4 degrees of freedom: a baseline that a neighbour hits every other run.
+"""
+
 FIRST = selection.Variance(2 * 0.07**2, 4)
 """The spread taken while there is one run: candidates differ by about so much between runs on a shared machine.
 
@@ -53,9 +59,15 @@ class ScoreTable:
             return self._design.difference(names.index(a), names.index(b), confidence or self.confidence, noise)
         own = len(pairs) - 1
         known = selection.Variance(noise.value, max(0, min(OTHERS_DF, noise.df - own)))
-        return selection.paired_difference(
-            [x for x, _ in pairs], [y for _, y in pairs], confidence or self.confidence, known
-        )
+        firsts, seconds = [x for x, _ in pairs], [y for _, y in pairs]
+        if own > 1 and self._far_noisier(a, b, selection.paired_variance(firsts, seconds)):
+            known = selection.UNKNOWN
+        return selection.paired_difference(firsts, seconds, confidence or self.confidence, known)
+
+    def _far_noisier(self, a: str, b: str, variance: float) -> bool:
+        """True if a pair's variance is far larger than that between all others, where there are enough to tell."""
+        others = self._noise_of([name for name in self.logs if name not in (a, b)])
+        return others.df > 1 and variance > NOISIER * others.value
 
     def level(self, name: str) -> float:
         """The score of a candidate over all runs, each freed of what it has in common; -inf without a block."""
@@ -63,10 +75,24 @@ class ScoreTable:
         return -math.inf if math.isnan(level) else level
 
     @cached_property
+    def _means(self) -> dict[str, list[float | None]]:
+        """The mean score of each candidate in each run."""
+        return {name: [math.fsum(one) / len(one) if one else None for one in runs] for name, runs in self.logs.items()}
+
+    @cached_property
     def _design(self) -> selection.BlockDesign:
-        return selection.block_design(
-            [[math.fsum(one) / len(one) if one else None for one in self.logs[name]] for name in self.logs]
-        )
+        return selection.block_design(list(self._means.values()))
+
+    @cached_property
+    def _noises(self) -> dict[tuple[str, ...], selection.Variance]:
+        return {}
+
+    def _noise_of(self, names: Sequence[str]) -> selection.Variance:
+        """The variance of a difference in a run between these candidates alone."""
+        key = tuple(names)
+        if key not in self._noises:
+            self._noises[key] = selection.block_design([self._means[name] for name in names]).noise
+        return self._noises[key]
 
     def ratio(self, a: str, b: str) -> Estimate | None:
         """The factor by which a is better than b (faster, or less of what is paid); None where no runs connect them."""
