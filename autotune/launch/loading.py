@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 
 import autotune
-from autotune.core.errors import CacheError
+from autotune.core.errors import CacheError, MachineError
 from autotune.core.files import write_array
 from autotune.core.machine import OWN, Hardware
 from autotune.core.observer import Observer
@@ -23,7 +23,8 @@ from autotune.core.protocol import Finish, Finished, MeasureJob, PrepareJob, Rea
 from autotune.core.results import Accuracy, ArtifactRef, Status
 from autotune.core.rules import MeasureRules
 from autotune.core.specs import TrialSpec
-from autotune.hardware import interpreters
+from autotune.hardware import allowance, interpreters
+from autotune.hardware.allowance import Allowance
 from autotune.launch import environment, launch_plan, worker_pool
 from autotune.launch.worker_pool import WorkerFailed, Workers
 from autotune.models import artifacts
@@ -38,6 +39,8 @@ class WorkerContext:
     cache: Path
     observer: Observer
     inherited: tuple[int, ...] = ()
+    allowance: Allowance = field(default_factory=allowance.now)
+    """The CPUs that were ours when it began."""
     failures: dict[str, PreparationFailed] = field(default_factory=dict)
     """Preparations that were killed or ran out of memory or time, by the artifact's key: not tried again in a run."""
 
@@ -64,6 +67,7 @@ class WorkerContext:
                 except WorkerFailed as error:
                     if error.status is Status.INTERRUPTED:
                         raise
+                    self.check_cpus()
                     log = (folder / "stderr.log").read_text(errors="replace")
                     lasting = error.status in (Status.PREPARE_FAILED, Status.CRASHED) and not error.killed
                     failed = PreparationFailed(str(error), log, remember=lasting)
@@ -72,6 +76,15 @@ class WorkerContext:
                     raise failed from error
 
         return run
+
+    def check_cpus(self) -> None:
+        """MachineError if the CPUs that we may use, or the quota of them, have changed: no measurement goes on then."""
+        if changed := allowance.difference(self.allowance, allowance.now()):
+            raise MachineError(
+                f"{changed} (a cpuset, quota or affinity was set from outside); what was measured just now is dropped, "
+                "and says nothing of its configuration: run the same command again once they are as before, or with "
+                "another --name"
+            )
 
     def memory_bytes(self, rules: MeasureRules) -> int:
         """The memory that all workers of a configuration may use together."""
@@ -145,7 +158,8 @@ def loading(
     path = folder / "job.json"
     path.write_bytes(msgspec.json.encode(job))
     begin = time.monotonic()
-    with worker_pool.start(launched, path, folder, context.memory_bytes(rules), deadline, context.inherited) as workers:
+    limit_bytes, watch = context.memory_bytes(rules), context.check_cpus
+    with worker_pool.start(launched, path, folder, limit_bytes, deadline, context.inherited, watch) as workers:
         cpus = sorted({cpu for placement in job.placements for cpu in placement.cpus})
         run_s = cast(float, spec.workload.options["timeout_s"]) if reference is None else None
         ref = artifact.ref if artifact else None

@@ -7,7 +7,7 @@ import os
 import selectors
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -43,13 +43,21 @@ class WorkerFailed(Exception):
         self.killed = killed
 
 
+def nothing() -> None:
+    """What is watched beside the workers where nothing is."""
+
+
 @dataclass
 class Workers:
-    """Running workers of one trial, in rank order."""
+    """Running workers of one trial, in rank order.
+
+    `watch` raises what ends the measurement, whatever the workers say: they may have failed of it.
+    """
 
     folder: Path
     memory_limit_bytes: int
     deadline: float | None
+    watch: Callable[[], None] = nothing
     workers: list[Worker] = field(default_factory=list)
     oom_kills: int | None = None
     looked: float = float("-inf")
@@ -92,6 +100,15 @@ class Workers:
 
         With `idle_s`, workers that neither answer nor use CPU time for so long hang. A full disk raises OSError.
         """
+        try:
+            replies = self._replies(timeout_s, doing, idle_s)
+        except WorkerFailed:
+            self.watch()
+            raise
+        self.watch()
+        return replies
+
+    def _replies(self, timeout_s: float, doing: str, idle_s: float | None) -> list[Reply]:
         limit = time.monotonic() + timeout_s
         activity = None if idle_s is None else process_tree.Activity(idle_s)
         replies: dict[int, Reply] = {}
@@ -158,6 +175,7 @@ class Workers:
         if now - self.looked < LOOK_S:
             return
         self.looked = now
+        self.watch()
         trees = process_tree.trees(self.pids)
         used = sum(process_tree.memory_bytes(one) for one in trees)
         if used > self.memory_limit_bytes:
@@ -187,12 +205,13 @@ def start(
     memory_limit_bytes: int,
     deadline: float | None = None,
     inherited: tuple[int, ...] = (),
+    watch: Callable[[], None] = nothing,
 ) -> Iterator[Workers]:
     """The workers of a plan, each handed the job file; killed with all their children on leaving, however that is.
 
     They inherit these file descriptors: a lock that they hold outlives a killed coordinator as long as they do.
     """
-    running = Workers(folder, memory_limit_bytes, deadline, oom_kills=cgroups.oom_kills())
+    running = Workers(folder, memory_limit_bytes, deadline, watch, oom_kills=cgroups.oom_kills())
     record = folder / "processes.json"
     try:
         for rank, entry in enumerate(plan.workers):
