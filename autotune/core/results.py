@@ -36,14 +36,17 @@ class Interference(Struct):
     """The machine during a block, as shares of its time; None where it cannot be read.
 
     `others` is what other processes of this machine used of the trial's cores, `steal` what the hypervisor took of
-    them; pressure is that of the whole machine beyond our own control group's. `energy_j` is no share: the joules of
-    all CPU packages, where RAPL can be read.
+    them, `throttled` what a CPU quota withheld of them; pressure is the waiting of our own control group, as far as
+    others on the machine waited too. Two are no shares: `throttled_periods` are the periods of the quota that were used
+    up, `energy_j` the joules of all CPU packages, where RAPL can be read.
     """
 
     others: float | None = None
     cpu_pressure: float | None = None
     memory_pressure: float | None = None
     steal: float | None = None
+    throttled: float | None = None
+    throttled_periods: int | None = None
     frequency_mhz: float | None = None
     energy_j: float | None = None
 

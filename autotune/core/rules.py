@@ -22,10 +22,10 @@ class MeasureRules(Struct):
     """The limits of measuring a trial and of giving it up; seconds, ratios, and a count of samples.
 
     A trial that `trial_timeout_s` (the end of the budget) cuts short is `interrupted`, which says nothing of its
-    configuration. A block is disturbed where the machine was not ours alone: others used the trial's
-    cores, CPU or memory pressure outside our control group, steal, a fall of the clock frequency, a canary off its
-    usual place. Outputs of `verify_samples` are compared, fewer where calls after the first take over `verify_s`. One
-    whose answers break a limit of `answers` is not measured.
+    configuration. A block is disturbed where the machine was not ours alone: others used the trial's cores, our control
+    group waited for CPU or memory, steal, a CPU quota that others used up, a fall of the clock frequency, a canary off
+    its usual place. Outputs of `verify_samples` are compared, fewer where calls after the first take over `verify_s`.
+    One whose answers break a limit of `answers` is not measured.
 
     Where requests are served, a probe lasts `probe_s` or as long as `probe_requests` take to arrive, at most
     `probe_most_s`; all probes of a trial about `serve_s`, between rates that differ by `serve_width` at most. The least
@@ -46,6 +46,7 @@ class MeasureRules(Struct):
     disturbed_others: float = 0.05
     disturbed_pressure: float = 0.1
     disturbed_steal: float = 0.02
+    disturbed_throttled: float = 0.02
     disturbed_frequency: float = 0.9
     disturbed_canary: float = 3.0
     disturbed_repeats: int = 2
