@@ -5,18 +5,35 @@ from __future__ import annotations
 from typing import Any
 
 from autotune.backends import _onnx
-from autotune.core.interfaces import Workload
+from autotune.core.interfaces import Port, Workload
 from autotune.core.machine import Hardware
 from autotune.core.shapes import fixed_batch
+
+DTYPES = {
+    "boolean": "bool",
+    **{f"f{bits}": f"float{bits}" for bits in (16, 32, 64)},
+    **{f"{kind[0]}{bits}": f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)},
+}
+"""OpenVINO's types by their names, those that numpy has."""
 
 
 def shapes(model: Any) -> list[list[int | None]]:
     """The inputs' sizes, None where one is free."""
-    return [
-        [size.get_length() if size.is_static else None for size in given.partial_shape]
-        for given in model.inputs
-        if given.partial_shape.rank.is_static
-    ]
+    return [_sizes(given.partial_shape) for given in model.inputs if given.partial_shape.rank.is_static]
+
+
+def port(given: Any) -> Port:
+    """An input of a model as who calls it has to know it."""
+    shape = given.partial_shape
+    return Port(
+        name=given.any_name if given.names else None,
+        dtype=DTYPES.get(given.get_element_type().get_type_name()),
+        shape=tuple(_sizes(shape)) if shape.rank.is_static else None,
+    )
+
+
+def _sizes(shape: Any) -> list[int | None]:
+    return [size.get_length() if size.is_static else None for size in shape]
 
 
 def quantized(workload: Workload, hw: Hardware, model: Any) -> Any:

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
 CALIBRATION_SAMPLES = 64
 
+NUMPY_TYPES = frozenset(
+    ["bool", "float16", "float32", "float64", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64))]
+)
+
 Frame = tuple[str, int, str]
 """A file, a line's number, and that line."""
 
@@ -43,6 +47,18 @@ def check_batch(shapes: Sequence[Sequence[Any]], batch_size: int) -> None:
             f"the batch dimension cannot vary: the model takes batches of {size}, not of {batch_size}; "
             f"use batch_size: [{size}] or export it with a dynamic batch"
         )
+
+
+def dtype(kind: str) -> str | None:
+    """The numpy type of what ONNX Runtime calls `tensor(float)`; None where numpy has none."""
+    name = kind.removeprefix("tensor(").removesuffix(")")
+    name = {"float": "float32", "double": "float64"}.get(name, name)
+    return name if name in NUMPY_TYPES else None
+
+
+def sizes(shape: Sequence[Any]) -> tuple[int | None, ...]:
+    """A shape of ONNX Runtime's, None for each size that is a name or is not known."""
+    return tuple(size if isinstance(size, int) else None for size in shape)
 
 
 def calibration(workload: Workload, names: Sequence[str], size: int | None) -> list[dict[str, np.ndarray[Any, Any]]]:

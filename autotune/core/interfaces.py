@@ -53,6 +53,14 @@ class Call(NamedTuple):
     latencies_ns: tuple[int, ...] | None = None
 
 
+class Port(NamedTuple):
+    """An input that a model was prepared for: its name, its numpy type and its sizes; None is what may be anything."""
+
+    name: str | None
+    dtype: str | None
+    shape: tuple[int | None, ...] | None
+
+
 class Session(Protocol):
     """A loaded model in the measured process, exactly as production would run it.
 
@@ -61,6 +69,10 @@ class Session(Protocol):
     call follows the other. And it may offer `flags() -> tuple[str, ...]`: asked after the last block, what a reader of
     the figures should know, such as a recompilation in a block; `programs_rss_bytes() -> int`: the peak memory of
     programs that it runs; and `compiles`: true where the first call compiles, so that it takes longer than the others.
+
+    For those who load a result it may offer `inputs() -> tuple[Port, ...] | None`, all that it was prepared for, where
+    it takes nothing else; `output_names`, where the model's own file names its outputs; and `concurrent`: true where
+    several threads may call it at once, each of which then reads its own outputs.
     """
 
     def convert(self, arrays: tuple[np.ndarray[Any, Any], ...]) -> Any:

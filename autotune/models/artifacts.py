@@ -21,7 +21,7 @@ from autotune.models.artifact_cache import WAIT_S, Artifact, get_or_make
 Run = Callable[[PrepareJob, str], None]
 """Runs a preparation in a clean child and says what it makes; raises PreparationFailed."""
 
-PREPARED = 4
+PREPARED = 5
 """A part of every key: raise it when what a backend prepares changes."""
 
 

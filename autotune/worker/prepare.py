@@ -97,13 +97,16 @@ def refuse_nan(outputs: Reference) -> None:
 def run_batches(session: Session, batches: Sequence[Arrays]) -> Reference:
     """The outputs of all batches with their names; ModelError if there are none, or one has not a row for each sample.
 
-    A runtime that does not return what the model does names its outputs by their numbers.
+    Names are those of the model's own file, else places in what the model returns. A runtime that does not return what
+    the model does names its outputs by their numbers.
     """
     parts: list[Arrays] = []
     names: list[str] = []
     for batch in batches:
         result = session(session.convert(batch))
         names = output_names(result)
+        own = getattr(session, "output_names", ())
+        names = list(own) if len(own) == len(names) else names
         parts.append(session.outputs(result))
     if not parts[0]:
         raise ModelError("the model returns no tensor; there is nothing to compare")

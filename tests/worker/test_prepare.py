@@ -135,6 +135,13 @@ def test_outputs_are_named_by_their_place(model: Any, names: tuple[str, ...]) ->
         np.testing.assert_array_equal(array, np.arange(12.0).reshape(4, 3))
 
 
+def test_outputs_of_a_file_have_the_names_of_the_file() -> None:
+    class Graph(Session):
+        output_names = ("boxes", "scores")
+
+    assert making.run_batches(Graph(lambda x: [x, x]), BATCHES).names == ("boxes", "scores")
+
+
 def test_a_runtime_that_returns_something_else_numbers_its_outputs() -> None:
     class Opaque(Session):
         def outputs(self, result: Any) -> tuple[np.ndarray[Any, Any], ...]:
