@@ -15,11 +15,10 @@ from autotune.core.results import Estimate, InterleavedRun
 from autotune.core.rules import ConfirmRules
 from autotune.space import configs
 from autotune.study.confirm import outcomes, schedule, scores
-from autotune.study.confirm.ablation import ONE_SIDED
 from autotune.study.confirm.names import BASELINE, UNREDUCED, WINNER
 from autotune.study.confirm.runner import SHARE, Runner
-from autotune.study.confirm.scores import ScoreTable
-from autotune.study.confirm.standing import narrow
+from autotune.study.confirm.scores import ONE_SIDED, ScoreTable
+from autotune.study.confirm.standing import needed_runs
 from autotune.study.model.config_diff import without
 
 
@@ -112,8 +111,7 @@ class UntilAccepted:
 
 def _has_claim(rates: ScoreTable, rules: ConfirmRules) -> bool:
     """True if the reduced winner has the runs of a claim."""
-    needed = rules.runs if narrow(rates.difference(WINNER, BASELINE), rules) else rules.sure_runs
-    return rates.counts(WINNER, BASELINE)[0] >= needed
+    return rates.counts(WINNER, BASELINE)[0] >= needed_runs([rates.difference(WINNER, BASELINE)], rules)
 
 
 def nothing_removed(ablations: Sequence[Ablation]) -> tuple[Ablation, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from autotune.analysis import stats
@@ -48,10 +48,8 @@ class Standing:
         return self.runs >= self.needed_runs(rules)
 
     def needed_runs(self, rules: ConfirmRules) -> int:
-        """The runs of a claim: the fewest if its gains are known well enough by then; the baseline has none."""
-        return (
-            rules.runs if self.name != BASELINE and all(narrow(gain, rules) for gain in self.gains) else rules.sure_runs
-        )
+        """The runs of a claim; the baseline, which gains nothing, needs all."""
+        return rules.sure_runs if self.name == BASELINE else needed_runs(self.gains, rules)
 
     @property
     def _behind(self) -> float:
@@ -75,6 +73,11 @@ class Standing:
             ratios=ratios if len(objectives) > 1 else {},
             broken=None if self.violation is None else self.violation.description,
         )
+
+
+def needed_runs(gains: Iterable[Estimate], rules: ConfirmRules) -> int:
+    """The runs of a claim: the fewest if its gains, as logarithms, are known well enough by then."""
+    return rules.runs if all(narrow(gain, rules) for gain in gains) else rules.sure_runs
 
 
 def narrow(gain: Estimate, rules: ConfirmRules) -> bool:

@@ -13,7 +13,7 @@ from autotune.core.specs import InterleavedSpec
 from autotune.study.confirm import ablation, paired_comparison, reduction
 from autotune.study.confirm.paired_comparison import PairedComparison
 from autotune.study.confirm.reduction import UntilAccepted
-from autotune.study.confirm.schedule import UntilClaim
+from autotune.study.confirm.schedule import UntilComplete
 from tests.fake_executor import FakeExecutor, speed
 from tests.study.confirm.winners import CONFIRM, HW, LEAN, OTHER, PLAIN, WINNER, config, confirmed
 from tests.study.fakes import WORKLOAD
@@ -96,7 +96,7 @@ def whole_runs(folder: Path, loss: float, noise: float, count: int = 6) -> list[
 
     candidates = {"baseline": PLAIN, "winner": LEAN, "unreduced": WINNER}
     paired = PairedComparison("whole", folder, HW, WORKLOAD, candidates, MeasureRules(), CONFIRM)
-    rule = UntilClaim(candidates, ConfirmRules(runs=count))
+    rule = UntilComplete(candidates, ConfirmRules(runs=count))
     return paired_comparison.compare(paired, executor, rule, 1e6, 1e6, True)
 
 
@@ -129,7 +129,7 @@ def test_the_loss_is_that_of_all_runs_that_had_both_whatever_their_names(tmp_pat
     executor = FakeExecutor(tmp_path, candidate=lambda name, spec: rates[name])
     variants = {"winner": WINNER, "without-allocator": LEAN, "without-backend": OTHER}
     paired = PairedComparison("one-out", tmp_path, HW, WORKLOAD, variants, MeasureRules(), CONFIRM)
-    before = paired_comparison.compare(paired, executor, UntilClaim(variants, ConfirmRules(runs=6)), 1e6, 1e6, True)
+    before = paired_comparison.compare(paired, executor, UntilComplete(variants, ConfirmRules(runs=6)), 1e6, 1e6, True)
     loss = UntilAccepted(CONFIRM, LEAN, WINNER, before).loss(runs)
     assert loss.estimate == pytest.approx(math.log(20 / 18) * 6 / 9, rel=0.1)
     assert accepted(runs, 0.0) and not accepted(runs, 0.0, before)
