@@ -71,10 +71,10 @@ class ConfirmRules(Struct):
     """The limits of confirming finalists and explaining the winner.
 
     `delta` is the smallest difference of log rates that matters; `share` is the part of the budget's minutes that the
-    confirmation may have however little it is predicted to need, of which `finalists_share` goes to the finalists and
-    the rest to explaining. A claim is made among `first_finalists`, the first time as soon as the search expects less
-    than `first_gain`, a difference of log rates, of its next trial. A run has few rounds, so that the first stage of
-    the selection is spread over several launches.
+    confirmation may have however little it is predicted to need, and the most that the search keeps for it.
+    `finalists_share` of the confirmation's time goes to the finalists, the rest to explaining. A claim is made among
+    `first_finalists`, the first time as soon as the search expects less than `first_gain`, a difference of log rates,
+    of its next trial. A run has few rounds, so that the first stage of the selection is spread over several launches.
 
     A claim needs `runs` interleaved runs if the half-width of its interval is by then no more than the part `narrow` of
     the gain, both as logarithms, or than `narrowest`; else `sure_runs`.
