@@ -82,6 +82,11 @@ def source(options: Options) -> tuple[str, dict[str, Value]] | None:
     return ("onnxruntime", {"precision": "float32"}) if options.precision == "int8" else None
 
 
+def calibrated(options: Options) -> bool:
+    """True if the model is quantised on the workload's inputs."""
+    return options.precision == "int8"
+
+
 def cache_key(options: Options, config: Config, hw: Hardware) -> tuple[Any, ...] | None:
     """The precision and its makers' versions, for int8 how it was quantised: the file fits every batch and session."""
     if options.precision == "int8":

@@ -101,6 +101,11 @@ def source(options: Options) -> tuple[str, dict[str, Value]] | None:
     return ("onnxruntime", {"precision": "float32"}) if options.frontend == "onnx" else None
 
 
+def calibrated(options: Options) -> bool:
+    """True if the model is quantised on the workload's inputs."""
+    return options.precision == "int8"
+
+
 def cache_key(options: Options, config: Config, hw: Hardware) -> tuple[Any, ...] | None:
     """The IR's precision, that of hints being float32, and its makers' versions; it fits every batch.
 

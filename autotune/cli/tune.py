@@ -27,7 +27,7 @@ from autotune.models import artifact_cache
 from autotune.report import lookup
 from autotune.report.export import best_of_study, writer
 from autotune.report.text import study_reader, summary, table
-from autotune.space import yaml_nodes
+from autotune.space import int8, yaml_nodes
 from autotune.space.find import find
 from autotune.space.load import load
 from autotune.study import stages
@@ -76,7 +76,8 @@ def tune(
         Display(console, space, settles=settles) as display,
         LocalExecutor(hw, folder, artifact_cache.default_folder(), display) as executor,
     ):
-        executor.check(space.workload, MeasureRules())
+        checked = executor.check(space.workload, MeasureRules())
+        space = int8.settled(space, checked.different_rows)
         with opening.opened(folder, space, text, hw, storage) as study:
             space = study.space
             shown = None if storage is None else databases.public(storage)

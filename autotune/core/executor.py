@@ -14,6 +14,13 @@ from autotune.core.workload_spec import WorkloadSpec
 R = TypeVar("R")
 
 
+@dataclass(frozen=True)
+class Checked:
+    """What is known of a workload that was built: its different real rows, 0 where its inputs are made up."""
+
+    different_rows: int = 0
+
+
 class Executor(Protocol):
     """A machine that measures configurations; specs go in, results come out.
 
@@ -22,7 +29,7 @@ class Executor(Protocol):
     fails is a value in the result, never an exception.
     """
 
-    def check(self, workload: WorkloadSpec, rules: MeasureRules) -> None:
+    def check(self, workload: WorkloadSpec, rules: MeasureRules) -> Checked:
         """Build the workload once and keep its reference outputs; ModelError if it cannot be built."""
 
     def execute(self, spec: TrialSpec, rules: MeasureRules, incumbent: float | None) -> TrialResult:
@@ -46,9 +53,9 @@ class HookedExecutor:
     before: Callable[[], object] = lambda: None
     after: Callable[[], object] = lambda: None
 
-    def check(self, workload: WorkloadSpec, rules: MeasureRules) -> None:
+    def check(self, workload: WorkloadSpec, rules: MeasureRules) -> Checked:
         """As the other; no measurement."""
-        self.executor.check(workload, rules)
+        return self.executor.check(workload, rules)
 
     def execute(self, spec: TrialSpec, rules: MeasureRules, incumbent: float | None) -> TrialResult:
         """As the other."""

@@ -38,7 +38,7 @@ class Workload(Protocol):
         """The inputs: row i is the same for every batch size."""
 
     def calibration(self, least: int) -> tuple[np.ndarray[Any, Any], ...]:
-        """The inputs to calibrate quantisation on, at least so many rows: the user's own where there is data."""
+        """The inputs to calibrate quantisation on, at least so many rows: others than those of `arrays`."""
 
 
 class Call(NamedTuple):
@@ -116,6 +116,7 @@ class Backend(Protocol):
     where that is not every available value. Where `free` is true, the space file invents the options' names.
     `without_effect(options, config)` may say why an option changes nothing in a configuration, which is then not run.
     `same_answers`, where it is given, are the options that change no answers, only how they are computed.
+    `calibrated(options)`, where it is given, says whether the model is quantised on the workload's inputs.
     """
 
     Options: Any
@@ -143,6 +144,10 @@ class Provider(Protocol):
     - `resolve(name, folder) -> str`: the model's name made independent of the space file's folder;
     - `examples(name, options, seed, samples) -> arrays`: inputs that only a framework can make, asked for in a
       preparing child where the space file names none;
+    - `real_examples`: true where these are the user's own rows, and not made up;
+    - `images(name, options, files)`, `texts(name, options, lines)`: the inputs that the model's own transform or
+      tokenizer makes of them, and `input_names(name, options)`: the names of the inputs in their order, each with
+      whether it must be given (of a module without it, the arguments of `forward`); asked for in a preparing child;
     - `file(name)`: the model's own file, for the form `onnx`;
     - `fixed_batch(name)`: the only batch size that the model takes, None where it takes any;
     - `classifies(name, options)`: whether rows of numbers that the model returns are scores of classes; asked for in a

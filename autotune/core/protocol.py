@@ -13,6 +13,15 @@ from autotune.core.workload_spec import WorkloadSpec
 ACCURACY = "accuracy.json"
 """The file that a preparing child writes where it was asked for an accuracy."""
 
+ROWS = "rows.json"
+"""The file beside reference outputs that tells of the workload's inputs (`Rows`)."""
+
+
+class Rows(Struct):
+    """How many different real rows a workload has, 0 where its inputs are made up."""
+
+    different: int
+
 
 class PrepareJob(Struct, tag="prepare"):
     """Make an artifact in `folder`: the reference outputs (backend None) or a backend's model from `source`.

@@ -1,4 +1,4 @@
-"""The workload of a space file: the model, its inputs or labelled samples, its requests."""
+"""The workload of a space file: the model, its inputs or real samples, its requests."""
 
 from __future__ import annotations
 
@@ -18,15 +18,19 @@ class InputSpec(Struct):
     high: int = 2
 
 
-class DataSpec(Struct):
-    """Labelled samples: a `.npz` file or a function (`file.py:function`), and the metric that judges outputs.
+Allowed = Literal["generated_calibration"]
+"""What a space file may allow: int8 that is calibrated and compared on other than eight real rows."""
 
-    `metric` is `accuracy`, `f1` or a function of the user's. At most `samples` rows are judged; `calibration` others
-    are kept apart for quantising.
+
+class DataSpec(Struct):
+    """Real samples: a `.npz` file, a function (`file.py:function`), a folder of images, or a file of texts.
+
+    `metric` judges outputs by the samples' labels: `accuracy`, `f1` or a function of the user's; None where they have
+    none. At most `samples` rows are judged; `calibration` others are kept apart for quantising.
     """
 
     source: str
-    metric: str = "accuracy"
+    metric: str | None = "accuracy"
     samples: int = 1000
     calibration: int = 64
 
@@ -45,7 +49,8 @@ class ServingSpec(Struct):
 class WorkloadSpec(Struct):
     """The model (`provider:name`), the provider's options, its inputs or data, and the seed of weights and inputs.
 
-    With `serving`, trials also find the largest rate of requests that keeps its latency.
+    With `serving`, trials also find the largest rate of requests that keeps its latency. `allow` is what is searched
+    though it cannot be judged.
     """
 
     model: str
@@ -54,6 +59,12 @@ class WorkloadSpec(Struct):
     seed: int = 0
     data: DataSpec | None = None
     serving: ServingSpec | None = None
+    allow: tuple[Allowed, ...] = ()
+
+    @property
+    def labelled(self) -> DataSpec | None:
+        """The samples, where they have labels."""
+        return self.data if self.data is not None and self.data.metric is not None else None
 
     @property
     def provider(self) -> str:

@@ -10,7 +10,7 @@ import msgspec
 from autotune.core import plugins
 from autotune.core.config import Config
 from autotune.core.machine import Hardware
-from autotune.core.protocol import ACCURACY, PrepareJob
+from autotune.core.protocol import ACCURACY, ROWS, PrepareJob, Rows
 from autotune.core.results import Accuracy
 from autotune.core.rules import MeasureRules
 from autotune.core.struct import digest
@@ -30,11 +30,11 @@ def reference(
 ) -> Artifact | None:
     """The outputs of the plain float32 model on the first samples, against which every trial is checked.
 
-    Where there is data, also its answers to all that is judged. None for a command, whose outputs nobody sees.
+    Where there are labels, also its answers to all that is judged. None for a command, whose outputs nobody sees.
     """
     if workload.provider(spec).form == "command":
         return None
-    metric = data.metric_key(spec.data) if spec.data else None
+    metric = data.metric_key(spec.labelled) if spec.labelled else None
     made_from = (workload.cache_key(spec), metric, rules.verify_samples, _versions(spec, hw))
     key, what = digest((PREPARED, "reference", made_from)), f"reference outputs of {spec.model}"
 
@@ -42,6 +42,11 @@ def reference(
         run(PrepareJob(key=key, workload=spec, hardware=hw, rules=rules, folder=str(folder)), what)
 
     return get_or_make(key, what, make, cache, wait_s)
+
+
+def different_rows(reference: Artifact) -> int:
+    """How many different real rows the workload has whose reference was made; 0 where its inputs are made up."""
+    return msgspec.json.decode((Path(reference.folder) / ROWS).read_bytes(), type=Rows).different
 
 
 def ensure(
@@ -90,11 +95,11 @@ def ensure(
 def accuracy(
     spec: WorkloadSpec, config: Config, hw: Hardware, rules: MeasureRules, run: Run, cache: Path
 ) -> Accuracy | None:
-    """The accuracy of a configuration's answers on the workload's data, and that of the reference; None without data.
+    """The accuracy of a configuration's answers by the samples' labels, and that of the reference; None without labels.
 
     Of the knobs only those that change answers count: the others' values share it. All cores compute it.
     """
-    if spec.data is None or (wanted := reference(spec, hw, rules, run, cache)) is None:
+    if spec.labelled is None or (wanted := reference(spec, hw, rules, run, cache)) is None:
         return None
     model = ensure(spec, config, hw, rules, run, cache)
     judged = [name for name in config.knobs if getattr(plugins.load("knobs", name), "changes_answers", False)]

@@ -72,7 +72,7 @@ def _limit(node: Node, name: str, spec: WorkloadSpec) -> Limit:
     limit = Limit(metric=name, unjudged=unjudged, **bounds)
     if limit.min is not None and limit.max is not None and limit.min > limit.max:
         raise node.error(f"{node.key} asks for at least {limit.min:g} and at most {limit.max:g}", "; nothing is both")
-    own_metric = spec.data is not None and spec.data.metric not in data.METRICS
+    own_metric = spec.labelled is not None and spec.labelled.metric not in data.METRICS
     metric = METRICS[name]
     least, most = (-math.inf, math.inf) if own_metric and metric.needs == "data" else metric.bounds
     if limit.max is not None and limit.max < least:
@@ -111,7 +111,7 @@ def _check_measured(node: Node, name: str, price: Price | None, spec: WorkloadSp
         reason = "this machine's energy counters (RAPL) cannot be read"
     elif needs == "serving" and spec.serving is None:
         reason = "workload.serving, with the latency to keep, is not given"
-    elif needs == "data" and spec.data is None:
+    elif needs == "data" and spec.labelled is None:
         reason = "workload.data, with labels, is not given"
     elif needs == "outputs" and not _compared(spec):
         reason = "the answers of a command are not seen"

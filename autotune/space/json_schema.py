@@ -12,7 +12,7 @@ from autotune.analysis.metrics import METRICS
 from autotune.core import plugins
 from autotune.core.interfaces import Backend, Provider
 from autotune.core.struct import Value
-from autotune.core.workload_spec import Dtype
+from autotune.core.workload_spec import Allowed, Dtype
 from autotune.models import data
 from autotune.space.values import Count, Name, Seed, choices, kinds, knob
 from autotune.space.workload_section import LIMITS, Delay
@@ -111,11 +111,13 @@ def _workload(name: str) -> Schema:
     properties: dict[str, Schema] = {
         "model": {"type": "string", "pattern": f"^{name}:.+"},
         "inputs": {"type": "array", "items": _object(tensor, required=("shape",)), "minItems": 1},
+        "allow": _searched(msgspec.json.schema(Allowed), auto=False),
         "seed": msgspec.json.schema(Seed),
         **_options(provider),
     }
     if provider.form != "command":
         properties["data"] = _data()
+        properties["inputs"] = {"anyOf": [properties["inputs"], *_unlabelled()]}
         properties["serving"] = _serving()
     own = provider.form == "command" or hasattr(provider, "examples")
     described = {"description": inspect.cleandoc(provider.Options.__doc__ or "")}
@@ -127,6 +129,14 @@ def _inputs(own: bool) -> Schema:
     if own:
         return {"not": {"required": ["inputs", "data"]}}
     return {"oneOf": [{"required": ["inputs"]}, {"required": ["data"]}]}
+
+
+def _unlabelled() -> list[Schema]:
+    """Samples without labels: their source alone, or with how many are used."""
+    count = msgspec.json.schema(Count)
+    described = "a .npz file, file.py:function, a folder of images, or a .txt file of texts"
+    source: Schema = {"type": "string", "minLength": 1, "description": described}
+    return [source, _object({"source": source, "samples": count, "calibration": count}, ("source",))]
 
 
 def _data() -> Schema:

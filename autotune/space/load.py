@@ -13,9 +13,10 @@ import msgspec
 from autotune.core import plugins
 from autotune.core.interfaces import Provider
 from autotune.core.machine import Hardware
-from autotune.core.space_types import Budget, Space
+from autotune.core.space_types import Budget, Domains, Exclusion, Space
 from autotune.core.workload_spec import WorkloadSpec
-from autotune.space import baseline, goal_section, prices, workload_section, yaml_nodes
+from autotune.models import calibration
+from autotune.space import baseline, goal_section, int8, prices, workload_section, yaml_nodes
 from autotune.space.domains import resolve
 from autotune.space.values import Count, Name, one
 from autotune.space.yaml_nodes import Node
@@ -45,19 +46,33 @@ def load(path: Path, hw: Hardware, price_file: Path | None = None, text: str | N
     searched = part("search").value
     lacking = _lacking(spec, provider, hw) if isinstance(searched, dict) and "interpreter" in searched else {}
     domains, excluded = resolve(part("search"), hw, provider, lacking)
+    domains, unjudgeable = _without_int8(domains, spec, part("search"))
     if hasattr(provider, "mismatch") and (reason := provider.mismatch(spec.name, domains)):
         raise part("search").error("search does not fit the workload", f"; {reason}")
+    plain = baseline.load(part("baseline"), domains, provider, hw)
+    if calibration.calibrated(plain) and (reason := calibration.refusal(spec, None)):
+        raise part("baseline").error("the baseline cannot be used here", f"; {reason}")
     return Space(
         name=one(part("name"), Name),
         workload=spec,
         domains=domains,
-        baseline=baseline.load(part("baseline"), domains, provider, hw),
+        baseline=plain,
         budget=_budget(part("budget")),
         objective=goal.objectives if len(goal.objectives) > 1 else goal.objectives[0],
         constraints=goal.limits,
         price=price,
-        excluded=(*unpriced, *excluded),
+        excluded=(*unpriced, *excluded, *unjudgeable),
     )
+
+
+def _without_int8(domains: Domains, spec: WorkloadSpec, node: Node) -> tuple[Domains, tuple[Exclusion, ...]]:
+    """The domains without int8 where the inputs can neither calibrate nor judge it, and what that leaves out."""
+    if (reason := calibration.refusal(spec, None)) is None:
+        return domains, ()
+    kept, left_out = int8.without(domains, reason)
+    if not kept.backends:
+        raise node.error("no backend of search.backend can be used here", f"; {reason}")
+    return kept, left_out
 
 
 def _lacking(spec: WorkloadSpec, provider: Provider, hw: Hardware) -> dict[str, str]:

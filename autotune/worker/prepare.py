@@ -14,7 +14,7 @@ from autotune.core.config import Config, WorkloadSettings
 from autotune.core.errors import ModelError
 from autotune.core.interfaces import Session
 from autotune.core.machine import Hardware
-from autotune.core.protocol import PrepareJob
+from autotune.core.protocol import ROWS, PrepareJob, Rows
 from autotune.core.rules import MeasureRules
 from autotune.core.workload_spec import WorkloadSpec
 from autotune.models.data import METRICS
@@ -47,7 +47,7 @@ def save_reference(workload: BuiltWorkload, hw: Hardware, rules: MeasureRules, f
 
     A model that takes only batches of one size is called as often as needed, and all is computed twice: a model may
     differ from itself. Where samples have labels, the model's answers to all that are judged are kept, too. ModelError
-    where an output is NaN; what is infinite may be a mask.
+    where an output is NaN; what is infinite may be a mask. How many different real rows there are is written beside.
     """
     source: Any = provider(workload.spec)
     name = source.plain
@@ -61,6 +61,7 @@ def save_reference(workload: BuiltWorkload, hw: Hardware, rules: MeasureRules, f
         options=msgspec.structs.asdict(options),
         knobs={"layout": f"1x{len(hw.cores)}"},
     )
+    workload.check_steady()
     batches = split(workload.arrays, size, rules.verify_samples)
     with tempfile.TemporaryDirectory(dir=folder) as made:
         if backend.cache_key(options, config, hw) is not None:
@@ -69,18 +70,20 @@ def save_reference(workload: BuiltWorkload, hw: Hardware, rules: MeasureRules, f
         first, again = run_batches(session, batches), run_batches(session, batches)
         refuse_nan(first)
         refuse_nan(again)
-        if workload.spec.data is not None:
+        if workload.spec.labelled is not None:
             accuracy.save_reference_predictions(session, workload, size, folder)
     noise = output_check.compare(again.outputs, first, trained=True).centred_error
     write_reference(first._replace(noise=noise, classes=classifies(workload.spec)), folder)
     if not workload.spec.inputs:
         save_arrays(folder / EXAMPLES, joined(batches))
+    real = workload.real(len(batches) * size)
+    (folder / ROWS).write_bytes(msgspec.json.encode(Rows(different=0 if real is None else real.different)))
 
 
 def classifies(spec: WorkloadSpec) -> bool:
     """True if rows of numbers are scores of classes: the labels are classes, or the model's source says so."""
     source: Any = provider(spec)
-    labelled = spec.data is not None and spec.data.metric in METRICS
+    labelled = spec.labelled is not None and spec.labelled.metric in METRICS
     return labelled or bool(hasattr(source, "classifies") and source.classifies(spec.name, options(spec)))
 
 

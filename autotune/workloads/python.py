@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 packages = ("torch",)
 form: Form = "module"
 plain = "torch_eager"
+real_examples = True
 
 
 class Options(Struct):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from autotune.core.errors import ModelError, did_you_mean
 from autotune.core.interfaces import Form
@@ -10,7 +12,11 @@ from autotune.core.machine import Hardware
 from autotune.core.struct import Struct
 from autotune.core.user_files import sha256
 from autotune.hardware.interpreters import missing
+from autotune.workloads._images import decoded
 from autotune.workloads._torch import import_torchvision, load_weights
+
+if TYPE_CHECKING:
+    import numpy as np
 
 packages = ("torch", "torchvision")
 form: Form = "module"
@@ -42,6 +48,16 @@ def judged(name: str, options: Options) -> bool:
 def classifies(name: str, options: Options) -> bool:
     """Those of its models that return rows of numbers are classifiers."""
     return True
+
+
+def images(name: str, options: Options, files: Sequence[Path]) -> tuple[np.ndarray[Any, Any], ...]:
+    """Images as the model's best weights were evaluated: resized, cropped, normalised."""
+    models = import_torchvision().models
+    try:
+        transform = models.get_model_weights(name).DEFAULT.transforms()
+    except (ValueError, AttributeError) as error:
+        raise ModelError(f"torchvision has no transform of {name}; write a function that returns arrays") from error
+    return decoded(files, transform)
 
 
 def build(name: str, options: Options, seed: int) -> Any:

@@ -11,6 +11,7 @@ import functools
 import importlib.util
 import inspect
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -32,6 +33,7 @@ form: Form = "module"
 plain = "torch_eager"
 
 CONFIG = "config.json"
+TOKENIZER = ("tokenizer*", "vocab*", "merges.txt", "special_tokens_map.json", "added_tokens.json", "*.model")
 WEIGHTS = ("*.safetensors", "*.safetensors.index.json", "pytorch_model*.bin", "pytorch_model.bin.index.json")
 
 
@@ -74,10 +76,10 @@ def resolve(name: str, folder: Path) -> str:
 
 
 def cache_key(name: str, options: Options) -> tuple[Any, ...]:
-    """The digests of a folder's configuration and weights."""
+    """The digests of a folder's configuration, tokenizer and weights."""
     if not _is_folder(name):
         return ()
-    files = [Path(name, CONFIG), *_weights(name)]
+    files = [Path(name, CONFIG), *_files(name, TOKENIZER), *_weights(name)]
     return tuple((file.name, sha256(file)) for file in files)
 
 
@@ -111,6 +113,26 @@ def examples(name: str, options: Options, seed: int, samples: int) -> tuple[np.n
         lengths = np.random.default_rng([seed, 1]).integers(1, length + 1, samples)
     mask = np.arange(length) < lengths[:, None]
     return np.where(mask, ids, padding), mask.astype(np.int64)
+
+
+def texts(name: str, options: Options, lines: Sequence[str]) -> tuple[np.ndarray[Any, Any], ...]:
+    """`input_ids` and `attention_mask` by the folder's own tokenizer, cut or padded to `sequence_length` tokens."""
+    import numpy as np
+
+    if not _is_folder(name) or not _files(name, TOKENIZER):
+        raise ModelError(f"transformers:{name} has no tokenizer of its own; put its files beside {CONFIG}")
+    try:
+        tokenizer = _import_transformers().AutoTokenizer.from_pretrained(
+            name, local_files_only=True, trust_remote_code=False
+        )
+        tokenizer.padding_side = "right"
+        if tokenizer.pad_token is None:
+            tokenizer.pad_token = tokenizer.eos_token
+        length = options.sequence_length
+        found = tokenizer(list(lines), padding="max_length", truncation=True, max_length=length)
+    except Exception as error:
+        raise ModelError(f"the tokenizer of {name} cannot be used: {one_line(error)}") from error
+    return np.array(found["input_ids"], np.int64), np.array(found["attention_mask"], np.int64)
 
 
 def build(name: str, options: Options, seed: int) -> Any:
@@ -216,7 +238,11 @@ def _is_folder(name: str) -> bool:
 
 def _weights(name: str) -> list[Path]:
     """The weights of a folder, with the index of those in several files."""
-    return sorted(path for pattern in WEIGHTS for path in Path(name).glob(pattern)) if _is_folder(name) else []
+    return _files(name, WEIGHTS) if _is_folder(name) else []
+
+
+def _files(folder: str, patterns: tuple[str, ...]) -> list[Path]:
+    return sorted({path for pattern in patterns for path in Path(folder).glob(pattern)})
 
 
 @functools.cache

@@ -129,6 +129,14 @@ def test_a_command_serves_no_requests() -> None:
         ("{model: torchvision:x, data: digits.npz, inputs: [{shape: [batch]}]}", False),
         ("{model: python:x, data: digits.npz, inputs: [{shape: [batch]}]}", False),
         ("{model: command:x, data: digits.npz}", False),
+        ("{model: torchvision:x, inputs: rows.npz}", True),
+        ("{model: torchvision:x, inputs: {source: pictures, samples: 9, calibration: 3}}", True),
+        ("{model: torchvision:x, inputs: rows.npz, allow: generated_calibration}", True),
+        ("{model: torchvision:x, inputs: rows.npz, allow: [generated_calibration]}", True),
+        ("{model: torchvision:x, inputs: {source: rows.npz, metric: f1}}", False),
+        ("{model: torchvision:x, inputs: rows.npz, allow: int8}", False),
+        ("{model: torchvision:x, inputs: rows.npz, data: digits.npz}", False),
+        ("{model: command:x, inputs: rows.npz}", False),
     ],
 )
 def test_data_stands_in_for_inputs(workload: str, right: bool) -> None:

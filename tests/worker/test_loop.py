@@ -14,9 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autotune.core.interfaces import Call
-from autotune.core.protocol import Answered, Command, Finish, Finished, Measure, Measured, Reply, Serve
+from autotune.core.protocol import ROWS, Answered, Command, Finish, Finished, Measure, Measured, Reply, Rows, Serve
+from autotune.core.results import Fidelity
+from autotune.core.specs import TrialSpec
+from autotune.core.workload_spec import InputSpec, WorkloadSpec
+from autotune.space import configs
 from autotune.worker import loop, request_queue
 from autotune.worker.channel import Channel
+from tests.study import fakes
 
 MS = 1_000_000
 
@@ -235,3 +240,36 @@ def test_serve_ends_when_the_coordinator_is_gone(coordinator: Coordinator, tmp_p
     loop.serve(Sleeper(), None, 2, coordinator.channel, tmp_path / "latencies-0.npy")
     assert coordinator.replies() == []
     assert list(tmp_path.iterdir()) == []
+
+
+# ---------------------------------------------------------------------------------------------------------- judgement
+
+
+@pytest.mark.parametrize(
+    ("backend", "allow", "different", "reason"),
+    [
+        ("torch_eager", (), 0, None),
+        ("torch_int8", ("generated_calibration",), 0, "int8 was calibrated and compared on generated inputs"),
+        ("torch_int8", (), 0, "int8 was calibrated and compared on generated inputs"),  # a study that began earlier
+    ],
+)
+def test_int8_on_made_up_inputs_is_not_judged(
+    tmp_path: Path, backend: str, allow: tuple[Any, ...], different: int, reason: str | None
+) -> None:
+    model = WorkloadSpec(model="python:net.py:build", inputs=(InputSpec(shape=("batch", 3)),), allow=allow)
+    found = unjudged(tmp_path, backend, model, different)
+    assert (found.judged, found.reason) == (reason is None, reason)
+
+
+@pytest.mark.parametrize(("different", "on"), [(8, None), (7, "7 different rows"), (1, "one example row")])
+def test_int8_on_few_real_rows_is_not_judged(tmp_path: Path, different: int, on: str | None) -> None:
+    found = unjudged(tmp_path, "torch_int8", WorkloadSpec(model="python:net.py:build", inputs=()), different)
+    assert found.reason == (None if on is None else f"int8 was calibrated and compared on {on}")
+
+
+def unjudged(folder: Path, backend: str, workload: WorkloadSpec, different: int) -> Fidelity:
+    (folder / ROWS).write_bytes(msgspec.json.encode(Rows(different=different)))
+    config = configs.configure(fakes.machine(), batch_size=1, backend=backend)
+    spec = TrialSpec(id=0, workload=workload, config=config, folder="trials/00000")
+    close = Fidelity(judged=True, samples=8, cosine_similarity=1.0, centred_error=0.001, max_abs_error=0.0)
+    return loop.without_judgement(close, spec, folder)

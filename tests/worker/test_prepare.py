@@ -11,7 +11,7 @@ import pytest
 
 from autotune.core.config import Config
 from autotune.core.errors import ModelError
-from autotune.core.protocol import Prepared, PrepareJob
+from autotune.core.protocol import ROWS, Prepared, PrepareJob, Rows
 from autotune.core.results import Status
 from autotune.core.struct import Value
 from autotune.core.workload_spec import DataSpec, WorkloadSpec
@@ -227,6 +227,30 @@ def test_a_reference_that_is_no_number_is_refused(
         "ModelError: output 'scores' of the float32 model is nan in sample 1 at [3]; 1 values are NaN; nothing can be "
         "compared with it: mend the model or its inputs"
     )
+
+
+@pytest.mark.skipif(find_spec("torch") is None, reason="reference outputs are torch's")
+def test_the_real_rows_are_counted_and_a_function_must_give_the_same_ones(lab: ExtendedPackage, tmp_path: Path) -> None:
+    (tmp_path / "rows.py").write_text(
+        "import numpy as np\n"
+        "def same():\n"
+        "    return np.random.default_rng(1).standard_normal((12, 3, 16, 16), dtype=np.float32)\n"
+        "def other():\n"
+        "    return np.random.standard_normal((12, 3, 16, 16)).astype(np.float32)\n"
+    )
+    counted = []
+    for number, source in enumerate((None, "same", "other")):
+        data = None if source is None else DataSpec(source=f"{tmp_path}/rows.py:{source}", metric=None)
+        model = TINY if data is None else msgspec.structs.replace(TINY, inputs=(), data=data)
+        job = asked(lab, tmp_path / str(number), workload=model)
+        if source == "other":
+            with pytest.raises(WorkerFailed) as caught, lab.worker(job, tmp_path) as workers:
+                workers.gather(60, "preparing")
+            assert "rows.py:other gives other rows at its second call; let it give the same each" in str(caught.value)
+        else:
+            prepare(lab, tmp_path, job)
+            counted.append(msgspec.json.decode((tmp_path / str(number) / ROWS).read_bytes(), type=Rows).different)
+    assert counted == [0, 12]
 
 
 def test_the_source_or_the_labels_say_whether_outputs_are_classes() -> None:

@@ -39,6 +39,13 @@ def failure(name, **given):
         return str(error)
     return None
 
+def failure_of(name):
+    try:
+        provider.texts(name, options("{}"), ["red"])
+    except ModelError as error:
+        return str(error)
+    return None
+
 for lengths in ("fixed", "mixed"):
     ids, mask = provider.examples("mpnet", options(lengths=lengths), 0, 20)
     fewer = provider.examples("mpnet", options(lengths=lengths), 0, 2)
@@ -101,6 +108,21 @@ told["too long"] = failure("mpnet", config='{"max_position_embeddings": 8}')
 told["images"] = failure("vit", config="{}")
 told["two halves"] = failure("t5", config='{"d_model": 32, "num_layers": 1, "num_heads": 2}')
 told["no pooler"] = failure("distilbert", config='{"n_layers": 1, "dim": 32, "n_heads": 2}', head="pooled")
+from tokenizers import Tokenizer, models, pre_tokenizers
+import transformers
+
+words = Tokenizer(models.WordLevel({"[PAD]": 1, "[UNK]": 3, "red": 5, "fish": 6, "blue": 7}, unk_token="[UNK]"))
+words.pre_tokenizer = pre_tokenizers.Whitespace()
+fast = transformers.PreTrainedTokenizerFast(tokenizer_object=words, pad_token="[PAD]", unk_token="[UNK]")
+key = provider.cache_key(own, options("{}"))
+told["no tokenizer"] = [failure_of(name) for name in (own, "mpnet")]
+fast.save_pretrained(own)
+told["key"] = key == provider.cache_key(own, options("{}"))
+short = provider.Options(sequence_length=3)
+told["texts"] = [array.tolist() for array in provider.texts(own, short, ["red fish", "one red fish, blue", "fish"])]
+(folder / "own" / "tokenizer.json").write_text("{")
+told["damaged tokenizer"] = failure_of(own)
+
 told["offline"] = __import__("huggingface_hub").constants.HF_HUB_OFFLINE
 """
 
@@ -132,6 +154,18 @@ def test_lengths_are_full_or_vary(told: dict[str, Any]) -> None:
 
 def test_a_sequence_that_is_too_long_is_refused(told: dict[str, Any]) -> None:
     assert told["too long"] == "sequence_length is 16; transformers:mpnet has max_position_embeddings 8"
+
+
+def test_texts_are_the_tokens_of_the_folders_own_tokenizer(told: dict[str, Any]) -> None:
+    assert told["texts"] == [[[5, 6, 1], [3, 5, 6], [6, 1, 1]], [[1, 1, 0], [1, 1, 1], [1, 0, 0]]]
+    assert not told["key"]  # another tokenizer, other inputs
+
+
+def test_a_tokenizer_that_is_not_there_is_said(told: dict[str, Any]) -> None:
+    hint = "has no tokenizer of its own; put its files beside config.json"
+    assert told["no tokenizer"] == [f"transformers:{name} {hint}" for name in (f"{told['folder']}/own", "mpnet")]
+    assert told["damaged tokenizer"].startswith(f"the tokenizer of {told['folder']}/own cannot be used: ")
+    assert "\n" not in told["damaged tokenizer"]
 
 
 # ---------------------------------------------------------------------------------------------------- random weights

@@ -32,9 +32,15 @@ def lines(
     return found
 
 
-def doubt(found: Fidelity | None) -> str:
-    """The headline's remark where the answers could not be judged; else empty."""
-    return " (its answers are unjudged)" if found is not None and not found.judged else ""
+def doubt(found: Fidelity | None, calibrated_on: str | None = None) -> str:
+    """The headline's remark where the answers could not be judged; else empty.
+
+    `calibrated_on` are the inputs, where they could neither calibrate nor judge an int8 configuration.
+    """
+    if found is None or found.judged:
+        return ""
+    calibrated = "" if calibrated_on is None else f"calibrated on {calibrated_on}, "
+    return f" ({calibrated}its answers are unjudged)"
 
 
 def answers(found: Fidelity | None) -> str:

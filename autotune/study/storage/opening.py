@@ -19,6 +19,7 @@ from autotune.core.machine import Hardware
 from autotune.core.space_types import PRICES, Space
 from autotune.core.struct import digest
 from autotune.launch import orphans
+from autotune.space import int8
 from autotune.study.ranking import Ranking
 from autotune.study.storage import database, disk_errors, store, upgrade
 from autotune.study.storage.study_lock import locked
@@ -44,7 +45,7 @@ def check(folder: Path, space: Space, text: str, hw: Hardware) -> None:
     if not store.exists(folder):
         _check_free(folder)
         return
-    _check_same(folder, space, text, hw)
+    _check_same(folder, int8.as_before(space, store.space(folder).excluded), text, hw)
     with locked(folder):
         kill_orphans(folder)
 

@@ -40,7 +40,11 @@ def test_answers(found: Fidelity | None, line: str) -> None:
 
 def test_the_headline_doubts_what_is_not_judged() -> None:
     assert answers.doubt(CLOSE) == answers.doubt(None) == ""
-    assert answers.doubt(msgspec.structs.replace(CLOSE, judged=False)) == " (its answers are unjudged)"
+    unjudged = msgspec.structs.replace(CLOSE, judged=False)
+    assert answers.doubt(unjudged) == " (its answers are unjudged)"
+    generated = " (calibrated on generated inputs, its answers are unjudged)"
+    assert answers.doubt(unjudged, "generated inputs") == generated
+    assert answers.doubt(CLOSE, "generated inputs") == ""
 
 
 def test_accuracy_and_limits_have_a_line_each() -> None:
