@@ -47,7 +47,7 @@ def introduction(
         yield f"versions  {change}, which are marked; no claim mixes versions"
     yield f"budget    {_budget(space.budget)}"
     wanted = [f"{name} at its best" for name in space.goal.objectives if space.goal.objectives != ("throughput",)]
-    limits = [formatting.bounds(limit) for limit in space.constraints if limit != goal_section.ANSWERS]
+    limits = [formatting.bounds(limit) for limit in goal_section.written(space.constraints)]
     if wanted or limits:
         yield f"wanted    {', '.join([*wanted, *limits])}"
     if sampler is not None:

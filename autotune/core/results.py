@@ -83,11 +83,25 @@ class Estimate(Struct):
     high: float | None
 
 
+class Part(Struct):
+    """A part of an output and its error: 0 is exact, 1 is as good as a guess; `still` if it no longer varies."""
+
+    name: str
+    error: float
+    still: bool = False
+
+    @property
+    def badness(self) -> tuple[bool, float]:
+        """More is worse."""
+        return self.still, self.error
+
+
 class OutputFidelity(Struct):
     """The distance of one output from the float32 eager reference's; `name` is its place in what the model returns.
 
     `max_rel_error` is the largest error over the largest value; `top1_agreement` the share of samples with the same
-    class, for outputs that are scores of classes (samples × classes). None is unknown.
+    class, for outputs that are scores of classes (samples × classes) or shares of them. `part` is the worst channel or
+    sample. `matched` says that its items were in another order than the reference's. None is unknown.
     """
 
     name: str
@@ -96,13 +110,20 @@ class OutputFidelity(Struct):
     max_abs_error: float
     max_rel_error: float | None = None
     top1_agreement: float | None = None
+    worst_channel_error: float | None = None
+    worst_sample_error: float | None = None
+    order_agreement: float | None = None
+    neighbours_kept: float | None = None
+    agreement: float | None = None
+    part: Part | None = None
+    matched: bool = False
 
 
 class Fidelity(Struct):
     """The distance of the outputs from the float32 eager reference; the worst of `outputs` in each metric.
 
     `judged` is false where that says nothing, `reason` says why. `noise` is the centred error of the reference against
-    itself: not 0 for a model that is not deterministic.
+    itself, of its worst channel: not 0 for a model that is not deterministic.
     """
 
     judged: bool
@@ -112,6 +133,12 @@ class Fidelity(Struct):
     max_abs_error: float
     max_rel_error: float | None = None
     top1_agreement: float | None = None
+    worst_channel_error: float | None = None
+    worst_sample_error: float | None = None
+    order_agreement: float | None = None
+    neighbours_kept: float | None = None
+    agreement: float | None = None
+    part: Part | None = None
     outputs: tuple[OutputFidelity, ...] = ()
     reason: str | None = None
     noise: float | None = None

@@ -24,8 +24,9 @@ class MeasureRules(Struct):
     A trial that `trial_timeout_s` (the end of the budget) cuts short is `interrupted`, which says nothing of its
     configuration. A block is disturbed where the machine was not ours alone: others used the trial's cores, our control
     group waited for CPU or memory, steal, a CPU quota that others used up, a fall of the clock frequency, a canary off
-    its usual place. Outputs of `verify_samples` are compared, fewer where calls after the first take over `verify_s`.
-    One whose answers break a limit of `answers` is not measured.
+    its usual place. Outputs of `verify_samples` are compared, up to `verify_most` where the plain model answers them
+    within `verify_reference_s` and their arrays take no more than `verify_bytes`; fewer where calls after the first
+    take over `verify_s`. One whose answers break a limit of `answers` is not measured.
 
     Where requests are served, a probe lasts `probe_s` or as long as `probe_requests` take to arrive, at most
     `probe_most_s`; all probes of a trial about `serve_s`, between rates that differ by `serve_width` at most. The least
@@ -57,6 +58,9 @@ class MeasureRules(Struct):
     trial_timeout_s: float | None = None
     memory_fraction: float = 0.9
     verify_samples: int = 8
+    verify_most: int = 128
+    verify_reference_s: float = 4.0
+    verify_bytes: int = 32 * 2**20
     verify_s: float = 0.8
     answers: tuple[Limit, ...] = ()
     probe_s: float = 2.0

@@ -72,7 +72,8 @@ def _measured(
             versions=loaded.ready[0].versions,
         )
         if (limit := constraints.broken(rules.answers, known)) is not None:
-            return msgspec.structs.replace(known, status=Status.WRONG_OUTPUT, error=limit.description)
+            why = fidelity.broken(limit, known.fidelity)
+            return msgspec.structs.replace(known, status=Status.WRONG_OUTPUT, error=why)
         monitor = InterferenceMonitor(loaded.cpus, sensor, rules)
         bench = BlockRunner(
             loaded.workers,

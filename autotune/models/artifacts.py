@@ -35,7 +35,7 @@ def reference(
     if workload.provider(spec).form == "command":
         return None
     metric = data.metric_key(spec.labelled) if spec.labelled else None
-    made_from = (workload.cache_key(spec), metric, rules.verify_samples, _versions(spec, hw))
+    made_from = (workload.cache_key(spec), metric, rules.verify_samples, rules.verify_most, _versions(spec, hw))
     key, what = digest((PREPARED, "reference", made_from)), f"reference outputs of {spec.model}"
 
     def make(folder: Path) -> None:

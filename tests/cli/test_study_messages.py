@@ -46,9 +46,9 @@ def test_the_budget(tmp_path: Path, budget: Budget, text: str) -> None:
 
 def test_what_is_wanted_is_said_where_it_is_not_the_rate_alone(tmp_path: Path) -> None:
     limit = Limit(metric="latency_p99_ms", max=20.0)
-    found = said(tmp_path, objective="peak_rss_bytes", constraints=(limit, goal_section.ANSWERS))
+    found = said(tmp_path, objective="peak_rss_bytes", constraints=(limit, *goal_section.ANSWERS))
     assert found[1:] == ["wanted    peak_rss_bytes at its best, latency_p99_ms at most 20"]
-    assert said(tmp_path, constraints=(goal_section.ANSWERS,))[1:] == []
+    assert said(tmp_path, constraints=goal_section.ANSWERS)[1:] == []
 
 
 def test_what_a_new_study_tries_first_is_said_once(tmp_path: Path) -> None:

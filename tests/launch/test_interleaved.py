@@ -114,7 +114,7 @@ def test_a_candidate_keeps_what_a_trial_does(whole: Whole, name: str) -> None:
     assert len(candidate.warmup) == 1
     assert candidate.setup_s is not None and candidate.setup_s > 0
     assert candidate.peak_rss_bytes is not None and candidate.peak_rss_bytes > 10_000_000
-    assert candidate.fidelity is not None and candidate.fidelity.samples == RULES.verify_samples
+    assert candidate.fidelity is not None and candidate.fidelity.samples >= RULES.verify_samples
     assert candidate.versions["python"]
     assert all(block.items > 0 and block.canary is not None for block in candidate.blocks)
 

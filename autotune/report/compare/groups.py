@@ -65,8 +65,7 @@ def _question(study: Study) -> str:
 
 
 def _limits(study: Study) -> list[str]:
-    asked = [limit for limit in study.space.constraints if limit != goal_section.ANSWERS]
-    return sorted(digest(limit) for limit in asked)
+    return sorted(digest(limit) for limit in goal_section.written(study.space.constraints))
 
 
 def _group(studies: dict[str, Study], rows: list[Row]) -> Group:

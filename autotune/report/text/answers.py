@@ -20,11 +20,14 @@ def lines(
     goal: Goal,
 ) -> list[str]:
     """All that is known of a configuration beside its speed."""
-    found = [answers(fidelity)]
+    found = [answers(fidelity), *_worst_part(fidelity)]
     if accuracy is not None:
         found.append(_accuracy(accuracy))
-    # The line on the answers says the same of the limit that nobody wrote.
-    found += [_limit(one, fidelity) for one in checks if one.value is not None or one.limit != goal_section.ANSWERS]
+    unwritten = [one for one in checks if one.limit in goal_section.ANSWERS]
+    # Of the limits that nobody wrote the nearest is enough.
+    nearest = max(unwritten, key=lambda one: one.violation, default=None)
+    shown = [one for one in checks if one not in unwritten or (one is nearest and one.value is not None)]
+    found += [_limit(one, fidelity) for one in shown]
     if goal.price is not None:
         cost = formatting.metric("cost_per_million", values["cost_per_million"], goal.price)
         dated = f", prices of {goal.price.date}" if goal.price.date else ""
@@ -55,6 +58,13 @@ def answers(found: Fidelity | None) -> str:
         f"answers   cosine similarity {found.cosine_similarity:.5f} to the float32 model{error}{same} "
         f"({found.samples} samples)"
     )
+
+
+def _worst_part(found: Fidelity | None) -> list[str]:
+    """A line on the part of the answers that is furthest off; none where that is exact, or says nothing."""
+    if found is None or not found.judged or found.part is None or found.part.error == 0:
+        return []
+    return [f"worst     {found.part.name}: error {found.part.error:.2g} (1 is as good as a guess)"]
 
 
 def _accuracy(found: Accuracy) -> str:

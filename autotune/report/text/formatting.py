@@ -15,7 +15,7 @@ from autotune.core.config import Config
 from autotune.core.results import Estimate, Probe, Status, TrialResult
 from autotune.core.space_types import Goal, Limit, Price
 from autotune.core.struct import Value
-from autotune.space import configs
+from autotune.space import configs, goal_section
 
 if TYPE_CHECKING:
     from autotune.study.ranking import Ranking
@@ -159,9 +159,11 @@ def bounds(limit: Limit) -> str:
 
 def wanted(goal: Goal) -> tuple[tuple[str, str], ...]:
     """The goal in words: (`objective`, `throughput`), (`limits`, `latency_p99_ms at most 250`)."""
+    own = goal_section.written(goal.limits)
+    usual = ["the usual ones on answers"] if len(own) < len(goal.limits) else []
     return (
         ("objective", ", ".join(goal.objectives)),
-        ("limits", "; ".join(map(bounds, goal.limits)) or "none"),
+        ("limits", "; ".join([*map(bounds, own), *usual]) or "none"),
     )
 
 
