@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -69,7 +70,10 @@ def build(name: str, options: Options, seed: int) -> Any:
     if name not in known:
         raise ModelError(f"torchvision has no model {name!r}{did_you_mean(name, known)}")
     torch.manual_seed(seed)
-    model = torchvision.models.get_model(name, weights=None)
+    builder = torchvision.models.get_model_builder(name)
+    # those for detection and segmentation would download a backbone's weights
+    parts = {"weights_backbone": None} if "weights_backbone" in inspect.signature(builder).parameters else {}
+    model = builder(weights=None, **parts)
     if options.weights:
         load_weights(model, options.weights, f"torchvision:{name}")
     return model.eval()

@@ -36,16 +36,25 @@ CONFIG = "config.json"
 TOKENIZER = ("tokenizer*", "vocab*", "merges.txt", "special_tokens_map.json", "added_tokens.json", "*.model")
 WEIGHTS = ("*.safetensors", "*.safetensors.index.json", "pytorch_model*.bin", "pytorch_model.bin.index.json")
 
+CLASSIFIERS = {
+    "sequence_classification": "AutoModelForSequenceClassification",
+    "token_classification": "AutoModelForTokenClassification",
+}
+"""The class of transformers by the head that is a classifier's."""
+
+DEFAULT_LABELS = (0, 1)
+"""Those of a configuration that names none."""
+
 
 class Options(Struct):
     """The head to put on the model, and the form of its inputs.
 
-    `head` is what it returns: all hidden states, the pooler's output, the mean over each row's tokens, or a
-    classifier's logits. `config` is a JSON object of settings that differ from the model's own, such as
+    `head` is what it returns: all hidden states, the pooler's output, the mean over each row's tokens, or the logits of
+    a classifier of rows or of tokens. `config` is a JSON object of settings that differ from the model's own, such as
     '{"num_hidden_layers": 6}'. `lengths: mixed` pads rows of 1 to `sequence_length` tokens; `fixed` ones are full.
     """
 
-    head: Literal["hidden", "pooled", "mean", "sequence_classification"] = "hidden"
+    head: Literal["hidden", "pooled", "mean", "sequence_classification", "token_classification"] = "hidden"
     config: str = "{}"
     sequence_length: Annotated[int, msgspec.Meta(ge=1)] = 128
     lengths: Literal["fixed", "mixed"] = "fixed"
@@ -89,8 +98,10 @@ def judged(name: str, options: Options) -> bool:
 
 
 def classifies(name: str, options: Options) -> bool:
-    """True if the head is a classifier's."""
-    return options.head == "sequence_classification"
+    """True if the head is a classifier's of rows; a single label is a score, as a reranker's."""
+    settings = {**_written(name), **_changes(options)}
+    labels = settings.get("num_labels", len(settings.get("id2label", DEFAULT_LABELS)))
+    return options.head == "sequence_classification" and labels != 1
 
 
 def examples(name: str, options: Options, seed: int, samples: int) -> tuple[np.ndarray[Any, Any], ...]:
@@ -173,7 +184,7 @@ def _positional(model: Any, head: str) -> Any:
     """A module of two positional tensors around the model, which returns a single tensor."""
     import torch
 
-    output = {"pooled": "pooler_output", "sequence_classification": "logits"}.get(head, "last_hidden_state")
+    output = "pooler_output" if head == "pooled" else "logits" if head in CLASSIFIERS else "last_hidden_state"
 
     class Encoder(torch.nn.Module):  # type: ignore[misc]
         def __init__(self) -> None:
@@ -193,8 +204,7 @@ def _positional(model: Any, head: str) -> Any:
 def _loaded(name: str, options: Options, config: Any) -> tuple[Any, list[str]]:
     """The model, and which of its weights the folder lacks."""
     transformers = _import_transformers()
-    classifies = options.head == "sequence_classification"
-    auto = transformers.AutoModelForSequenceClassification if classifies else transformers.AutoModel
+    auto = getattr(transformers, CLASSIFIERS.get(options.head, "AutoModel"))
     if not _weights(name):
         return auto.from_config(config).float(), []
     model, report = auto.from_pretrained(
@@ -206,10 +216,7 @@ def _loaded(name: str, options: Options, config: Any) -> tuple[Any, list[str]]:
 def _config(name: str, options: Options) -> Any:
     """The configuration of a folder or model type with the changes; ModelError for an unknown type or setting."""
     transformers = _import_transformers()
-    try:
-        own = msgspec.json.decode(Path(name, CONFIG).read_bytes(), type=dict[str, Any]) if _is_folder(name) else {}
-    except msgspec.DecodeError as error:
-        raise ModelError(f"{name}/{CONFIG} cannot be read: {error}") from error
+    own = _written(name)
     kind = own.pop("model_type", name)
     known = transformers.models.auto.configuration_auto.CONFIG_MAPPING.keys()
     if kind not in known:
@@ -226,6 +233,16 @@ def _config(name: str, options: Options) -> Any:
         raise ModelError(f"a {kind} has no setting {unknown[0]!r}{did_you_mean(unknown[0], untouched.to_dict())}")
     config.use_cache = False
     return config
+
+
+def _written(name: str) -> dict[str, Any]:
+    """What the config.json of a folder says; nothing for a model type."""
+    if not _is_folder(name):
+        return {}
+    try:
+        return msgspec.json.decode(Path(name, CONFIG).read_bytes(), type=dict[str, Any])
+    except msgspec.DecodeError as error:
+        raise ModelError(f"{name}/{CONFIG} cannot be read: {error}") from error
 
 
 def _changes(options: Options) -> dict[str, Any]:

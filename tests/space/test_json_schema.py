@@ -24,9 +24,10 @@ def test_it_is_a_schema_and_the_file_beside_the_spaces_is_up_to_date() -> None:
     assert written == schema(), "run: python -m autotune schema > search_spaces/schema.json"
 
 
-@pytest.mark.parametrize("path", sorted(SPACES.glob("*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted(SPACES.rglob("*.yaml")), ids=lambda path: path.stem)
 def test_every_shipped_space_is_valid_and_names_the_schema(path: Path) -> None:
-    assert path.read_text().startswith("# yaml-language-server: $schema=schema.json\n")
+    named = "schema.json" if path.parent == SPACES else "../schema.json"
+    assert path.read_text().startswith(f"# yaml-language-server: $schema={named}\n")
     VALIDATOR.validate(yaml.safe_load(path.read_text()))
 
 

@@ -45,6 +45,7 @@ def same(one, other):
 plain = build()
 told["training"] = plain.training
 told["shape"] = list(plain(torch.zeros(2, 3, 32, 32)).shape)
+told["parts"] = list(build("lraspp_mobilenet_v3_large")(torch.zeros(2, 3, 32, 32))["out"].shape)
 told["nms"] = hasattr(torch.ops.torchvision, "nms")
 told["same seed"] = same(plain, build())
 told["other seed"] = same(plain, build(seed=1))
@@ -102,6 +103,10 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 def test_a_model_runs_although_its_compiled_operators_may_not_load(told: dict[str, Any]) -> None:
     assert told["shape"] == [2, 1000]
     assert told["nms"]
+
+
+def test_a_backbones_weights_are_not_downloaded(told: dict[str, Any]) -> None:
+    assert told["parts"] == [2, 21, 32, 32]
 
 
 def test_a_model_is_ready_to_infer(told: dict[str, Any]) -> None:

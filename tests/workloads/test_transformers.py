@@ -62,7 +62,7 @@ for lengths in ("fixed", "mixed"):
 
 found, model = answer("mpnet", head="hidden", lengths="mixed")
 told["training"], told["dtype"] = model.training, str(found.dtype)
-heads = ("hidden", "pooled", "mean", "sequence_classification")
+heads = ("hidden", "pooled", "mean", "sequence_classification", "token_classification")
 told["shapes"] = {head: list(answer("mpnet", head=head)[0].shape) for head in heads}
 _, mask = map(torch.from_numpy, provider.examples("mpnet", options(lengths="mixed"), 0, 4))
 mean = torch.stack([row[: int(mask[i].sum())].mean(0) for i, row in enumerate(found)])
@@ -181,6 +181,7 @@ def test_each_head_returns_one_tensor(told: dict[str, Any]) -> None:
         "pooled": [4, 32],
         "mean": [4, 32],
         "sequence_classification": [4, 2],
+        "token_classification": [4, 16, 2],
     }
     assert told["decoder"] == [4, 32]
 
@@ -318,6 +319,22 @@ def test_only_a_folders_weights_are_judged(folder: Path) -> None:
     assert not transformers.judged(name, options)
     (folder / "model" / "model.safetensors").touch()
     assert transformers.judged(name, options)
+
+
+@pytest.mark.parametrize(
+    ("own", "config", "classes"),
+    [
+        ("{}", "{}", True),
+        ('{"id2label": {"0": "score"}}', "{}", False),
+        ('{"id2label": {"0": "score"}}', '{"num_labels": 3}', True),
+        ("{}", '{"num_labels": 1}', False),
+    ],
+)
+def test_a_single_label_is_no_class(folder: Path, own: str, config: str, classes: bool) -> None:
+    (folder / "model" / "config.json").write_text(own)
+    options = transformers.Options(head="sequence_classification", config=config)
+    assert transformers.classifies(str(folder / "model"), options) is classes
+    assert not transformers.classifies("bert", msgspec.structs.replace(options, head="token_classification"))
 
 
 @pytest.mark.parametrize("config", ["", "[]", "{", '"text"'])
