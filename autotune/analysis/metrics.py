@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from typing import Any, get_args
 
+from autotune.analysis import memory_growth
 from autotune.analysis.metric import Measured, Metric
 from autotune.analysis.number_format import rounded, size
 from autotune.core.results import Latency, Percentile, Sustained, TrialResult
@@ -16,6 +17,9 @@ from autotune.core.space_types import Goal
 PERCENTILES: tuple[Percentile, ...] = get_args(Percentile)
 MEDIAN = "latency_median_ms"
 """The median of however few calls: no metric, but the judge of a limited percentile that too few calls back."""
+
+GROWTH = "rss_growth_bytes"
+"""The bytes a call by which memory still grows: no metric, but with it no limit on the memory is kept."""
 
 
 def percentile_ms(latency: Latency, name: Percentile) -> float:
@@ -283,9 +287,13 @@ LATENCIES: dict[str, Percentile] = {
 
 
 def values(measured: Measured) -> dict[str, float]:
-    """The metrics that a measured configuration has by name, and `MEDIAN`, where there were calls."""
+    """The metrics that a measured configuration has by name, and `MEDIAN` and `GROWTH` where they are known."""
     known = {name: value for name, metric in METRICS.items() if (value := metric.read(measured)) is not None}
-    return known if measured.latency is None else known | {MEDIAN: measured.latency.p50_ms}
+    if measured.latency is not None:
+        known[MEDIAN] = measured.latency.p50_ms
+    if (growth := memory_growth.per_call(measured.blocks)) is not None:
+        known[GROWTH] = growth
+    return known
 
 
 def objective(name: str, result: TrialResult, known: dict[str, float]) -> float | None:

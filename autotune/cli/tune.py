@@ -85,10 +85,12 @@ def tune(
                 storage=shown, skip_confirmation=skip_confirmation, begin_with=tuple(begin_with), sampler=sampler
             )
             store.write_options(folder, options)
+            store.write_findings(folder, checked.findings)
             earlier = table.counted(store.results(folder))
             display.resume(earlier, store.elapsed_s(folder))
             transfer.write(folder, first)
             print_lines(console, study_messages.introduction(space, hw, folder, len(earlier), first, sampler))
+            print_lines(console, summary.model(checked.findings))
             console.print()
             try:
                 _work(console, study, executor, display, first, make_sampler, skip_confirmation)

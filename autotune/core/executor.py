@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
+from autotune.core.finding import Finding
 from autotune.core.results import InterleavedRun, Sustained, TrialResult
 from autotune.core.rules import MeasureRules
 from autotune.core.specs import InterleavedSpec, TrialSpec
@@ -16,9 +17,13 @@ R = TypeVar("R")
 
 @dataclass(frozen=True)
 class Checked:
-    """What is known of a workload that was built: its different real rows, 0 where its inputs are made up."""
+    """What is known of a workload that was built: its different real rows, 0 where its inputs are made up.
+
+    `findings` are what the check of the model found.
+    """
 
     different_rows: int = 0
+    findings: tuple[Finding, ...] = ()
 
 
 class Executor(Protocol):
@@ -30,7 +35,10 @@ class Executor(Protocol):
     """
 
     def check(self, workload: WorkloadSpec, rules: MeasureRules) -> Checked:
-        """Build the workload once and keep its reference outputs; ModelError if it cannot be built."""
+        """Build the workload once, keep its reference outputs, and say what was found of the model.
+
+        ModelError if it cannot be built or tuned.
+        """
 
     def execute(self, spec: TrialSpec, rules: MeasureRules, incumbent: float | None) -> TrialResult:
         """Run one trial; its result is in `result.json` in the trial's folder, too.

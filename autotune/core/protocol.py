@@ -23,6 +23,10 @@ class Rows(Struct):
     different: int
 
 
+FINDINGS = "findings.json"
+"""The file beside reference outputs that says what the check of the model found."""
+
+
 class PrepareJob(Struct, tag="prepare"):
     """Make an artifact in `folder`: the reference outputs (backend None) or a backend's model from `source`.
 
@@ -112,11 +116,12 @@ class Ready(Struct, tag="ready"):
 
 
 class Measured(Struct, tag="measured"):
-    """One worker's share of a block."""
+    """One worker's share of a block; `growth_bytes` is by how much its memory grew a call, None without a call."""
 
     items: float
     calls: int
     cpu_ns: int
+    growth_bytes: float | None = None
 
 
 class Answered(Struct, tag="answered"):

@@ -55,7 +55,8 @@ class Block(Struct):
     """One measured slice of time, summed over the workers; calls that straddle an edge count in part.
 
     `number` is the one that the workers' latencies bear. `unit` is what an item is: files say it, so that other kinds
-    of work can be told apart. `disturbances` names what else went on while it was measured.
+    of work can be told apart. `disturbances` names what else went on while it was measured. `growth_bytes` is by how
+    much a worker's memory grew in it a call; None where that was not read.
     """
 
     start_ns: int
@@ -68,6 +69,7 @@ class Block(Struct):
     canary: Canary | None = None
     interference: Interference | None = msgspec.field(default=None, name="surroundings")
     disturbances: tuple[str, ...] = msgspec.field(name="gates", default=())
+    growth_bytes: float | None = None
 
     @property
     def rate(self) -> float:

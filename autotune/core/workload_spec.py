@@ -8,6 +8,8 @@ from autotune.core.struct import Struct, Value
 
 Dtype = Literal["float32", "float64", "int32", "int64", "bool"]
 
+Precision = Literal["float32", "as_given"]
+
 
 class InputSpec(Struct):
     """One input; `batch` in the shape stands for the batch size, integers lie in [low, high)."""
@@ -50,7 +52,8 @@ class WorkloadSpec(Struct):
     """The model (`provider:name`), the provider's options, its inputs or data, and the seed of weights and inputs.
 
     With `serving`, trials also find the largest rate of requests that keeps its latency. `allow` is what is searched
-    though it cannot be judged.
+    though it cannot be judged. A torch module of half precision is made float32, unless `precision` keeps it as given.
+    `batch_size` is the only one that is tuned; None where there are several.
     """
 
     model: str
@@ -60,6 +63,8 @@ class WorkloadSpec(Struct):
     data: DataSpec | None = None
     serving: ServingSpec | None = None
     allow: tuple[Allowed, ...] = ()
+    precision: Precision = "float32"
+    batch_size: int | None = None
 
     @property
     def labelled(self) -> DataSpec | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -108,7 +109,12 @@ class BlockRunner:
             items=sum(share.items for share in shares),
             calls=sum(share.calls for share in shares),
             cpu_ns=sum(share.cpu_ns for share in shares),
+            growth_bytes=_mean([share.growth_bytes for share in shares if share.growth_bytes is not None]),
         )
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return math.fsum(values) / len(values) if values else None
 
 
 def warm_s(call_s: float | None) -> float:

@@ -52,15 +52,21 @@ class LocalExecutor:
         self._stack.close()
 
     def check(self, workload: WorkloadSpec, rules: MeasureRules) -> Checked:
-        """Build the workload once and keep its reference outputs; ModelError with the child's last line and its log."""
+        """Build the workload once, keep its reference outputs, and say what was found of the model.
+
+        ModelError with the child's last line and its log.
+        """
         try:
             made = artifacts.reference(workload, self.hardware, rules, self.context.prepare(rules, None), self.cache)
-            return Checked() if made is None else Checked(different_rows=artifacts.different_rows(made))
+            if made is None:
+                return Checked()
+            return Checked(different_rows=artifacts.different_rows(made), findings=artifacts.findings(made))
         except PreparationFailed as error:
             with tempfile.NamedTemporaryFile("w", prefix="autotune-", suffix=".log", delete=False) as file:
                 file.write(error.log)
             raise ModelError(
-                f"the workload {workload.model} cannot be built: {error} (the whole story: {file.name})"
+                f"the workload {workload.model} cannot be tuned: {str(error).removeprefix('ModelError: ')} "
+                f"(the whole story: {file.name})"
             ) from error
 
     def prepare(self, workload: WorkloadSpec, config: Config, rules: MeasureRules) -> None:

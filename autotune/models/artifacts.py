@@ -9,8 +9,9 @@ import msgspec
 
 from autotune.core import plugins
 from autotune.core.config import Config
+from autotune.core.finding import Finding
 from autotune.core.machine import Hardware
-from autotune.core.protocol import ACCURACY, ROWS, PrepareJob, Rows
+from autotune.core.protocol import ACCURACY, FINDINGS, ROWS, PrepareJob, Rows
 from autotune.core.results import Accuracy
 from autotune.core.rules import MeasureRules
 from autotune.core.struct import digest
@@ -35,7 +36,8 @@ def reference(
     if workload.provider(spec).form == "command":
         return None
     metric = data.metric_key(spec.labelled) if spec.labelled else None
-    made_from = (workload.cache_key(spec), metric, rules.verify_samples, rules.verify_most, _versions(spec, hw))
+    asked = (metric, rules.verify_samples, rules.verify_most, spec.batch_size)
+    made_from = (workload.cache_key(spec), asked, _versions(spec, hw))
     key, what = digest((PREPARED, "reference", made_from)), f"reference outputs of {spec.model}"
 
     def make(folder: Path) -> None:
@@ -47,6 +49,11 @@ def reference(
 def different_rows(reference: Artifact) -> int:
     """How many different real rows the workload has whose reference was made; 0 where its inputs are made up."""
     return msgspec.json.decode((Path(reference.folder) / ROWS).read_bytes(), type=Rows).different
+
+
+def findings(reference: Artifact) -> tuple[Finding, ...]:
+    """What the check of the model found when its reference outputs were made."""
+    return msgspec.json.decode((Path(reference.folder) / FINDINGS).read_bytes(), type=tuple[Finding, ...])
 
 
 def ensure(

@@ -14,7 +14,7 @@ import msgspec
 
 from autotune.core import plugins
 from autotune.core.workload_spec import InputSpec, WorkloadSpec
-from autotune.models import data, input_names
+from autotune.models import data, input_names, precision
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,10 +30,12 @@ class BuiltWorkload:
 
     Where the spec has no inputs, they are those of `examples` (rows that are repeated as often as needed), which a
     preparing child stored; without it they are the real samples to judge, or the provider makes them.
+    `half` is the type of a module that the provider gives in half precision; None before it was built.
     """
 
     def __init__(self, spec: WorkloadSpec, examples: Path | None = None) -> None:
         self.spec = spec
+        self.half: str | None = None
         self._examples = examples
         self._splits: dict[int, data.Split] = {}
 
@@ -43,8 +45,16 @@ class BuiltWorkload:
         return provider(self.spec).form
 
     def module(self) -> Any:
-        """The model as a torch module in eval mode, its random weights drawn from the spec's seed."""
-        return provider(self.spec).build(self.spec.name, options(self.spec), self.spec.seed)
+        """The model as a torch module in eval mode, its random weights drawn from the spec's seed.
+
+        One of half precision is made float32, unless the spec keeps it as given.
+        """
+        module = provider(self.spec).build(self.spec.name, options(self.spec), self.spec.seed)
+        self.half = precision.half(module)
+        if self.spec.precision == "as_given":
+            return module
+        precision.restore_default()
+        return module if self.half is None else module.float()
 
     def file(self) -> Path:
         """The model's own file."""
@@ -56,7 +66,9 @@ class BuiltWorkload:
         if self._examples is not None and not self.spec.inputs:
             return repeated(load_arrays(self._examples), batch_size)
         rows = self.real(batch_size)
-        return self._generated(batch_size, self.spec.seed) if rows is None else repeated(rows.inputs, batch_size)
+        if rows is None:
+            return self._generated(batch_size, self.spec.seed)
+        return repeated(self.as_taken(rows.inputs), batch_size)
 
     def calibration(self, least: int) -> tuple[np.ndarray[Any, Any], ...]:
         """The inputs to calibrate quantisation on: at least so many rows, none of which is one of `arrays`.
@@ -66,7 +78,7 @@ class BuiltWorkload:
         rows = self.real(least)
         if rows is None:
             return self._generated(least, self.spec.seed + 1)
-        return repeated(rows.calibration, max(least, len(rows.calibration[0])))
+        return repeated(self.as_taken(rows.calibration), max(least, len(rows.calibration[0])))
 
     def real(self, batch_size: int) -> data.Split | None:
         """The user's own rows: the samples of the spec, or the examples that come with the model; None without any.
@@ -88,6 +100,13 @@ class BuiltWorkload:
         if self.spec.data is not None:
             data.check_steady(self.samples, self.spec.data, self.spec.seed, self._own)
 
+    def as_taken(self, rows: tuple[np.ndarray[Any, Any], ...]) -> tuple[np.ndarray[Any, Any], ...]:
+        """The rows in the type that the module takes: float32 in place of half, where it is made so itself."""
+        if self.form != "module" or self.spec.precision == "as_given":
+            return rows
+        precision.restore_default()
+        return precision.as_float32(rows)
+
     @functools.cached_property
     def samples(self) -> data.Split:
         """The samples of a spec that has some; ModelError if they cannot be had."""
@@ -106,7 +125,7 @@ class BuiltWorkload:
         if self.spec.inputs:
             return tuple(array(spec, rows, seed, index) for index, spec in enumerate(self.spec.inputs))
         module: Any = provider(self.spec)
-        return repeated(module.examples(self.spec.name, options(self.spec), seed, rows), rows)
+        return repeated(self.as_taken(module.examples(self.spec.name, options(self.spec), seed, rows)), rows)
 
 
 def save_arrays(path: Path, arrays: tuple[np.ndarray[Any, Any], ...]) -> None:
@@ -162,7 +181,7 @@ def generated(spec: WorkloadSpec) -> bool:
 
 def cache_key(spec: WorkloadSpec) -> tuple[Any, ...]:
     """The key of a built model and its inputs, the content of files included; not how it is judged or served."""
-    made = msgspec.structs.replace(spec, data=None, serving=None, allow=())
+    made = msgspec.structs.replace(spec, data=None, serving=None, allow=(), batch_size=None)
     rows = data.cache_key(spec.data, spec.seed) if spec.data else None
     return (made, rows, provider(spec).cache_key(spec.name, options(spec)))
 

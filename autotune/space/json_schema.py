@@ -12,7 +12,7 @@ from autotune.analysis.metrics import METRICS
 from autotune.core import plugins
 from autotune.core.interfaces import Backend, Provider
 from autotune.core.struct import Value
-from autotune.core.workload_spec import Allowed, Dtype
+from autotune.core.workload_spec import Allowed, Dtype, Precision
 from autotune.models import data
 from autotune.space.values import Count, Name, Seed, choices, kinds, knob
 from autotune.space.workload_section import LIMITS, Delay
@@ -119,6 +119,9 @@ def _workload(name: str) -> Schema:
         properties["data"] = _data()
         properties["inputs"] = {"anyOf": [properties["inputs"], *_unlabelled()]}
         properties["serving"] = _serving()
+    if provider.form == "module":
+        about = {"description": "of a torch module in half precision: made float32, or kept"}
+        properties["precision"] = msgspec.json.schema(Precision) | about
     own = provider.form == "command" or hasattr(provider, "examples")
     described = {"description": inspect.cleandoc(provider.Options.__doc__ or "")}
     return _object(properties, required=("model",)) | _inputs(own) | described

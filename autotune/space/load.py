@@ -16,7 +16,7 @@ from autotune.core.machine import Hardware
 from autotune.core.space_types import Budget, Domains, Exclusion, Space
 from autotune.core.workload_spec import WorkloadSpec
 from autotune.models import calibration
-from autotune.space import baseline, goal_section, int8, prices, workload_section, yaml_nodes
+from autotune.space import baseline, configs, goal_section, int8, prices, workload_section, yaml_nodes
 from autotune.space.domains import resolve
 from autotune.space.values import Count, Name, one
 from autotune.space.yaml_nodes import Node
@@ -54,7 +54,7 @@ def load(path: Path, hw: Hardware, price_file: Path | None = None, text: str | N
         raise part("baseline").error("the baseline cannot be used here", f"; {reason}")
     return Space(
         name=one(part("name"), Name),
-        workload=spec,
+        workload=msgspec.structs.replace(spec, batch_size=configs.only_batch_size(domains, plain)),
         domains=domains,
         baseline=plain,
         budget=_budget(part("budget")),

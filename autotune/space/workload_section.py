@@ -13,7 +13,7 @@ from autotune.core.errors import ModelError, did_you_mean
 from autotune.core.interfaces import Provider
 from autotune.core.machine import Hardware
 from autotune.core.results import Percentile
-from autotune.core.workload_spec import Allowed, DataSpec, Dtype, InputSpec, ServingSpec, WorkloadSpec
+from autotune.core.workload_spec import Allowed, DataSpec, Dtype, InputSpec, Precision, ServingSpec, WorkloadSpec
 from autotune.models import data, sources
 from autotune.space.values import Count, Seed, kinds, one, values
 from autotune.space.yaml_nodes import Node
@@ -30,7 +30,8 @@ def load(node: Node, folder: Path, hw: Hardware) -> WorkloadSpec:
     """The spec that the section describes; SpaceError names file, line, key and what is allowed."""
     model, provider, name = _model(node)
     module = plugins.load("workloads", provider)
-    parts = node.section(("model", "inputs", "data", "seed", "serving", "allow", *kinds(module.Options)))
+    own = ("precision",) if module.form == "module" else ()
+    parts = node.section(("model", "inputs", "data", "seed", "serving", "allow", *own, *kinds(module.Options)))
     options = _options(node, parts, provider, folder)
     if reason := module.unavailable(options, hw):
         raise model.error(f"workload.model {model.written} cannot be used here", f"; {reason}")
@@ -49,6 +50,7 @@ def load(node: Node, folder: Path, hw: Hardware) -> WorkloadSpec:
         data=samples,
         serving=_serving(parts["serving"], module) if "serving" in parts else None,
         allow=values(parts["allow"], Allowed) if "allow" in parts else (),
+        precision=one(parts["precision"], Precision) if "precision" in parts else "float32",
     )
 
 

@@ -109,13 +109,16 @@ def measure(session: Session, batch: Any, size: int, command: Measure) -> tuple[
     Also the latencies (ns) of the calls whose middle lies in between.
     """
     stream: Stream = getattr(session, "stream", None) or functools.partial(_one_by_one, session)
+    held = process_info.rss_bytes()
     begin, cpu_begin = clock(), time.process_time_ns()
     calls, others_cpu_ns = stream(batch, command.stop_ns)
     end, cpu_ns = clock(), time.process_time_ns() - cpu_begin + others_cpu_ns
+    growth = (process_info.rss_bytes() - held) / len(calls) if calls else None
     done, latencies_ns = count(calls, command.start_ns, command.stop_ns)
     inside = command.stop_ns - max(command.start_ns, begin)
     cpu_share = int(cpu_ns * inside / (end - begin)) if calls else 0
-    return Measured(items=done * size, calls=len(latencies_ns), cpu_ns=cpu_share), latencies_ns
+    share = Measured(items=done * size, calls=len(latencies_ns), cpu_ns=cpu_share, growth_bytes=growth)
+    return share, latencies_ns
 
 
 def _one_by_one(session: Session, batch: Any, stop_ns: int) -> tuple[list[Call], int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -16,7 +17,7 @@ from autotune.core.config import Config, WorkloadSettings
 from autotune.core.errors import ModelError
 from autotune.core.interfaces import Session
 from autotune.core.machine import Hardware
-from autotune.core.protocol import ROWS, PrepareJob, Rows
+from autotune.core.protocol import FINDINGS, ROWS, PrepareJob, Rows
 from autotune.core.rules import MeasureRules
 from autotune.core.workload_spec import WorkloadSpec
 from autotune.models.data import METRICS
@@ -24,6 +25,8 @@ from autotune.models.workload import BuiltWorkload, options, provider, repeated,
 from autotune.worker import accuracy, output_check
 from autotune.worker.answers.masks import not_a_number
 from autotune.worker.batches import Arrays, cut, joined, split
+from autotune.worker.model_check import check as model_check
+from autotune.worker.model_check.subject import Subject
 from autotune.worker.output_names import label, output_names
 from autotune.worker.reference import EXAMPLES, Reference, write_reference
 
@@ -48,11 +51,12 @@ def run(job: PrepareJob) -> None:
 def save_reference(workload: BuiltWorkload, hw: Hardware, rules: MeasureRules, folder: Path) -> None:
     """The plain float32 model's outputs for the first samples, and those samples where the space file has no inputs.
 
-    A model that takes only batches of one size is called as often as needed. The outputs of the first samples are
-    computed twice: a model may differ from itself. More samples follow where that is quick. Where samples have labels,
-    the model's answers to all that are judged are kept, too. ModelError where an output is NaN; what is infinite may be
-    a mask. How many different real rows there are is written beside.
+    The model is checked first. One that takes only batches of one size is called as often as needed. The outputs of the
+    first samples are computed twice: a model may differ from itself. More samples follow where that is quick. Where
+    samples have labels, the model's answers to all that are judged are kept, too. ModelError where the check finds an
+    error or an output is NaN; what is infinite may be a mask. How many different real rows there are is written beside.
     """
+    environ = dict(os.environ)
     source: Any = provider(workload.spec)
     name = source.plain
     backend = plugins.load("backends", name)
@@ -68,11 +72,17 @@ def save_reference(workload: BuiltWorkload, hw: Hardware, rules: MeasureRules, f
     workload.check_steady()
     batches = split(workload.arrays, size, rules.verify_samples)
     real = workload.real(len(batches) * size)
-    arrays = workload.arrays if real is None else functools.partial(repeated, real.inputs)
+    arrays = workload.arrays if real is None else functools.partial(repeated, workload.as_taken(real.inputs))
     with tempfile.TemporaryDirectory(dir=folder) as made:
         if backend.cache_key(options, config, hw) is not None:
             backend.prepare(workload, options, config, hw, Path(made), None)
         session = backend.load(workload, options, config, Path(made))
+        subject = Subject(session, batches[0], fixed, workload.spec.batch_size)
+        checkup = model_check.checked(subject, workload, environ)
+        if checkup.together and workload.spec.batch_size is not None:
+            batches = split(arrays, workload.spec.batch_size, rules.verify_samples)
+        if checkup.rows is not None:
+            batches = cut(tuple(array[: checkup.rows] for array in joined(batches)), size)
         first = run_batches(session, batches)
         begin = time.monotonic()
         again = run_batches(session, batches)
@@ -81,7 +91,8 @@ def save_reference(workload: BuiltWorkload, hw: Hardware, rules: MeasureRules, f
         refuse_nan(first._replace(outputs=whole))
         refuse_nan(again)
         if workload.spec.labelled is not None:
-            accuracy.save_reference_predictions(session, workload, size, folder)
+            accuracy.save_reference_predictions(session, workload, len(batches[0][0]), folder)
+    (folder / FINDINGS).write_bytes(msgspec.json.encode(checkup.findings))
     found = output_check.compare(again.outputs, first, trained=True)
     known = [error for error in (found.centred_error, found.worst_channel_error) if error is not None]
     noise = max(known, default=None)

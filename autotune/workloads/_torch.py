@@ -64,7 +64,15 @@ def arrays(inputs: Any, name: str) -> tuple[np.ndarray[Any, Any], ...]:
     if len(set(rows)) > 1:
         sizes = ", ".join(map(str, rows))
         raise ModelError(f"the example inputs of {name} have {sizes} rows; the first dimension of each is the batch")
-    return tuple(tensor.detach().contiguous().numpy() for tensor in tensors)
+    return tuple(_array(tensor.detach().contiguous()) for tensor in tensors)
+
+
+def _array(tensor: Any) -> np.ndarray[Any, Any]:
+    """A tensor as an array; bfloat16, which numpy has not, as float32."""
+    import torch
+
+    made: np.ndarray[Any, Any] = (tensor.float() if tensor.dtype is torch.bfloat16 else tensor).numpy()
+    return made
 
 
 @functools.cache

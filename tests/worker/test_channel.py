@@ -47,7 +47,7 @@ def test_a_reply_is_sent_at_once(ends: Ends) -> None:
     ends.channel.send(Finished(peak_rss_bytes=5))
     assert os.read(ends.replies, 1000) == b'{"type":"finished","peak_rss_bytes":5,"flags":[]}\n'
     ends.channel.send(Measured(items=1.5, calls=1, cpu_ns=2))
-    assert os.read(ends.replies, 1000) == b'{"type":"measured","items":1.5,"calls":1,"cpu_ns":2}\n'
+    assert os.read(ends.replies, 1000) == b'{"type":"measured","items":1.5,"calls":1,"cpu_ns":2,"growth_bytes":null}\n'
     os.close(ends.commands)
 
 

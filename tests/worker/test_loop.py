@@ -128,6 +128,13 @@ def test_a_share_is_what_lies_in_the_window() -> None:
     assert min(latencies) >= 2 * MS
 
 
+def test_a_share_tells_the_growth_of_memory_a_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    session = Sleeper()
+    monkeypatch.setattr(loop.process_info, "rss_bytes", lambda: 1000 + 64 * session.calls)
+    share, _ = loop.measure(session, None, 4, window(0.01, 0.02))
+    assert share.growth_bytes == 64
+
+
 def test_the_model_runs_before_the_window() -> None:
     session = Sleeper()
     share, _ = loop.measure(session, None, 1, window(0.05, 0.002))

@@ -59,8 +59,8 @@ def _names(studies: Sequence[Study]) -> list[str]:
 
 
 def _question(study: Study) -> str:
-    """Equal where the same work was searched for the same goal; neither seeds nor prices are part of it."""
-    workload = msgspec.structs.replace(study.space.workload, seed=0)
+    """Equal where the same work was searched for the same goal; seeds, batch sizes and prices are no part of it."""
+    workload = msgspec.structs.replace(study.space.workload, seed=0, batch_size=None)
     return digest([workload, study.space.goal.objectives, _limits(study)])
 
 

@@ -79,6 +79,8 @@ def _limit(one: ConstraintCheck, fidelity: Fidelity | None) -> str:
     if one.value is None:
         refused = "" if one.satisfied else "refused, "
         return f"limit     {formatting.bounds(one.limit)}: {refused}not judged ({_unknown(one.limit.metric, fidelity)})"
+    if one.growth is not None and not one.satisfied:
+        return f"limit     {one.description}: BROKEN in the end"
     share = f"{100 * abs(one.violation):.0f} %"
     return f"limit     {one.description}: {f'kept, {share} inside' if one.satisfied else f'BROKEN, {share} beyond'}"
 

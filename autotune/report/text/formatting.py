@@ -144,12 +144,16 @@ def limits(checks: Sequence[ConstraintCheck]) -> str:
     if refused or not known:
         return f"{refused[0]} unjudged" if refused else "unjudged" if checks else ""
     worst = max(known, key=lambda one: one.violation)
+    if worst.growth is not None and not worst.satisfied:
+        return f"{worst.metric} grows"
     return f"{worst.metric} {100 * abs(worst.violation):.0f} % {'inside' if worst.satisfied else 'beyond'}"
 
 
 def violated(check: ConstraintCheck) -> str:
-    """`setup_s is 12, allowed at most 10: 20 % beyond`; without a value why it is refused."""
-    return check.description if check.value is None else f"{check.description}: {100 * check.violation:.0f} % beyond"
+    """`setup_s is 12, allowed at most 10: 20 % beyond`; else why it is refused."""
+    if check.value is None or check.growth is not None:
+        return check.description
+    return f"{check.description}: {100 * check.violation:.0f} % beyond"
 
 
 def bounds(limit: Limit) -> str:

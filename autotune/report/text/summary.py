@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
-from autotune.analysis import constraints, metrics
+from autotune.analysis import constraints, memory_growth, metrics
 from autotune.analysis.latency import PERCENTILES, Latencies
 from autotune.analysis.metric import Measured
 from autotune.analysis.number_format import rounded, size
 from autotune.core.confirmation import Finalist, Winner
+from autotune.core.finding import Finding
 from autotune.core.results import Status, TrialResult
 from autotune.core.space_types import Space
 from autotune.report.text import answers, explanation, formatting, headline
@@ -48,11 +49,17 @@ def summary(study: Study) -> list[str]:
     lines.append(f"trials    {len(results)}: {slow} given up as clearly slower, {failures} failed{limited}")
     if found is not None:
         lines.append(f"{'':9} {WINDOWS}")
+    lines += model(study.findings)
     if len(space.goal.objectives) > 1:
         lines += _front(ranking)
     if confirmation is not None and confirmation.finalists:
         lines += [*_finalists(confirmation.finalists, space), *explanation.lines(study)]
     return lines
+
+
+def model(findings: Iterable[Finding]) -> list[str]:
+    """What the check of the model found, a line each."""
+    return [f"model     {one.line}" for one in findings]
 
 
 def _versions(older: Iterable[Mapping[str, str]]) -> str:
@@ -72,6 +79,8 @@ def _about(study: Study, found: Evidence) -> list[str]:
         calls, memory = latency_files.read([folder / one for one in source.folders]), source.peak_rss_bytes
         known = source.metrics | {"cpu_s_per_sample": source.cpu_s_per_sample}
     lines += [*_latency(calls), _cost(known["cpu_s_per_sample"], memory)]
+    if (growth := known.get(metrics.GROWTH)) is not None:
+        lines.append(f"warning   memory grew by {memory_growth.words(growth)} a call until the end")
     lines += answers.lines(source.fidelity, source.accuracy, constraints.check(goal.limits, known), known, goal)
     return [*lines, *(f"note      {flag}" for flag in source.flags if isinstance(source, Winner))]
 
