@@ -76,11 +76,11 @@ def test_a_layout_over_the_quota_is_flagged(layout: str, flags: tuple[str, ...])
 
 @pytest.fixture
 def group() -> Iterator[Path]:
-    """A control group (version 1) with a quota of half a CPU; skipped where none can be made."""
+    """A control group (version 1) with a quota of a tenth of a CPU; skipped where none can be made."""
     folder = CPU_CONTROLLER / f"autotune-test-{os.getpid()}"
     try:
         folder.mkdir()
-        (folder / "cpu.cfs_quota_us").write_text("50000")
+        (folder / "cpu.cfs_quota_us").write_text("10000")
     except OSError as error:
         if folder.exists():
             folder.rmdir()
@@ -97,16 +97,17 @@ def group() -> Iterator[Path]:
 
 USE = """
 import os, pathlib, sys, time
-pathlib.Path(sys.argv[1], "cgroup.procs").write_text(str(os.getpid()))
 from autotune.hardware import cgroups
 from autotune.launch.interference import InterferenceMonitor
 from autotune.core.rules import MeasureRules
 from tests.launch.scripted import SpeedSensor
+pathlib.Path(sys.argv[1], "cgroup.procs").write_text(str(os.getpid()))
 monitor = InterferenceMonitor((0,), SpeedSensor(), MeasureRules())
-before = monitor.usage([])
-end = time.monotonic() + 1.5
-while time.monotonic() < end: pass
-share, periods = before.throttled(monitor.usage([]), 1)
+before, end, periods = monitor.usage([]), time.monotonic() + 30, 0
+while periods < 5 and time.monotonic() < end:
+    time.sleep(0.001)
+    sum(range(100_000))
+    share, periods = before.throttled(monitor.usage([]), 1)
 print(cgroups.limits().cpu_quota, share, periods)
 """
 
@@ -118,5 +119,5 @@ def test_a_real_quota_is_seen_and_what_it_withholds_is_counted(group: Path) -> N
     )
     assert done.returncode == 0, done.stderr
     limit, share, periods = map(float, done.stdout.split())
-    assert limit == 0.5
-    assert 0.2 < share < 0.8 and 5 < periods < 30
+    assert limit == 0.1
+    assert share > 0 and periods >= 5
