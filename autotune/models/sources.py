@@ -114,10 +114,12 @@ def _stored(path: str, labelled: bool) -> Rows:
     import numpy as np
 
     hint = f"write it with numpy.savez(path, images{', labels=labels' if labelled else ''})"
+    if Path(path).is_file() and not zipfile.is_zipfile(path):
+        raise ModelError(f"{path} cannot be read as .npz: it is no such archive; {hint}")
     try:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
-    except (OSError, EOFError, ValueError, TypeError, AttributeError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
         raise ModelError(f"{path} cannot be read as .npz: {user_function.last_line(error)}; {hint}") from error
     labels = arrays.pop(LABELS, None)
     if not arrays or (labelled and labels is None):

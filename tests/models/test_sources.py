@@ -209,13 +209,13 @@ def test_a_file_that_cannot_be_used_is_said(folder: Path, arrays: dict[str, Any]
 def test_what_is_no_archive_is_said(folder: Path, content: bytes) -> None:
     path = folder / "broken.npz"
     path.write_bytes(content)
-    assert refused(path).startswith(f"{path} cannot be read as .npz: ")
+    assert refused(path).startswith(f"{path} cannot be read as .npz: it is no such archive; write it with numpy.savez")
 
 
 def test_a_single_array_is_no_archive(folder: Path) -> None:
     np.save(folder / "one.npy", np.ones(8))
     os.rename(folder / "one.npy", folder / "one.npz")
-    assert "cannot be read as .npz: " in refused(folder / "one.npz")
+    assert "cannot be read as .npz: it is no such archive; " in refused(folder / "one.npz")
 
 
 @pytest.mark.parametrize(
