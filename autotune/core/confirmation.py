@@ -21,14 +21,15 @@ class Finalist(Struct):
     """A configuration in the confirmation; `verdict` is the leader's over it (None: the leader itself, or never seen).
 
     `ratio` is how many times better than the baseline it was by the objective (faster, or less of what is paid), over
-    the runs; `ratios` by each objective where there are several; `behind` how many times better the leader was
-    than it. `broken` is the limit that it did not keep, in words; `served` what became of its rate of requests, where
-    that is the objective.
+    the runs that have both; without one, by way of others, which is `indirect`. `ratios` are by each objective where
+    there are several; `behind` is how many times better the leader was than it. `broken` is the limit that it did not
+    keep, in words; `served` what became of its rate of requests, where that is the objective.
     """
 
     trial: int
     config: Config
     ratio: Estimate | None
+    indirect: bool = False
     verdict: Verdict | None = None
     behind: Estimate | None = None
     error: str | None = None
@@ -38,7 +39,7 @@ class Finalist(Struct):
 
     @property
     def measured(self) -> bool:
-        """True if it was measured together with the baseline."""
+        """True if it was measured, together with the baseline or with others that were."""
         return self.ratio is not None
 
     @property

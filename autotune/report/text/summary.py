@@ -22,6 +22,8 @@ from autotune.study.storage import latency_files
 
 WINDOWS = "a trial's own rate is from one window: it ranks trials, and claims nothing"
 
+INDIRECT = "*"
+
 VERDICTS = {
     "faster": "behind the {best}",
     "slower": "not selected",
@@ -140,12 +142,14 @@ def _latency(calls: Latencies | None) -> list[str]:
 def _finalists(finalists: Sequence[Finalist], space: Space) -> list[str]:
     objectives = space.goal.objectives
     by = f", by {objectives[0]}" if len(objectives) > 1 else ""
-    lines = ["", f"finalists, against the baseline{by}"]
+    indirect = f" ({INDIRECT} by way of others: no run had both)" if any(one.indirect for one in finalists) else ""
+    lines = ["", f"finalists, against the baseline{by}{indirect}"]
     best = "fastest" if metrics.rate_decides(space.goal) else "best"
     for one in (one for one in finalists if one.config != space.baseline or one.served is not None):
         standing = _standing(one, best)
         remark = f": {standing}" if standing else ""
-        ratio = "not measured" if one.ratio is None else formatting.ratio(one.ratio)
+        mark = f" {INDIRECT}" if one.indirect else ""
+        ratio = "not measured" if one.ratio is None else f"{formatting.ratio(one.ratio)}{mark}"
         lines.append(f"  {ratio:24} {formatting.configuration(one.config)}{remark}")
     return lines
 

@@ -18,8 +18,8 @@ from autotune.study.confirm.names import BASELINE
 class Standing:
     """A finalist after the interleaved runs; differences are log ratios of which more is better.
 
-    `gains` are over the baseline by each objective, on `runs` runs by the first one; `behind` is the leader's lead over
-    it, None for the leader itself. `remains` is true if it may still win.
+    `gains` are over the baseline by each objective, on `runs` runs by the first one; without any, by way of others.
+    `behind` is the leader's lead over it, None for the leader itself. `remains` is true if it may still win.
     """
 
     name: str
@@ -34,7 +34,7 @@ class Standing:
 
     @property
     def measured(self) -> bool:
-        """True if it was measured together with the baseline."""
+        """True if it was measured, together with the baseline or with others that were."""
         return not math.isnan(self.gains[0].estimate)
 
     def may_win(self, rules: ConfirmRules) -> bool:
@@ -67,6 +67,7 @@ class Standing:
             trial=self.trial.spec.id,
             config=self.trial.spec.config,
             ratio=ratios.get(objectives[0]),
+            indirect=self.measured and not self.runs,
             verdict=self.verdict if self.measured else None,
             behind=None if behind is None else stats.from_logs(behind),
             error=self.error,

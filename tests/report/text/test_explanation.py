@@ -37,6 +37,19 @@ def test_every_finalist_has_its_figure_and_how_it_compares(tmp_path: Path) -> No
     ]
 
 
+def test_a_ratio_by_way_of_others_is_marked(tmp_path: Path) -> None:
+    finalists = (
+        Finalist(trial=1, config=FAST, ratio=estimate(4.0, 0.1)),
+        Finalist(trial=2, config=OTHER, ratio=estimate(3.95, 0.1), indirect=True, verdict="tie"),
+    )
+    lines = said(tmp_path, found=confirmation(winner(FAST), finalists=finalists))
+    assert lines[-3:] == [
+        "finalists, against the baseline (* by way of others: no run had both)",
+        "  4.00x (3.90 to 4.10)     onnxruntime float32, batch 8, 1x2: the fastest",
+        "  3.95x (3.85 to 4.05) *   openvino int8, batch 4, 1x2: a tie",
+    ]
+
+
 def test_finalists_that_there_was_no_time_for_are_not_measured_and_nothing_else(tmp_path: Path) -> None:
     """Each was printed as the fastest."""
     finalists = tuple(Finalist(trial=number, config=FAST, ratio=None) for number in (1, 2))
