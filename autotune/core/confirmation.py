@@ -52,8 +52,9 @@ class Ablation(Struct):
     """The gain of one setting: the winner against itself with that setting at its baseline value.
 
     `value` is the winner's, `instead` the baseline's. It is `resolved` if it is shown to gain, or to be worth less than
-    matters. One not shown to gain is `removed`, unless the winner is shown to lose without all such settings. `runs` is
-    the number of interleaved runs behind the ratio, 0 where an earlier version did not keep it.
+    matters. One not shown to gain is `removed`; else `kept` says why, in words: the winner without all such settings
+    loses by that, or was not measured. `runs` is the number of interleaved runs behind the ratio, 0 where an earlier
+    version did not keep it.
     """
 
     setting: str
@@ -62,6 +63,7 @@ class Ablation(Struct):
     ratio: Estimate | None
     resolved: bool = False
     removed: bool = False
+    kept: str | None = None
     error: str | None = None
     runs: int = msgspec.field(default=0, name="sittings")
 
