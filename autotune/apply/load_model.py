@@ -24,7 +24,7 @@ from autotune.core.errors import AutotuneError, ModelError
 from autotune.core.interfaces import Session
 from autotune.core.machine import OWN, Hardware
 from autotune.core.results import ArtifactRef
-from autotune.core.rules import MeasureRules
+from autotune.core.rules import MeasureRules, within
 from autotune.core.struct import digest
 from autotune.hardware import probe
 from autotune.launch.loading import WorkerContext
@@ -103,7 +103,7 @@ def _reason_against(config: Config, hw: Hardware) -> str | None:
 
 def _prepared_model(best: Best, config: Config, hw: Hardware, cache: Path) -> tuple[Path | None, list[str]]:
     """The prepared model's folder (None where there is nothing to prepare), and what is to be said of it."""
-    rules = MeasureRules()
+    rules = within(MeasureRules(), best.limits)
     run = WorkerContext(hw, cache, PlainProgress(log.info)).prepare(rules, None)
     try:
         found = artifacts.ensure(best.workload, config, hw, rules, run, cache)

@@ -20,7 +20,7 @@ from autotune.core.confirmation import Winner
 from autotune.core.errors import StudyError
 from autotune.core.executor import Executor
 from autotune.core.machine import Hardware
-from autotune.core.rules import ConfirmRules, MeasureRules
+from autotune.core.rules import ConfirmRules, MeasureRules, within
 from autotune.core.space_types import Budget, Space
 from autotune.hardware import probe
 from autotune.launch.local_executor import LocalExecutor
@@ -78,7 +78,7 @@ def tune(
         Display(console, space, settles=settles) as display,
         LocalExecutor(hw, folder, artifact_cache.default_folder(), display) as executor,
     ):
-        checked = executor.check(space.workload, MeasureRules())
+        checked = executor.check(space.workload, within(MeasureRules(), space.limits))
         space = int8.settled(space, checked.different_rows)
         with opening.opened(folder, space, text, hw, storage) as study:
             space = study.space
@@ -116,7 +116,7 @@ def _work(
     skip_confirmation: bool,
 ) -> None:
     """Search, then confirm unless that is to be skipped, and say how each ended."""
-    space, rules = study.space, MeasureRules()
+    space, rules = study.space, within(MeasureRules(), study.space.limits)
 
     def claimed(winner: Winner) -> None:
         display.claimed(winner)

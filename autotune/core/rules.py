@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 
-from autotune.core.space_types import Limit
+import msgspec
+
+from autotune.core.space_types import Limit, TimeLimits
 from autotune.core.struct import Struct
 
 
@@ -22,11 +24,12 @@ class MeasureRules(Struct):
     """The limits of measuring a trial and of giving it up; seconds, ratios, and a count of samples.
 
     A trial that `trial_timeout_s` (the end of the budget) cuts short is `interrupted`, which says nothing of its
-    configuration. A block is disturbed where the machine was not ours alone: others used the trial's cores, our control
-    group waited for CPU or memory, steal, a CPU quota that others used up, a fall of the clock frequency, a canary off
-    its usual place. Outputs of `verify_samples` are compared, up to `verify_most` where the plain model answers them
-    within `verify_reference_s` and their arrays take no more than `verify_bytes`; fewer where calls after the first
-    take over `verify_s`. One whose answers break a limit of `answers` is not measured.
+    configuration. `build_timeout_s` is for the user's own code, which may wait for a network; preparing and loading
+    have their times besides. A block is disturbed where the machine was not ours alone: others used the trial's cores,
+    our control group waited for CPU or memory, steal, a CPU quota that others used up, a fall of the clock frequency, a
+    canary off its usual place. Outputs of `verify_samples` are compared, up to `verify_most` where the plain model
+    answers them within `verify_reference_s` and their arrays take no more than `verify_bytes`; fewer where calls after
+    the first take over `verify_s`. One whose answers break a limit of `answers` is not measured.
 
     Where requests are served, a probe lasts `probe_s` or as long as `probe_requests` take to arrive, at most
     `probe_most_s`; all probes of a trial about `serve_s`, between rates that differ by `serve_width` at most. The least
@@ -51,6 +54,7 @@ class MeasureRules(Struct):
     disturbed_frequency: float = 0.9
     disturbed_canary: float = 3.0
     disturbed_repeats: int = 2
+    build_timeout_s: float = 1800.0
     prepare_timeout_s: float = 600.0
     setup_timeout_s: float = 240.0
     idle_timeout_s: float = 30.0
@@ -69,6 +73,12 @@ class MeasureRules(Struct):
     serve_s: float = 25.0
     serve_width: float = 0.05
     serve_least: float = 1 / 20
+
+
+def within(rules: MeasureRules, limits: TimeLimits) -> MeasureRules:
+    """The rules with the time limits that a space file sets."""
+    given = {name: value for name, value in msgspec.structs.asdict(limits).items() if value is not None}
+    return msgspec.structs.replace(rules, **{f"{name.removesuffix('_s')}_timeout_s": given[name] for name in given})
 
 
 class ConfirmRules(Struct):

@@ -5,14 +5,18 @@ The inputs are drawn as the space file describes them, the user's own samples, o
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import os
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from autotune.core import plugins
+from autotune.core.struct import digest
 from autotune.core.workload_spec import InputSpec, WorkloadSpec
 from autotune.models import data, input_names, precision
 
@@ -29,15 +33,22 @@ class BuiltWorkload:
     """The workload of a spec; builds its module on demand (ModelError if the provider cannot).
 
     Where the spec has no inputs, they are those of `examples` (rows that are repeated as often as needed), which a
-    preparing child stored; without it they are the real samples to judge, or the provider makes them.
-    `half` is the type of a module that the provider gives in half precision; None before it was built.
+    preparing child stored; without it they are the real samples to judge, or the provider makes them. Whatever may run
+    code of the user's own runs within `building`. `half` is the type of a module that the provider gives in half
+    precision; None before it was built.
     """
 
-    def __init__(self, spec: WorkloadSpec, examples: Path | None = None) -> None:
+    def __init__(
+        self,
+        spec: WorkloadSpec,
+        examples: Path | None = None,
+        building: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext,
+    ) -> None:
         self.spec = spec
         self.half: str | None = None
         self._examples = examples
         self._splits: dict[int, data.Split] = {}
+        self._building = building
 
     @property
     def form(self) -> Form:
@@ -49,7 +60,8 @@ class BuiltWorkload:
 
         One of half precision is made float32, unless the spec keeps it as given.
         """
-        module = provider(self.spec).build(self.spec.name, options(self.spec), self.spec.seed)
+        with self._building():
+            module = provider(self.spec).build(self.spec.name, options(self.spec), self.spec.seed)
         self.half = precision.half(module)
         if self.spec.precision == "as_given":
             return module
@@ -91,14 +103,16 @@ class BuiltWorkload:
             return None
         if batch_size not in self._splits:
             module: Any = provider(self.spec)
-            examples = module.examples(self.spec.name, options(self.spec), self.spec.seed, batch_size)
+            with self._building():
+                examples = module.examples(self.spec.name, options(self.spec), self.spec.seed, batch_size)
             self._splits[batch_size] = data.split(examples, None, len(examples[0]), CALIBRATION, self.spec.seed)
         return self._splits[batch_size]
 
     def check_steady(self) -> None:
         """ModelError where the function that gives the samples gives others at another call."""
         if self.spec.data is not None:
-            data.check_steady(self.samples, self.spec.data, self.spec.seed, self._own)
+            with self._building():
+                data.check_steady(self.samples, self.spec.data, self.spec.seed, self._own)
 
     def as_taken(self, rows: tuple[np.ndarray[Any, Any], ...]) -> tuple[np.ndarray[Any, Any], ...]:
         """The rows in the type that the module takes: float32 in place of half, where it is made so itself."""
@@ -111,7 +125,8 @@ class BuiltWorkload:
     def samples(self) -> data.Split:
         """The samples of a spec that has some; ModelError if they cannot be had."""
         assert self.spec.data is not None
-        return data.load(self.spec.data, self.spec.seed, self._own)
+        with self._building():
+            return data.load(self.spec.data, self.spec.seed, self._own)
 
     def _own(self, name: str) -> Callable[..., Any] | None:
         module: Any = provider(self.spec)
@@ -125,7 +140,9 @@ class BuiltWorkload:
         if self.spec.inputs:
             return tuple(array(spec, rows, seed, index) for index, spec in enumerate(self.spec.inputs))
         module: Any = provider(self.spec)
-        return repeated(self.as_taken(module.examples(self.spec.name, options(self.spec), seed, rows)), rows)
+        with self._building():
+            made = module.examples(self.spec.name, options(self.spec), seed, rows)
+        return repeated(self.as_taken(made), rows)
 
 
 def save_arrays(path: Path, arrays: tuple[np.ndarray[Any, Any], ...]) -> None:
@@ -180,10 +197,18 @@ def generated(spec: WorkloadSpec) -> bool:
 
 
 def cache_key(spec: WorkloadSpec) -> tuple[Any, ...]:
-    """The key of a built model and its inputs, the content of files included; not how it is judged or served."""
-    made = msgspec.structs.replace(spec, data=None, serving=None, allow=(), batch_size=None)
+    """The key of a built model and its inputs; not how it is judged or served.
+
+    The content of files is a part of it, and that of the variables in `env`, as this process has them.
+    """
     rows = data.cache_key(spec.data, spec.seed) if spec.data else None
-    return (made, rows, provider(spec).cache_key(spec.name, options(spec)))
+    values = tuple(os.environ.get(name) for name in spec.env)
+    return (identity(spec), rows, digest(values), provider(spec).cache_key(spec.name, options(spec)))
+
+
+def identity(spec: WorkloadSpec) -> str:
+    """The digest of a model with its options, inputs and seed, whatever its files hold, however it is judged."""
+    return digest(msgspec.structs.replace(spec, data=None, serving=None, allow=(), batch_size=None))
 
 
 def judged(spec: WorkloadSpec) -> bool:

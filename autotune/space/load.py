@@ -13,7 +13,7 @@ import msgspec
 from autotune.core import plugins
 from autotune.core.interfaces import Provider
 from autotune.core.machine import Hardware
-from autotune.core.space_types import Budget, Domains, Exclusion, Space
+from autotune.core.space_types import Budget, Domains, Exclusion, Space, TimeLimits
 from autotune.core.workload_spec import WorkloadSpec
 from autotune.models import calibration
 from autotune.space import baseline, configs, goal_section, int8, prices, workload_section, yaml_nodes
@@ -21,7 +21,7 @@ from autotune.space.domains import resolve
 from autotune.space.values import Count, Name, one
 from autotune.space.yaml_nodes import Node
 
-KEYS = ("name", "workload", "objective", "constraints", "prices", "search", "baseline", "budget")
+KEYS = ("name", "workload", "objective", "constraints", "prices", "search", "baseline", "budget", "limits")
 
 
 def load(path: Path, hw: Hardware, price_file: Path | None = None, text: str | None = None) -> Space:
@@ -58,6 +58,7 @@ def load(path: Path, hw: Hardware, price_file: Path | None = None, text: str | N
         domains=domains,
         baseline=plain,
         budget=_budget(part("budget")),
+        limits=_limits(part("limits")),
         objective=goal.objectives if len(goal.objectives) > 1 else goal.objectives[0],
         constraints=goal.limits,
         price=price,
@@ -89,3 +90,11 @@ def _budget(node: Node) -> Budget:
     if minutes is not None and minutes <= 0:
         raise parts["minutes"].error(f"budget.minutes is {minutes:g}", "; allowed: a number above 0")
     return Budget(trials=trials, minutes=minutes)
+
+
+def _limits(node: Node) -> TimeLimits:
+    given = {name: (part, one(part, float)) for name, part in node.section(TimeLimits.__struct_fields__).items()}
+    for part, seconds in given.values():
+        if seconds <= 0:
+            raise part.error(f"{part.key} is {seconds:g}", "; allowed: a number of seconds above 0")
+    return TimeLimits(**{name: seconds for name, (_, seconds) in given.items()})

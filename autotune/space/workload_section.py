@@ -13,12 +13,19 @@ from autotune.core.errors import ModelError, did_you_mean
 from autotune.core.interfaces import Provider
 from autotune.core.machine import Hardware
 from autotune.core.results import Percentile
+from autotune.core.variables import READ_BY_RUNTIMES
 from autotune.core.workload_spec import Allowed, DataSpec, Dtype, InputSpec, Precision, ServingSpec, WorkloadSpec
 from autotune.models import data, sources
 from autotune.space.values import Count, Seed, kinds, one, values
 from autotune.space.yaml_nodes import Node
 
 Delay = Annotated[float, msgspec.Meta(ge=0)]
+Variable = Annotated[
+    str,
+    msgspec.Meta(
+        pattern="^[A-Za-z_][A-Za-z0-9_]*$", description="the name of a variable, without its value: MODEL_DIR"
+    ),
+]
 LIMITS: dict[str, Percentile] = {f"latency_{name}_ms": name for name in get_args(Percentile)}
 """The keys of `serving` that say which percentile is to be kept."""
 
@@ -31,7 +38,7 @@ def load(node: Node, folder: Path, hw: Hardware) -> WorkloadSpec:
     model, provider, name = _model(node)
     module = plugins.load("workloads", provider)
     own = ("precision",) if module.form == "module" else ()
-    parts = node.section(("model", "inputs", "data", "seed", "serving", "allow", *own, *kinds(module.Options)))
+    parts = node.section(("model", "inputs", "data", "seed", "serving", "allow", "env", *own, *kinds(module.Options)))
     options = _options(node, parts, provider, folder)
     if reason := module.unavailable(options, hw):
         raise model.error(f"workload.model {model.written} cannot be used here", f"; {reason}")
@@ -51,6 +58,7 @@ def load(node: Node, folder: Path, hw: Hardware) -> WorkloadSpec:
         serving=_serving(parts["serving"], module) if "serving" in parts else None,
         allow=values(parts["allow"], Allowed) if "allow" in parts else (),
         precision=one(parts["precision"], Precision) if "precision" in parts else "float32",
+        env=_env(parts["env"]) if "env" in parts else (),
     )
 
 
@@ -102,6 +110,17 @@ def _file(node: Node, folder: Path) -> str:
     if not path.exists():
         raise node.error(f"{node.key} names the missing file {node.written}", f"; looked for in {folder.resolve()}")
     return str(path.resolve())
+
+
+def _env(node: Node) -> tuple[str, ...]:
+    """The names of variables; none of a setting that a study makes itself."""
+    if isinstance(node.value, dict):
+        raise node.error(f"{node.key} is a mapping", "; write names alone, such as [MODEL_DIR]: values are the shell's")
+    names = values(node, Variable)
+    for name in names:
+        if name.startswith(READ_BY_RUNTIMES):
+            raise node.error(f"{node.key} has {name}, which changes what is measured", "; what may vary is searched")
+    return names
 
 
 def _serving(node: Node, provider: Provider) -> ServingSpec:

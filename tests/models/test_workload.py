@@ -26,6 +26,19 @@ inputs = st.builds(
 seeds = st.integers(0, 2**32 - 1)
 
 
+def test_the_values_of_named_variables_belong_to_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = msgspec.structs.replace(spec(weights=None), env=("MODEL_DIR",))
+    keys = set()
+    for value in ("/models", "/others", ""):
+        monkeypatch.setenv("MODEL_DIR", value)
+        keys.add(workload.cache_key(asked))
+        assert value not in ("", *map(str, workload.cache_key(asked)))[1:]
+    monkeypatch.delenv("MODEL_DIR")
+    keys.add(workload.cache_key(asked))
+    assert len(keys) == 4
+    assert workload.identity(asked) != workload.identity(spec(weights=None))
+
+
 def spec(*given: InputSpec, seed: int = 0, **options: str) -> WorkloadSpec:
     return WorkloadSpec(model="torchvision:resnet18", inputs=given, seed=seed, options=options)
 

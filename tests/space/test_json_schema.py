@@ -44,6 +44,8 @@ def test_every_shipped_space_is_valid_and_names_the_schema(path: Path) -> None:
 )
 def test_what_loads_is_valid(search: str) -> None:
     assert valid(f"{HEAD}search: {{}}\nobjective: [throughput, setup_s]\nconstraints: {{latency_p99_ms: {{max: 1}}}}")
+    assert valid(f"{HEAD}search: {{}}\nlimits: {{build_s: 3600, idle_s: 0.5}}")
+    assert valid(HEAD.replace("}]}", "}], env: [MODEL_DIR, PYTHONPATH]}") + "search: {}")
     hard = "{cosine_similarity: {min: 0.9, unjudged: reject}}"
     assert valid(f"{HEAD}search: {{}}\nconstraints: {hard}")
     assert valid(f"{HEAD}search: {search}\nconstraints: {{}}\nbaseline: {{batch_size: 2, backend: {{openvino: {{}}}}}}")
@@ -58,6 +60,8 @@ def test_what_loads_is_valid(search: str) -> None:
         HEAD.replace("torchvision", "torchvison") + "search: {}",
         HEAD.replace("batch", "1") + "search: {}",
         HEAD + "search: {}\nobjective: latency",
+        HEAD + "search: {}\nlimits: {build_s: 0}",
+        HEAD.replace("}]}", "}], env: {MODEL_DIR: /models}}") + "search: {}",
         HEAD + "search: {}\nconstraints: {latency: {max: 1}}",
         HEAD + "search: {}\nconstraints: {latency_p99_ms: {}}",
         HEAD + "search: {}\nconstraints: {latency_p99_ms: {unjudged: reject}}",

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from autotune.core import plugins
 from autotune.core.errors import SpaceError
 from autotune.core.machine import Environment, Hardware
-from autotune.core.space_types import Exclusion, Space
+from autotune.core.space_types import Exclusion, Space, TimeLimits
 from autotune.core.workload_spec import InputSpec
 from autotune.space import configs, yaml_nodes
 from autotune.space import load as loading
@@ -37,6 +37,19 @@ def test_everything_that_is_not_named_has_its_default(folder: Path) -> None:
     }
     assert found.baseline == configs.configure(machine(), batch_size=1, backend="torch_eager")
     assert (found.budget.trials, found.budget.minutes, found.excluded) == (None, None, ())
+
+
+def test_time_limits_are_seconds(folder: Path) -> None:
+    assert load(f"{HEAD}search: {{}}").limits == TimeLimits()
+    given = "{build_s: 7200, prepare_s: 0.5, setup_s: 1e3, idle_s: 60}"
+    found = load(f"{HEAD}search: {{}}\nlimits: {given}").limits
+    assert found == TimeLimits(build_s=7200, prepare_s=0.5, setup_s=1000, idle_s=60)
+    assert "limits.build_s is 0 in space.yaml, line 6; allowed: a number of seconds above 0" in refusal(
+        f"{HEAD}search: {{}}\nlimits: {{build_s: 0}}"
+    )
+    assert "unknown key 'built_s' in space.yaml, line 6; did you mean" in refusal(
+        f"{HEAD}search: {{}}\nlimits: {{built_s: 9}}"
+    )
 
 
 def test_a_space_survives_json(folder: Path) -> None:
