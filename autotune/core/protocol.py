@@ -147,13 +147,23 @@ class Sensed(Struct, tag="sensed"):
     canary: Canary
 
 
+class Building(Struct, tag="building"):
+    """The user's own code begins to run, and may wait for a network; with `done` it has returned. It is no answer."""
+
+    done: bool = False
+
+
 class Failed(Struct, tag="failed"):
-    """The worker cannot go on; the traceback is in stderr.log. A full disk has its error's number and a path on it."""
+    """The worker cannot go on; the traceback is in stderr.log. A full disk has its error's number and a path on it.
+
+    `passing` is true where a file, a module or the network was lacking, which may be there the next time.
+    """
 
     status: Status
     message: str
     errno: int | None = None
     path: str | None = None
+    passing: bool = False
 
 
 Reply = Prepared | Ready | Measured | Answered | Finished | Sensed | Failed

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator
 
 import msgspec
 
-from autotune.core.protocol import Command, Reply
+from autotune.core.protocol import Building, Command, Reply
 
 
 class Channel:
@@ -21,6 +23,13 @@ class Channel:
         line = self._commands.readline()
         return msgspec.json.decode(line, type=Command) if line else None
 
-    def send(self, reply: Reply) -> None:
+    @contextlib.contextmanager
+    def building(self) -> Iterator[None]:
+        """The user's code runs within; where it fails nothing says that it is done, so that the failure is its own."""
+        self.send(Building())
+        yield
+        self.send(Building(done=True))
+
+    def send(self, reply: Reply | Building) -> None:
         """One reply, at once."""
         self._replies.write(msgspec.json.encode(reply) + b"\n")

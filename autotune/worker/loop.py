@@ -37,7 +37,7 @@ def run(job: MeasureJob, rank: int, channel: Channel) -> None:
     backend = plugins.load("backends", config.backend)
     options = plugins.backend_options(config.backend, dict(config.options))
     known = Path(job.reference) if job.reference else None
-    model = workload.BuiltWorkload(job.spec.workload, known and known / EXAMPLES)
+    model = workload.BuiltWorkload(job.spec.workload, known and known / EXAMPLES, channel.building)
     begin = clock()
     gc.disable()  # nearly all that importing torch makes lives on: looking through it took 0.8 s of 3.8
     session = backend.load(model, options, config, Path(job.artifact) if job.artifact else None)

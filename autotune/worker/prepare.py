@@ -25,15 +25,16 @@ from autotune.models.workload import BuiltWorkload, options, provider, repeated,
 from autotune.worker import accuracy, output_check
 from autotune.worker.answers.masks import not_a_number
 from autotune.worker.batches import Arrays, cut, joined, split
+from autotune.worker.channel import Channel
 from autotune.worker.model_check import check as model_check
 from autotune.worker.model_check.subject import Subject
 from autotune.worker.output_names import label, output_names
 from autotune.worker.reference import EXAMPLES, Reference, write_reference
 
 
-def run(job: PrepareJob) -> None:
-    """Fill the job's folder."""
-    workload = BuiltWorkload(job.workload)
+def run(job: PrepareJob, channel: Channel) -> None:
+    """Fill the job's folder; the channel is told when the user's code runs."""
+    workload = BuiltWorkload(job.workload, building=channel.building)
     folder = Path(job.folder)
     if job.backend is None or job.config is None:
         save_reference(workload, job.hardware, job.rules, folder)
