@@ -146,7 +146,7 @@ class CommandSession:
 
     def _run_once(self, begin: int) -> Call:
         with tempfile.TemporaryFile() as out:
-            fcntl.fcntl(out, fcntl.F_SETFL, os.O_APPEND)  # it goes on behind what is left of an output that is cut
+            fcntl.fcntl(out, fcntl.F_SETFL, os.O_APPEND)  # it goes on behind what is left of a long output
             try:
                 program = subprocess.Popen(
                     self.argv, cwd=self.folder, env=self.env, stdin=subprocess.DEVNULL, stdout=out
@@ -154,11 +154,12 @@ class CommandSession:
             except OSError as error:
                 raise RuntimeError(f"{self.argv[0]} does not start: {error.strerror}") from error
             printed = Path(f"/proc/self/fd/{out.fileno()}")
-            if not _ends(program.pid, self.timeout_s, lambda: bounded_log.cut(printed, bounded_log.ALLOWED_BYTES)):
+            if not _ends(program.pid, self.timeout_s, lambda: bounded_log.free(printed)):
                 raise TimeoutError(f"the program ran longer than timeout_s: {self.timeout_s:g} s")
             end = clock()
             status = program.wait()
-            bounded_log.cut(printed, bounded_log.ALLOWED_BYTES)
+            if os.fstat(out.fileno()).st_size > bounded_log.ALLOWED_BYTES:
+                bounded_log.cut(printed)
             out.seek(0)
             text = out.read().decode(errors="replace")
         if status != 0:

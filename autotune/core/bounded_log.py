@@ -2,34 +2,48 @@
 
 from __future__ import annotations
 
-import re
+import ctypes
+import os
 from pathlib import Path
 
 ALLOWED_BYTES = 64 * 2**20
-"""A log that is longer is cut while a process still writes it."""
+"""What a log may take of the disk while a process still writes it."""
 
 KEPT_BYTES = 2**20
 """What is kept of each end."""
 
-CUT = b"\n[autotune left out %15d bytes here]\n"
-_CUT = re.compile(re.escape(CUT).replace(b"%15d", b" *([0-9]+)"))
-_CUT_BYTES = len(CUT % 0)
+LEFT_OUT = b"\n[autotune left out %d bytes here]\n"
+
+PUNCH_HOLE = 0x01 | 0x02
+"""FALLOC_FL_KEEP_SIZE and FALLOC_FL_PUNCH_HOLE."""
 
 
-def cut(path: Path, allowed_bytes: int = 2 * KEPT_BYTES + _CUT_BYTES) -> None:
-    """Cut the middle out of a log that is longer than allowed.
+def free(path: Path) -> None:
+    """Give back what the middle of a long log takes of the disk, while a process appends to it (O_APPEND).
 
-    A process that appends to it (O_APPEND) goes on behind what is left; what it writes at this very moment may be lost.
+    It is a hole then, and nothing of the ends is lost. Where the file system knows no holes only the first part stays.
     """
-    size = path.stat().st_size
-    if size <= allowed_bytes:
+    state = path.stat()
+    if state.st_blocks * 512 <= ALLOWED_BYTES:
         return
     with path.open("r+b") as log:
-        log.seek(KEPT_BYTES)
-        before = _CUT.fullmatch(log.read(_CUT_BYTES))
-        left_out = size - 2 * KEPT_BYTES + (int(before[1]) - _CUT_BYTES if before else 0)
+        length = state.st_size - 2 * KEPT_BYTES
+        if _fallocate(log.fileno(), PUNCH_HOLE, KEPT_BYTES, length) != 0:
+            os.ftruncate(log.fileno(), KEPT_BYTES)
+
+
+def cut(path: Path) -> None:
+    """Cut the middle out of a long log that nobody writes any longer."""
+    size = path.stat().st_size
+    if (left_out := size - 2 * KEPT_BYTES) <= len(LEFT_OUT) * 2:
+        return
+    with path.open("r+b") as log:
         log.seek(size - KEPT_BYTES)
-        last = log.read(KEPT_BYTES)
+        last = log.read()
         log.truncate(KEPT_BYTES)
-    with path.open("ab") as log:
-        log.write(CUT % left_out + last)
+        log.seek(KEPT_BYTES)
+        log.write(LEFT_OUT % left_out + last)
+
+
+_fallocate = ctypes.CDLL(None).fallocate
+_fallocate.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from autotune.core import bounded_log
@@ -18,12 +18,12 @@ LOOK_S = 0.25
 
 @contextlib.contextmanager
 def bounded(folder: Path) -> Iterator[None]:
-    """Keep the logs in the folder short as long as the context lasts, and leave them shorter at its end."""
+    """Keep the logs in the folder from filling the disk while the context lasts, and leave them short at its end."""
     ended = threading.Event()
 
     def watch() -> None:
         while not ended.wait(LOOK_S):
-            _cut(folder, bounded_log.ALLOWED_BYTES)
+            _each(folder, bounded_log.free)
 
     watching = threading.Thread(target=watch, name="logs", daemon=True)
     watching.start()
@@ -32,10 +32,10 @@ def bounded(folder: Path) -> Iterator[None]:
     finally:
         ended.set()
         watching.join()
-        _cut(folder)
+        _each(folder, bounded_log.cut)
 
 
-def _cut(folder: Path, *allowed_bytes: int) -> None:
+def _each(folder: Path, shorten: Callable[[Path], None]) -> None:
     for name in NAMES:
         with contextlib.suppress(OSError):  # it is not there, or its disk is full
-            bounded_log.cut(folder / name, *allowed_bytes)
+            shorten(folder / name)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -17,12 +18,9 @@ def written(path: Path, *parts: bytes) -> Path:
     return path
 
 
-def left_out(text: bytes) -> list[int]:
-    return [int(number) for number in re.findall(rb"autotune left out +(\d+) bytes here", text)]
-
-
 def test_a_short_log_stays_as_it_is(tmp_path: Path) -> None:
     log = written(tmp_path / "log", b"x" * 2 * KEPT)
+    bounded_log.free(log)
     bounded_log.cut(log)
     assert log.read_bytes() == b"x" * 2 * KEPT
 
@@ -32,45 +30,40 @@ def test_the_middle_of_a_long_one_is_left_out_and_counted(tmp_path: Path) -> Non
     bounded_log.cut(log)
     text = log.read_bytes()
     assert text.startswith(b"first\n") and text.endswith(b"last\n")
-    (count,) = left_out(text)
-    assert count == 3 * KEPT + 11 - 2 * KEPT
+    assert b"\n[autotune left out %d bytes here]\n" % (KEPT + 11) in text
     assert len(text) < 2 * KEPT + 100
 
 
-def test_what_is_allowed_is_not_cut(tmp_path: Path) -> None:
-    log = written(tmp_path / "log", b"." * 3 * KEPT)
-    bounded_log.cut(log, 4 * KEPT)
-    assert log.stat().st_size == 3 * KEPT
-    bounded_log.cut(log, 3 * KEPT - 1)
-    assert log.stat().st_size < 3 * KEPT
-
-
-def test_a_writer_that_appends_goes_on_behind(tmp_path: Path) -> None:
-    with (tmp_path / "log").open("ab", buffering=0) as writer:
-        writer.write(b"first\n" + b"." * 3 * KEPT)
-        bounded_log.cut(tmp_path / "log")
+@pytest.mark.parametrize("holes", [True, False])
+def test_a_writer_goes_on_and_its_disk_is_given_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, holes: bool
+) -> None:
+    monkeypatch.setattr(bounded_log, "ALLOWED_BYTES", 3 * KEPT)
+    if not holes:
+        monkeypatch.setattr(bounded_log, "_fallocate", lambda *_: -1)
+    log = tmp_path / "log"
+    with log.open("ab", buffering=0) as writer:
+        writer.write(b"first\n" + b"." * 5 * KEPT)
+        bounded_log.free(log)
+        assert log.stat().st_blocks * 512 <= 3 * KEPT
         writer.write(b"last\n")
-    text = (tmp_path / "log").read_bytes()
+    bounded_log.cut(log)
+    text = log.read_bytes()
+    assert text.startswith(b"first\n...") and text.endswith(b"...last\n")
     assert b"\0" not in text
-    assert text.endswith(b"....last\n")
+    assert (b"left out" in text) is holes
 
 
-@pytest.fixture(scope="module")
-def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("log") / "log"
-
-
-@given(parts=st.lists(st.integers(1, 3000), min_size=1, max_size=8))
-def test_cut_again_and_again_it_counts_all_that_was_left_out(log: Path, parts: list[int]) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(bounded_log, "KEPT_BYTES", 100)
-        log.write_bytes(b"")
-        for number, length in enumerate(parts):
-            with log.open("ab") as writer:
-                writer.write(bytes([65 + number]) * length)
-            bounded_log.cut(log, 300)
-    text, everything = log.read_bytes(), b"".join(bytes([65 + at]) * length for at, length in enumerate(parts))
-    assert len(text) <= 300
-    assert text[:100] == everything[:100] and text[-100:] == everything[-100:]
-    kept = len(text) - sum(len(bounded_log.CUT % 0) for _ in left_out(text))
-    assert kept + sum(left_out(text)) == len(everything)
+@given(st.integers(0, 5000), st.integers(1, 1000))
+def test_whatever_is_left_out_is_counted(size: int, kept: int) -> None:
+    everything = bytes(65 + at % 26 for at in range(size))
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bounded_log, "KEPT_BYTES", kept)
+        log = written(Path(folder) / "log", everything)
+        bounded_log.cut(log)
+        text = log.read_bytes()
+    assert len(text) <= max(size, 0)
+    assert text[:kept] == everything[:kept] and text[-kept:] == everything[-kept:]
+    if text != everything:
+        counted = re.fullmatch(rb"[A-Z]*\n\[autotune left out (\d+) bytes here\]\n[A-Z]*", text)
+        assert counted is not None and int(counted[1]) == size - 2 * kept
