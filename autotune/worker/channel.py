@@ -17,6 +17,7 @@ class Channel:
     def __init__(self, commands: int, replies: int) -> None:
         self._commands = os.fdopen(commands, "rb")
         self._replies = os.fdopen(replies, "wb", buffering=0)
+        self._builds = False
 
     def receive(self) -> Command | None:
         """The next command; None once the coordinator closed its end."""
@@ -26,8 +27,15 @@ class Channel:
     @contextlib.contextmanager
     def building(self) -> Iterator[None]:
         """The user's code runs within; where it fails nothing says that it is done, so that the failure is its own."""
+        if self._builds:
+            yield
+            return
+        self._builds = True
         self.send(Building())
-        yield
+        try:
+            yield
+        finally:
+            self._builds = False
         self.send(Building(done=True))
 
     def send(self, reply: Reply | Building) -> None:
