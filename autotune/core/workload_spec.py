@@ -53,8 +53,8 @@ class WorkloadSpec(Struct):
 
     With `serving`, trials also find the largest rate of requests that keeps its latency. `allow` is what is searched
     though it cannot be judged. A torch module of half precision is made float32, unless `precision` keeps it as given.
-    `batch_size` is the only one that is tuned; None where there are several. `env` names variables that the children get
-    beside those that any child inherits; their values are those of the shell, and are in no file.
+    `batch_size` is the only one that is tuned; None where there are several. `env` names variables that the children
+    get beside those that any child inherits; their values are those of the shell, and are in no file.
     """
 
     model: str
