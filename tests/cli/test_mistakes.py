@@ -68,7 +68,10 @@ def test_a_mistake_in_the_workload_is_one_line(run: Run, tmp_path: Path, workloa
 @pytest.mark.parametrize(
     ("argv", "says"),
     [
-        (["--space", "nowhere.yaml"], "no space 'nowhere.yaml', neither a file nor shipped; shipped: asr-encoder, command, "),
+        (
+            ["--space", "nowhere.yaml"],
+            "no space 'nowhere.yaml', neither a file nor shipped; shipped: asr-encoder, command, ",
+        ),
         (["--space", "resnet5"], "did you mean 'resnet50' or"),
         (["--space", "."], "no space '.'"),
         (["--space", ""], "no space ''"),

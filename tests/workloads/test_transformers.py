@@ -39,6 +39,13 @@ def failure(name, **given):
         return str(error)
     return None
 
+def failure_in(function, *given):
+    try:
+        function(*given)
+    except ModelError as error:
+        return str(error)
+    return None
+
 def failure_of(name):
     try:
         provider.texts(name, options("{}"), ["red"])
@@ -105,7 +112,21 @@ told["far"] = failure("frobnicate")
 told["setting"] = failure("mpnet", config='{"num_hidden_layer": 2}')
 told["kind"] = failure("mpnet", config='{"num_hidden_layers": "two"}')
 told["too long"] = failure("mpnet", config='{"max_position_embeddings": 8}')
-told["images"] = failure("vit", config="{}")
+told["other inputs"] = failure("audio-spectrogram-transformer", config="{}")
+
+VIT = json.dumps({"num_hidden_layers": 1, "hidden_size": 16, "num_attention_heads": 2, "intermediate_size": 32,
+    "image_size": 32, "patch_size": 16})
+told["images"] = {
+    head: list(answer("vit", head=head, config=VIT)[0].shape) for head in ("hidden", "pooled", "image_classification")
+}
+told["mean of images"] = failure("vit", config=VIT, head="mean")
+answer("vit", head="image_classification", config=VIT)[1].model.save_pretrained(folder / "vit")
+told["no processor"] = failure_in(provider.images, str(folder / "vit"), options("{}"), [])
+provider._import_transformers().ViTImageProcessor(size={"height": 32, "width": 32}).save_pretrained(folder / "vit")
+from PIL import Image
+Image.new("RGB", (90, 60), (255, 0, 0)).save(folder / "red.png")
+(red,) = provider.images(str(folder / "vit"), options("{}"), [folder / "red.png"] * 2)
+told["red"] = [str(red.dtype), list(red.shape), red[0, :, 5, 5].tolist()]
 told["two halves"] = failure("t5", config='{"d_model": 32, "num_layers": 1, "num_heads": 2}')
 told["no pooler"] = failure("distilbert", config='{"n_layers": 1, "dim": 32, "n_heads": 2}', head="pooled")
 from tokenizers import Tokenizer, models, pre_tokenizers
@@ -168,6 +189,17 @@ def test_a_tokenizer_that_is_not_there_is_said(told: dict[str, Any]) -> None:
     assert "\n" not in told["damaged tokenizer"]
 
 
+def test_models_of_images_take_what_the_folders_own_processor_makes(told: dict[str, Any]) -> None:
+    assert told["images"] == {"hidden": [4, 5, 16], "pooled": [4, 16], "image_classification": [4, 2]}
+    assert told["red"] == ["float32", [2, 3, 32, 32], [1, -1, -1]]
+    assert told["no processor"] == (
+        f"transformers:{told['folder']}/vit has no image processor; put its preprocessor_config.json beside config.json"
+    )
+    assert told["mean of images"] == (
+        "transformers:vit takes images, which have no mean over tokens; write head: pooled or hidden"
+    )
+
+
 # ---------------------------------------------------------------------------------------------------- random weights
 
 
@@ -215,8 +247,11 @@ def test_the_seed_decides_the_weights(told: dict[str, Any]) -> None:
         ("far", "transformers has no model type 'frobnicate'; write one such as mpnet, or a folder with config.json"),
         ("setting", "a mpnet has no setting 'num_hidden_layer'; did you mean 'num_hidden_layers'"),
         ("kind", "the configuration of transformers:mpnet is not legal: "),
-        ("images", "transformers:vit is no model of input_ids and attention_mask alone; write a function "),
-        ("two halves", "transformers:t5 is no model of input_ids and attention_mask alone; write a function "),
+        (
+            "other inputs",
+            "transformers:audio-spectrogram-transformer is no model of input_ids and attention_mask alone, nor of pix",
+        ),
+        ("two halves", "transformers:t5 is no model of input_ids and attention_mask alone, nor of pixel_values; w"),
         ("no pooler", "transformers:distilbert has no pooler; write head: mean or hidden"),
     ],
 )
