@@ -13,8 +13,8 @@ from autotune.worker.model_check.subject import Outputs, Subject
 SECONDS = 1.0
 """The calls with many rows may take so long together; of a slower model two rows are looked at."""
 
-CALLS = 4
-"""The calls with many rows: two alike, and two with other neighbours."""
+CALLS = 5
+"""The calls with many rows: three alike, and two with other neighbours."""
 
 BYTES = 2**28
 """The most memory that the outputs of such a call may take."""
