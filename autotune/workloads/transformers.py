@@ -182,7 +182,7 @@ def images(name: str, options: Options, files: Sequence[Path]) -> tuple[np.ndarr
 
 
 def build(name: str, options: Options, seed: int) -> Any:
-    """The model in eval mode and float32; ModelError if it cannot be built or its weights are not all there."""
+    """The model in eval mode, its precision its own; ModelError if it cannot be built or its weights are not all there."""
     import torch
 
     config = _config(name, options)
@@ -228,11 +228,11 @@ def _loaded(name: str, options: Options, config: Any) -> tuple[Any, list[str]]:
     transformers = _import_transformers()
     auto = getattr(transformers, CLASSIFIERS.get(options.head, "AutoModel"))
     if not _weights(name):
-        return auto.from_config(config).float(), []
+        return auto.from_config(config), []
     model, report = auto.from_pretrained(
         name, config=config, local_files_only=True, trust_remote_code=False, output_loading_info=True
     )
-    return model.float(), sorted(report["missing_keys"])
+    return model, sorted(report["missing_keys"])
 
 
 def _config(name: str, options: Options) -> Any:

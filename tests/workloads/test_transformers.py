@@ -93,8 +93,8 @@ loaded = {
     name: answer(str(folder / name), seed=7, lengths="mixed", config="{}")[0] for name in ("own", "half", "bare")
 }
 told["loaded"] = torch.equal(loaded["own"], found)
-told["half"] = [str(loaded["half"].dtype), torch.allclose(loaded["half"], found, atol=0.05)]
-told["bare"] = torch.allclose(loaded["bare"], found, atol=0.05)
+told["half"] = [str(loaded["half"].dtype), torch.allclose(loaded["half"].float(), found, atol=0.05)]
+told["bare"] = torch.allclose(loaded["bare"].float(), found, atol=0.05)
 torch.save(model.model.state_dict(), folder / "bare" / "pytorch_model.bin")
 told["bin"] = torch.equal(answer(str(folder / "bare"), lengths="mixed", config="{}")[0], found)
 told["lacking"] = failure(own, config="{}", head="sequence_classification")
@@ -231,7 +231,7 @@ def test_the_mask_reaches_the_model(told: dict[str, Any]) -> None:
     assert told["mask is used"]
 
 
-def test_the_model_is_ready_to_infer_in_float32(told: dict[str, Any]) -> None:
+def test_the_model_is_ready_to_infer(told: dict[str, Any]) -> None:
     assert (told["training"], told["dtype"]) == (False, "torch.float32")
 
 
@@ -263,9 +263,9 @@ def test_what_cannot_be_built_is_said_in_one_line(told: dict[str, Any], case: st
 # ---------------------------------------------------------------------------------------------------------- folders
 
 
-def test_a_folders_weights_are_loaded_in_float32(told: dict[str, Any]) -> None:
+def test_a_folders_weights_are_loaded_in_their_own_precision(told: dict[str, Any]) -> None:
     assert told["loaded"] and told["bin"]
-    assert told["half"] == ["torch.float32", True]
+    assert told["half"] == ["torch.bfloat16", True]
 
 
 def test_a_folder_without_weights_is_random(told: dict[str, Any]) -> None:
