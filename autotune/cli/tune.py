@@ -125,8 +125,8 @@ def _work(
 
     def searched(outcome: Outcome) -> None:
         console.print()
-        left_s = display.search.left_s(outcome.elapsed_s) if display.worked and not skip_confirmation else None
-        print_lines(console, study_messages.search_ended(outcome, space.budget, skip_confirmation, left_s))
+        predicted_s = display.search.predicted_s if display.worked else None
+        print_lines(console, study_messages.search_ended(outcome, space.budget, skip_confirmation, predicted_s))
 
     if skip_confirmation:
         outcome = driver.search(study, executor, display, rules, earlier=first.configs, make_sampler=make_sampler)

@@ -31,7 +31,7 @@ class Observer:
         """The search leaves so much of the budget to the confirmation, which is predicted to take so long."""
 
     def confirming(self, what: str, seconds: float, claims: bool = False) -> None:
-        """A part of the confirmation begins, of at most so many seconds; a claim rests on the one that `claims`."""
+        """A part of the confirmation begins, of about so many seconds at most; a claim rests on one that `claims`."""
 
     def notice(self, line: str) -> None:
         """A line for the user; nothing begins to be measured."""

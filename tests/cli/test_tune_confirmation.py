@@ -41,7 +41,7 @@ def test_what_the_search_found_is_confirmed(harness: TuneHarness) -> None:
         "telling the best of them apart",
         "measuring what each setting of the winner is worth",
     ]
-    assert [line.partition(", at most ")[0] for line in lines[ended + 1 : ended + 4]] == begun
+    assert [line.partition(", up to about ")[0] for line in lines[ended + 1 : ended + 4]] == begun
     (said,) = [line for line in lines if line.startswith("speed-up")]
     assert said.endswith(f" over the baseline, confirmed in {claim.runs} interleaved runs, {claim.rounds} rounds")
     assert "what each setting is worth: the winner with it over the winner without it" in lines
