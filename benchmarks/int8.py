@@ -21,7 +21,7 @@ from autotune.models import artifact_cache
 from autotune.space import configs
 from autotune.study.confirm import outcomes, paired_comparison, scores
 from autotune.study.confirm.paired_comparison import PairedComparison
-from autotune.study.confirm.schedule import UntilClaim
+from autotune.study.confirm.schedule import UntilComplete
 
 WANTED = {"torch_int8": 3.0, "openvino": 4.0}
 SECONDS = 600.0
@@ -47,7 +47,7 @@ def main() -> int:
         folder = Path(name)
         with LocalExecutor(hw, folder, artifact_cache.default_folder(), Observer()) as machine:
             wanted = PairedComparison("int8", folder, hw, workload, compared, MeasureRules(), rules)
-            runs = paired_comparison.compare(wanted, machine, UntilClaim(compared, rules), SECONDS, SECONDS, True)
+            runs = paired_comparison.compare(wanted, machine, UntilComplete(compared, rules), SECONDS, SECONDS, True)
         for backend in compared:
             if error := outcomes.failure(runs, backend):
                 print(f"{backend}: {error}")

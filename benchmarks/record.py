@@ -4,7 +4,7 @@ Each is measured once, in random order, by the launcher of a study: eight blocks
 prepared in a cache of its own, so that the first preparation of each artifact shows its cost. Then the best ones that
 keep the limits are launched twice more: of many figures the best is too good. With a memory limit, as a container has
 one, what needs more fails. Ends where it was stopped: the same command goes on. What is left of it is one compressed
-table (`recorded.py` reads it). `sentences` needs its weights first: `scripts/pretrained.sh`.
+table (`recorded.py` reads it). `sentences` needs its weights first: `make pretrained`.
 
     python benchmarks/record.py resnet18 FOLDER [--most N] [--memory-gib G]
 """
@@ -12,6 +12,7 @@ table (`recorded.py` reads it). `sentences` needs its weights first: `scripts/pr
 from __future__ import annotations
 
 import argparse
+import os
 import random
 import sys
 from collections import Counter
@@ -129,7 +130,8 @@ def row(result: TrialResult, *again: TrialResult, whole: Space, hw: Hardware) ->
 def portable(table: Table) -> Table:
     """The table without this machine's paths: a model's folder as the space file names it, libraries by file name."""
     replace, workload = msgspec.structs.replace, table.space.workload
-    model = workload.model.replace(f":{FOLDER.resolve()}/", ":")
+    provider, _, name = workload.model.partition(":")
+    model = f"{provider}:{os.path.relpath(name, FOLDER)}" if name.startswith("/") else workload.model
     libraries = {name: Path(path).name for name, path in table.hardware.libraries.items()}
     return replace(
         table,

@@ -28,6 +28,7 @@ from replay import Key, Own, key, launches, spent
 
 from autotune.analysis import constraints, drift
 from autotune.core.config import Config
+from autotune.core.executor import Checked
 from autotune.core.results import ArtifactRef, Block, Canary, Candidate, InterleavedRun, Status, Sustained, TrialResult
 from autotune.core.rules import MeasureRules
 from autotune.core.specs import InterleavedSpec, TrialSpec
@@ -129,8 +130,9 @@ class RecordedExecutor:
         """The log rate of the best configuration that keeps the limits."""
         return max(self.replay.truths.values()) - math.log(self.machine.slower)
 
-    def check(self, workload: WorkloadSpec, rules: MeasureRules) -> None:
+    def check(self, workload: WorkloadSpec, rules: MeasureRules) -> Checked:
         """Nothing is built."""
+        return Checked()
 
     def execute(self, spec: TrialSpec, rules: MeasureRules, incumbent: float | None) -> TrialResult:
         """One recorded launch, measured by the rules of a trial."""

@@ -48,7 +48,7 @@ from autotune.models import artifact_cache
 from autotune.space import configs
 from autotune.study.confirm import paired_comparison, scores
 from autotune.study.confirm.paired_comparison import PairedComparison
-from autotune.study.confirm.schedule import UntilClaim
+from autotune.study.confirm.schedule import UntilComplete
 from autotune.study.ranking import Ranking
 from autotune.study.storage import store
 
@@ -192,7 +192,7 @@ def aa(model: str, repetitions: int, folder: Path) -> bool:
     with LocalExecutor(hw, folder, artifact_cache.default_folder(), Observer()) as machine:
         for number in range(repetitions):
             wanted = PairedComparison(f"aa{number}", folder, hw, workload(model), pair, RULES, rules)
-            runs = paired_comparison.compare(wanted, machine, UntilClaim(pair, rules), AA_S, AA_S, True)
+            runs = paired_comparison.compare(wanted, machine, UntilComplete(pair, rules), AA_S, AA_S, True)
             difference = scores.table(runs, ["a", "b"], rules.confidence).difference("a", "b")
             shares = [candidate.idle_share for run in runs for candidate in run.candidates.values()]
             idle += [share for share in shares if share is not None]

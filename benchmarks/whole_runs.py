@@ -24,7 +24,7 @@ import os
 import random
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -34,7 +34,6 @@ from whole_runs_report import Figure, Run, Runs, Task, report
 
 import autotune
 from autotune.core.best import Best
-from autotune.core.confirmation import Winner
 from autotune.core.executor import HookedExecutor
 from autotune.core.observer import Observer
 from autotune.core.results import TrialResult
@@ -106,9 +105,10 @@ def whole_run(task: Task) -> Run:
             found, _ = stages.run(
                 study,
                 _Watched(executor, before=look),
-                _Claims(look),
+                Observer(),
                 MeasureRules(),
                 ConfirmRules(),
+                claimed=lambda winner: look(),
                 searched=lambda outcome: searched.append(executor.now),
                 clock=executor.clock,
             )
@@ -121,16 +121,6 @@ def whole_run(task: Task) -> Run:
         ended_s=executor.now,
         figures=tuple(figures),
     )
-
-
-class _Claims(Observer):
-    """Looks at the first claim as soon as it is there."""
-
-    def __init__(self, look: Callable[[], None]) -> None:
-        self.look = look
-
-    def claimed(self, winner: Winner) -> None:
-        self.look()
 
 
 class _Watched(HookedExecutor):

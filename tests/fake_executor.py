@@ -15,6 +15,7 @@ import numpy as np
 from autotune.analysis import latency
 from autotune.core import plugins
 from autotune.core.config import Config
+from autotune.core.executor import Checked
 from autotune.core.files import write_atomically
 from autotune.core.machine import Hardware
 from autotune.core.results import Block, Candidate, InterleavedRun, Probe, Status, Sustained, TrialResult
@@ -97,6 +98,7 @@ class FakeExecutor:
     interrupt_request: int | None = None
     before: Callable[[Any, MeasureRules], None] = lambda spec, rules: None
     clock: Clock = field(default_factory=Clock)
+    found: Checked = field(default_factory=Checked)
     checked: list[WorkloadSpec] = field(default_factory=list)
     trials: list[TrialSpec] = field(default_factory=list)
     rules: list[MeasureRules] = field(default_factory=list)
@@ -110,8 +112,9 @@ class FakeExecutor:
         """The configurations of the trials, in order."""
         return [spec.config for spec in self.trials]
 
-    def check(self, workload: WorkloadSpec, rules: MeasureRules) -> None:
+    def check(self, workload: WorkloadSpec, rules: MeasureRules) -> Checked:
         self.checked.append(workload)
+        return self.found
 
     def execute(self, spec: TrialSpec, rules: MeasureRules, incumbent: float | None) -> TrialResult:
         self.before(spec, rules)

@@ -143,7 +143,7 @@ def test_int8_loses_little(judged: Judged) -> None:
     assert found.drop.estimate <= 0.01
     assert close.centred_error is not None and 1e-6 < close.centred_error < 0.05
     assert [output.name for output in close.outputs] == ["logits"]  # by position: its own name is another
-    assert close.samples == 16
+    assert close.samples == 128
 
 
 def test_doubled_weights_lose_much(judged: Judged) -> None:

@@ -168,7 +168,7 @@ def test_files_exist(page: Path) -> None:
         folder = re.fullmatch(r"\w[\w/]*/", span) and (ROOT / span.split("/")[0]).is_dir()
         if (folder or re.fullmatch(r"(?!/)[\w./*-]+\.(py|sh|toml)", span)) and span not in EXAMPLES:
             pattern = re.sub(r"\bNAME\b|(?<=_)NAME", "*", span)
-            known = [*ROOT.glob(pattern), *ROOT.glob(f"autotune/**/{pattern}")]
+            known = [path for root in ("", "autotune/**/", "search_spaces/**/") for path in ROOT.glob(root + pattern)]
             missing += [] if known else [span]
     assert missing == []
 

@@ -145,7 +145,7 @@ def test_weights_that_are_no_state_dict_name_the_childs_log(place: Place) -> Non
     done = place.run(*place.tune(QUICK.replace("inputs:", "weights: weights.pth, inputs:")))
     line = one_line(done)
     found = re.fullmatch(
-        rf"autotune: the workload {MODEL} cannot be built: .*weights\.pth.* \(the whole story: (\S+)\)\n", line
+        rf"autotune: the workload {MODEL} cannot be tuned: .*weights\.pth.* \(the whole story: (\S+)\)\n", line
     )
     assert found is not None, line
     assert "Traceback (most recent call last):" in Path(found[1]).read_text()

@@ -17,6 +17,7 @@ from autotune.cli import tune as tuning
 from autotune.core.best import Best
 from autotune.core.config import Config
 from autotune.core.errors import ModelError
+from autotune.core.executor import Checked
 from autotune.core.results import Status
 from autotune.core.rules import MeasureRules
 from autotune.core.specs import InterleavedSpec, TrialSpec
@@ -54,6 +55,7 @@ class TuneHarness:
     interrupt_at: int | None = None
     interrupt_run_at: int | None = None
     broken: bool = False
+    found: Checked = field(default_factory=Checked)
     executors: list[FakeExecutor] = field(default_factory=list)
     held: bool = False
     options: dict[str, Any] = field(default_factory=dict)
@@ -94,11 +96,12 @@ class TuneHarness:
         finally:
             self.held = False
 
-    def check(self, workload: WorkloadSpec, rules: MeasureRules) -> None:
+    def check(self, workload: WorkloadSpec, rules: MeasureRules) -> Checked:
         assert self.held
         self.executors[-1].checked.append(workload)
         if self.broken:
             raise ModelError("the workload cannot be built")
+        return self.found
 
     def _before(self, spec: TrialSpec | InterleavedSpec, rules: MeasureRules) -> None:
         assert self.held

@@ -6,8 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from autotune.analysis import memory_growth
 from autotune.analysis.metric import Measured
-from autotune.analysis.metrics import LATENCIES, MEDIAN, METRICS, values
+from autotune.analysis.metrics import GROWTH, LATENCIES, MEDIAN, METRICS, values
 from autotune.core.results import TrialResult
 from autotune.core.space_types import Limit
 
@@ -16,12 +17,14 @@ from autotune.core.space_types import Limit
 class ConstraintCheck:
     """A limit, the metric that it was checked by, and its value; both None where there is no value to check.
 
-    A percentile that too few calls back is checked by the highest one that is backed, or by the median.
+    A percentile that too few calls back is checked by the highest one that is backed, or by the median. `growth` is
+    the bytes a call by which limited memory still grew in the end: no such limit is kept.
     """
 
     limit: Limit
     metric: str | None
     value: float | None
+    growth: float | None = None
 
     @property
     def violation(self) -> float:
@@ -31,7 +34,7 @@ class ConstraintCheck:
         """
         if self.value is None:
             return math.inf if self.limit.unjudged == "reject" else -math.inf
-        if math.isnan(self.value):
+        if math.isnan(self.value) or (self.growth is not None and self.limit.max is not None):
             return math.inf
         violations = [-math.inf]
         if self.limit.max is not None:
@@ -52,6 +55,8 @@ class ConstraintCheck:
             return f"{self.limit.metric} is not judged: refused, allowed {self.limit.bounds}"
         limited = "" if self.metric in (None, self.limit.metric) else f" ({self.limit.metric})"
         value = "not to be had" if self.value is None else f"{self.value:.4g}"
+        if self.growth is not None:
+            value += f" and grew by {memory_growth.words(self.growth)} a call until the end"
         return f"{self.metric or self.limit.metric} is {value}, allowed {self.limit.bounds}{limited}"
 
 
@@ -77,4 +82,5 @@ def _check(limit: Limit, values: Mapping[str, float]) -> ConstraintCheck:
     if limit.metric in LATENCIES:  # above one that is not backed none is
         names += [*reversed(LATENCIES), MEDIAN]
     metric = next((name for name in names if name in values), None)
-    return ConstraintCheck(limit, metric, None if metric is None else values[metric])
+    growth = values.get(GROWTH) if metric == "peak_rss_bytes" else None
+    return ConstraintCheck(limit, metric, None if metric is None else values[metric], growth)

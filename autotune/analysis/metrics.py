@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from typing import Any, get_args
 
+from autotune.analysis import memory_growth
 from autotune.analysis.metric import Measured, Metric
 from autotune.analysis.number_format import rounded, size
 from autotune.core.results import Latency, Percentile, Sustained, TrialResult
@@ -16,6 +17,9 @@ from autotune.core.space_types import Goal
 PERCENTILES: tuple[Percentile, ...] = get_args(Percentile)
 MEDIAN = "latency_median_ms"
 """The median of however few calls: no metric, but the judge of a limited percentile that too few calls back."""
+
+GROWTH = "rss_growth_bytes"
+"""The bytes a call by which memory still grows: no metric, but with it no limit on the memory is kept."""
 
 
 def percentile_ms(latency: Latency, name: Percentile) -> float:
@@ -198,6 +202,44 @@ _ENTRIES = (
         bounds=(-1.0, 1.0),
     ),
     _output("centred_error", unit="", better="lower", description="error energy over the variation between inputs"),
+    _output(
+        "worst_channel_error",
+        unit="",
+        better="lower",
+        description="the same of the worst channel; 1 at least where a channel no longer varies",
+        unmeasured="no channel varies between inputs",
+    ),
+    _output(
+        "worst_sample_error",
+        unit="",
+        better="lower",
+        description="the worst sample's error energy over the variation between inputs",
+        unmeasured="the outputs do not vary between inputs",
+    ),
+    _output(
+        "order_agreement",
+        unit="",
+        better="higher",
+        description="1 where each sample's values are in the float32 model's order, 0 by chance, -1 reversed",
+        bounds=(-1.0, 1.0),
+        unmeasured="no output has a row of numbers for each sample",
+    ),
+    _output(
+        "neighbours_kept",
+        unit="",
+        better="higher",
+        description="the share of samples with the float32 model's nearest neighbour, by their embeddings",
+        bounds=(0.0, 1.0),
+        unmeasured="no output is an embedding, or too few samples were compared",
+    ),
+    _output(
+        "agreement",
+        unit="",
+        better="higher",
+        description="the share of whole numbers and truths that are the float32 model's",
+        bounds=(0.0, 1.0),
+        unmeasured="no output has whole numbers or truths",
+    ),
     _output("max_abs_error", unit="", better="lower", description="the largest error of any output"),
     _output(
         "max_rel_error",
@@ -245,9 +287,13 @@ LATENCIES: dict[str, Percentile] = {
 
 
 def values(measured: Measured) -> dict[str, float]:
-    """The metrics that a measured configuration has by name, and `MEDIAN`, where there were calls."""
+    """The metrics that a measured configuration has by name, and `MEDIAN` and `GROWTH` where they are known."""
     known = {name: value for name, metric in METRICS.items() if (value := metric.read(measured)) is not None}
-    return known if measured.latency is None else known | {MEDIAN: measured.latency.p50_ms}
+    if measured.latency is not None:
+        known[MEDIAN] = measured.latency.p50_ms
+    if (growth := memory_growth.per_call(measured.blocks)) is not None:
+        known[GROWTH] = growth
+    return known
 
 
 def objective(name: str, result: TrialResult, known: dict[str, float]) -> float | None:

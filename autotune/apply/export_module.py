@@ -19,13 +19,12 @@ INSTEAD = "write a function that makes it in a file, and tune `model: python:FIL
 
 @dataclass(frozen=True)
 class Exported:
-    """A program of torch.export; `rows` are those of the example inputs.
+    """A program of torch.export.
 
-    `images` says whether one of them has four dimensions, `names` are theirs where they were given by name.
+    `images` says whether one of its example inputs has four dimensions, `names` are theirs where they have some.
     """
 
     program: Any
-    rows: int
     images: bool
     names: tuple[str, ...] | None
 
@@ -81,7 +80,7 @@ def export(model: Any, example_inputs: Any) -> Exported:
         except ModelError as error:
             raise ModelError(f"the model cannot be handed on to other processes: {error}; {INSTEAD}") from error
     images = any(tensor.ndim == 4 for tensor in inputs)
-    return Exported(program, len(inputs[0]), images, names)
+    return Exported(program, images, names)
 
 
 def _inputs(given: Any) -> tuple[tuple[str, ...] | None, list[Any]]:

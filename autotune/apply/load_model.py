@@ -10,6 +10,7 @@ import tempfile
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -23,13 +24,18 @@ from autotune.core.errors import AutotuneError, ModelError
 from autotune.core.interfaces import Session
 from autotune.core.machine import OWN, Hardware
 from autotune.core.results import ArtifactRef
-from autotune.core.rules import MeasureRules
+from autotune.core.rules import MeasureRules, within
 from autotune.core.struct import digest
 from autotune.hardware import probe
 from autotune.launch.loading import WorkerContext
 from autotune.models import artifact_cache, artifacts, digests
 from autotune.models.artifact_cache import PreparationFailed
 from autotune.models.workload import BuiltWorkload
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Arrays = tuple[np.ndarray[Any, Any], ...]
 
 log = logging.getLogger("autotune")
 STARTED_BY_RUN = "AUTOTUNE_RANK"
@@ -53,7 +59,7 @@ def load(
         raise AutotuneError(f"{os.fspath(path)} cannot be loaded here: {reason}")
     cache = artifact_cache.default_folder()
     prepared, notes = _prepared_model(best, config, hw, cache)
-    session, missing = _open_session(best, config, hw, prepared, cache)
+    session, example, missing = _open_session(best, config, hw, prepared, cache)
     missing = [*_not_in_effect(best.config, hw), *missing]
     if strict and missing:
         session.close()
@@ -61,7 +67,7 @@ def load(
     notes += [] if STARTED_BY_RUN in os.environ else best_file.differences(best, hw)
     if missing or notes:
         warnings.warn(_warning(path, missing, notes), stacklevel=2)
-    return LoadedModel(best, session, input_names)
+    return LoadedModel(best, session, input_names, example)
 
 
 def _warning(path: str | os.PathLike[str], missing: Sequence[str], notes: Sequence[str]) -> str:
@@ -97,7 +103,7 @@ def _reason_against(config: Config, hw: Hardware) -> str | None:
 
 def _prepared_model(best: Best, config: Config, hw: Hardware, cache: Path) -> tuple[Path | None, list[str]]:
     """The prepared model's folder (None where there is nothing to prepare), and what is to be said of it."""
-    rules = MeasureRules()
+    rules = within(MeasureRules(), best.limits)
     run = WorkerContext(hw, cache, PlainProgress(log.info)).prepare(rules, None)
     try:
         found = artifacts.ensure(best.workload, config, hw, rules, run, cache)
@@ -128,8 +134,10 @@ def _in_cache(measured: ArtifactRef, cache: Path) -> Path | None:
 
 def _open_session(
     best: Best, config: Config, hw: Hardware, prepared: Path | None, cache: Path
-) -> tuple[Session, list[str]]:
-    """The loaded model after a first call, which may compile it, and what its backend finds not in effect."""
+) -> tuple[Session, Arrays, list[str]]:
+    """The loaded model after a first call, which may compile it, that call's batch (nothing where the inputs' source is
+    gone: then the user's first call is the first), and what its backend finds not in effect.
+    """
     backend = plugins.load("backends", config.backend)
     options = plugins.backend_options(config.backend, dict(config.options))
     built = BuiltWorkload(best.workload)
@@ -140,10 +148,12 @@ def _open_session(
             raise
         except Exception as error:
             raise ModelError(f"{config.backend} cannot load the model: {one_line(error)}") from error
-        with contextlib.suppress(ModelError):  # where the inputs' source is gone, the user's first call is the first
-            session(session.convert(built.arrays(config.workload.batch_size)))
+        example: Arrays = ()
+        with contextlib.suppress(ModelError):
+            example = built.arrays(config.workload.batch_size)
+            session(session.convert(example))
         reason = backend.applied(session, options, config)
-    return session, [] if reason is None else [f"{config.backend}: {reason}"]
+    return session, example, [] if reason is None else [f"{config.backend}: {reason}"]
 
 
 def _not_in_effect(config: Config, hw: Hardware) -> list[str]:

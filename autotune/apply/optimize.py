@@ -21,7 +21,6 @@ from autotune.apply.export_module import Exported
 from autotune.apply.load_model import load
 from autotune.apply.loaded_model import LoadedModel
 from autotune.core.errors import StudyError
-from autotune.core.rules import MeasureRules
 from autotune.core.struct import digest
 from autotune.hardware import probe
 from autotune.launch import process
@@ -72,12 +71,8 @@ def optimize(
 
 
 def search(exported: Exported) -> dict[str, Any]:
-    """The default search space: every runtime with what matters most for it.
-
-    int8 needs rows to be calibrated on, memory formats concern images.
-    """
+    """The default search space: every runtime with what matters most for it; memory formats concern images."""
     formats = ["contiguous", "channels_last"] if exported.images else ["contiguous"]
-    enough = exported.rows >= MeasureRules().verify_samples
     return {
         "batch_size": list(BATCH_SIZES),
         "workers": "auto",
@@ -88,7 +83,7 @@ def search(exported: Exported) -> dict[str, Any]:
             "torch_eager": {"memory_format": formats, "precision": ["float32", "bfloat16"]},
             "torch_compile": {"memory_format": formats, "freezing": [False, True]},
             "onnxruntime": {},
-            "openvino": {"precision": ["float32", "int8"] if enough else ["float32"]},
+            "openvino": {"precision": ["float32", "int8"]},
         },
     }
 

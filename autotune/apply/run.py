@@ -16,15 +16,10 @@ from autotune.core.config import Layout, Placement
 from autotune.core.errors import MachineError, NotStarted
 from autotune.core.launch_patch import LaunchPatch
 from autotune.core.machine import Hardware
+from autotune.core.variables import READ_BY_RUNTIMES
 from autotune.knobs import layout
 from autotune.launch import environment
 from autotune.launch.launch_plan import LaunchPlan, WorkerPlan
-
-READ_BY_RUNTIMES = (
-    *("OMP_", "GOMP_", "KMP_", "MKL_", "OPENBLAS_", "ONEDNN_", "DNNL_", "ATEN_", "TORCHINDUCTOR_"),
-    *("MALLOC_", "TCMALLOC_", "MIMALLOC_", "GLIBC_TUNABLES", "THP_MEM_ALLOC_ENABLE", "LD_PRELOAD"),
-)
-"""The beginnings of variables that change the speed of a model; a trial has none but its own."""
 
 
 def run(

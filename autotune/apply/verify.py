@@ -18,7 +18,7 @@ from autotune.core.best import Best
 from autotune.core.config import Config
 from autotune.core.errors import MachineError, StudyError
 from autotune.core.machine import Hardware
-from autotune.core.rules import ConfirmRules, MeasureRules
+from autotune.core.rules import ConfirmRules, MeasureRules, within
 from autotune.hardware import probe
 from autotune.knobs import layout
 from autotune.launch.local_executor import LocalExecutor
@@ -45,6 +45,7 @@ def verify(
     configuration.
     """
     best, hw = claimed(path), probe.probe()
+    rules = within(rules, best.limits)
     configs = compared(best, hw, path)
     root = Path(tempfile.mkdtemp(prefix="autotune-verify-"))
     found = None

@@ -8,6 +8,7 @@ from typing import Any
 from autotune.backends import torch_eager
 from autotune.backends._onnx import reason
 from autotune.core.errors import ModelError
+from autotune.core.interfaces import Port
 
 EXAMPLE_ROWS = 2
 """torch.export takes a batch of one for a model that knows no other."""
@@ -45,6 +46,18 @@ def program(model: Any, example: Any, *, strict: bool = False) -> Any:
             )
     except Exception as error:  # of many types, most of them private
         raise ModelError(_why(error)) from error
+
+
+def inputs(program: Any) -> tuple[Port, ...]:
+    """The inputs of an exported program, which takes no other sizes than those that it was exported with."""
+    values = {node.name: node.meta["val"] for node in program.graph.nodes if node.op == "placeholder"}
+    return tuple(_port(values[name]) for name in program.graph_signature.user_inputs)
+
+
+def _port(value: Any) -> Port:
+    dtype = str(value.dtype).removeprefix("torch.")
+    sizes = tuple(size if isinstance(size, int) else None for size in value.shape)
+    return Port(None, None if dtype == "bfloat16" else dtype, sizes)
 
 
 def _why(error: Exception) -> str:

@@ -21,6 +21,13 @@ if TYPE_CHECKING:
 
 CALIBRATION_SAMPLES = 64
 
+NUMPY_TYPES = frozenset(
+    ["bool", "float16", "float32", "float64", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64))]
+)
+
+QUANTIZABLE, MODERN = 13, 17
+"""The first opset that has a scale per channel, and the one that older models are converted to."""
+
 Frame = tuple[str, int, str]
 """A file, a line's number, and that line."""
 
@@ -43,6 +50,18 @@ def check_batch(shapes: Sequence[Sequence[Any]], batch_size: int) -> None:
             f"the batch dimension cannot vary: the model takes batches of {size}, not of {batch_size}; "
             f"use batch_size: [{size}] or export it with a dynamic batch"
         )
+
+
+def dtype(kind: str) -> str | None:
+    """The numpy type of what ONNX Runtime calls `tensor(float)`; None where numpy has none."""
+    name = kind.removeprefix("tensor(").removesuffix(")")
+    name = {"float": "float32", "double": "float64"}.get(name, name)
+    return name if name in NUMPY_TYPES else None
+
+
+def sizes(shape: Sequence[Any]) -> tuple[int | None, ...]:
+    """A shape of ONNX Runtime's, None for each size that is a name or is not known."""
+    return tuple(size if isinstance(size, int) else None for size in shape)
 
 
 def calibration(workload: Workload, names: Sequence[str], size: int | None) -> list[dict[str, np.ndarray[Any, Any]]]:
@@ -158,7 +177,10 @@ def recipe(hw: Hardware) -> dict[str, Any]:
 
 
 def quantize(workload: Workload, hw: Hardware, source: Path, path: Path) -> None:
-    """Static QDQ quantisation, weights per channel; ModelError if no operator of the result runs in int8."""
+    """Static QDQ quantisation, weights per channel; ModelError if no operator of the result runs in int8.
+
+    A model of an old opset is converted first: scales per channel exist since QUANTIZABLE.
+    """
     import onnxruntime as ort
     from onnxruntime import quantization
     from onnxruntime.quantization.shape_inference import quant_pre_process
@@ -169,7 +191,7 @@ def quantize(workload: Workload, hw: Hardware, source: Path, path: Path) -> None
     with tempfile.TemporaryDirectory(dir=path.parent) as made:
         fused = Path(made) / "fused.onnx"
         # without symbolic shapes: their inference fails on some models, and quantising needs the fused nodes only
-        quant_pre_process(source, fused, skip_symbolic_shape=True, save_as_external_data=True)
+        quant_pre_process(modern(source, Path(made)), fused, skip_symbolic_shape=True, save_as_external_data=True)
         quantization.quantize_static(
             fused,
             path,
@@ -183,6 +205,29 @@ def quantize(workload: Workload, hw: Hardware, source: Path, path: Path) -> None
         operators = executed(path, feeds[0], Path(made))
     if not any("QLinear" in name or "Integer" in name or name == "QGemm" for name in operators):
         raise ModelError(f"no operator of the quantised model runs in int8; it runs {', '.join(sorted(operators))}")
+
+
+def modern(source: Path, folder: Path) -> Path:
+    """The model's file, or one in `folder` of a converted model where its opset is older than QUANTIZABLE.
+
+    ModelError in one line if it cannot be converted.
+    """
+    import onnx
+
+    model = onnx.load(source, load_external_data=False)
+    opset = next((used.version for used in model.opset_import if used.domain in ("", "ai.onnx")), QUANTIZABLE)
+    if opset >= QUANTIZABLE:
+        return source
+    converted = folder / "converted.onnx"
+    try:
+        model = onnx.version_converter.convert_version(onnx.load(source), MODERN)
+        onnx.save(model, converted, save_as_external_data=True, location="converted.bin")
+    except Exception as error:  # of many types, some of them the converter's own
+        raise ModelError(
+            f"int8 needs ONNX opset {QUANTIZABLE}; the model has {opset}, and cannot be converted to {MODERN}: "
+            f"{' '.join(str(error).split())[:300]}; export it anew"
+        ) from error
+    return converted
 
 
 class Feeds:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
+import fcntl
 import json
 import math
 import os
@@ -15,15 +16,17 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from autotune.core import command_template
+from autotune.core import bounded_log, command_template
 from autotune.core.config import Config
 from autotune.core.interfaces import Call, Form, Workload
 from autotune.core.launch_patch import LaunchPatch
 from autotune.core.machine import Hardware
 from autotune.core.struct import Struct, Value
+from autotune.core.variables import PYTHONPATH
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,7 +39,9 @@ PR_SET_CHILD_SUBREAPER = 36
 PIDFD_OPEN = 434
 """The system call's number on every architecture: os.pidfd_open is missing in conda's and uv's Python."""
 
-LONGEST_POLL_MS = 2**31 - 1
+LOOK_MS = 250
+"""The interval at which a running program's output is looked at."""
+
 SHOWN = 300
 GRACE_NS = 10**9
 """Seconds that a program's children may outlive it: Python's own resource_tracker ends a moment after its parent."""
@@ -93,8 +98,10 @@ class CommandSession:
         self.timeout_s = settings["timeout_s"]
         self.samples = (settings["samples"] or batch_size) if settings["reads"] == "runs" else None
         self.batch_size = batch_size
-        # Ours leads to this package and what is installed beside it, which is nothing of the program's.
-        self.env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        # Our own entry leads to this package and what is installed beside it, which is nothing of the program's.
+        _, _, theirs = os.environ.get(PYTHONPATH, "").partition(os.pathsep)
+        self.env = {name: value for name, value in os.environ.items() if name != PYTHONPATH}
+        self.env |= {PYTHONPATH: theirs} if theirs else {}
         # What the program leaves running becomes our child, so that it is noticed.
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
 
@@ -139,16 +146,20 @@ class CommandSession:
 
     def _run_once(self, begin: int) -> Call:
         with tempfile.TemporaryFile() as out:
+            fcntl.fcntl(out, fcntl.F_SETFL, os.O_APPEND)  # it goes on behind what is left of a long output
             try:
                 program = subprocess.Popen(
                     self.argv, cwd=self.folder, env=self.env, stdin=subprocess.DEVNULL, stdout=out
                 )
             except OSError as error:
                 raise RuntimeError(f"{self.argv[0]} does not start: {error.strerror}") from error
-            if not _ends(program.pid, self.timeout_s):
+            printed = Path(f"/proc/self/fd/{out.fileno()}")
+            if not _ends(program.pid, self.timeout_s, lambda: bounded_log.free(printed)):
                 raise TimeoutError(f"the program ran longer than timeout_s: {self.timeout_s:g} s")
             end = clock()
             status = program.wait()
+            if os.fstat(out.fileno()).st_size > bounded_log.ALLOWED_BYTES:
+                bounded_log.cut(printed)
             out.seek(0)
             text = out.read().decode(errors="replace")
         if status != 0:
@@ -194,8 +205,11 @@ def _last(text: str) -> str:
     return f"its last line: {lines[-1][:SHOWN]}" if lines else "it printed nothing"
 
 
-def _ends(pid: int, timeout_s: float) -> bool:
-    """True if a child ends in time, told at once: Popen.wait(timeout) looks only every 50 ms."""
+def _ends(pid: int, timeout_s: float, meanwhile: Callable[[], None]) -> bool:
+    """True if a child ends in time, told at once: Popen.wait(timeout) looks only every 50 ms.
+
+    `meanwhile` is called now and then.
+    """
     watched = ctypes.CDLL(None, use_errno=True).syscall(PIDFD_OPEN, pid, 0)
     if watched < 0:
         number = ctypes.get_errno()
@@ -204,7 +218,12 @@ def _ends(pid: int, timeout_s: float) -> bool:
     try:
         poll = select.poll()
         poll.register(watched, select.POLLIN)
-        return bool(poll.poll(min(timeout_s * 1000, LONGEST_POLL_MS)))
+        limit_ns = clock() + timeout_s * 1e9
+        while (left_ms := (limit_ns - clock()) / 1e6) > 0:
+            if poll.poll(min(left_ms, LOOK_MS)):
+                return True
+            meanwhile()
+        return False
     finally:
         os.close(watched)
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from autotune.backends import _export, torch_compile, torch_eager
 from autotune.core.config import Config
-from autotune.core.interfaces import Workload
+from autotune.core.interfaces import Port, Workload
 from autotune.core.launch_patch import LaunchPatch
 from autotune.core.machine import Hardware
 from autotune.core.struct import Struct
@@ -91,10 +91,15 @@ class TracedSession(torch_eager.TorchSession):
             # the outputs of a traced and those of an eager call differ by rounding, which a check would refuse
             traced = torch.jit.trace(_export.flat(model).eval(), tuple(self.convert(example)), check_trace=False)
             self.traced = torch.jit.freeze(traced)
+        self._inputs = tuple(Port(None, str(array.dtype), (None, *array.shape[1:])) for array in example)
 
     def __call__(self, batch: Any) -> Any:
         """Run the traced graph."""
         return self.run(self.traced, batch)
+
+    def inputs(self) -> tuple[Port, ...]:
+        """The inputs as they were traced: sizes may have become constants of the graph."""
+        return self._inputs
 
 
 def applied(session: Any, options: Options, config: Config) -> str | None:

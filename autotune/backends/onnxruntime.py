@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from autotune.backends import _onnx
 from autotune.core.config import Config
-from autotune.core.interfaces import Form, Workload
+from autotune.core.interfaces import Form, Port, Workload
 from autotune.core.launch_patch import LaunchPatch
 from autotune.core.machine import Hardware
 from autotune.core.struct import Struct, Value
@@ -80,6 +80,11 @@ def launch(options: Options, config: Config, hw: Hardware) -> LaunchPatch:
 def source(options: Options) -> tuple[str, dict[str, Value]] | None:
     """float32 is made from the workload itself, int8 from that."""
     return ("onnxruntime", {"precision": "float32"}) if options.precision == "int8" else None
+
+
+def calibrated(options: Options) -> bool:
+    """True if the model is quantised on the workload's inputs."""
+    return options.precision == "int8"
 
 
 def cache_key(options: Options, config: Config, hw: Hardware) -> tuple[Any, ...] | None:
@@ -178,12 +183,15 @@ def _entry(settings: Any, key: str) -> str | None:
 
 
 class OrtSession:
-    """An InferenceSession called with a feed of arrays."""
+    """An InferenceSession called with a feed of arrays, by any number of threads at once as it allows."""
+
+    concurrent = True
 
     def __init__(self, ort: Any, pool_threads: int) -> None:
         self.ort = ort
         self.pool_threads = pool_threads
         self._names = [item.name for item in ort.get_inputs()]
+        self.output_names = tuple(item.name for item in ort.get_outputs())
 
     def convert(self, arrays: tuple[np.ndarray[Any, Any], ...]) -> Any:
         """The feed: input name -> array."""
@@ -196,6 +204,10 @@ class OrtSession:
     def outputs(self, result: Any) -> tuple[np.ndarray[Any, Any], ...]:
         """All outputs in the graph's order."""
         return tuple(result)
+
+    def inputs(self) -> tuple[Port, ...]:
+        """The graph's inputs."""
+        return tuple(Port(one.name, _onnx.dtype(one.type), _onnx.sizes(one.shape)) for one in self.ort.get_inputs())
 
     def close(self) -> None:
         """Release the session and its threads."""

@@ -14,7 +14,7 @@ import msgspec
 
 from autotune.backends import _ir, _onnx, _traced
 from autotune.core.config import Config
-from autotune.core.interfaces import Call, Form, Workload
+from autotune.core.interfaces import Call, Form, Port, Workload
 from autotune.core.launch_patch import LaunchPatch
 from autotune.core.machine import Hardware
 from autotune.core.struct import Struct, Value
@@ -99,6 +99,11 @@ def source(options: Options) -> tuple[str, dict[str, Value]] | None:
     if options.precision == "int8":
         return "openvino", {"precision": "float32", "frontend": options.frontend}
     return ("onnxruntime", {"precision": "float32"}) if options.frontend == "onnx" else None
+
+
+def calibrated(options: Options) -> bool:
+    """True if the model is quantised on the workload's inputs."""
+    return options.precision == "int8"
 
 
 def cache_key(options: Options, config: Config, hw: Hardware) -> tuple[Any, ...] | None:
@@ -192,24 +197,34 @@ def _precision(session: OpenvinoSession, options: Options) -> str | None:
 
 
 class OpenvinoSession:
-    """A compiled model with one infer request of its own."""
+    """A compiled model with an infer request for each thread that calls it."""
+
+    concurrent = True
 
     def __init__(self, compiled: Any, hint: str) -> None:
         self.compiled = compiled
         self._hint = hint
-        self._request = compiled.create_infer_request()
+        self._of_thread = threading.local()
 
     def convert(self, arrays: tuple[np.ndarray[Any, Any], ...]) -> Any:
         """The inputs by position."""
         return list(arrays)
 
     def __call__(self, batch: Any) -> Any:
-        """Run the model; the outputs are views that the next call overwrites."""
-        return self._request.infer(batch, share_inputs=True, share_outputs=True)
+        """Run the model; the outputs are views that the next call of this thread overwrites."""
+        try:
+            request = self._of_thread.request
+        except AttributeError:
+            request = self._of_thread.request = self.compiled.create_infer_request()
+        return request.infer(batch, share_inputs=True, share_outputs=True)
 
     def outputs(self, result: Any) -> tuple[np.ndarray[Any, Any], ...]:
         """All outputs in the model's order, copied."""
         return tuple(result[port].copy() for port in self.compiled.outputs)
+
+    def inputs(self) -> tuple[Port, ...]:
+        """The compiled model's inputs."""
+        return tuple(_ir.port(one) for one in self.compiled.inputs)
 
     def flags(self) -> tuple[str, ...]:
         """The value that OpenVINO chose by a hint."""
@@ -221,7 +236,7 @@ class OpenvinoSession:
 
     def close(self) -> None:
         """Release the model."""
-        del self._request, self.compiled
+        del self._of_thread, self.compiled
 
 
 class QueuedSession(OpenvinoSession):
@@ -233,8 +248,7 @@ class QueuedSession(OpenvinoSession):
         def completed(request: Any, told: Callable[[Any], None]) -> None:
             told(request)
 
-        self.compiled = compiled
-        self._hint = hint
+        super().__init__(compiled, hint)
         self._queue = openvino.AsyncInferQueue(compiled, requests)
         self._queue.set_callback(completed)
         self._callback = weakref.ref(completed)
@@ -246,12 +260,9 @@ class QueuedSession(OpenvinoSession):
         return len(self._queue)
 
     def __call__(self, batch: Any) -> Any:
-        """One call alone; the outputs are views that the next call overwrites."""
+        """One call beside the queue, as without one."""
         self._batch = batch
-        results: list[Any] = []
-        self._queue.start_async(batch, lambda request: results.append(request.results), share_inputs=True)
-        self._queue.wait_all()
-        return results[0]
+        return super().__call__(batch)
 
     def stream(self, batch: Any, stop_ns: int) -> tuple[list[Call], int]:
         """Submit whenever a request is free until the instant; each call lasts from submission to completion."""
@@ -284,7 +295,7 @@ class QueuedSession(OpenvinoSession):
 
         They need the interpreter's lock for it, which freeing the model holds while it waits for them to end.
         """
-        del self._queue
+        del self._queue, self._of_thread
         until = clock() + RELEASE_NS
         while self._callback() is not None and clock() < until:
             time.sleep(0.001)

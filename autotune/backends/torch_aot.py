@@ -17,7 +17,7 @@ import msgspec
 
 from autotune.backends import _export, torch_compile, torch_eager
 from autotune.core.config import Config
-from autotune.core.interfaces import Workload
+from autotune.core.interfaces import Port, Workload
 from autotune.core.launch_patch import LaunchPatch
 from autotune.core.machine import Hardware
 from autotune.core.struct import Struct
@@ -29,6 +29,10 @@ source = torch_eager.source
 PACKAGE = "model.pt2"
 UNPACKED = "/data/aotinductor/"
 """The pattern of the library's path in a package, also once it is unpacked."""
+
+
+INPUTS = "inputs"
+"""The entry of a package's metadata that says which inputs its code was made for."""
 
 
 class Options(Struct):
@@ -72,12 +76,14 @@ def prepare(
     with torch.no_grad():  # with gradients nothing is frozen
         model = torch_eager.module(workload, options, config)
         example = torch_eager.TorchSession(model, options).convert(workload.arrays(_export.EXAMPLE_ROWS))
+        program = _export.program(_export.flat(model, options.precision), example)
+        inputs = msgspec.json.encode(_export.inputs(program)).decode()
         torch._inductor.aoti_compile_and_package(
-            _export.program(_export.flat(model, options.precision), example),
+            program,
             package_path=str(folder / PACKAGE),
             inductor_configs={
                 "freezing": options.freezing,
-                "aot_inductor.metadata": made_with(options, config),
+                "aot_inductor.metadata": made_with(options, config) | {INPUTS: inputs},
                 # precompiled headers (150 MB, under TMPDIR) cost what they save for a single package
                 "aot_inductor.precompile_headers": False,
                 "cpp_cache_precompile_headers": False,
@@ -120,6 +126,11 @@ class AotSession(torch_eager.TorchSession):
         """Run the package."""
         with self._inference_mode():
             return self.model(*batch)
+
+    def inputs(self) -> tuple[Port, ...] | None:
+        """The inputs that the code was made for, which does not check them itself; packages of old do not say."""
+        said = self.model.get_metadata().get(INPUTS)
+        return None if said is None else msgspec.json.decode(said, type=tuple[Port, ...])
 
 
 def applied(session: AotSession, options: Options, config: Config) -> str | None:

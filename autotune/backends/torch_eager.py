@@ -109,11 +109,15 @@ class TorchSession:
 
 
 def module(workload: Workload, options: Any, config: Config) -> Any:
-    """The workload's module with threads set and weights in the chosen memory format."""
+    """The workload's module with threads set and weights in the chosen memory format.
+
+    The code that builds it may have set threads itself, so ours are set after that.
+    """
     import torch
 
     torch.set_num_threads(config.layout.threads)
     model = workload.module()
+    torch.set_num_threads(config.layout.threads)
     if options.memory_format == "channels_last":
         model = model.to(memory_format=torch.channels_last)
     return model

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from autotune.backends import _export, torch_compile, torch_eager
 from autotune.backends._onnx import CALIBRATION_SAMPLES
 from autotune.core.config import Config
-from autotune.core.interfaces import Workload
+from autotune.core.interfaces import Port, Workload
 from autotune.core.launch_patch import LaunchPatch
 from autotune.core.machine import Hardware
 from autotune.core.struct import Struct
@@ -57,6 +57,11 @@ def unavailable(options: Options, hw: Hardware) -> str | None:
 def launch(options: Options, config: Config, hw: Hardware) -> LaunchPatch:
     """As torch_compile with freezing."""
     return torch_compile.launch(compiling(options), config, hw)
+
+
+def calibrated(options: Options) -> bool:
+    """Always: it is quantised on the workload's inputs."""
+    return True
 
 
 def cache_key(options: Options, config: Config, hw: Hardware) -> tuple[Any, ...] | None:
@@ -129,14 +134,26 @@ def _drop_unused(graph: Any) -> None:
             delattr(graph.get_submodule(owner), attribute)
 
 
-def load(workload: Workload, options: Options, config: Config, folder: Path | None) -> torch_compile.CompiledSession:
+class Int8Session(torch_compile.CompiledSession):
+    """The compiled program, which takes what it was exported with."""
+
+    def __init__(self, program: Any, model: Any, options: Options) -> None:
+        super().__init__(model, options)
+        self._inputs = _export.inputs(program)
+
+    def inputs(self) -> tuple[Port, ...]:
+        """The program's inputs."""
+        return self._inputs
+
+
+def load(workload: Workload, options: Options, config: Config, folder: Path | None) -> Int8Session:
     """The quantised program wrapped by torch.compile; the first call compiles it."""
     import torch
     import torch.ao.quantization.fx._decomposed  # registers the operators of the saved program
 
     assert folder is not None
     program = torch.export.load(folder / PROGRAM)
-    return torch_compile.CompiledSession(torch_eager.module(program, options, config), options)
+    return Int8Session(program, torch_eager.module(program, options, config), options)
 
 
 def applied(session: torch_compile.CompiledSession, options: Options, config: Config) -> str | None:

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from autotune.analysis.number_format import size
 from autotune.cli.console import open_console
+from autotune.cli.study_commands import STUDIES, Studies
+from autotune.core.errors import StudyError
+
+if TYPE_CHECKING:
+    from autotune.models.cache_contents import CacheEntry
 
 app = typer.Typer()
+
+LEAST_DIGITS = 6
+"""Fewer digits of a key may be a study's name."""
 
 
 @app.command()
@@ -129,19 +139,54 @@ def remove_environment(name: str) -> None:
 
 
 @app.command()
-def cache(clear: Annotated[bool, typer.Option("--clear", help="Remove all prepared models.")] = False) -> None:
-    """List or remove the prepared models."""
+def cache(
+    of: Annotated[
+        str | None,
+        typer.Argument(help="Only of this study (folder or name), or under this key.", metavar="[STUDY|KEY]"),
+    ] = None,
+    clear: Annotated[
+        bool, typer.Option("--clear", help="Remove them, and forget failures; without STUDY or KEY, everything.")
+    ] = False,
+    studies: Studies = STUDIES,
+) -> None:
+    """List or remove the prepared models, and what could not be prepared and is not tried again.
+
+    A study's are those of its model, which other studies of the same model share.
+    """
     from autotune.models import artifact_cache, cache_contents
     from autotune.report.text import formatting
 
     console, folder = open_console(), artifact_cache.default_folder()
-    if clear:
+    if clear and of is None:
         cache_contents.clear(folder)
         console.print(f"cleared {folder}", highlight=False, soft_wrap=True)
         return
     entries = cache_contents.contents(folder)
+    if of is not None:
+        entries = _of(of, entries, studies)
+    left = cache_contents.forget(folder, {entry.key for entry in entries}) if clear else 0
     for entry in entries:
-        made = f"made in {formatting.duration(entry.prepare_s)}" if entry.prepare_s else ""
-        console.print(f"{size(entry.bytes):>9}  {entry.what}  {made}", highlight=False, soft_wrap=True)
+        made = f"  made in {formatting.duration(entry.prepare_s)}" if entry.prepare_s else ""
+        key = entry.key[: artifact_cache.SHOWN]
+        console.print(f"{size(entry.bytes):>9}  {key:12}  {entry.what}{made}", highlight=False, soft_wrap=True)
     total = size(sum(entry.bytes for entry in entries))
-    console.print(f"{total:>9}  in {folder}", highlight=False, soft_wrap=True)
+    done = ("cleared from" if clear else "in") + f" {folder}"
+    console.print(f"{total:>9}  {done}", highlight=False, soft_wrap=True)
+    if left:
+        console.print(f"{left} of them stay: another process prepares them", highlight=False, soft_wrap=True)
+
+
+def _of(wanted: str, entries: Sequence[CacheEntry], studies: Path) -> list[CacheEntry]:
+    """What the cache has of a study's model, or under a key; StudyError where it is neither."""
+    from autotune.models import workload
+    from autotune.report import lookup
+    from autotune.study.storage import store
+
+    is_key = re.fullmatch(f"[0-9a-f]{{{LEAST_DIGITS},64}}", wanted) is not None
+    if is_key and (found := [entry for entry in entries if entry.key.startswith(wanted)]):
+        return found
+    try:
+        model = workload.identity(store.space(lookup.folder(wanted, studies)).workload)
+    except StudyError as error:
+        raise StudyError(f"{error}; nor a key of the cache: `python -m autotune cache` lists them") from error
+    return [entry for entry in entries if entry.workload == model]

@@ -37,7 +37,8 @@ class Search:
         parts = [", ".join(begun)] if begun else []
         parts += [f"at most {' or '.join(limits)}"] if limits else []
         if self.reserved_s:
-            parts.append(f"then at most {formatting.duration(self.reserved_s)} of confirmation")
+            until = " until its time is predicted" if self.predicted_s is None else ""
+            parts.append(f"at least {formatting.duration(self.reserved_s)} are kept for the confirmation{until}")
         elif self.predicted_s:
             parts.append(f"then about {formatting.duration(self.predicted_s)} of confirmation")
         return f"search: {'; '.join(parts)}"
@@ -52,7 +53,7 @@ class Search:
 
 @dataclass
 class Part:
-    """A part of the confirmation that began at `begin` and is given so many seconds; a claim rests on one of them.
+    """A part of the confirmation that began at `begin` and has about so many seconds; a claim rests on one of them.
 
     `spec` and `round_number` say where it is, once the first round has begun.
     """
@@ -69,27 +70,33 @@ class Part:
         self.first = spec.number if self.spec is None else self.first
         self.spec, self.round_number = spec, round_number
 
+    @property
+    def run(self) -> int:
+        """The number of the interleaved run that it is in, its own first one being 1; 0 before."""
+        return 0 if self.spec is None else self.spec.number - self.first + 1
+
+    @property
+    def claim_missing(self) -> bool:
+        """True while no more runs than a claim may need were made: earlier ones would count, too."""
+        return self.claims and self.first == 1 and 0 < self.run <= RULES.sure_runs
+
     def left_s(self, now: float) -> float:
-        """The seconds that are expected to be left: by the pace so far, within those given."""
+        """The most seconds that are expected to be left: those given, or by the pace until a claim has all its runs."""
         elapsed_s = now - self.begin
-        given_s = max(0.0, self.seconds - elapsed_s)
-        if self.spec is None:
-            return given_s
-        begun = self.round_number / self.spec.rounds
-        done = self.spec.number - self.first + begun
-        missing = RULES.sure_runs + 1 - self.spec.number - begun
-        return given_s if done < 1 or missing <= 0 else min(given_s, elapsed_s / done * missing)
+        begun = 0.0 if self.spec is None else self.round_number / self.spec.rounds
+        done = self.run - 1 + begun
+        if self.claim_missing and done >= 1:
+            return elapsed_s / done * (RULES.sure_runs - done)
+        return max(0.0, self.seconds - elapsed_s)
 
     def line(self, now: float) -> str:
-        """Its place, and what is expected to be left."""
-        left = f"{'at most' if self.spec is None else 'about'} {formatting.duration(self.left_s(now))} left"
+        """Its place, and what is expected to be left; nothing once it goes on beyond that."""
         kind = "confirmation" if self.claims else "explaining"
-        if self.spec is None:
-            return f"{kind}: starting, {left}"
-        number = self.spec.number
-        needed = f" of {RULES.runs} to {RULES.sure_runs}" if number <= RULES.runs else f" of up to {RULES.sure_runs}"
-        runs = needed if self.claims and number <= RULES.sure_runs else ""
-        return f"{kind}: interleaved run {number}{runs}, {left}"
+        needed = f" of {RULES.runs} to {RULES.sure_runs}" if self.run <= RULES.runs else f" of up to {RULES.sure_runs}"
+        place = f"interleaved run {self.run}{needed if self.claim_missing else ''}" if self.run else "starting"
+        left_s = self.left_s(now)
+        left = f", up to about {formatting.duration(left_s)} left" if left_s else ""
+        return f"{kind}: {place}{left}"
 
     def done(self, now: float) -> float:
         """The part of it that is over."""

@@ -47,6 +47,9 @@ class Display(Observer):
         self.live = Live(console=console, auto_refresh=False, transient=True) if console.is_interactive else None
         self.worked = False
         """True once anything began to be measured."""
+        self.has_claim = False
+        self.said: tuple[bool, bool] | None = None
+        """Whether there was a prediction, and a claim, when a log was last told about the search."""
 
     def __enter__(self) -> Display:
         if self.live:
@@ -83,9 +86,11 @@ class Display(Observer):
         self.console.print(Text(said), soft_wrap=True)
 
     def started(self, spec: TrialSpec) -> None:
-        """Show the configuration that begins."""
-        if not self.worked and not self.live:
+        """Show the configuration that begins; in a log, the search's line before the first and whenever it changed."""
+        news = self.search.predicted_s is not None, self.has_claim
+        if news != self.said and not self.live:
             self.notice(self.search.line("", self.elapsed_s))
+        self.said = news
         self.worked = True
         self.part = None
         self.running = spec
@@ -171,14 +176,16 @@ class Display(Observer):
         return Text("  ·  ".join(parts), style="dim")
 
     def confirming(self, what: str, seconds: float, claims: bool = False) -> None:
-        """Say which part of the confirmation begins, and how long it may take."""
+        """Say which part of the confirmation begins, and how long it may take: for a claim it may go on after that."""
         self.worked = True
         self.part = Part(time.monotonic(), seconds, claims)
-        self.notice(f"{what}, at most {formatting.duration(seconds)}")
+        within = f"up to about {formatting.duration(seconds)}" if seconds > 0 else "in what is left of the time"
+        self.notice(f"{what}, {within}")
         self._show(Text(f"      {what}", style="cyan"))
 
     def claimed(self, winner: Winner) -> None:
         """Print the first claim."""
+        self.has_claim = True
         figure = "" if winner.ratio is None else f"{formatting.ratio(winner.ratio)}, "
         self.notice(f"confirmed so far: {figure}{formatting.configuration(winner.config)}; the search goes on")
 
@@ -188,7 +195,7 @@ class Display(Observer):
 
     def interleaving(self, spec: InterleavedSpec, number: int) -> None:
         """Show where the confirmation is."""
-        if self.part is not None:
-            self.part.reach(spec, number)
+        assert self.part is not None
+        self.part.reach(spec, number)
         rounds = f"round {number + 1} of {spec.rounds}, {len(spec.configs)} configurations in turn"
-        self._show(Text(f"      interleaved run {spec.number}: {rounds}", style="cyan"))
+        self._show(Text(f"      interleaved run {self.part.run}: {rounds}", style="cyan"))

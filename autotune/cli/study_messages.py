@@ -47,7 +47,7 @@ def introduction(
         yield f"versions  {change}, which are marked; no claim mixes versions"
     yield f"budget    {_budget(space.budget)}"
     wanted = [f"{name} at its best" for name in space.goal.objectives if space.goal.objectives != ("throughput",)]
-    limits = [formatting.bounds(limit) for limit in space.constraints if limit != goal_section.ANSWERS]
+    limits = [formatting.bounds(limit) for limit in goal_section.written(space.constraints)]
     if wanted or limits:
         yield f"wanted    {', '.join([*wanted, *limits])}"
     if sampler is not None:
@@ -59,16 +59,19 @@ def introduction(
 
 
 def search_ended(
-    outcome: Outcome, budget: Budget, skip_confirmation: bool, left_s: float | None = None
+    outcome: Outcome, budget: Budget, skip_confirmation: bool, predicted_s: float | None = None
 ) -> Iterator[str]:
-    """The reason for which the search ended, and how long all runs of the study took.
+    """The reason for which the search ended, how long all runs of the study took, and what is left of the minutes.
 
-    `left_s` are the seconds that this search did not need of its part of the minutes.
+    `predicted_s` are the seconds that a confirmation of this search is predicted to need.
     """
     ended = ALL_MINUTES if skip_confirmation and outcome.reason == "minutes" else ENDED[outcome.reason]
     early = "the search ended early: " if outcome.reason == "settled" and budget != Budget() else ""
-    saved = f"; the {formatting.duration(left_s)} that it had left are the confirmation's" if early and left_s else ""
-    yield f"{early}{ended}, after {formatting.duration(outcome.elapsed_s)}{saved}"
+    left = ""
+    if early and budget.minutes is not None and predicted_s is not None:
+        of = formatting.duration(max(0.0, budget.minutes * 60 - outcome.elapsed_s))
+        left = f"; of the {of} that are left the confirmation is predicted to need {formatting.duration(predicted_s)}"
+    yield f"{early}{ended}, after {formatting.duration(outcome.elapsed_s)}{left}"
     if outcome.reason == "minutes" and not outcome.trials:
         yield "they were too few for a trial; raise --minutes"
 

@@ -16,10 +16,11 @@ from rich.console import Console
 from autotune.cli import invocation, study_messages
 from autotune.cli.console import print_lines
 from autotune.cli.progress import Display
+from autotune.core.confirmation import Winner
 from autotune.core.errors import StudyError
 from autotune.core.executor import Executor
 from autotune.core.machine import Hardware
-from autotune.core.rules import ConfirmRules, MeasureRules
+from autotune.core.rules import ConfirmRules, MeasureRules, within
 from autotune.core.space_types import Budget, Space
 from autotune.hardware import probe
 from autotune.launch.local_executor import LocalExecutor
@@ -27,7 +28,8 @@ from autotune.models import artifact_cache
 from autotune.report import lookup
 from autotune.report.export import best_of_study, writer
 from autotune.report.text import study_reader, summary, table
-from autotune.space import yaml_nodes
+from autotune.report.text.study_reader import Study
+from autotune.space import int8, yaml_nodes
 from autotune.space.find import find
 from autotune.space.load import load
 from autotune.study import stages
@@ -36,7 +38,7 @@ from autotune.study.search import driver, earlier_claim, samplers, transfer
 from autotune.study.search.outcome import Outcome
 from autotune.study.search.transfer import WarmStart
 from autotune.study.storage import database as databases
-from autotune.study.storage import opening, store
+from autotune.study.storage import disk_errors, opening, store
 from autotune.study.storage.opening import OpenStudy
 
 
@@ -76,7 +78,8 @@ def tune(
         Display(console, space, settles=settles) as display,
         LocalExecutor(hw, folder, artifact_cache.default_folder(), display) as executor,
     ):
-        executor.check(space.workload, MeasureRules())
+        checked = executor.check(space.workload, within(MeasureRules(), space.limits))
+        space = int8.settled(space, checked.different_rows)
         with opening.opened(folder, space, text, hw, storage) as study:
             space = study.space
             shown = None if storage is None else databases.public(storage)
@@ -84,10 +87,12 @@ def tune(
                 storage=shown, skip_confirmation=skip_confirmation, begin_with=tuple(begin_with), sampler=sampler
             )
             store.write_options(folder, options)
+            store.write_findings(folder, checked.findings)
             earlier = table.counted(store.results(folder))
             display.resume(earlier, store.elapsed_s(folder))
             transfer.write(folder, first)
             print_lines(console, study_messages.introduction(space, hw, folder, len(earlier), first, sampler))
+            print_lines(console, summary.model(checked.findings))
             console.print()
             try:
                 _work(console, study, executor, display, first, make_sampler, skip_confirmation)
@@ -111,12 +116,17 @@ def _work(
     skip_confirmation: bool,
 ) -> None:
     """Search, then confirm unless that is to be skipped, and say how each ended."""
-    space, rules = study.space, MeasureRules()
+    space, rules = study.space, within(MeasureRules(), study.space.limits)
+
+    def claimed(winner: Winner) -> None:
+        display.claimed(winner)
+        with disk_errors.reported(study.folder):
+            _export(_read(study.folder, space, study.hardware))
 
     def searched(outcome: Outcome) -> None:
         console.print()
-        left_s = display.search.left_s(outcome.elapsed_s) if display.worked and not skip_confirmation else None
-        print_lines(console, study_messages.search_ended(outcome, space.budget, skip_confirmation, left_s))
+        predicted_s = display.search.predicted_s if display.worked else None
+        print_lines(console, study_messages.search_ended(outcome, space.budget, skip_confirmation, predicted_s))
 
     if skip_confirmation:
         outcome = driver.search(study, executor, display, rules, earlier=first.configs, make_sampler=make_sampler)
@@ -132,6 +142,7 @@ def _work(
             ConfirmRules(),
             earlier=first.configs,
             make_sampler=make_sampler,
+            claimed=claimed,
             searched=searched,
         )
     if not display.worked:
@@ -167,11 +178,23 @@ def _checked_name(name: str) -> str:
 
 
 def _conclude(console: Console, folder: Path, space: Space, hw: Hardware) -> bool:
-    study = dataclasses.replace(study_reader.read(folder), space=space, hardware=hw)
+    study = _read(folder, space, hw)
     print_lines(console, summary.summary(study))
-    best = best_of_study.best(folder, space, hw, study.results, study.confirmation)
-    if best is not None:
-        writer.write(folder / "best.json", best)
+    exported = _export(study)
+    if exported:
         console.print(f"file      {shlex.quote(str(folder / 'best.json'))}", soft_wrap=True)
         console.print(f"next      {invocation.program()} show {shlex.quote(str(folder))}", soft_wrap=True)
+    return exported
+
+
+def _read(folder: Path, space: Space, hw: Hardware) -> Study:
+    """The study as it is now, with the budget and the machine of this run."""
+    return dataclasses.replace(study_reader.read(folder), space=space, hardware=hw)
+
+
+def _export(study: Study) -> bool:
+    """Write `best.json`; False where there is no winner."""
+    best = best_of_study.best(study.folder, study.space, study.hardware, study.results, study.confirmation)
+    if best is not None:
+        writer.write(study.folder / "best.json", best)
     return best is not None

@@ -7,7 +7,7 @@ import msgspec
 from autotune.core.config import Config, Placement
 from autotune.core.machine import Hardware
 from autotune.core.results import Accuracy, ArtifactRef, Estimate, Fidelity
-from autotune.core.space_types import Limit
+from autotune.core.space_types import Limit, TimeLimits
 from autotune.core.struct import FORMAT, Struct
 from autotune.core.workload_spec import WorkloadSpec
 
@@ -73,4 +73,5 @@ class Best(Struct):
     objective: tuple[str, ...] = ("throughput",)
     constraints: tuple[Limit, ...] = ()
     baseline: Config | None = None
+    limits: TimeLimits = TimeLimits()
     format: int = FORMAT

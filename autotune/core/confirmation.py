@@ -21,14 +21,15 @@ class Finalist(Struct):
     """A configuration in the confirmation; `verdict` is the leader's over it (None: the leader itself, or never seen).
 
     `ratio` is how many times better than the baseline it was by the objective (faster, or less of what is paid), over
-    the runs; `ratios` by each objective where there are several; `behind` how many times better the leader was
-    than it. `broken` is the limit that it did not keep, in words; `served` what became of its rate of requests, where
-    that is the objective.
+    the runs that have both; without one, by way of others, which is `indirect`. `ratios` are by each objective where
+    there are several; `behind` is how many times better the leader was than it. `broken` is the limit that it did not
+    keep, in words; `served` what became of its rate of requests, where that is the objective.
     """
 
     trial: int
     config: Config
     ratio: Estimate | None
+    indirect: bool = False
     verdict: Verdict | None = None
     behind: Estimate | None = None
     error: str | None = None
@@ -38,7 +39,7 @@ class Finalist(Struct):
 
     @property
     def measured(self) -> bool:
-        """True if it was measured together with the baseline."""
+        """True if it was measured, together with the baseline or with others that were."""
         return self.ratio is not None
 
     @property
@@ -51,8 +52,9 @@ class Ablation(Struct):
     """The gain of one setting: the winner against itself with that setting at its baseline value.
 
     `value` is the winner's, `instead` the baseline's. It is `resolved` if it is shown to gain, or to be worth less than
-    matters. One not shown to gain is `removed`, unless the winner is shown to lose without all such settings. `runs` is
-    the number of interleaved runs behind the ratio, 0 where an earlier version did not keep it.
+    matters. One not shown to gain is `removed`; else `kept` says why, in words: the winner without all such settings
+    loses by that, or was not measured. `runs` is the number of interleaved runs behind the ratio, 0 where an earlier
+    version did not keep it.
     """
 
     setting: str
@@ -61,6 +63,7 @@ class Ablation(Struct):
     ratio: Estimate | None
     resolved: bool = False
     removed: bool = False
+    kept: str | None = None
     error: str | None = None
     runs: int = msgspec.field(default=0, name="sittings")
 

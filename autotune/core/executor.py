@@ -6,12 +6,24 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
+from autotune.core.finding import Finding
 from autotune.core.results import InterleavedRun, Sustained, TrialResult
 from autotune.core.rules import MeasureRules
 from autotune.core.specs import InterleavedSpec, TrialSpec
 from autotune.core.workload_spec import WorkloadSpec
 
 R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What is known of a workload that was built: its different real rows, 0 where its inputs are made up.
+
+    `findings` are what the check of the model found.
+    """
+
+    different_rows: int = 0
+    findings: tuple[Finding, ...] = ()
 
 
 class Executor(Protocol):
@@ -22,8 +34,11 @@ class Executor(Protocol):
     fails is a value in the result, never an exception.
     """
 
-    def check(self, workload: WorkloadSpec, rules: MeasureRules) -> None:
-        """Build the workload once and keep its reference outputs; ModelError if it cannot be built."""
+    def check(self, workload: WorkloadSpec, rules: MeasureRules) -> Checked:
+        """Build the workload once, keep its reference outputs, and say what was found of the model.
+
+        ModelError if it cannot be built or tuned.
+        """
 
     def execute(self, spec: TrialSpec, rules: MeasureRules, incumbent: float | None) -> TrialResult:
         """Run one trial; its result is in `result.json` in the trial's folder, too.
@@ -46,9 +61,9 @@ class HookedExecutor:
     before: Callable[[], object] = lambda: None
     after: Callable[[], object] = lambda: None
 
-    def check(self, workload: WorkloadSpec, rules: MeasureRules) -> None:
+    def check(self, workload: WorkloadSpec, rules: MeasureRules) -> Checked:
         """As the other; no measurement."""
-        self.executor.check(workload, rules)
+        return self.executor.check(workload, rules)
 
     def execute(self, spec: TrialSpec, rules: MeasureRules, incumbent: float | None) -> TrialResult:
         """As the other."""

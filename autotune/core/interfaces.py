@@ -38,7 +38,7 @@ class Workload(Protocol):
         """The inputs: row i is the same for every batch size."""
 
     def calibration(self, least: int) -> tuple[np.ndarray[Any, Any], ...]:
-        """The inputs to calibrate quantisation on, at least so many rows: the user's own where there is data."""
+        """The inputs to calibrate quantisation on, at least so many rows: others than those of `arrays`."""
 
 
 class Call(NamedTuple):
@@ -53,6 +53,14 @@ class Call(NamedTuple):
     latencies_ns: tuple[int, ...] | None = None
 
 
+class Port(NamedTuple):
+    """An input that a model was prepared for: its name, its numpy type and its sizes; None is what may be anything."""
+
+    name: str | None
+    dtype: str | None
+    shape: tuple[int | None, ...] | None
+
+
 class Session(Protocol):
     """A loaded model in the measured process, exactly as production would run it.
 
@@ -61,6 +69,10 @@ class Session(Protocol):
     call follows the other. And it may offer `flags() -> tuple[str, ...]`: asked after the last block, what a reader of
     the figures should know, such as a recompilation in a block; `programs_rss_bytes() -> int`: the peak memory of
     programs that it runs; and `compiles`: true where the first call compiles, so that it takes longer than the others.
+
+    For those who load a result it may offer `inputs() -> tuple[Port, ...] | None`, all that it was prepared for, where
+    it takes nothing else; `output_names`, where the model's own file names its outputs; and `concurrent`: true where
+    several threads may call it at once, each of which then reads its own outputs.
     """
 
     def convert(self, arrays: tuple[np.ndarray[Any, Any], ...]) -> Any:
@@ -104,6 +116,7 @@ class Backend(Protocol):
     where that is not every available value. Where `free` is true, the space file invents the options' names.
     `without_effect(options, config)` may say why an option changes nothing in a configuration, which is then not run.
     `same_answers`, where it is given, are the options that change no answers, only how they are computed.
+    `calibrated(options)`, where it is given, says whether the model is quantised on the workload's inputs.
     """
 
     Options: Any
@@ -131,6 +144,10 @@ class Provider(Protocol):
     - `resolve(name, folder) -> str`: the model's name made independent of the space file's folder;
     - `examples(name, options, seed, samples) -> arrays`: inputs that only a framework can make, asked for in a
       preparing child where the space file names none;
+    - `real_examples`: true where these are the user's own rows, and not made up;
+    - `images(name, options, files)`, `texts(name, options, lines)`: the inputs that the model's own transform or
+      tokenizer makes of them, and `input_names(name, options)`: the names of the inputs in their order, each with
+      whether it must be given (of a module without it, the arguments of `forward`); asked for in a preparing child;
     - `file(name)`: the model's own file, for the form `onnx`;
     - `fixed_batch(name)`: the only batch size that the model takes, None where it takes any;
     - `classifies(name, options)`: whether rows of numbers that the model returns are scores of classes; asked for in a

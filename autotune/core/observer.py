@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from autotune.core.confirmation import Winner
 from autotune.core.results import Block, TrialResult
 from autotune.core.specs import InterleavedSpec, TrialSpec
 
@@ -31,11 +30,8 @@ class Observer:
     def reserved(self, seconds: float, predicted_s: float | None) -> None:
         """The search leaves so much of the budget to the confirmation, which is predicted to take so long."""
 
-    def claimed(self, winner: Winner) -> None:
-        """There is a first claim; the search goes on."""
-
     def confirming(self, what: str, seconds: float, claims: bool = False) -> None:
-        """A part of the confirmation begins, of at most so many seconds; a claim rests on the one that `claims`."""
+        """A part of the confirmation begins, of about so many seconds at most; a claim rests on one that `claims`."""
 
     def notice(self, line: str) -> None:
         """A line for the user; nothing begins to be measured."""

@@ -13,6 +13,19 @@ from autotune.core.workload_spec import WorkloadSpec
 ACCURACY = "accuracy.json"
 """The file that a preparing child writes where it was asked for an accuracy."""
 
+ROWS = "rows.json"
+"""The file beside reference outputs that tells of the workload's inputs (`Rows`)."""
+
+
+class Rows(Struct):
+    """How many different real rows a workload has, 0 where its inputs are made up."""
+
+    different: int
+
+
+FINDINGS = "findings.json"
+"""The file beside reference outputs that says what the check of the model found."""
+
 
 class PrepareJob(Struct, tag="prepare"):
     """Make an artifact in `folder`: the reference outputs (backend None) or a backend's model from `source`.
@@ -103,11 +116,12 @@ class Ready(Struct, tag="ready"):
 
 
 class Measured(Struct, tag="measured"):
-    """One worker's share of a block."""
+    """One worker's share of a block; `growth_bytes` is by how much its memory grew a call, None without a call."""
 
     items: float
     calls: int
     cpu_ns: int
+    growth_bytes: float | None = None
 
 
 class Answered(Struct, tag="answered"):
@@ -133,13 +147,23 @@ class Sensed(Struct, tag="sensed"):
     canary: Canary
 
 
+class Building(Struct, tag="building"):
+    """The user's own code begins to run, and may wait for a network; with `done` it has returned. It is no answer."""
+
+    done: bool = False
+
+
 class Failed(Struct, tag="failed"):
-    """The worker cannot go on; the traceback is in stderr.log. A full disk has its error's number and a path on it."""
+    """The worker cannot go on; the traceback is in stderr.log. A full disk has its error's number and a path on it.
+
+    `passing` is true where a file, a module or the network was lacking, which may be there the next time.
+    """
 
     status: Status
     message: str
     errno: int | None = None
     path: str | None = None
+    passing: bool = False
 
 
 Reply = Prepared | Ready | Measured | Answered | Finished | Sensed | Failed

@@ -36,14 +36,17 @@ class Interference(Struct):
     """The machine during a block, as shares of its time; None where it cannot be read.
 
     `others` is what other processes of this machine used of the trial's cores, `steal` what the hypervisor took of
-    them; pressure is that of the whole machine beyond our own control group's. `energy_j` is no share: the joules of
-    all CPU packages, where RAPL can be read.
+    them, `throttled` what a CPU quota withheld of them; pressure is the waiting of our own control group, as far as
+    others on the machine waited too. Two are no shares: `throttled_periods` are the periods of the quota that were used
+    up, `energy_j` the joules of all CPU packages, where RAPL can be read.
     """
 
     others: float | None = None
     cpu_pressure: float | None = None
     memory_pressure: float | None = None
     steal: float | None = None
+    throttled: float | None = None
+    throttled_periods: int | None = None
     frequency_mhz: float | None = None
     energy_j: float | None = None
 
@@ -52,7 +55,8 @@ class Block(Struct):
     """One measured slice of time, summed over the workers; calls that straddle an edge count in part.
 
     `number` is the one that the workers' latencies bear. `unit` is what an item is: files say it, so that other kinds
-    of work can be told apart. `disturbances` names what else went on while it was measured.
+    of work can be told apart. `disturbances` names what else went on while it was measured. `growth_bytes` is by how
+    much a worker's memory grew in it a call; None where that was not read.
     """
 
     start_ns: int
@@ -65,6 +69,7 @@ class Block(Struct):
     canary: Canary | None = None
     interference: Interference | None = msgspec.field(default=None, name="surroundings")
     disturbances: tuple[str, ...] = msgspec.field(name="gates", default=())
+    growth_bytes: float | None = None
 
     @property
     def rate(self) -> float:
@@ -80,11 +85,25 @@ class Estimate(Struct):
     high: float | None
 
 
+class Part(Struct):
+    """A part of an output and its error: 0 is exact, 1 is as good as a guess; `still` if it no longer varies."""
+
+    name: str
+    error: float
+    still: bool = False
+
+    @property
+    def badness(self) -> tuple[bool, float]:
+        """More is worse."""
+        return self.still, self.error
+
+
 class OutputFidelity(Struct):
     """The distance of one output from the float32 eager reference's; `name` is its place in what the model returns.
 
     `max_rel_error` is the largest error over the largest value; `top1_agreement` the share of samples with the same
-    class, for outputs that are scores of classes (samples × classes). None is unknown.
+    class, for outputs that are scores of classes (samples × classes) or shares of them. `part` is the worst channel or
+    sample. `matched` says that its items were in another order than the reference's. None is unknown.
     """
 
     name: str
@@ -93,13 +112,20 @@ class OutputFidelity(Struct):
     max_abs_error: float
     max_rel_error: float | None = None
     top1_agreement: float | None = None
+    worst_channel_error: float | None = None
+    worst_sample_error: float | None = None
+    order_agreement: float | None = None
+    neighbours_kept: float | None = None
+    agreement: float | None = None
+    part: Part | None = None
+    matched: bool = False
 
 
 class Fidelity(Struct):
     """The distance of the outputs from the float32 eager reference; the worst of `outputs` in each metric.
 
     `judged` is false where that says nothing, `reason` says why. `noise` is the centred error of the reference against
-    itself: not 0 for a model that is not deterministic.
+    itself, of its worst channel: not 0 for a model that is not deterministic.
     """
 
     judged: bool
@@ -109,6 +135,12 @@ class Fidelity(Struct):
     max_abs_error: float
     max_rel_error: float | None = None
     top1_agreement: float | None = None
+    worst_channel_error: float | None = None
+    worst_sample_error: float | None = None
+    order_agreement: float | None = None
+    neighbours_kept: float | None = None
+    agreement: float | None = None
+    part: Part | None = None
     outputs: tuple[OutputFidelity, ...] = ()
     reason: str | None = None
     noise: float | None = None

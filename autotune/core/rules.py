@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 
-from autotune.core.space_types import Limit
+import msgspec
+
+from autotune.core.space_types import Limit, TimeLimits
 from autotune.core.struct import Struct
 
 
@@ -22,10 +24,12 @@ class MeasureRules(Struct):
     """The limits of measuring a trial and of giving it up; seconds, ratios, and a count of samples.
 
     A trial that `trial_timeout_s` (the end of the budget) cuts short is `interrupted`, which says nothing of its
-    configuration. A block is disturbed where the machine was not ours alone: others used the trial's
-    cores, CPU or memory pressure outside our control group, steal, a fall of the clock frequency, a canary off its
-    usual place. Outputs of `verify_samples` are compared, fewer where calls after the first take over `verify_s`. One
-    whose answers break a limit of `answers` is not measured.
+    configuration. `build_timeout_s` is for the user's own code, which may wait for a network; preparing and loading
+    have their times besides. A block is disturbed where the machine was not ours alone: others used the trial's cores,
+    our control group waited for CPU or memory, steal, a CPU quota that others used up, a fall of the clock frequency, a
+    canary off its usual place. Outputs of `verify_samples` are compared, up to `verify_most` where the plain model
+    answers them within `verify_reference_s` and their arrays take no more than `verify_bytes`; fewer where calls after
+    the first take over `verify_s`. One whose answers break a limit of `answers` is not measured.
 
     Where requests are served, a probe lasts `probe_s` or as long as `probe_requests` take to arrive, at most
     `probe_most_s`; all probes of a trial about `serve_s`, between rates that differ by `serve_width` at most. The least
@@ -46,9 +50,11 @@ class MeasureRules(Struct):
     disturbed_others: float = 0.05
     disturbed_pressure: float = 0.1
     disturbed_steal: float = 0.02
+    disturbed_throttled: float = 0.02
     disturbed_frequency: float = 0.9
     disturbed_canary: float = 3.0
     disturbed_repeats: int = 2
+    build_timeout_s: float = 1800.0
     prepare_timeout_s: float = 600.0
     setup_timeout_s: float = 240.0
     idle_timeout_s: float = 30.0
@@ -56,6 +62,9 @@ class MeasureRules(Struct):
     trial_timeout_s: float | None = None
     memory_fraction: float = 0.9
     verify_samples: int = 8
+    verify_most: int = 128
+    verify_reference_s: float = 4.0
+    verify_bytes: int = 32 * 2**20
     verify_s: float = 0.8
     answers: tuple[Limit, ...] = ()
     probe_s: float = 2.0
@@ -66,14 +75,20 @@ class MeasureRules(Struct):
     serve_least: float = 1 / 20
 
 
+def within(rules: MeasureRules, limits: TimeLimits) -> MeasureRules:
+    """The rules with the time limits that a space file sets."""
+    given = {name: value for name, value in msgspec.structs.asdict(limits).items() if value is not None}
+    return msgspec.structs.replace(rules, **{f"{name.removesuffix('_s')}_timeout_s": given[name] for name in given})
+
+
 class ConfirmRules(Struct):
     """The limits of confirming finalists and explaining the winner.
 
     `delta` is the smallest difference of log rates that matters; `share` is the part of the budget's minutes that the
-    confirmation may have however little it is predicted to need, of which `finalists_share` goes to the finalists and
-    the rest to explaining. A claim is made among `first_finalists`, the first time as soon as the search expects less
-    than `first_gain`, a difference of log rates, of its next trial. A run has few rounds, so that the first stage of
-    the selection is spread over several launches.
+    confirmation may have however little it is predicted to need, and the most that the search keeps for it.
+    `finalists_share` of the confirmation's time goes to the finalists, the rest to explaining. A claim is made among
+    `first_finalists`, the first time as soon as the search expects less than `first_gain`, a difference of log rates,
+    of its next trial. A run has few rounds, so that the first stage of the selection is spread over several launches.
 
     A claim needs `runs` interleaved runs if the half-width of its interval is by then no more than the part `narrow` of
     the gain, both as logarithms, or than `narrowest`; else `sure_runs`.

@@ -41,6 +41,19 @@ class Budget(Struct):
     minutes: float | None = None
 
 
+class TimeLimits(Struct):
+    """The longest times of children (s); None is the default.
+
+    `build_s` is for the user's own code that builds the model or makes its inputs, `prepare_s` for an export or a
+    conversion, `setup_s` for loading a model that is measured, `idle_s` for doing nothing in the last two.
+    """
+
+    build_s: float | None = None
+    prepare_s: float | None = None
+    setup_s: float | None = None
+    idle_s: float | None = None
+
+
 class Limit(Struct):
     """A constraint: a metric (see `analysis/metrics.py`) at `min` or above, at `max` or below.
 
@@ -88,6 +101,7 @@ class Space(Struct):
     domains: Domains
     baseline: Config
     budget: Budget = Budget()
+    limits: TimeLimits = TimeLimits()
     objective: str | tuple[str, ...] = "throughput"
     constraints: tuple[Limit, ...] = ()
     price: Price | None = None

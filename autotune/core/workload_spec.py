@@ -1,4 +1,4 @@
-"""The workload of a space file: the model, its inputs or labelled samples, its requests."""
+"""The workload of a space file: the model, its inputs or real samples, its requests."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import Literal
 from autotune.core.struct import Struct, Value
 
 Dtype = Literal["float32", "float64", "int32", "int64", "bool"]
+
+Precision = Literal["float32", "as_given"]
 
 
 class InputSpec(Struct):
@@ -18,15 +20,19 @@ class InputSpec(Struct):
     high: int = 2
 
 
-class DataSpec(Struct):
-    """Labelled samples: a `.npz` file or a function (`file.py:function`), and the metric that judges outputs.
+Allowed = Literal["generated_calibration"]
+"""What a space file may allow: int8 that is calibrated and compared on other than eight real rows."""
 
-    `metric` is `accuracy`, `f1` or a function of the user's. At most `samples` rows are judged; `calibration` others
-    are kept apart for quantising.
+
+class DataSpec(Struct):
+    """Real samples: a `.npz` file, a function (`file.py:function`), a folder of images, or a file of texts.
+
+    `metric` judges outputs by the samples' labels: `accuracy`, `f1` or a function of the user's; None where they have
+    none. At most `samples` rows are judged; `calibration` others are kept apart for quantising.
     """
 
     source: str
-    metric: str = "accuracy"
+    metric: str | None = "accuracy"
     samples: int = 1000
     calibration: int = 64
 
@@ -45,7 +51,10 @@ class ServingSpec(Struct):
 class WorkloadSpec(Struct):
     """The model (`provider:name`), the provider's options, its inputs or data, and the seed of weights and inputs.
 
-    With `serving`, trials also find the largest rate of requests that keeps its latency.
+    With `serving`, trials also find the largest rate of requests that keeps its latency. `allow` is what is searched
+    though it cannot be judged. A torch module of half precision is made float32, unless `precision` keeps it as given.
+    `batch_size` is the only one that is tuned; None where there are several. `env` names variables that the children
+    get beside those that any child inherits; their values are those of the shell, and are in no file.
     """
 
     model: str
@@ -54,6 +63,15 @@ class WorkloadSpec(Struct):
     seed: int = 0
     data: DataSpec | None = None
     serving: ServingSpec | None = None
+    allow: tuple[Allowed, ...] = ()
+    precision: Precision = "float32"
+    batch_size: int | None = None
+    env: tuple[str, ...] = ()
+
+    @property
+    def labelled(self) -> DataSpec | None:
+        """The samples, where they have labels."""
+        return self.data if self.data is not None and self.data.metric is not None else None
 
     @property
     def provider(self) -> str:

@@ -55,6 +55,40 @@ def oom_kills(root: Path = Path("/")) -> int | None:
     return None
 
 
+class Throttling(Struct):
+    """What a CPU quota has withheld so far: the periods that it was used up in, the seconds of all CPUs together."""
+
+    periods: int
+    seconds: float
+
+
+def throttling(root: Path = Path("/")) -> Throttling | None:
+    """What our own groups and those above counted together; None where none counts."""
+    stats = [dict(_counters(group / "cpu.stat")) for group in groups(root)]
+    counted = [stat for stat in stats if "nr_throttled" in stat]
+    if not counted:
+        return None
+    # version 2 counts microseconds, version 1 nanoseconds
+    seconds = sum(stat.get("throttled_usec", 0) / 1e6 + stat.get("throttled_time", 0) / 1e9 for stat in counted)
+    return Throttling(periods=sum(stat["nr_throttled"] for stat in counted), seconds=seconds)
+
+
+def waited_s(root: Path, resource: str) -> float | None:
+    """Seconds that some task of the nearest group that tells waited for a resource so far; None where none tells.
+
+    The root of all groups, which alone has no type, contains everybody: it tells nothing of us.
+    """
+    typed = (group for group in groups(root) if (group / "cgroup.type").exists())
+    waits = (pressure_s(group / f"{resource}.pressure") for group in typed)
+    return next((seconds for seconds in waits if seconds is not None), None)
+
+
+def pressure_s(path: Path) -> float | None:
+    """The seconds that some task waited so far, by a file of the kernel's pressure stall information."""
+    found = re.search(r"^some .*total=(\d+)", read(path), re.MULTILINE)
+    return int(found[1]) / 1e6 if found else None
+
+
 def groups(root: Path) -> Iterator[Path]:
     """The folders of our own control groups and of all that contain them, in every hierarchy that is mounted."""
     ours: dict[str, PurePosixPath] = {}
@@ -93,6 +127,14 @@ def _quota(group: Path) -> list[float]:
         for pair in pairs
         if len(pair) == 2 and all(figure.isdecimal() and int(figure) > 0 for figure in pair)
     ]
+
+
+def _counters(path: Path) -> Iterator[tuple[str, int]]:
+    """The lines `name number` of a file."""
+    for line in read(path).splitlines():
+        name, _, figure = line.partition(" ")
+        if figure.isdecimal():
+            yield name, int(figure)
 
 
 def _numbers(path: Path) -> list[int]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
 import msgspec
 
 from autotune.core.protocol import Measure, Measured
-from autotune.core.results import Block, Status
+from autotune.core.results import Block, Interference, Status
 from autotune.core.rules import MeasureRules
 from autotune.launch.interference import InterferenceMonitor
 from autotune.launch.worker_pool import WorkerFailed, Workers
@@ -36,6 +37,7 @@ class BlockRunner:
     """The workers of one configuration and the blocks taken of them; between blocks they are stopped.
 
     `call_s` follows the rate. `run_s` is how long a program runs, whose rate does not tell: a run may do many batches.
+    `over_quota` says that the workers' threads alone use up the CPU quota.
     """
 
     workers: Workers
@@ -46,6 +48,7 @@ class BlockRunner:
     number: int = 0
     call_s: float | None = None
     run_s: float | None = None
+    over_quota: bool = False
 
     def block(self) -> Block:
         """The next block; one that was disturbed is measured again, at most so often as the rules say."""
@@ -69,10 +72,17 @@ class BlockRunner:
         block = self._filled()
         self.workers.pause()
         later = self.monitor.usage(self.workers.pids)
-        others = usage.others(later, len(self.monitor.cpus))
-        canary, interference, disturbances = self.monitor.between(before, self.monitor.after(), others)
-        joules = usage.joules(later, block.elapsed_ns / 1e9)
-        interference = msgspec.structs.replace(interference, energy_j=joules)
+        cores = len(self.monitor.cpus)
+        throttled, periods = usage.throttled(later, cores)
+        used = Interference(
+            others=usage.others(later, cores),
+            throttled=throttled,
+            throttled_periods=periods,
+            energy_j=usage.joules(later, block.elapsed_ns / 1e9),
+        )
+        canary, interference, disturbances = self.monitor.between(
+            before, self.monitor.after(), used, over_quota=self.over_quota
+        )
         return msgspec.structs.replace(block, canary=canary, interference=interference, disturbances=disturbances)
 
     def _filled(self) -> Block:
@@ -99,7 +109,12 @@ class BlockRunner:
             items=sum(share.items for share in shares),
             calls=sum(share.calls for share in shares),
             cpu_ns=sum(share.cpu_ns for share in shares),
+            growth_bytes=_mean([share.growth_bytes for share in shares if share.growth_bytes is not None]),
         )
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return math.fsum(values) / len(values) if values else None
 
 
 def warm_s(call_s: float | None) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import tempfile
@@ -9,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import autotune
+from autotune.core import variables
 from autotune.core.errors import InterpreterError
 from autotune.core.machine import OWN, Environment
 from autotune.hardware import interpreters
@@ -80,7 +82,8 @@ def problem(prefix: Path, timeout_s: float = CHECK_S) -> str | None:
         )
         python = f"{prefix}/bin/python"
         try:
-            return process.failure_line([python, "-c", script], launch_plan.apart(alone), timeout_s)
+            env = launch_plan.apart(variables.handed_on(os.environ), alone)
+            return process.failure_line([python, "-c", script], env, timeout_s)
         except OSError as error:  # such as a script whose interpreter is gone
             return f"{python} does not start: {error.strerror or error}"
 

@@ -2,30 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
-from autotune.core import plugins
+from autotune.core import plugins, variables
 from autotune.core.config import Config, Placement
 from autotune.core.errors import MachineError, PluginError
 from autotune.core.launch_patch import LaunchPatch
 from autotune.core.machine import Hardware
 from autotune.knobs import layout
-
-INHERITED = (
-    "PATH",
-    "HOME",
-    "USER",
-    "LANG",
-    "LC_ALL",
-    "TZ",
-    "TMPDIR",
-    "LD_LIBRARY_PATH",
-    "VIRTUAL_ENV",
-    "CC",
-    "CXX",
-    "XDG_CACHE_HOME",
-)
-"""The variables of our own environment that a child may see; all others could change what is measured."""
 
 JOINED = {"GLIBC_TUNABLES": ":", "MALLOC_CONF": ","}
 """Variables that are lists, with their separators: several owners may add to one."""
@@ -61,9 +45,9 @@ def merge(patches: Iterable[tuple[str, LaunchPatch]]) -> LaunchPatch:
     return LaunchPatch(env=env, preload=tuple(preload), argv_prefix=tuple(prefix))
 
 
-def apply(asked: LaunchPatch, environ: Mapping[str, str], cache: str) -> dict[str, str]:
-    """The whole environment of a measured process: the little that it inherits, changed as asked."""
-    return changed(asked, {name: environ[name] for name in INHERITED if name in environ}, cache)
+def apply(asked: LaunchPatch, environ: Mapping[str, str], cache: str, named: Collection[str] = ()) -> dict[str, str]:
+    """The whole environment of a measured process: what it inherits and what the space file names, changed as asked."""
+    return changed(asked, variables.handed_on(environ, named), cache)
 
 
 def changed(asked: LaunchPatch, environ: Mapping[str, str], cache: str) -> dict[str, str]:

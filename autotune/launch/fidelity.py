@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import msgspec
 
+from autotune.analysis.constraints import ConstraintCheck
 from autotune.analysis.metrics import METRICS
-from autotune.core.results import Fidelity, OutputFidelity
+from autotune.core.results import Fidelity, OutputFidelity, Part
 
 COMPARED = [name for name in OutputFidelity.__struct_fields__ if name in METRICS]
 
@@ -21,9 +22,24 @@ def worst(workers: Sequence[Fidelity | None]) -> Fidelity | None:
     return msgspec.structs.replace(
         known[0],
         samples=min(one.samples for one in known),
-        outputs=tuple(msgspec.structs.replace(same[0], **_worst(same)) for same in by_output),
+        part=_part(known),
+        outputs=tuple(
+            msgspec.structs.replace(same[0], part=_part(same), matched=any(one.matched for one in same), **_worst(same))
+            for same in by_output
+        ),
         **_worst(known),
     )
+
+
+def broken(limit: ConstraintCheck, answers: Fidelity | None) -> str:
+    """The limit that answers break, and the part of them that is furthest off."""
+    part = answers.part if answers is not None else None
+    return limit.description if part is None else f"{limit.description}; the worst part: {part.name}"
+
+
+def _part(several: Sequence[Fidelity | OutputFidelity]) -> Part | None:
+    parts = [one.part for one in several if one.part is not None]
+    return max(parts, key=lambda part: part.badness, default=None)
 
 
 def _worst(several: Sequence[Fidelity | OutputFidelity]) -> dict[str, float]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import re
 import statistics
 import time
 from collections import deque
@@ -19,6 +18,7 @@ from autotune.core.results import Canary, Interference
 from autotune.core.rules import MeasureRules
 from autotune.core.struct import Struct
 from autotune.hardware import cgroups, energy, kernel_files
+from autotune.hardware.cgroups import Throttling
 from autotune.hardware.energy import Counters
 from autotune.launch import process_tree
 
@@ -46,24 +46,34 @@ class SpeedSensor(Protocol):
     def sense(self, cpus: Sequence[int], seconds: float) -> Canary | None: ...
 
 
+class Waits(Struct):
+    """Seconds so far in which some task waited: outside our own control group, and in it."""
+
+    outside_s: float
+    own_s: float
+
+
 class Snapshot(Struct):
     """The machine at one instant: the canary, and counters that only grow (None where they cannot be read)."""
 
     at_s: float
     canary: Canary | None
-    cpu_pressure_s: float | None
-    memory_pressure_s: float | None
+    cpu_waits: Waits | None
+    memory_waits: Waits | None
     steal_ticks: int | None
     all_ticks: int | None
     frequency_mhz: float | None
 
 
 class Usage(Struct):
-    """Seconds of CPU time so far, of all cores of a trial and of our own processes on them, and the energy counters."""
+    """Seconds of CPU time so far, of all cores of a trial and of our own processes on them; what a quota has withheld;
+    and the energy counters.
+    """
 
     at_s: float
     busy_s: float | None
     own_s: float
+    throttling: Throttling | None = None
     energy: Counters = {}
 
     def others(self, later: Usage, cores: int) -> float | None:
@@ -72,6 +82,16 @@ class Usage(Struct):
             return None
         foreign_s = (later.busy_s - self.busy_s) - (later.own_s - self.own_s) - RESOLUTION_S
         return max(0.0, foreign_s / ((later.at_s - self.at_s) * cores))
+
+    def throttled(self, later: Usage, cores: int) -> tuple[float | None, int | None]:
+        """The share of the cores' time that a CPU quota withheld from here on, and its periods that were used up.
+
+        None where nothing counts them.
+        """
+        if self.throttling is None or later.throttling is None or later.at_s <= self.at_s:
+            return None, None
+        withheld_s = later.throttling.seconds - self.throttling.seconds
+        return withheld_s / ((later.at_s - self.at_s) * cores), later.throttling.periods - self.throttling.periods
 
     def joules(self, later: Usage, seconds: float) -> float | None:
         """The energy of so many seconds of the time from here on; None where the machine does not tell."""
@@ -107,8 +127,8 @@ class InterferenceMonitor:
         return Snapshot(
             at_s=time.monotonic(),
             canary=canary,
-            cpu_pressure_s=_pressure(self.root, "cpu"),
-            memory_pressure_s=_pressure(self.root, "memory"),
+            cpu_waits=_waits(self.root, "cpu"),
+            memory_waits=_waits(self.root, "memory"),
             steal_ticks=steal,
             all_ticks=ticks,
             frequency_mhz=_frequency(self.root, self.cpus),
@@ -117,17 +137,25 @@ class InterferenceMonitor:
     def usage(self, pids: Sequence[int]) -> Usage:
         """The time that the trial's cores were busy so far, and of that with these processes or with ourselves."""
         own_s = process_tree.run_ns(pids) / 1e9 + time.process_time()
-        counters = energy.counters(self.root)
-        return Usage(at_s=time.monotonic(), busy_s=_busy_s(self.root, self.cpus), own_s=own_s, energy=counters)
+        return Usage(
+            at_s=time.monotonic(),
+            busy_s=_busy_s(self.root, self.cpus),
+            own_s=own_s,
+            throttling=cgroups.throttling(self.root),
+            energy=energy.counters(self.root),
+        )
 
     def between(
-        self, before: Snapshot, after: Snapshot, others: float | None
+        self, before: Snapshot, after: Snapshot, used: Interference, *, over_quota: bool = False
     ) -> tuple[Canary | None, Interference, tuple[str, ...]]:
-        """A block's canary (the geometric mean of both snapshots), its interference, and what disturbed it."""
-        interference = msgspec.structs.replace(_interference(before, after), others=others)
+        """A block's canary (the geometric mean of both snapshots), its interference, and what disturbed it.
+
+        `used` is what is known of the block alone. A layout `over_quota` is throttled by its own doing.
+        """
+        interference = _interference(before, after, used)
         canary = _middle(before.canary, after.canary)
         usual_mhz = statistics.median(self.frequencies) if self.frequencies else None
-        disturbed = disturbances(interference, canary, self.canaries, usual_mhz, self.rules)
+        disturbed = disturbances(interference, canary, self.canaries, usual_mhz, self.rules, over_quota=over_quota)
         if canary is not None:
             self.canaries.append(canary)
         if interference.frequency_mhz is not None:
@@ -141,17 +169,22 @@ def disturbances(
     earlier: Collection[Canary],
     usual_mhz: float | None,
     rules: MeasureRules,
+    *,
+    over_quota: bool = False,
 ) -> tuple[str, ...]:
     """The names of what disturbed a block; judged by the machine, never by the block's own rate."""
     disturbed = []
     if (interference.others or 0.0) > rules.disturbed_others:
         disturbed.append("others")
-    if (interference.cpu_pressure or 0.0) > rules.disturbed_pressure:
+    # nobody else on our cores: our processes waited for each other
+    if (interference.cpu_pressure or 0.0) > rules.disturbed_pressure and interference.others != 0.0:
         disturbed.append("cpu_pressure")
     if (interference.memory_pressure or 0.0) > rules.disturbed_pressure:
         disturbed.append("memory_pressure")
     if (interference.steal or 0.0) > rules.disturbed_steal:
         disturbed.append("steal")
+    if (interference.throttled or 0.0) > rules.disturbed_throttled and not over_quota:
+        disturbed.append("throttled")
     if (
         interference.frequency_mhz is not None
         and usual_mhz
@@ -181,37 +214,33 @@ def _middle(a: Canary | None, b: Canary | None) -> Canary | None:
     return Canary(cores=a.cores, **parts)
 
 
-def _interference(before: Snapshot, after: Snapshot) -> Interference:
+def _interference(before: Snapshot, after: Snapshot, used: Interference) -> Interference:
     seconds = max(after.at_s - before.at_s, 1e-9)
     steal = None
     if before.steal_ticks is not None and after.steal_ticks is not None:
         ticks = (after.all_ticks or 0) - (before.all_ticks or 0)
         steal = (after.steal_ticks - before.steal_ticks) / ticks if ticks > 0 else 0.0
-    return Interference(
-        cpu_pressure=_share(before.cpu_pressure_s, after.cpu_pressure_s, seconds),
-        memory_pressure=_share(before.memory_pressure_s, after.memory_pressure_s, seconds),
+    return msgspec.structs.replace(
+        used,
+        cpu_pressure=_waited(before.cpu_waits, after.cpu_waits, seconds),
+        memory_pressure=_waited(before.memory_waits, after.memory_waits, seconds),
         steal=steal,
         frequency_mhz=after.frequency_mhz,
     )
 
 
-def _share(before: float | None, after: float | None, seconds: float) -> float | None:
-    return None if before is None or after is None else max(0.0, (after - before) / seconds)
+def _waited(before: Waits | None, after: Waits | None, seconds: float) -> float | None:
+    """The share of the time that our own group waited while others did, at most; None where either is hidden."""
+    if before is None or after is None:
+        return None
+    waited_s = min(after.outside_s - before.outside_s, after.own_s - before.own_s)
+    return max(0.0, waited_s / seconds)
 
 
-def _pressure(root: Path, resource: str) -> float | None:
-    """Seconds that some task of the machine waited, less those of our own group; None where either is hidden."""
-    everybody = _waited_s(root / "proc/pressure" / resource)
-    # The root of all groups, which alone has no type, contains everybody: nothing can be told apart there.
-    groups = (group for group in cgroups.groups(root) if (group / "cgroup.type").exists())
-    waits = (_waited_s(group / f"{resource}.pressure") for group in groups)
-    own = next((seconds for seconds in waits if seconds is not None), None)
-    return None if everybody is None or own is None else everybody - own
-
-
-def _waited_s(path: Path) -> float | None:
-    found = re.search(r"^some .*total=(\d+)", kernel_files.read(path), re.MULTILINE)
-    return int(found[1]) / 1e6 if found else None
+def _waits(root: Path, resource: str) -> Waits | None:
+    everybody = cgroups.pressure_s(root / "proc/pressure" / resource)
+    own = cgroups.waited_s(root, resource)
+    return None if everybody is None or own is None else Waits(outside_s=everybody - own, own_s=own)
 
 
 def _ticks(root: Path, cpus: Sequence[int]) -> tuple[int | None, int | None]:

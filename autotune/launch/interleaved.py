@@ -20,7 +20,7 @@ from autotune.core.config import Config
 from autotune.core.results import Block, Candidate, InterleavedRun, Status
 from autotune.core.rules import MeasureRules
 from autotune.core.specs import InterleavedSpec, TrialSpec
-from autotune.launch import fidelity, process_tree
+from autotune.launch import fidelity, process_tree, quota
 from autotune.launch.blocks import BlockRunner
 from autotune.launch.interference import InterferenceMonitor, SpeedSensor
 from autotune.launch.loading import Loaded, WorkerContext, loading
@@ -127,9 +127,9 @@ class _Run:
             self._rounds(share)
             for name, participant in list(self.participants.items()):
                 with self._unless_it_fails(name):
-                    self.candidates[name] = _candidate(
-                        self.spec.configs[name], participant, warmup[name], self.folder / name
-                    )
+                    config = self.spec.configs[name]
+                    flags = quota.flags(config, self.context.hardware)
+                    self.candidates[name] = _candidate(config, participant, warmup[name], flags, self.folder / name)
             self.participants.clear()
 
     def _start(self, names: list[str], stack: contextlib.ExitStack) -> None:
@@ -142,8 +142,10 @@ class _Run:
         monitor = InterferenceMonitor(cpus, self.sensor, self.rules)
         for name, loaded in loading_.items():
             with self._unless_it_fails(name):
-                size = self.spec.configs[name].workload.batch_size
-                self.participants[name] = _Participant(loaded, BlockRunner(loaded.workers, size, monitor, self.rules))
+                config = self.spec.configs[name]
+                bench = BlockRunner(loaded.workers, config.workload.batch_size, monitor, self.rules)
+                bench.over_quota = quota.exceeded(config, self.context.hardware)
+                self.participants[name] = _Participant(loaded, bench)
                 loaded.wait()
                 self.participants[name].bench.run_s = loaded.call_s
                 loaded.workers.deadline = None  # a round that has begun is ended
@@ -190,8 +192,10 @@ class _Run:
             self.candidates[name] = Candidate(config=self.spec.configs[name], blocks=blocks, error=str(error))
 
 
-def _candidate(config: Config, participant: _Participant, warmup: tuple[Block, ...], folder: Path) -> Candidate:
-    """The candidate of a configuration that was measured; its workers are ended."""
+def _candidate(
+    config: Config, participant: _Participant, warmup: tuple[Block, ...], flags: tuple[str, ...], folder: Path
+) -> Candidate:
+    """The candidate of a configuration that was measured, its workers ended; `flags` come before the workers' own."""
     loaded = participant.loaded
     peak_rss_bytes = loaded.finish()
     calls = [latency.merge([latency.load_rows(folder, {block.number})]) for block in participant.blocks]
@@ -204,7 +208,7 @@ def _candidate(config: Config, participant: _Participant, warmup: tuple[Block, .
         peak_rss_bytes=peak_rss_bytes,
         latencies=tuple(None if one is None else one.summary() for one in calls),
         idle_share=participant.idle_share,
-        flags=loaded.flags,
+        flags=(*flags, *loaded.flags),
         fidelity=fidelity.worst([answer.fidelity for answer in loaded.ready]),
         accuracy=loaded.accuracy,
         artifact=loaded.artifact,

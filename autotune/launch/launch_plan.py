@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import msgspec
@@ -13,6 +14,7 @@ from autotune.core.config import Config, Placement
 from autotune.core.launch_patch import LaunchPatch
 from autotune.core.machine import OWN, Hardware
 from autotune.core.struct import Struct
+from autotune.core.variables import PYTHONPATH
 from autotune.launch import environment
 
 IMPORT_ROOT = str(Path(autotune.__file__).parent.parent)
@@ -36,16 +38,27 @@ class LaunchPlan(Struct):
     workers: tuple[WorkerPlan, ...]
 
 
-def measuring(config: Config, hw: Hardware, environ: Mapping[str, str], cache: Path) -> LaunchPlan:
-    """One entry a worker: pinned, preloaded, with the environment of every knob and the backend."""
+def measuring(
+    config: Config, hw: Hardware, environ: Mapping[str, str], cache: Path, named: Collection[str] = ()
+) -> LaunchPlan:
+    """One entry a worker: pinned, preloaded, with the environment of every knob and the backend.
+
+    Of `environ` it gets what any child inherits, and what the space file names.
+    """
     asked = environment.patch(config, hw)
     placements = environment.placements(config, hw)
     start = _interpreter(config.interpreter, hw, cache)
-    return LaunchPlan(workers=tuple(_worker(asked, placement, hw, environ, cache, start) for placement in placements))
+    workers = (_worker(asked, placement, hw, environ, cache, start, named) for placement in placements)
+    return LaunchPlan(workers=tuple(workers))
 
 
 def preparing(
-    hw: Hardware, environ: Mapping[str, str], cache: Path, interpreter: str = OWN, asked: LaunchPatch | None = None
+    hw: Hardware,
+    environ: Mapping[str, str],
+    cache: Path,
+    interpreter: str = OWN,
+    asked: LaunchPatch | None = None,
+    named: Collection[str] = (),
 ) -> LaunchPlan:
     """One clean child on all allowed CPUs, without preload or knobs (NNCF aborts under some allocators).
 
@@ -58,7 +71,8 @@ def preparing(
     inductor = dict.fromkeys(("TORCHINDUCTOR_CACHE_DIR", "TMPDIR"), "{cache}/inductor")
     env = {"OMP_NUM_THREADS": str(len(hw.cores)), "CI": "true", **inductor, **asked.env}
     clean = msgspec.structs.replace(asked, env=env)
-    return LaunchPlan(workers=(_worker(clean, everywhere, hw, environ, cache, _interpreter(interpreter, hw, cache)),))
+    start = _interpreter(interpreter, hw, cache)
+    return LaunchPlan(workers=(_worker(clean, everywhere, hw, environ, cache, start, named),))
 
 
 def sensing(hw: Hardware, environ: Mapping[str, str], cache: Path) -> LaunchPlan:
@@ -68,9 +82,10 @@ def sensing(hw: Hardware, environ: Mapping[str, str], cache: Path) -> LaunchPlan
     return LaunchPlan(workers=(_worker(single, everywhere, hw, environ, cache, _interpreter(OWN, hw, cache)),))
 
 
-def apart(import_root: str) -> dict[str, str]:
-    """The variables with which the Python of another environment sees our package in that folder and nothing else."""
-    return {"PYTHONPATH": import_root, "PYTHONNOUSERSITE": "1"}
+def apart(env: Mapping[str, str], import_root: str) -> dict[str, str]:
+    """The variables with which another environment's Python sees our package there and nothing else of ours."""
+    inherited = {name: value for name, value in env.items() if name != "VIRTUAL_ENV"}
+    return inherited | {PYTHONPATH: import_root, "PYTHONNOUSERSITE": "1"}
 
 
 def _interpreter(name: str, hw: Hardware, cache: Path) -> tuple[str, str]:
@@ -90,13 +105,16 @@ def _worker(
     environ: Mapping[str, str],
     cache: Path,
     start: tuple[str, str],
+    named: Collection[str] = (),
 ) -> WorkerPlan:
     python, import_root = start
-    env = environment.apply(asked, environ, str(cache))
+    env = environment.apply(asked, environ, str(cache), named)
+    theirs = env.get(PYTHONPATH)
     if import_root == IMPORT_ROOT:
-        env["PYTHONPATH"] = import_root
+        env[PYTHONPATH] = import_root
     else:
-        env.pop("VIRTUAL_ENV", None)  # it is ours
-        env |= apart(import_root)
+        env = apart(env, import_root)
+    if theirs is not None:  # from here, where a worker does not run
+        env[PYTHONPATH] = os.pathsep.join([import_root, *map(os.path.abspath, theirs.split(os.pathsep))])
     prefix = environment.prefix(asked.argv_prefix, placement, hw)
     return WorkerPlan(argv=(*prefix, python, "-m", "autotune.worker"), env=env, placement=placement)

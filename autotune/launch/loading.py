@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 
 import autotune
-from autotune.core.errors import CacheError
+from autotune.core.errors import CacheError, MachineError
 from autotune.core.files import write_array
 from autotune.core.machine import OWN, Hardware
 from autotune.core.observer import Observer
@@ -23,8 +23,11 @@ from autotune.core.protocol import Finish, Finished, MeasureJob, PrepareJob, Rea
 from autotune.core.results import Accuracy, ArtifactRef, Status
 from autotune.core.rules import MeasureRules
 from autotune.core.specs import TrialSpec
-from autotune.hardware import interpreters
-from autotune.launch import environment, launch_plan, worker_pool
+from autotune.core.workload_spec import WorkloadSpec
+from autotune.hardware import allowance, interpreters
+from autotune.hardware.allowance import Allowance
+from autotune.launch import environment, lacking, launch_plan, worker_pool
+from autotune.launch.patience import Setup
 from autotune.launch.worker_pool import WorkerFailed, Workers
 from autotune.models import artifacts
 from autotune.models.artifact_cache import PreparationFailed
@@ -38,8 +41,10 @@ class WorkerContext:
     cache: Path
     observer: Observer
     inherited: tuple[int, ...] = ()
+    allowance: Allowance = field(default_factory=allowance.now)
+    """The CPUs that were ours when it began."""
     failures: dict[str, PreparationFailed] = field(default_factory=dict)
-    """Preparations that were killed or ran out of memory or time, by the artifact's key: not tried again in a run."""
+    """Preparations that failed for reasons that may pass, by the artifact's key: not tried again in a run."""
 
     def prepare(self, rules: MeasureRules, deadline: float | None) -> artifacts.Run:
         """A function that makes an artifact in a clean child, on all cores."""
@@ -51,7 +56,9 @@ class WorkerContext:
             self.observer.preparing(what)
             interpreter = job.config.interpreter if job.config else OWN
             asked = environment.patch(job.config, self.hardware) if job.config and job.reference else None
-            launched = launch_plan.preparing(self.hardware, os.environ, self.cache, interpreter, asked)
+            named = job.workload.env
+            launched = launch_plan.preparing(self.hardware, os.environ, self.cache, interpreter, asked, named)
+            setup = Setup(job.workload.model, "prepare_s", rules, self.observer.notice)
             with tempfile.TemporaryDirectory(prefix="autotune-prepare-") as name:
                 folder = Path(name)
                 path = folder / "job.json"
@@ -60,18 +67,29 @@ class WorkerContext:
                     with worker_pool.start(
                         launched, path, folder, self.memory_bytes(rules), deadline, self.inherited
                     ) as workers:
-                        workers.gather(rules.prepare_timeout_s, f"preparing {what}", rules.idle_timeout_s)
+                        workers.gather(setup.total_s, f"preparing {what}", setup)
                 except WorkerFailed as error:
                     if error.status is Status.INTERRUPTED:
                         raise
+                    self.check_cpus()
                     log = (folder / "stderr.log").read_text(errors="replace")
-                    lasting = error.status in (Status.PREPARE_FAILED, Status.CRASHED) and not error.killed
-                    failed = PreparationFailed(str(error), log, remember=lasting)
+                    message = lacking.explained(str(error), log, os.environ, named)
+                    lasting = _lasting(job, error) and message == str(error)
+                    failed = PreparationFailed(message, log, remember=lasting)
                     if not lasting:
                         self.failures[job.key] = failed
                     raise failed from error
 
         return run
+
+    def check_cpus(self) -> None:
+        """MachineError if the CPUs that we may use, or the quota of them, have changed: no measurement goes on then."""
+        if changed := allowance.difference(self.allowance, allowance.now()):
+            raise MachineError(
+                f"{changed} (a cpuset, quota or affinity was set from outside); what was measured just now is dropped, "
+                "and says nothing of its configuration: run the same command again once they are as before, or with "
+                "another --name"
+            )
 
     def memory_bytes(self, rules: MeasureRules) -> int:
         """The memory that all workers of a configuration may use together."""
@@ -84,6 +102,8 @@ class Loaded:
 
     workers: Workers
     folder: Path
+    workload: WorkloadSpec
+    setup: Setup
     rules: MeasureRules
     artifact: ArtifactRef | None
     cpus: tuple[int, ...]
@@ -101,8 +121,12 @@ class Loaded:
 
     def wait(self) -> None:
         """Until every worker is ready; WorkerFailed if one fails, dies or hangs."""
-        rules, run_s = self.rules, self.run_s or 0.0  # a program may sleep as long as it may run
-        answers = self.workers.gather(rules.setup_timeout_s + run_s, "loading the model", rules.idle_timeout_s + run_s)
+        try:
+            answers = self.workers.gather(self.setup.total_s, "loading the model", self.setup)
+        except WorkerFailed as error:
+            log = (self.folder / "stderr.log").read_text(errors="replace")
+            message = lacking.explained(str(error), log, os.environ, self.workload.env)
+            raise WorkerFailed(error.status, message, passing=error.passing) from error
         self.ready = cast(list[Ready], answers)
         self.setup_s = time.monotonic() - self.begin
 
@@ -132,7 +156,7 @@ def loading(
             raise CacheError(f"the cache {context.cache} cannot be used: {error.strerror}") from error
     artifact = artifacts.ensure(spec.workload, spec.config, context.hardware, rules, prepare, context.cache)
     accuracy = artifacts.accuracy(spec.workload, spec.config, context.hardware, rules, prepare, context.cache)
-    launched = launch_plan.measuring(spec.config, context.hardware, os.environ, context.cache)
+    launched = launch_plan.measuring(spec.config, context.hardware, os.environ, context.cache, spec.workload.env)
     job = MeasureJob(
         spec=spec,
         hardware=context.hardware.seen_by(spec.config.interpreter),
@@ -145,11 +169,20 @@ def loading(
     path = folder / "job.json"
     path.write_bytes(msgspec.json.encode(job))
     begin = time.monotonic()
-    with worker_pool.start(launched, path, folder, context.memory_bytes(rules), deadline, context.inherited) as workers:
+    limit_bytes, watch = context.memory_bytes(rules), context.check_cpus
+    with worker_pool.start(launched, path, folder, limit_bytes, deadline, context.inherited, watch) as workers:
         cpus = sorted({cpu for placement in job.placements for cpu in placement.cpus})
         run_s = cast(float, spec.workload.options["timeout_s"]) if reference is None else None
+        # A program may sleep as long as it may run.
+        setup = Setup(spec.workload.model, "setup_s", rules, context.observer.notice, run_s or 0.0)
         ref = artifact.ref if artifact else None
-        yield Loaded(workers, folder, rules, ref, tuple(cpus), begin, run_s, accuracy=accuracy)
+        yield Loaded(workers, folder, spec.workload, setup, rules, ref, tuple(cpus), begin, run_s, accuracy=accuracy)
+
+
+def _lasting(job: PrepareJob, error: WorkerFailed) -> bool:
+    """True if an export or a conversion would fail again: what the user's own code does may go otherwise next time."""
+    converts = job.backend is not None and job.reference is None
+    return converts and error.status in (Status.PREPARE_FAILED, Status.CRASHED) and not error.passing
 
 
 def _merge_latencies(folder: Path, workers: int) -> None:

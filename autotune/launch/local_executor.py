@@ -9,6 +9,7 @@ from pathlib import Path
 from autotune.analysis.rate_probe import ProbeSpec
 from autotune.core.config import Config
 from autotune.core.errors import ModelError
+from autotune.core.executor import Checked
 from autotune.core.machine import Hardware
 from autotune.core.observer import Observer
 from autotune.core.results import InterleavedRun, Sustained, TrialResult
@@ -50,15 +51,22 @@ class LocalExecutor:
         self._canary = None
         self._stack.close()
 
-    def check(self, workload: WorkloadSpec, rules: MeasureRules) -> None:
-        """Build the workload once and keep its reference outputs; ModelError with the child's last line and its log."""
+    def check(self, workload: WorkloadSpec, rules: MeasureRules) -> Checked:
+        """Build the workload once, keep its reference outputs, and say what was found of the model.
+
+        ModelError with the child's last line and its log.
+        """
         try:
-            artifacts.reference(workload, self.hardware, rules, self.context.prepare(rules, None), self.cache)
+            made = artifacts.reference(workload, self.hardware, rules, self.context.prepare(rules, None), self.cache)
+            if made is None:
+                return Checked()
+            return Checked(different_rows=artifacts.different_rows(made), findings=artifacts.findings(made))
         except PreparationFailed as error:
             with tempfile.NamedTemporaryFile("w", prefix="autotune-", suffix=".log", delete=False) as file:
                 file.write(error.log)
             raise ModelError(
-                f"the workload {workload.model} cannot be built: {error} (the whole story: {file.name})"
+                f"the workload {workload.model} cannot be tuned: {str(error).removeprefix('ModelError: ')} "
+                f"(the whole story: {file.name})"
             ) from error
 
     def prepare(self, workload: WorkloadSpec, config: Config, rules: MeasureRules) -> None:

@@ -13,7 +13,7 @@ from autotune.core.files import write_atomically
 from autotune.core.results import Status, TrialResult
 from autotune.core.rules import MeasureRules
 from autotune.core.specs import TrialSpec
-from autotune.launch import fidelity, load_test, measure
+from autotune.launch import fidelity, load_test, measure, quota
 from autotune.launch.blocks import BlockRunner
 from autotune.launch.interference import InterferenceMonitor, SpeedSensor
 from autotune.launch.loading import WorkerContext, loading
@@ -72,9 +72,17 @@ def _measured(
             versions=loaded.ready[0].versions,
         )
         if (limit := constraints.broken(rules.answers, known)) is not None:
-            return msgspec.structs.replace(known, status=Status.WRONG_OUTPUT, error=limit.description)
+            why = fidelity.broken(limit, known.fidelity)
+            return msgspec.structs.replace(known, status=Status.WRONG_OUTPUT, error=why)
         monitor = InterferenceMonitor(loaded.cpus, sensor, rules)
-        bench = BlockRunner(loaded.workers, spec.config.workload.batch_size, monitor, rules, run_s=loaded.call_s)
+        bench = BlockRunner(
+            loaded.workers,
+            spec.config.workload.batch_size,
+            monitor,
+            rules,
+            run_s=loaded.call_s,
+            over_quota=quota.exceeded(spec.config, context.hardware),
+        )
         measurement = measure.measure(bench, rules, incumbent, lambda blocks: context.observer.measured(spec, blocks))
         served = None
         if spec.workload.serving is not None and not measurement.rejected:
@@ -87,7 +95,12 @@ def _measured(
         blocks=measurement.blocks,
         warmup=measurement.warmup,
         repeated=tuple(bench.repeated),
-        flags=(*measurement.flags, *loaded.flags, *([f"no_canary: {sensor.failure}"] if sensor.failure else [])),
+        flags=(
+            *measurement.flags,
+            *quota.flags(spec.config, context.hardware),
+            *loaded.flags,
+            *([f"no_canary: {sensor.failure}"] if sensor.failure else []),
+        ),
         peak_rss_bytes=peak_rss_bytes,
         latency=None if calls is None else calls.summary(),
         served=served,

@@ -7,18 +7,19 @@ import os
 import selectors
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
 
 from autotune.core.full_disk import NO_SPACE
-from autotune.core.protocol import Command, Failed, Reply
+from autotune.core.protocol import Building, Command, Failed, Reply
 from autotune.core.results import Status
 from autotune.hardware import cgroups
-from autotune.launch import orphans, process, process_tree
+from autotune.launch import logs, orphans, process, process_tree
 from autotune.launch.launch_plan import LaunchPlan, WorkerPlan
+from autotune.launch.patience import Patience, Setup
 from autotune.launch.process import Worker
 
 POLL_S = 0.25
@@ -34,22 +35,31 @@ PAUSE_S = 0.3
 class WorkerFailed(Exception):
     """A worker cannot go on; becomes the trial's status, never reaches a user as an exception.
 
-    `killed` is true where SIGKILL ended it: that may have been another's doing, and need not happen again.
+    `passing` is true of what need not happen again: SIGKILL ended it, which may have been another's doing, or it came
+    of the user's own code, of a file or a module that was not there.
     """
 
-    def __init__(self, status: Status, message: str, *, killed: bool = False) -> None:
+    def __init__(self, status: Status, message: str, *, passing: bool = False) -> None:
         super().__init__(message)
         self.status = status
-        self.killed = killed
+        self.passing = passing
+
+
+def nothing() -> None:
+    """What is watched beside the workers where nothing is."""
 
 
 @dataclass
 class Workers:
-    """Running workers of one trial, in rank order."""
+    """Running workers of one trial, in rank order.
+
+    `watch` raises what ends the measurement, whatever the workers say: they may have failed of it.
+    """
 
     folder: Path
     memory_limit_bytes: int
     deadline: float | None
+    watch: Callable[[], None] = nothing
     workers: list[Worker] = field(default_factory=list)
     oom_kills: int | None = None
     looked: float = float("-inf")
@@ -87,38 +97,47 @@ class Workers:
             with contextlib.suppress(BrokenPipeError):
                 os.write(worker.commands, line)
 
-    def gather(self, timeout_s: float, doing: str, idle_s: float | None = None) -> list[Reply]:
+    def gather(self, timeout_s: float, doing: str, setup: Setup | None = None) -> list[Reply]:
         """One reply of each worker; WorkerFailed on a death, a failure, a hang or too much memory.
 
-        With `idle_s`, workers that neither answer nor use CPU time for so long hang. A full disk raises OSError.
+        With `setup`, those hang that neither answer nor use CPU time; the user's code has a time of its own. A full
+        disk raises OSError.
         """
-        limit = time.monotonic() + timeout_s
-        activity = None if idle_s is None else process_tree.Activity(idle_s)
+        try:
+            replies = self._replies(Patience(timeout_s, doing, setup))
+        except WorkerFailed:
+            self.watch()
+            raise
+        self.watch()
+        return replies
+
+    def _replies(self, patience: Patience) -> list[Reply]:
         replies: dict[int, Reply] = {}
-        self._take(replies)
+        self._take(replies, patience)
         while len(replies) < len(self.workers):
             gone = self._read([rank for rank in range(len(self.workers)) if rank not in replies])
-            self._take(replies)
+            self._take(replies, patience)
             if gone:
-                raise self._death(self.workers[gone[0]])
-            self._look(replies, activity, doing)
-            if len(replies) < len(self.workers):
-                self._check_time(limit, timeout_s, doing)
+                raise self._death(self.workers[gone[0]], passing=patience.builds(gone[0]))
+            self._look(replies, patience)
+            if left := [rank for rank in range(len(self.workers)) if rank not in replies]:
+                self._check_time(left, patience)
         return [replies[rank] for rank in range(len(self.workers))]
 
-    def _take(self, replies: dict[int, Reply]) -> None:
-        """One complete line of each worker that has not answered; what follows it waits for the next gather."""
+    def _take(self, replies: dict[int, Reply], patience: Patience) -> None:
+        """The answer of each worker that has not given one; what follows it waits for the next gather."""
         for rank, worker in enumerate(self.workers):
-            line, newline, rest = worker.buffer.partition(b"\n")
-            if rank in replies or not newline:
-                continue
-            worker.buffer = rest
-            reply: Reply = msgspec.json.decode(line, type=Reply)
-            if isinstance(reply, Failed):
-                if reply.errno in NO_SPACE:
-                    raise OSError(reply.errno, os.strerror(reply.errno), reply.path or str(self.folder))
-                raise WorkerFailed(reply.status, reply.message)
-            replies[rank] = reply
+            while rank not in replies and b"\n" in worker.buffer:
+                line, _, worker.buffer = worker.buffer.partition(b"\n")
+                reply: Reply | Building = msgspec.json.decode(line, type=Reply | Building)
+                if isinstance(reply, Building):
+                    patience.note(rank, done=reply.done)
+                    continue
+                if isinstance(reply, Failed):
+                    if reply.errno in NO_SPACE:
+                        raise OSError(reply.errno, os.strerror(reply.errno), reply.path or str(self.folder))
+                    raise WorkerFailed(reply.status, reply.message, passing=reply.passing or patience.builds(rank))
+                replies[rank] = reply
 
     def _read(self, ranks: Sequence[int]) -> list[int]:
         """Wait a little for what these workers say; the ranks of those that will say no more."""
@@ -135,7 +154,7 @@ class Workers:
                 gone.append(rank)
         return gone
 
-    def _death(self, worker: Worker) -> WorkerFailed:
+    def _death(self, worker: Worker, *, passing: bool) -> WorkerFailed:
         code = worker.exit_status(timeout_s=5)
         if code is None:
             return WorkerFailed(Status.CRASHED, "a worker closed its pipe but still runs")
@@ -143,7 +162,7 @@ class Workers:
         if code == -signal.SIGKILL:
             return self._killed()
         how = f"was killed by {_signal_name(-code)}" if code < 0 else f"ended with exit status {code}"
-        return WorkerFailed(Status.CRASHED, f"a worker {how}" + (f": {last}" if last else ""))
+        return WorkerFailed(Status.CRASHED, f"a worker {how}" + (f": {last}" if last else ""), passing=passing)
 
     def _killed(self) -> WorkerFailed:
         """The failure of a worker that SIGKILL ended: by the kernel for lack of memory, or by somebody else."""
@@ -151,13 +170,14 @@ class Workers:
         status, why = Status.OUT_OF_MEMORY, "most likely for lack of memory"
         if kills is not None and kills == self.oom_kills:
             status, why = Status.CRASHED, "and not for lack of memory as far as the kernel counts"
-        return WorkerFailed(status, f"a worker was killed by SIGKILL, {why}", killed=True)
+        return WorkerFailed(status, f"a worker was killed by SIGKILL, {why}", passing=True)
 
-    def _look(self, replies: dict[int, Reply], activity: process_tree.Activity | None, doing: str) -> None:
+    def _look(self, replies: dict[int, Reply], patience: Patience) -> None:
         now = time.monotonic()
         if now - self.looked < LOOK_S:
             return
         self.looked = now
+        self.watch()
         trees = process_tree.trees(self.pids)
         used = sum(process_tree.memory_bytes(one) for one in trees)
         if used > self.memory_limit_bytes:
@@ -168,15 +188,14 @@ class Workers:
                 f"the workers use {used / 2**30:.1f} GiB; allowed are {self.memory_limit_bytes / 2**30:.1f} GiB",
             )
         waiting = {rank: process_tree.cpu_s(one) for rank, one in enumerate(trees) if rank not in replies}
-        if activity is not None and waiting and activity.idle(now, waiting):
-            raise WorkerFailed(Status.TIMEOUT, f"no answer and no work for {activity.idle_s:.0f} s while {doing}")
+        if (reason := patience.idle(waiting)) is not None:
+            raise WorkerFailed(Status.TIMEOUT, reason)
 
-    def _check_time(self, limit: float, timeout_s: float, doing: str) -> None:
-        now = time.monotonic()
-        if self.deadline is not None and now > self.deadline:
-            raise WorkerFailed(Status.INTERRUPTED, f"the study's time ended while {doing}")
-        if now > limit:
-            raise WorkerFailed(Status.TIMEOUT, f"no answer within {timeout_s:.0f} s while {doing}")
+    def _check_time(self, ranks: Sequence[int], patience: Patience) -> None:
+        if self.deadline is not None and time.monotonic() > self.deadline:
+            raise WorkerFailed(Status.INTERRUPTED, f"the study's time ended while {patience.doing}")
+        if (reason := patience.lost(ranks)) is not None:
+            raise WorkerFailed(Status.TIMEOUT, reason)
 
 
 @contextlib.contextmanager
@@ -187,27 +206,29 @@ def start(
     memory_limit_bytes: int,
     deadline: float | None = None,
     inherited: tuple[int, ...] = (),
+    watch: Callable[[], None] = nothing,
 ) -> Iterator[Workers]:
     """The workers of a plan, each handed the job file; killed with all their children on leaving, however that is.
 
     They inherit these file descriptors: a lock that they hold outlives a killed coordinator as long as they do.
     """
-    running = Workers(folder, memory_limit_bytes, deadline, oom_kills=cgroups.oom_kills())
+    running = Workers(folder, memory_limit_bytes, deadline, watch, oom_kills=cgroups.oom_kills())
     record = folder / "processes.json"
-    try:
-        for rank, entry in enumerate(plan.workers):
-            running.workers.append(_started(entry, job, rank, folder, inherited))
-            orphans.note(record, running.pids)
-        yield running
-    finally:
-        for worker in running.workers:
-            if worker.process.returncode is None:  # until it is waited for, its number is nobody else's
-                process_tree.kill(worker.process.pid)
-            orphans.signal_group(worker.process.pid, signal.SIGKILL)
-            worker.process.wait()
-            os.close(worker.commands)
-            os.close(worker.replies)
-        record.unlink(missing_ok=True)
+    with logs.bounded(folder):
+        try:
+            for rank, entry in enumerate(plan.workers):
+                running.workers.append(_started(entry, job, rank, folder, inherited))
+                orphans.note(record, running.pids)
+            yield running
+        finally:
+            for worker in running.workers:
+                if worker.process.returncode is None:  # until it is waited for, its number is nobody else's
+                    process_tree.kill(worker.process.pid)
+                orphans.signal_group(worker.process.pid, signal.SIGKILL)
+                worker.process.wait()
+                os.close(worker.commands)
+                os.close(worker.replies)
+            record.unlink(missing_ok=True)
 
 
 def _started(entry: WorkerPlan, job: Path, rank: int, folder: Path, inherited: tuple[int, ...]) -> Worker:

@@ -1,7 +1,7 @@
 """Prepared models, made once and kept: a content-addressed cache that several processes may share.
 
     <cache>/artifacts/<key>/   the files, and manifest.json with the digest of each
-    <cache>/failures/<key>.log what a preparation that failed said, so that it is not tried again
+    <cache>/failures/<key>.json an export or a conversion that failed and would again, with what it said
     <cache>/locks/<key>.lock   held while the artifact is checked or made, not while it is used
     <cache>/making/<key>-*/    an artifact that is being made
     <cache>/inductor/          inductor's own cache
@@ -37,6 +37,8 @@ from autotune.models import digests
 from autotune.models.digests import FileEntry
 
 MANIFEST = "manifest.json"
+SHOWN = 12
+"""The digits of a key that a person has to give."""
 WAIT_S = 900.0
 """The longest wait for another process that makes the same artifact."""
 
@@ -55,12 +57,21 @@ class PreparationFailed(Exception):
         self.remember = remember
 
 
+class Wanted(Struct):
+    """An artifact that is asked for: its key, what it is in words, and the digest of the model that it is of."""
+
+    key: str
+    what: str
+    workload: str
+
+
 class Manifest(Struct):
     """The files of an artifact and the seconds that making it took."""
 
     what: str
     prepare_s: float
     files: dict[str, FileEntry]
+    workload: str = ""
 
     @property
     def ref(self) -> ArtifactRef:
@@ -70,6 +81,15 @@ class Manifest(Struct):
             bytes=sum(entry.bytes for entry in self.files.values()),
             prepare_s=self.prepare_s,
         )
+
+
+class Failure(Struct):
+    """A preparation that is not tried again: its error in one line, and what the child wrote."""
+
+    what: str
+    workload: str
+    message: str
+    log: str
 
 
 class Artifact(Struct):
@@ -84,9 +104,10 @@ def default_folder() -> Path:
     return Path(os.environ.get("AUTOTUNE_CACHE") or platformdirs.user_cache_path("autotune"))
 
 
-def get_or_make(key: str, what: str, make: Callable[[Path], None], cache: Path, wait_s: float) -> Artifact:
-    """The artifact of a key, made by `make` in a temporary folder if it is not there, complete or not at all."""
-    folder, failure = cache / "artifacts" / key, cache / "failures" / f"{key}.log"
+def get_or_make(wanted: Wanted, make: Callable[[Path], None], cache: Path, wait_s: float) -> Artifact:
+    """The artifact, made by `make` in a temporary folder if it is not there, complete or not at all."""
+    key, what = wanted.key, wanted.what
+    folder, failure = cache / "artifacts" / key, cache / "failures" / f"{key}.json"
     ours = functools.partial(_explained, cache, what, ours=True)
     with ours():
         _make_folders(cache)
@@ -95,10 +116,9 @@ def get_or_make(key: str, what: str, make: Callable[[Path], None], cache: Path, 
         with ours():
             if (manifest := _intact(folder)) is not None:
                 return Artifact(folder=str(folder), ref=msgspec.structs.replace(manifest.ref, key=key, prepare_s=0.0))
-            if failure.exists():
-                first, _, log = failure.read_text(errors="replace").partition("\n")
-                again = f"{first} (remembered; `python -m autotune cache --clear` forgets)"
-                raise PreparationFailed(again, log, remember=False)
+            if (known := _remembered(failure)) is not None:
+                again = f"{known.message} (remembered; `python -m autotune cache --clear {key[:SHOWN]}` forgets)"
+                raise PreparationFailed(again, known.log, remember=False)
             _remove((cache / "making").glob(f"{key[:12]}-*"))  # of a coordinator that was killed
             making = Path(tempfile.mkdtemp(prefix=f"{key[:12]}-", dir=cache / "making"))
         try:
@@ -107,7 +127,10 @@ def get_or_make(key: str, what: str, make: Callable[[Path], None], cache: Path, 
                 make(making)
             with ours():
                 manifest = Manifest(
-                    what=what, prepare_s=time.monotonic() - started, files=digests.of_folder(making, MANIFEST)
+                    what=what,
+                    prepare_s=time.monotonic() - started,
+                    files=digests.of_folder(making, MANIFEST),
+                    workload=wanted.workload,
                 )
                 (making / MANIFEST).write_bytes(msgspec.json.encode(manifest))
                 _remove([folder])
@@ -118,8 +141,9 @@ def get_or_make(key: str, what: str, make: Callable[[Path], None], cache: Path, 
                 raise _no_space(cache, what, full) from error
             # The disk that a log mentions may have been full only while the child ran.
             if error.remember and full_disk.mentioned(log) is None:
+                kept = Failure(what=what, workload=wanted.workload, message=str(error), log=error.log)
                 with ours():
-                    write_atomically(failure, log.encode())
+                    write_atomically(failure, msgspec.json.encode(kept))
             raise
         finally:
             _remove([making])
@@ -176,6 +200,14 @@ def _no_space(cache: Path, what: str, error: OSError) -> Exception:
 def _remove(paths: Iterable[Path]) -> None:
     for path in paths:
         shutil.rmtree(path, ignore_errors=True)
+
+
+def _remembered(failure: Path) -> Failure | None:
+    """The failure in a file; None if there is none, or it was cut short."""
+    try:
+        return msgspec.json.decode(failure.read_bytes(), type=Failure)
+    except (FileNotFoundError, msgspec.DecodeError):
+        return None
 
 
 def _intact(folder: Path) -> Manifest | None:

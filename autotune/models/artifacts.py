@@ -9,19 +9,20 @@ import msgspec
 
 from autotune.core import plugins
 from autotune.core.config import Config
+from autotune.core.finding import Finding
 from autotune.core.machine import Hardware
-from autotune.core.protocol import ACCURACY, PrepareJob
+from autotune.core.protocol import ACCURACY, FINDINGS, ROWS, PrepareJob, Rows
 from autotune.core.results import Accuracy
 from autotune.core.rules import MeasureRules
 from autotune.core.struct import digest
 from autotune.core.workload_spec import WorkloadSpec
 from autotune.models import data, workload
-from autotune.models.artifact_cache import WAIT_S, Artifact, get_or_make
+from autotune.models.artifact_cache import WAIT_S, Artifact, Wanted, get_or_make
 
 Run = Callable[[PrepareJob, str], None]
 """Runs a preparation in a clean child and says what it makes; raises PreparationFailed."""
 
-PREPARED = 4
+PREPARED = 5
 """A part of every key: raise it when what a backend prepares changes."""
 
 
@@ -30,18 +31,29 @@ def reference(
 ) -> Artifact | None:
     """The outputs of the plain float32 model on the first samples, against which every trial is checked.
 
-    Where there is data, also its answers to all that is judged. None for a command, whose outputs nobody sees.
+    Where there are labels, also its answers to all that is judged. None for a command, whose outputs nobody sees.
     """
     if workload.provider(spec).form == "command":
         return None
-    metric = data.metric_key(spec.data) if spec.data else None
-    made_from = (workload.cache_key(spec), metric, rules.verify_samples, _versions(spec, hw))
-    key, what = digest((PREPARED, "reference", made_from)), f"reference outputs of {spec.model}"
+    metric = data.metric_key(spec.labelled) if spec.labelled else None
+    asked = (metric, rules.verify_samples, rules.verify_most, spec.batch_size)
+    made_from = (workload.cache_key(spec), asked, _versions(spec, hw))
+    wanted = _wanted((PREPARED, "reference", made_from), f"reference outputs of {spec.model}", spec)
 
     def make(folder: Path) -> None:
-        run(PrepareJob(key=key, workload=spec, hardware=hw, rules=rules, folder=str(folder)), what)
+        run(PrepareJob(key=wanted.key, workload=spec, hardware=hw, rules=rules, folder=str(folder)), wanted.what)
 
-    return get_or_make(key, what, make, cache, wait_s)
+    return get_or_make(wanted, make, cache, wait_s)
+
+
+def different_rows(reference: Artifact) -> int:
+    """How many different real rows the workload has whose reference was made; 0 where its inputs are made up."""
+    return msgspec.json.decode((Path(reference.folder) / ROWS).read_bytes(), type=Rows).different
+
+
+def findings(reference: Artifact) -> tuple[Finding, ...]:
+    """What the check of the model found when its reference outputs were made."""
+    return msgspec.json.decode((Path(reference.folder) / FINDINGS).read_bytes(), type=tuple[Finding, ...])
 
 
 def ensure(
@@ -68,12 +80,12 @@ def ensure(
         other = msgspec.structs.replace(config, backend=origin[0], options=origin[1])
         source = ensure(spec, other, hw, rules, run, cache, wait_s)
     made_from = source.ref.key if source else _versions(spec, hw)
-    key = digest((PREPARED, config.backend, workload.cache_key(spec), parts, made_from))
-    what = f"{_named(config)} of {spec.model}"
+    made_of = (PREPARED, config.backend, workload.cache_key(spec), parts, made_from)
+    wanted = _wanted(made_of, f"{_named(config)} of {spec.model}", spec)
 
     def make(folder: Path) -> None:
         job = PrepareJob(
-            key=key,
+            key=wanted.key,
             workload=spec,
             hardware=hw,
             rules=rules,
@@ -82,31 +94,31 @@ def ensure(
             config=config,
             source=source.folder if source else None,
         )
-        run(job, what)
+        run(job, wanted.what)
 
-    return get_or_make(key, what, make, cache, wait_s)
+    return get_or_make(wanted, make, cache, wait_s)
 
 
 def accuracy(
     spec: WorkloadSpec, config: Config, hw: Hardware, rules: MeasureRules, run: Run, cache: Path
 ) -> Accuracy | None:
-    """The accuracy of a configuration's answers on the workload's data, and that of the reference; None without data.
+    """The accuracy of a configuration's answers by the samples' labels, and that of the reference; None without labels.
 
     Of the knobs only those that change answers count: the others' values share it. All cores compute it.
     """
-    if spec.data is None or (wanted := reference(spec, hw, rules, run, cache)) is None:
+    if spec.labelled is None or (plain := reference(spec, hw, rules, run, cache)) is None:
         return None
     model = ensure(spec, config, hw, rules, run, cache)
     judged = [name for name in config.knobs if getattr(plugins.load("knobs", name), "changes_answers", False)]
     knobs = {name: config.knobs[name] for name in judged}
     versions = _installed(plugins.load("backends", config.backend).packages, hw.seen_by(config.interpreter))
     answering = (config.backend, config.options, config.workload, knobs, model.ref.key if model else None, versions)
-    key = digest((PREPARED, "accuracy", wanted.ref.key, answering, hw.architecture, hw.isa))
-    what = f"accuracy of {_named(config)} of {spec.model}"
+    made_of = (PREPARED, "accuracy", plain.ref.key, answering, hw.architecture, hw.isa)
+    wanted = _wanted(made_of, f"accuracy of {_named(config)} of {spec.model}", spec)
 
     def make(folder: Path) -> None:
         job = PrepareJob(
-            key=key,
+            key=wanted.key,
             workload=spec,
             hardware=hw.seen_by(config.interpreter),
             rules=rules,
@@ -114,12 +126,16 @@ def accuracy(
             backend=config.backend,
             config=msgspec.structs.replace(config, knobs={"layout": f"1x{len(hw.cores)}", **knobs}),
             source=model.folder if model else None,
-            reference=wanted.folder,
+            reference=plain.folder,
         )
-        run(job, what)
+        run(job, wanted.what)
 
-    found = get_or_make(key, what, make, cache, WAIT_S)
+    found = get_or_make(wanted, make, cache, WAIT_S)
     return msgspec.json.decode((Path(found.folder) / ACCURACY).read_bytes(), type=Accuracy)
+
+
+def _wanted(made_of: tuple[object, ...], what: str, spec: WorkloadSpec) -> Wanted:
+    return Wanted(key=digest(made_of), what=what, workload=workload.identity(spec))
 
 
 def _named(config: Config) -> str:

@@ -1,140 +1,141 @@
-"""Labelled samples of the user's own, shuffled and split: rows to calibrate quantisation on, and others to judge.
-
-They come from a `.npz` file, whose array `labels` holds the labels and whose other arrays are the inputs in the file's
-order, or from a function (`file.py:function` or `package.module:function`) that is called without arguments and
-returns (inputs, labels): arrays or tensors, the inputs one or several. Row i of all of them is one sample.
-"""
+"""Real samples of the user's own, split: rows to calibrate quantisation on, and others to judge; labels and metrics."""
 
 from __future__ import annotations
 
-import zipfile
+import hashlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from autotune.core import user_function
 from autotune.core.errors import ModelError, did_you_mean
-from autotune.core.user_files import absolute, sha256
 from autotune.core.workload_spec import DataSpec
+from autotune.models import input_names, sources
+from autotune.models.sources import Own
 
 if TYPE_CHECKING:
-    import numpy as np
+    from autotune.models.sources import Array, Arrays
 
-    Arrays = tuple[np.ndarray[Any, Any], ...]
-
-LABELS = "labels"
 METRICS = ("accuracy", "f1")
 LEAST_ROWS = 4
-"""So that a quarter of them is at least one row to calibrate on."""
+"""Of labelled samples, so that a quarter of them is at least one row to calibrate on."""
+
+ENOUGH = 8
+"""The fewest different rows on which int8 can be calibrated and judged."""
 
 
 class Split(NamedTuple):
-    """The inputs to calibrate on, and the inputs to judge with their labels; no row is in both."""
+    """The inputs to calibrate on, and the inputs to judge, with their labels where they have some.
+
+    No row is in both, unless fewer than ENOUGH are `different` (of labelled rows not counted further).
+    """
 
     calibration: Arrays
     inputs: Arrays
-    labels: np.ndarray[Any, Any]
+    labels: Array | None
+    different: int
 
+    @property
+    def digest(self) -> str:
+        """Equal for equal rows and labels in the same order."""
+        import numpy as np
 
-def resolve(source: str, folder: Path) -> str:
-    """The source independent of the space file's folder; ModelError if it is not there."""
-    if source.endswith(".npz"):
-        return absolute(source, folder)
-    return _function(source, folder, f"{source!r} is neither a .npz file nor a function; write such as digits.npz")
+        read = hashlib.sha256()
+        for array in (*self.calibration, *self.inputs, *([] if self.labels is None else [self.labels])):
+            read.update(f"{array.dtype} {array.shape}".encode() + np.ascontiguousarray(array).tobytes())
+        return read.hexdigest()
 
 
 def resolve_metric(metric: str, folder: Path) -> str:
     """A metric by its name as it is, a function independent of the folder; ModelError if it is neither."""
     if metric in METRICS:
         return metric
-    return _function(metric, folder, f"unknown metric {metric!r}{did_you_mean(metric, METRICS)}")
+    if sources.kind(metric) != "function":
+        raise ModelError(
+            f"unknown metric {metric!r}{did_you_mean(metric, METRICS)}; "
+            "a function is written file.py:function or package.module:function"
+        )
+    return user_function.resolve(metric, folder)
 
 
-def _function(name: str, folder: Path, otherwise: str) -> str:
-    file, _, function = name.rpartition(":")
-    if not file or not function.isidentifier():
-        raise ModelError(f"{otherwise}; a function is written file.py:function or package.module:function")
-    return user_function.resolve(name, folder)
-
-
-def cache_key(spec: DataSpec) -> tuple[Any, ...]:
-    """The key of the rows: the content of the file or of the function's own file, and the numbers of rows."""
-    is_file = spec.source.endswith(".npz")
-    content = (sha256(spec.source, "the data"),) if is_file else _content(spec.source)
+def cache_key(spec: DataSpec, seed: int) -> tuple[Any, ...]:
+    """The key of the rows: the content of the source, and the numbers of rows."""
+    content = sources.cache_key(spec.source, spec.samples + spec.calibration, seed)
     return (*content, spec.samples, spec.calibration)
 
 
 def metric_key(spec: DataSpec) -> tuple[Any, ...]:
     """The key of the metric: its name, and for a function the content of its own file."""
-    return (spec.metric,) if spec.metric in METRICS else _content(spec.metric)
+    if spec.metric is None or spec.metric in METRICS:
+        return (spec.metric,)
+    return (spec.metric, *user_function.cache_key(spec.metric))
 
 
-def _content(function: str) -> tuple[Any, ...]:
-    return (function, *user_function.cache_key(function))
+def load(spec: DataSpec, seed: int, own: Own = lambda name: None) -> Split:
+    """At most `spec.samples` rows to judge, and `spec.calibration` others; `own` are the functions of the provider.
+
+    ModelError in one line if the data cannot be used.
+    """
+    rows = sources.read(spec.source, spec.metric is not None, spec.samples + spec.calibration, seed, own)
+    counts = [len(array) for array in rows.arrays]
+    sizes = ", ".join(map(str, counts))
+    if rows.labels is not None and set(counts) != {len(rows.labels)}:
+        raise ModelError(f"{spec.source} has {len(rows.labels)} labels and inputs of {sizes} rows; give each a label")
+    if len(set(counts)) > 1:
+        raise ModelError(f"{spec.source} has inputs of {sizes} rows; row i of each is one sample")
+    if rows.labels is not None and counts[0] < LEAST_ROWS:
+        raise ModelError(f"{spec.source} has {counts[0]} rows; give at least {LEAST_ROWS}")
+    if rows.labels is not None and rows.labels.dtype.kind == "U" and spec.metric in METRICS:
+        raise ModelError(
+            f"the labels of {spec.source} are text, such as {str(rows.labels.flat[0])!r}; {spec.metric} needs the "
+            "number of each sample's class; write numbers, or a metric of your own: file.py:function"
+        )
+    arrays = input_names.ordered(rows, spec.source, own)
+    return split(arrays, rows.labels, spec.samples, spec.calibration, seed)
 
 
-def load(spec: DataSpec, seed: int) -> Split:
-    """At most `spec.samples` rows to judge, and `spec.calibration` others, but at most a quarter of all.
+def check_steady(found: Split, spec: DataSpec, seed: int, own: Own) -> None:
+    """ModelError where a function gives other rows than those found: other processes would have others, too."""
+    if sources.kind(spec.source) == "function" and load(spec, seed, own).digest != found.digest:
+        raise ModelError(f"{spec.source} gives other rows at its second call; let it give the same each time")
 
-    The seed decides which; the first rows are the same for any number of samples. ModelError in one line if the data
-    cannot be used.
+
+def split(arrays: Arrays, labels: Array | None, samples: int, calibration: int, seed: int) -> Split:
+    """The rows in an order that the seed decides: those to calibrate on, then those to judge.
+
+    Rows to calibrate on are at most a quarter of all, or half of all where that is at most ENOUGH. Without labels each
+    different row counts once; fewer than ENOUGH stay as they are, and are all in both parts. The first rows to judge
+    are the same for any number of samples.
     """
     import numpy as np
 
-    inputs, labels = _stored(spec.source) if spec.source.endswith(".npz") else _returned(spec.source)
-    rows = [len(array) for array in inputs]
-    if set(rows) != {len(labels)}:
-        sizes = ", ".join(map(str, rows)) or "no"
-        raise ModelError(f"{spec.source} has {len(labels)} labels and inputs of {sizes} rows; give each row a label")
-    if len(labels) < LEAST_ROWS:
-        raise ModelError(f"{spec.source} has {len(labels)} rows; give at least {LEAST_ROWS}")
-    order = np.random.default_rng(seed).permutation(len(labels))
-    apart = min(spec.calibration, len(labels) // LEAST_ROWS)
-    calibrating, judging = order[:apart], order[apart : apart + spec.samples]
+    order = np.random.default_rng(seed).permutation(len(arrays[0]))
+    firsts = _firsts(arrays, order, len(order) if labels is None else ENOUGH)
+    if labels is None:
+        order = np.array(firsts if len(firsts) >= ENOUGH else sorted(firsts))
+    apart = min(calibration, max(len(order) // 4, min(len(order) // 2, ENOUGH)))
+    if labels is None and len(firsts) < ENOUGH:
+        calibrating = judging = order
+    else:
+        calibrating, judging = order[:apart], order[apart : apart + samples]
     return Split(
-        calibration=tuple(array[calibrating] for array in inputs),
-        inputs=tuple(array[judging] for array in inputs),
-        labels=labels[judging],
+        calibration=tuple(array[calibrating] for array in arrays),
+        inputs=tuple(array[judging] for array in arrays),
+        labels=None if labels is None else labels[judging],
+        different=len(firsts),
     )
 
 
-def _stored(path: str) -> tuple[Arrays, np.ndarray[Any, Any]]:
+def _firsts(arrays: Arrays, order: Iterable[int], most: int) -> list[int]:
+    """The first row of each content in an order, at most so many."""
     import numpy as np
 
-    hint = "write it with numpy.savez(path, images, labels=labels)"
-    try:
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in stored.files}
-    except (OSError, EOFError, ValueError, TypeError, AttributeError, zipfile.BadZipFile) as error:
-        raise ModelError(f"{path} cannot be read as .npz: {user_function.last_line(error)}; {hint}") from error
-    if LABELS not in arrays or len(arrays) < 2:
-        has = ", ".join(arrays) or "nothing"
-        raise ModelError(f"{path} holds {has}; it needs the array {LABELS!r} and at least one input; {hint}")
-    labels = _array(arrays.pop(LABELS), f"{LABELS} of {path}")
-    return tuple(_array(array, f"{name} of {path}") for name, array in arrays.items()), labels
-
-
-def _returned(source: str) -> tuple[Arrays, np.ndarray[Any, Any]]:
-    function = user_function.load(source)
-    try:
-        made: Any = function()
-    except (Exception, SystemExit) as error:
-        raise ModelError(f"{source} raised {user_function.last_line(error)}") from error
-    if not isinstance(made, tuple) or len(made) != 2:
-        raise ModelError(f"{source} returned a {type(made).__name__}; return a pair (inputs, labels)")
-    inputs, labels = made
-    several = inputs if isinstance(inputs, tuple | list) else (inputs,)
-    named = (_array(value, f"input {index} of {source}") for index, value in enumerate(several))
-    return tuple(named), _array(labels, f"{LABELS} of {source}")
-
-
-def _array(value: Any, what: str) -> np.ndarray[Any, Any]:
-    """An array or a tensor with at least one row."""
-    import numpy as np
-
-    try:
-        array = np.asarray(value.detach().cpu() if hasattr(value, "detach") else value)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise ModelError(f"{what} cannot be an array: {user_function.last_line(error)}") from error
-    if array.dtype.kind not in "biufU" or array.ndim == 0 or len(array) == 0:
-        raise ModelError(f"{what} is {array.dtype} of shape {array.shape}; give numbers, one row a sample")
-    return array
+    found: dict[bytes, int] = {}
+    for row in order:
+        content = hashlib.blake2b(digest_size=16)
+        for array in arrays:
+            content.update(np.ascontiguousarray(array[row]).tobytes())
+        found.setdefault(content.digest(), int(row))
+        if len(found) == most:
+            break
+    return list(found.values())

@@ -10,6 +10,7 @@ from autotune.core import packages, plugins
 from autotune.core.config import Config, Layout, WorkloadSettings
 from autotune.core.errors import SpaceError, did_you_mean
 from autotune.core.machine import OWN, Hardware
+from autotune.core.space_types import Domains
 from autotune.core.struct import Value
 
 NOWHERE = Hardware(architecture="", cpu_model="", isa=(), cpus=(), allowed_cpus=(), memory_bytes=0)
@@ -41,6 +42,12 @@ def configure(
             for name in plugins.names("knobs")
         },
     )
+
+
+def only_batch_size(domains: Domains, baseline: Config) -> int | None:
+    """The only batch size of a space and its baseline; None if there are several."""
+    sizes = {*domains.batch_size, baseline.workload.batch_size}
+    return sizes.pop() if len(sizes) == 1 else None
 
 
 def unavailable(config: Config, hw: Hardware) -> str | None:

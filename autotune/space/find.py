@@ -27,4 +27,4 @@ def find(name: str | Path) -> Path:
 def shipped() -> tuple[Path, ...]:
     """The space files that come with autotune, sorted; in a checkout they lie beside the package."""
     folder = next((folder for folder in SHIPPED if folder.is_dir()), SHIPPED[0])
-    return tuple(sorted(folder.glob("*.yaml")))
+    return tuple(sorted(folder.rglob("*.yaml")))

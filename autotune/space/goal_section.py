@@ -17,8 +17,15 @@ from autotune.models import data
 from autotune.space.values import one
 from autotune.space.yaml_nodes import Node
 
-ANSWERS = Limit(metric="centred_error", max=0.1)
-"""The limit where the space file does not set this one itself: answers further off are wrong by any measure of ours."""
+ANSWERS = (
+    Limit(metric="centred_error", max=0.1),
+    Limit(metric="worst_channel_error", max=0.5),
+    Limit(metric="worst_sample_error", max=1.0),
+    Limit(metric="order_agreement", min=0.9),
+    Limit(metric="agreement", min=0.8),
+    Limit(metric="neighbours_kept", min=0.9),
+)
+"""The limits on answers, each where the space file does not set it itself."""
 
 
 def load(objective: Node, constraints: Node, price: Price | None, spec: WorkloadSpec, hw: Hardware) -> Goal:
@@ -40,9 +47,15 @@ def load(objective: Node, constraints: Node, price: Price | None, spec: Workload
             raise constraints.value[name].error(
                 f"{name} is limited, and only confirmed where it is the objective", f"; write objective: {name}"
             )
-    if _compared(spec) and all(limit.metric != ANSWERS.metric for limit in limits):
-        limits.append(ANSWERS)
+    if _compared(spec):
+        own = {limit.metric for limit in limits}
+        limits += [limit for limit in ANSWERS if limit.metric not in own]
     return Goal(objectives=tuple(name for _, name in objectives), limits=tuple(limits), price=price)
+
+
+def written(limits: Sequence[Limit]) -> list[Limit]:
+    """The limits without those that nobody wrote."""
+    return [limit for limit in limits if limit not in ANSWERS]
 
 
 def _objectives(node: Node) -> list[tuple[Node, str]]:
@@ -72,7 +85,7 @@ def _limit(node: Node, name: str, spec: WorkloadSpec) -> Limit:
     limit = Limit(metric=name, unjudged=unjudged, **bounds)
     if limit.min is not None and limit.max is not None and limit.min > limit.max:
         raise node.error(f"{node.key} asks for at least {limit.min:g} and at most {limit.max:g}", "; nothing is both")
-    own_metric = spec.data is not None and spec.data.metric not in data.METRICS
+    own_metric = spec.labelled is not None and spec.labelled.metric not in data.METRICS
     metric = METRICS[name]
     least, most = (-math.inf, math.inf) if own_metric and metric.needs == "data" else metric.bounds
     if limit.max is not None and limit.max < least:
@@ -111,7 +124,7 @@ def _check_measured(node: Node, name: str, price: Price | None, spec: WorkloadSp
         reason = "this machine's energy counters (RAPL) cannot be read"
     elif needs == "serving" and spec.serving is None:
         reason = "workload.serving, with the latency to keep, is not given"
-    elif needs == "data" and spec.data is None:
+    elif needs == "data" and spec.labelled is None:
         reason = "workload.data, with labels, is not given"
     elif needs == "outputs" and not _compared(spec):
         reason = "the answers of a command are not seen"

@@ -11,11 +11,12 @@ import msgspec
 from autotune.analysis.metrics import METRICS
 from autotune.core import plugins
 from autotune.core.interfaces import Backend, Provider
+from autotune.core.space_types import TimeLimits
 from autotune.core.struct import Value
-from autotune.core.workload_spec import Dtype
+from autotune.core.workload_spec import Allowed, Dtype, Precision
 from autotune.models import data
 from autotune.space.values import Count, Name, Seed, choices, kinds, knob
-from autotune.space.workload_section import LIMITS, Delay
+from autotune.space.workload_section import LIMITS, Delay, Variable
 
 Schema = dict[str, Any]
 
@@ -42,11 +43,24 @@ def schema() -> Schema:
                 "search": _section({**searched, "backend": _backends(searched=True)}),
                 "baseline": _section({"batch_size": count, **knobs, "backend": _backends(searched=False)}),
                 "budget": _section({"trials": count, "minutes": {"type": "number", "exclusiveMinimum": 0}}),
+                "limits": _section(_limits()),
             },
             required=("name", "workload", "search"),
         ),
         "$defs": {"range": _range()},
     }
+
+
+def _limits() -> dict[str, Schema]:
+    """Seconds, by what may take so long."""
+    seconds: Schema = {"type": "number", "exclusiveMinimum": 0}
+    described = {
+        "build_s": "the longest time that your own code may take to build the model; it may wait for a network",
+        "prepare_s": "the longest time of an export or a conversion",
+        "setup_s": "the longest time for loading a model that is measured",
+        "idle_s": "a child that neither answers nor uses the CPU for so long hangs, except in your own code",
+    }
+    return {name: seconds | {"description": described[name]} for name in TimeLimits.__struct_fields__}
 
 
 def _objective() -> Schema:
@@ -111,12 +125,18 @@ def _workload(name: str) -> Schema:
     properties: dict[str, Schema] = {
         "model": {"type": "string", "pattern": f"^{name}:.+"},
         "inputs": {"type": "array", "items": _object(tensor, required=("shape",)), "minItems": 1},
+        "allow": _searched(msgspec.json.schema(Allowed), auto=False),
         "seed": msgspec.json.schema(Seed),
+        "env": _env(),
         **_options(provider),
     }
     if provider.form != "command":
         properties["data"] = _data()
+        properties["inputs"] = {"anyOf": [properties["inputs"], *_unlabelled()]}
         properties["serving"] = _serving()
+    if provider.form == "module":
+        about = {"description": "of a torch module in half precision: made float32, or kept"}
+        properties["precision"] = msgspec.json.schema(Precision) | about
     own = provider.form == "command" or hasattr(provider, "examples")
     described = {"description": inspect.cleandoc(provider.Options.__doc__ or "")}
     return _object(properties, required=("model",)) | _inputs(own) | described
@@ -127,6 +147,20 @@ def _inputs(own: bool) -> Schema:
     if own:
         return {"not": {"required": ["inputs", "data"]}}
     return {"oneOf": [{"required": ["inputs"]}, {"required": ["data"]}]}
+
+
+def _unlabelled() -> list[Schema]:
+    """Samples without labels: their source alone, or with how many are used."""
+    count = msgspec.json.schema(Count)
+    described = "a .npz file, file.py:function, a folder of images, or a .txt file of texts"
+    source: Schema = {"type": "string", "minLength": 1, "description": described}
+    return [source, _object({"source": source, "samples": count, "calibration": count}, ("source",))]
+
+
+def _env() -> Schema:
+    """The names of variables, one or several."""
+    described = {"description": "variables of the shell that the model's code reads; PYTHONPATH, too"}
+    return _searched(msgspec.json.schema(Variable), auto=False) | described
 
 
 def _data() -> Schema:

@@ -13,14 +13,15 @@ import msgspec
 from autotune.core import plugins
 from autotune.core.interfaces import Provider
 from autotune.core.machine import Hardware
-from autotune.core.space_types import Budget, Space
+from autotune.core.space_types import Budget, Domains, Exclusion, Space, TimeLimits
 from autotune.core.workload_spec import WorkloadSpec
-from autotune.space import baseline, goal_section, prices, workload_section, yaml_nodes
+from autotune.models import calibration
+from autotune.space import baseline, configs, goal_section, int8, prices, workload_section, yaml_nodes
 from autotune.space.domains import resolve
 from autotune.space.values import Count, Name, one
 from autotune.space.yaml_nodes import Node
 
-KEYS = ("name", "workload", "objective", "constraints", "prices", "search", "baseline", "budget")
+KEYS = ("name", "workload", "objective", "constraints", "prices", "search", "baseline", "budget", "limits")
 
 
 def load(path: Path, hw: Hardware, price_file: Path | None = None, text: str | None = None) -> Space:
@@ -45,19 +46,34 @@ def load(path: Path, hw: Hardware, price_file: Path | None = None, text: str | N
     searched = part("search").value
     lacking = _lacking(spec, provider, hw) if isinstance(searched, dict) and "interpreter" in searched else {}
     domains, excluded = resolve(part("search"), hw, provider, lacking)
+    domains, unjudgeable = _without_int8(domains, spec, part("search"))
     if hasattr(provider, "mismatch") and (reason := provider.mismatch(spec.name, domains)):
         raise part("search").error("search does not fit the workload", f"; {reason}")
+    plain = baseline.load(part("baseline"), domains, provider, hw)
+    if calibration.calibrated(plain) and (reason := calibration.refusal(spec, None)):
+        raise part("baseline").error("the baseline cannot be used here", f"; {reason}")
     return Space(
         name=one(part("name"), Name),
-        workload=spec,
+        workload=msgspec.structs.replace(spec, batch_size=configs.only_batch_size(domains, plain)),
         domains=domains,
-        baseline=baseline.load(part("baseline"), domains, provider, hw),
+        baseline=plain,
         budget=_budget(part("budget")),
+        limits=_limits(part("limits")),
         objective=goal.objectives if len(goal.objectives) > 1 else goal.objectives[0],
         constraints=goal.limits,
         price=price,
-        excluded=(*unpriced, *excluded),
+        excluded=(*unpriced, *excluded, *unjudgeable),
     )
+
+
+def _without_int8(domains: Domains, spec: WorkloadSpec, node: Node) -> tuple[Domains, tuple[Exclusion, ...]]:
+    """The domains without int8 where the inputs can neither calibrate nor judge it, and what that leaves out."""
+    if (reason := calibration.refusal(spec, None)) is None:
+        return domains, ()
+    kept, left_out = int8.without(domains, reason)
+    if not kept.backends:
+        raise node.error("no backend of search.backend can be used here", f"; {reason}")
+    return kept, left_out
 
 
 def _lacking(spec: WorkloadSpec, provider: Provider, hw: Hardware) -> dict[str, str]:
@@ -74,3 +90,11 @@ def _budget(node: Node) -> Budget:
     if minutes is not None and minutes <= 0:
         raise parts["minutes"].error(f"budget.minutes is {minutes:g}", "; allowed: a number above 0")
     return Budget(trials=trials, minutes=minutes)
+
+
+def _limits(node: Node) -> TimeLimits:
+    given = {name: (part, one(part, float)) for name, part in node.section(TimeLimits.__struct_fields__).items()}
+    for part, seconds in given.values():
+        if seconds <= 0:
+            raise part.error(f"{part.key} is {seconds:g}", "; allowed: a number of seconds above 0")
+    return TimeLimits(**{name: seconds for name, (_, seconds) in given.items()})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
@@ -13,21 +13,32 @@ from autotune.core.errors import ModelError, did_you_mean
 from autotune.core.interfaces import Provider
 from autotune.core.machine import Hardware
 from autotune.core.results import Percentile
-from autotune.core.workload_spec import DataSpec, Dtype, InputSpec, ServingSpec, WorkloadSpec
-from autotune.models import data
-from autotune.space.values import Count, Seed, kinds, one
+from autotune.core.variables import READ_BY_RUNTIMES
+from autotune.core.workload_spec import Allowed, DataSpec, Dtype, InputSpec, Precision, ServingSpec, WorkloadSpec
+from autotune.models import data, sources
+from autotune.space.values import Count, Seed, kinds, one, values
 from autotune.space.yaml_nodes import Node
 
 Delay = Annotated[float, msgspec.Meta(ge=0)]
+Variable = Annotated[
+    str,
+    msgspec.Meta(
+        pattern="^[A-Za-z_][A-Za-z0-9_]*$", description="the name of a variable, without its value: MODEL_DIR"
+    ),
+]
 LIMITS: dict[str, Percentile] = {f"latency_{name}_ms": name for name in get_args(Percentile)}
 """The keys of `serving` that say which percentile is to be kept."""
+
+UNLABELLED = 200
+"""The rows without labels to judge, where the file does not say how many."""
 
 
 def load(node: Node, folder: Path, hw: Hardware) -> WorkloadSpec:
     """The spec that the section describes; SpaceError names file, line, key and what is allowed."""
     model, provider, name = _model(node)
     module = plugins.load("workloads", provider)
-    parts = node.section(("model", "inputs", "data", "seed", "serving", *kinds(module.Options)))
+    own = ("precision",) if module.form == "module" else ()
+    parts = node.section(("model", "inputs", "data", "seed", "serving", "allow", "env", *own, *kinds(module.Options)))
     options = _options(node, parts, provider, folder)
     if reason := module.unavailable(options, hw):
         raise model.error(f"workload.model {model.written} cannot be used here", f"; {reason}")
@@ -35,16 +46,19 @@ def load(node: Node, folder: Path, hw: Hardware) -> WorkloadSpec:
         name = module.resolve(name, folder) if hasattr(module, "resolve") else name
     except ModelError as error:
         raise model.error(f"workload.model {model.written} cannot be used", f"; {error}") from error
-    labelled = _data(parts["data"], folder, module) if "data" in parts else None
-    if labelled and "inputs" in parts:
+    if "data" in parts and "inputs" in parts:
         raise parts["inputs"].error("workload has both 'inputs' and 'data'", "; write one: the data holds the inputs")
+    samples = _samples(parts, folder, module)
     return WorkloadSpec(
         model=f"{provider}:{name}",
-        inputs=() if labelled else _given_inputs(module, parts.get("inputs"), node),
+        inputs=() if samples else _given_inputs(module, parts.get("inputs"), node),
         options=msgspec.structs.asdict(options),
         seed=one(parts["seed"], Seed) if "seed" in parts else 0,
-        data=labelled,
+        data=samples,
         serving=_serving(parts["serving"], module) if "serving" in parts else None,
+        allow=values(parts["allow"], Allowed) if "allow" in parts else (),
+        precision=one(parts["precision"], Precision) if "precision" in parts else "float32",
+        env=_env(parts["env"]) if "env" in parts else (),
     )
 
 
@@ -98,6 +112,17 @@ def _file(node: Node, folder: Path) -> str:
     return str(path.resolve())
 
 
+def _env(node: Node) -> tuple[str, ...]:
+    """The names of variables; none of a setting that a study makes itself."""
+    if isinstance(node.value, dict):
+        raise node.error(f"{node.key} is a mapping", "; write names alone, such as [MODEL_DIR]: values are the shell's")
+    names = values(node, Variable)
+    for name in names:
+        if name.startswith(READ_BY_RUNTIMES):
+            raise node.error(f"{node.key} has {name}, which changes what is measured", "; what may vary is searched")
+    return names
+
+
 def _serving(node: Node, provider: Provider) -> ServingSpec:
     """One latency that a percentile keeps, above the time that a batch may wait for more requests."""
     if provider.form == "command":
@@ -118,21 +143,48 @@ def _serving(node: Node, provider: Provider) -> ServingSpec:
     return ServingSpec(latency_ms=latency_ms, percentile=LIMITS[given[0]], queue_delay_ms=delay_ms)
 
 
+def _samples(parts: Mapping[str, Node], folder: Path, provider: Provider) -> DataSpec | None:
+    """Real samples: labelled ones under `data`, others under `inputs`; None where the file names none."""
+    if "data" in parts:
+        return _data(parts["data"], folder, provider)
+    inputs = parts.get("inputs")
+    if inputs is not None and (isinstance(inputs.value, str | dict)):
+        return _unlabelled(inputs, folder, provider)
+    return None
+
+
 def _data(node: Node, folder: Path, provider: Provider) -> DataSpec:
     """Labelled samples: their source alone, or a mapping of it and how they are used."""
+    source, parts = _source(node, ("metric",), "digits.npz", provider)
+    metric = parts.get("metric")
+    return DataSpec(
+        source=_found(source, lambda name, folder: sources.resolve(name, folder, labelled=True), folder),
+        metric=_found(metric, data.resolve_metric, folder) if metric else "accuracy",
+        **_counts(parts),
+    )
+
+
+def _unlabelled(node: Node, folder: Path, provider: Provider) -> DataSpec:
+    """Samples without labels, of which fewer are judged: their source alone, or a mapping of it and their numbers."""
+    source, parts = _source(node, (), "images.npz", provider)
+    found = _found(source, lambda name, folder: sources.resolve(name, folder, labelled=False), folder)
+    return DataSpec(source=found, metric=None, **{"samples": UNLABELLED, **_counts(parts)})
+
+
+def _source(node: Node, more: tuple[str, ...], example: str, provider: Provider) -> tuple[Node, Mapping[str, Node]]:
+    """The node that names the source, and what stands beside it."""
     if provider.form == "command":
         raise node.error(f"{node.key} beside a command", "; nobody sees what a program answers")
-    parts = node.section(("source", "metric", "samples", "calibration")) if isinstance(node.value, dict) else {}
-    source = parts.get("source") if isinstance(node.value, dict) else node
-    if source is None:
-        raise node.error(f"{node.key} has no 'source'", "; write such as source: digits.npz")
-    metric = parts.get("metric")
-    counts = {name: one(parts[name], Count) for name in ("samples", "calibration") if name in parts}
-    return DataSpec(
-        source=_found(source, data.resolve, folder),
-        metric=_found(metric, data.resolve_metric, folder) if metric else "accuracy",
-        **counts,
-    )
+    if not isinstance(node.value, dict):
+        return node, {}
+    parts = node.section(("source", *more, "samples", "calibration"))
+    if "source" not in parts:
+        raise node.error(f"{node.key} has no 'source'", f"; write such as source: {example}")
+    return parts["source"], parts
+
+
+def _counts(parts: Mapping[str, Node]) -> dict[str, int]:
+    return {name: one(parts[name], Count) for name in ("samples", "calibration") if name in parts}
 
 
 def _found(node: Node, resolve: Callable[[str, Path], str], folder: Path) -> str:
@@ -144,8 +196,8 @@ def _found(node: Node, resolve: Callable[[str, Path], str], folder: Path) -> str
 
 def _inputs(node: Node) -> tuple[InputSpec, ...]:
     if not isinstance(node.value, tuple) or not node.value:
-        hint = "; write such as inputs: [{shape: [batch, 3, 224, 224], dtype: float32}]"
-        raise node.error("workload has no list of 'inputs'", hint)
+        hint = "; write such as inputs: images.npz, or inputs: [{shape: [batch, 3, 224, 224], dtype: float32}]"
+        raise node.error("workload has no 'inputs'", hint)
     return tuple(_input(item) for item in node.value)
 
 

@@ -123,7 +123,7 @@ def rate(result: TrialResult, ranking: Ranking, known: Posterior | None) -> Esti
     scores = ranking.scores(result)
     if known is None or scores is None or not ranking.rate_decides:
         return ranking.interval(result)
-    score, factor = known.rate(result.spec.config, CONFIDENCE), ranking.rate(result) / math.exp(scores[0])
+    score, factor = known.score(result.spec.config, CONFIDENCE), ranking.rate(result) / math.exp(scores[0])
     low, high = (None if edge is None else factor * edge for edge in (score.low, score.high))
     return Estimate(estimate=factor * score.estimate, low=low, high=high)
 

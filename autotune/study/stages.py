@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import optuna
 
 from autotune.core.config import Config
-from autotune.core.confirmation import Confirmation
+from autotune.core.confirmation import Confirmation, Winner
 from autotune.core.executor import Executor
 from autotune.core.observer import Observer
 from autotune.core.rules import ConfirmRules, MeasureRules
@@ -30,14 +30,16 @@ def run(
     *,
     earlier: Sequence[Config] = (),
     make_sampler: Callable[[int, Points], optuna.samplers.BaseSampler] = samplers.surrogate,
+    claimed: Callable[[Winner], None] = lambda winner: None,
     searched: Callable[[Outcome], None] = lambda outcome: None,
     clock: Callable[[], float] = time.monotonic,
 ) -> tuple[Outcome, Confirmation | None]:
     """Search and confirm within the budget, going on from what the study already holds.
 
     A study without a claim pauses its search for one as soon as the sampler expects less than `first_gain` of its best
-    proposals; the runs of that claim count in the last confirmation, too. `searched` is called when the search has
-    ended. None stands for a confirmation where there is nothing to confirm.
+    proposals; the runs of that claim count in the last confirmation, too. `claimed` is called when it is there, before
+    the search goes on, `searched` when the search has ended. None stands for a confirmation where there is nothing to
+    confirm.
     """
     space, hw = study.space, study.hardware
 
@@ -66,7 +68,7 @@ def run(
     if outcome.reason == "paused":
         first = stage.confirm(study, executor, observer, rules, confirm_rules, first=True, clock=clock)
         if first is not None and first.gain and first.winner is not None:
-            observer.claimed(first.winner)
+            claimed(first.winner)
         outcome = search(None)
     searched(outcome)
     return outcome, stage.confirm(study, executor, observer, rules, confirm_rules, clock=clock)

@@ -20,6 +20,7 @@ from autotune.core.protocol import CanaryJob, Failed, Job, MeasureJob, Prepared,
 from autotune.core.results import Status
 from autotune.worker.channel import Channel
 from autotune.worker.check_failed import CheckFailed
+from autotune.workloads._torch import mend_torchvision
 
 PR_SET_PDEATHSIG = 1
 
@@ -42,7 +43,8 @@ def main() -> None:
         number = full_disk.error_number(error)
         folders = (getattr(job, "folder", "."), os.getcwd())
         path = None if number is None else full_disk.full_path(error, folders)
-        channel.send(Failed(status=_status(job, error), message=_summary(error), errno=number, path=path))
+        status, passing = _status(job, error), _is_passing(error)
+        channel.send(Failed(status=status, message=_summary(error), errno=number, path=path, passing=passing))
     with contextlib.suppress(OSError):  # a full disk was reported above
         sys.stdout.flush()
         sys.stderr.flush()
@@ -61,6 +63,7 @@ def _run(job: Job, rank: int, channel: Channel) -> None:
             os.sched_setaffinity(int(thread), job.placements[rank].cpus)
         from autotune.worker import loop
 
+        mend_torchvision()
         loop.run(job, rank, channel)
     elif isinstance(job, CanaryJob):
         from autotune.worker import canary
@@ -69,7 +72,8 @@ def _run(job: Job, rank: int, channel: Channel) -> None:
     else:
         from autotune.worker import prepare
 
-        prepare.run(job)
+        mend_torchvision()
+        prepare.run(job, channel)
         channel.send(Prepared())
 
 
@@ -90,6 +94,15 @@ def _status(job: Job, error: Exception) -> Status:
     if isinstance(job, PrepareJob):
         return Status.PREPARE_FAILED
     return Status.TIMEOUT if isinstance(error, TimeoutError) else Status.CRASHED
+
+
+def _is_passing(error: BaseException | None) -> bool:
+    """True if a file, a module or the network was lacking, which may be there the next time."""
+    while error is not None:
+        if isinstance(error, OSError | ImportError):
+            return True
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return False
 
 
 def _summary(error: BaseException) -> str:

@@ -21,19 +21,19 @@ PREDICTIONS = "answers.npz"
 
 
 def save_reference_predictions(session: Session, workload: BuiltWorkload, size: int, folder: Path) -> None:
-    """Keep the reference's predictions for the samples, and their labels."""
-    predicted, labels = predictions(session, workload, size), workload.labelled.labels
-    np.savez(folder / PREDICTIONS, allow_pickle=False, answers=predicted, labels=labels)
+    """Keep the reference's predictions for the samples, and the samples' digest."""
+    predicted, digest = predictions(session, workload, size), workload.samples.digest
+    np.savez(folder / PREDICTIONS, allow_pickle=False, answers=predicted, digest=np.array(digest))
 
 
 def save_accuracy(session: Session, workload: BuiltWorkload, size: int, reference: Path, folder: Path) -> None:
     """Write the accuracy of a loaded configuration, compared with the predictions in the reference's folder."""
-    assert workload.spec.data is not None
-    metric, labels = workload.spec.data.metric, workload.labelled.labels
+    metric, labels = _judging(workload)
     with np.load(reference / PREDICTIONS, allow_pickle=False) as stored:
-        expected, same_labels = stored["answers"], np.array_equal(stored["labels"], labels)
-    if not same_labels:
-        raise ModelError(f"{workload.spec.data.source} gives other labels this time; let it give the same each time")
+        expected, same = stored["answers"], str(stored["digest"]) == workload.samples.digest
+    if not same:
+        assert workload.spec.data is not None
+        raise ModelError(f"{workload.spec.data.source} gives other rows this time; let it give the same each time")
     predicted = predictions(session, workload, size)
     accuracy = Accuracy(
         metric=metric if metric in data.METRICS else Path(metric).name,
@@ -50,8 +50,7 @@ def predictions(session: Session, workload: BuiltWorkload, size: int) -> np.ndar
 
     ModelError if an output has not a row for each sample, or the metric cannot judge it.
     """
-    assert workload.spec.data is not None
-    metric, (_, inputs, labels) = workload.spec.data.metric, workload.labelled
+    (metric, labels), inputs = _judging(workload), workload.samples.inputs
     function = None if metric in data.METRICS else user_function.load(metric)
     parts = []
     for begin in range(0, len(labels), size):
@@ -67,3 +66,10 @@ def predictions(session: Session, workload: BuiltWorkload, size: int) -> np.ndar
         else:
             parts.append(scoring.sample_scores(function, metric, row_outputs, row_labels))
     return np.concatenate(parts)
+
+
+def _judging(workload: BuiltWorkload) -> tuple[str, np.ndarray[Any, Any]]:
+    """The metric, and the labels of the samples that it judges."""
+    labels = workload.samples.labels
+    assert workload.spec.data is not None and workload.spec.data.metric is not None and labels is not None
+    return workload.spec.data.metric, labels

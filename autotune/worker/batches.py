@@ -22,7 +22,7 @@ def split(arrays: Callable[[int], Arrays], size: int, samples: int) -> list[Arra
 def with_reference_rows(
     arrays: Callable[[int], Arrays], size: int, known: int
 ) -> tuple[list[Arrays], np.ndarray[Any, Any]]:
-    """As `split` for `known` rows with a reference, which end the last batch too; and each row's reference row."""
+    """As `split` for `known` rows with a reference, which fill the last batch too; and each row's reference row."""
     rows = reference_rows(-(-known // size) * size, known)
     whole = arrays(len(rows))
     for array in whole:
@@ -31,15 +31,18 @@ def with_reference_rows(
 
 
 def reference_rows(count: int, known: int) -> np.ndarray[Any, Any]:
-    """The reference row that each of `count` rows must equal: the known ones first, and last again in reverse order.
+    """The reference row that each of `count` rows must equal: the known ones first, last in reverse, and in between.
 
-    A batch larger than the reference is so compared at both ends; in reverse, rows that are computed in the place of
-    others cannot pass for them.
+    A batch larger than the reference is so compared at both ends and in the middle; in another order, rows that are
+    computed in the place of others cannot pass for them.
     """
     rows = np.full(count, UNKNOWN)
     first = min(count, known)
     last = min(known, count - first)
+    middle = min(known, count - first - last)
+    begin = first + (count - first - last - middle) // 2
     rows[:first] = np.arange(first)
+    rows[begin : begin + middle] = np.roll(np.arange(known), -(known // 2))[:middle]
     rows[count - last :] = np.arange(last)[::-1]
     return rows
 

@@ -30,26 +30,26 @@ def check_outputs(
     CheckFailed where an output is wrong.
     """
     parts, rows = with_reference_rows(arrays, size, len(expected.outputs[0]))
-    converted = [session.convert(part) for part in parts]
-    outputs, calls, first_call_s = call_all(session, converted, seconds)
+    first = session.convert(parts[0])
+    outputs, calls, first_call_s = call_all(session, first, parts[1:], seconds)
     fidelity = output_check.compare(outputs, expected, trained, rows[: calls * size])
-    return converted[0], fidelity, first_call_s
+    return first, fidelity, first_call_s
 
 
-def call_all(session: Session, batches: Sequence[Any], seconds: float) -> tuple[Arrays, int, float]:
+def call_all(session: Session, batch: Any, others: Sequence[Arrays], seconds: float) -> tuple[Arrays, int, float]:
     """The joined outputs of the batches that were run, how many those are, and the seconds of the first call.
 
     Those after it go on while another one as long as the last ends within so many seconds. Of a first call that
     compiles nobody knows how long the next one takes.
     """
     begin = clock()
-    results = [session.outputs(session(batches[0]))]
+    results = [session.outputs(session(batch))]
     first = now = clock()
     last_ns = 0 if getattr(session, "compiles", False) else first - begin
-    for batch in batches[1:]:
+    for other in others:
         if now - first + last_ns > seconds * 1e9:
             break
-        results.append(session.outputs(session(batch)))
+        results.append(session.outputs(session(session.convert(other))))
         now, before = clock(), now
         last_ns = now - before
     joined = tuple(np.concatenate(parts) for parts in zip(*results, strict=True))

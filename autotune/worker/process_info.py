@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import platform
 import resource
 from collections.abc import Iterable
+from pathlib import Path
+
+PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 def peak_rss_bytes() -> int:
     """The most memory this process ever held."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def rss_bytes() -> int:
+    """The memory that this process holds now."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * PAGE
 
 
 def versions(packages: Iterable[str]) -> dict[str, str]:

@@ -29,17 +29,23 @@ RESAMPLES = 2000
 
 
 def predicted_classes(outputs: tuple[Array, ...], labels: Array) -> Array:
-    """The class with the largest score in the first output; ModelError where classes and labels do not fit."""
+    """The class with the largest score in the first output, or the first output itself where it is whole numbers.
+
+    ModelError where classes and labels do not fit.
+    """
     scores = outputs[0]
-    if scores.ndim != 2 or scores.shape[1] < 2 or len(scores) != len(labels):
+    chosen = scores.ndim == 1 and scores.dtype.kind in "iu"
+    if not (chosen or (scores.ndim == 2 and scores.shape[1] > 1)) or len(scores) != len(labels):
         raise ModelError(
             f"the first output has shape {scores.shape} for {len(labels)} samples; accuracy and f1 need "
-            "(samples, classes), anything else a metric of your own: file.py:function"
+            "(samples, classes), or classes as whole numbers, anything else a metric of your own: file.py:function"
         )
     if labels.ndim != 1 or labels.dtype.kind not in "biu":
         raise ModelError(
             f"the labels are {labels.dtype} of shape {labels.shape}; accuracy and f1 need one whole number a sample"
         )
+    if chosen:
+        return scores
     classes = scores.shape[1]
     if len(wrong := labels[(labels < 0) | (labels >= classes)]):
         raise ModelError(f"label {wrong[0]} is none of the model's {classes} classes; they are 0 to {classes - 1}")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import functools
+import importlib.abc
 import importlib.util
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,31 +65,64 @@ def arrays(inputs: Any, name: str) -> tuple[np.ndarray[Any, Any], ...]:
     if len(set(rows)) > 1:
         sizes = ", ".join(map(str, rows))
         raise ModelError(f"the example inputs of {name} have {sizes} rows; the first dimension of each is the batch")
-    return tuple(tensor.detach().contiguous().numpy() for tensor in tensors)
+    return tuple(_array(tensor.detach().contiguous()) for tensor in tensors)
 
 
-@functools.cache
+def _array(tensor: Any) -> np.ndarray[Any, Any]:
+    """A tensor as an array; bfloat16, which numpy has not, as float32."""
+    import torch
+
+    made: np.ndarray[Any, Any] = (tensor.float() if tensor.dtype is torch.bfloat16 else tensor).numpy()
+    return made
+
+
 def import_torchvision() -> Any:
-    """torchvision, also where its compiled operators cannot load (PyPI's wheel beside a CPU build of torch).
+    """torchvision, also where its compiled operators cannot load; see `mend_torchvision`."""
+    mend_torchvision()
+    import torchvision
 
-    Its import registers fake kernels for operators that then do not exist; declaring their schemas first is enough for
-    models that never call them. A model that does call one fails by torch's own message, which names the operator.
+    return torchvision
+
+
+def mend_torchvision() -> None:
+    """From now on `import torchvision` works in this process, whoever does it; nothing is imported before.
+
+    Where its compiled operators cannot load (PyPI's wheel beside a CPU build of torch) its import registers fake
+    kernels for operators that then do not exist; declaring their schemas first is enough for models that never call
+    them. A model that does call one fails by torch's own message, which names the operator.
     """
+    if "torchvision" not in sys.modules and _FINDER not in sys.meta_path and not _libraries:
+        sys.meta_path.insert(0, _FINDER)
+
+
+class _Finder(importlib.abc.MetaPathFinder):
+    """Finds nothing, but is asked first: it declares the operators when torchvision is about to be imported."""
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> None:
+        """None; the next finder has it."""
+        if name == "torchvision":
+            sys.meta_path.remove(self)
+            _declare_operators()
+
+
+_FINDER = _Finder()
+
+
+def _declare_operators() -> None:
+    """Load torchvision's operators, or declare them where they cannot be loaded."""
     import torch
 
     package = importlib.util.find_spec("torchvision")
-    folder = Path(package.origin).parent if package and package.origin else Path()
+    if package is None or package.origin is None:
+        return
     try:
-        for compiled in folder.glob("_C*.so"):
+        for compiled in Path(package.origin).parent.glob("_C*.so"):
             torch.ops.load_library(compiled)
     except OSError:
         library = torch.library.Library("torchvision", "DEF")
         library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
         library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
         _libraries.append(library)
-    import torchvision
-
-    return torchvision
 
 
 _libraries: list[Any] = []  # a torch.library.Library withdraws its operators when it is collected

@@ -2,8 +2,8 @@
 
 Names in braces are settings: `batch_size`, `threads` and `workers`, and whatever the space file invents under
 `backend: command:`; `{{` and `}}` are braces of the program's own. Variables are set by the program `env`: `command:env
-OMP_SCHEDULE={schedule} ./bench`; PYTHONPATH is not inherited. Words are split as a shell does and nothing else of a
-shell works; write `sh -c '…'` for it. Each worker runs the program itself.
+OMP_SCHEDULE={schedule} ./bench`; PYTHONPATH is inherited only where `workload.env` names it. Words are split as a shell
+does and nothing else of a shell works; write `sh -c '…'` for it. Each worker runs the program itself.
 """
 
 from __future__ import annotations

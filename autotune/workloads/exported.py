@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 packages = ("torch",)
 form: Form = "module"
 plain = "torch_eager"
+real_examples = True
 
 
 class Options(Struct):
@@ -63,6 +64,11 @@ def examples(name: str, options: Options, seed: int, samples: int) -> tuple[np.n
             "dynamic_shapes=({0: torch.export.Dim('batch')}, ...)"
         )
     return found_
+
+
+def input_names(name: str, options: Options) -> dict[str, bool]:
+    """The names under which the program was exported; all must be given."""
+    return dict.fromkeys(_program(name).graph_signature.user_inputs, True)
 
 
 def build(name: str, options: Options, seed: int) -> Any:

@@ -86,6 +86,11 @@ def examples(name: str, options: Options, seed: int, samples: int) -> tuple[np.n
     return tuple(_example(name, item, seed, index, samples, size) for index, item in enumerate(_inputs(name)))
 
 
+def input_names(name: str, options: Options) -> dict[str, bool]:
+    """The names of the graph's inputs; all must be given."""
+    return {item.name: True for item in _inputs(name)}
+
+
 def fixed_batch(name: str) -> int | None:
     """The only batch size that the file takes, or None; ModelError if it cannot be loaded."""
     return shapes.fixed_batch([item.shape for item in _inputs(name)])

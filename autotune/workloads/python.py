@@ -15,7 +15,7 @@ from autotune.core.interfaces import Form
 from autotune.core.machine import Hardware
 from autotune.core.struct import Struct
 from autotune.hardware.interpreters import missing
-from autotune.workloads._torch import arrays
+from autotune.workloads._torch import arrays, mend_torchvision
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 packages = ("torch",)
 form: Form = "module"
 plain = "torch_eager"
+real_examples = True
 
 
 class Options(Struct):
@@ -68,6 +69,7 @@ def _made(name: str, seed: int) -> tuple[Any, Any]:
     """The module, and its example inputs or None."""
     import torch
 
+    mend_torchvision()
     function = user_function.load(name)
     torch.manual_seed(seed)
     try:

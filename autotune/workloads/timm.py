@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from autotune.core.errors import ModelError, did_you_mean
@@ -9,6 +11,7 @@ from autotune.core.interfaces import Form
 from autotune.core.machine import Hardware
 from autotune.hardware.interpreters import missing
 from autotune.workloads import torchvision
+from autotune.workloads._images import decoded
 from autotune.workloads._torch import import_torchvision, load_weights
 
 if TYPE_CHECKING:
@@ -36,6 +39,16 @@ def examples(name: str, options: torchvision.Options, seed: int, samples: int) -
     made_for = timm.models.get_pretrained_cfg(name)
     size = made_for.input_size if made_for else (3, 224, 224)
     return (np.random.default_rng([seed, 0]).standard_normal((samples, *size), dtype=np.float32),)
+
+
+def images(name: str, options: torchvision.Options, files: Sequence[Path]) -> tuple[np.ndarray[Any, Any], ...]:
+    """Images resized, cropped and normalised as the model's configuration says."""
+    timm = _import_timm(name)
+    made_for = timm.models.get_pretrained_cfg(name)
+    if made_for is None:
+        raise ModelError(f"timm has no transform of {name}; write a function that returns arrays")
+    settings = timm.data.resolve_data_config({}, pretrained_cfg=made_for.to_dict())
+    return decoded(files, timm.data.create_transform(**settings))
 
 
 def classifies(name: str, options: torchvision.Options) -> bool:

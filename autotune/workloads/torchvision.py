@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+import inspect
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from autotune.core.errors import ModelError, did_you_mean
 from autotune.core.interfaces import Form
@@ -10,7 +13,11 @@ from autotune.core.machine import Hardware
 from autotune.core.struct import Struct
 from autotune.core.user_files import sha256
 from autotune.hardware.interpreters import missing
+from autotune.workloads._images import decoded
 from autotune.workloads._torch import import_torchvision, load_weights
+
+if TYPE_CHECKING:
+    import numpy as np
 
 packages = ("torch", "torchvision")
 form: Form = "module"
@@ -44,6 +51,16 @@ def classifies(name: str, options: Options) -> bool:
     return True
 
 
+def images(name: str, options: Options, files: Sequence[Path]) -> tuple[np.ndarray[Any, Any], ...]:
+    """Images as the model's best weights were evaluated: resized, cropped, normalised."""
+    models = import_torchvision().models
+    try:
+        transform = models.get_model_weights(name).DEFAULT.transforms()
+    except (ValueError, AttributeError) as error:
+        raise ModelError(f"torchvision has no transform of {name}; write a function that returns arrays") from error
+    return decoded(files, transform)
+
+
 def build(name: str, options: Options, seed: int) -> Any:
     """The named model in eval mode; ModelError with near names for one that does not exist."""
     import torch
@@ -53,7 +70,10 @@ def build(name: str, options: Options, seed: int) -> Any:
     if name not in known:
         raise ModelError(f"torchvision has no model {name!r}{did_you_mean(name, known)}")
     torch.manual_seed(seed)
-    model = torchvision.models.get_model(name, weights=None)
+    builder = torchvision.models.get_model_builder(name)
+    # those for detection and segmentation would download a backbone's weights
+    parts = {"weights_backbone": None} if "weights_backbone" in inspect.signature(builder).parameters else {}
+    model = builder(weights=None, **parts)
     if options.weights:
         load_weights(model, options.weights, f"torchvision:{name}")
     return model.eval()

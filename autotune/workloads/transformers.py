@@ -1,8 +1,8 @@
-"""Encoders and decoders of transformers: `transformers:mpnet` with random weights, or a local folder with its own.
+"""Models of texts or images of transformers: `transformers:mpnet` with random weights, or a local folder with its own.
 
 A folder holds a config.json and, unless its weights shall be random, model.safetensors or pytorch_model.bin. Nothing
-is ever downloaded and no code of a folder is run. The module takes input_ids and attention_mask by position and
-returns one tensor, so that it can be exported.
+is ever downloaded and no code of a folder is run. The module takes input_ids and attention_mask, or pixel_values, by
+position and returns one tensor, so that it can be exported.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import functools
 import importlib.util
 import inspect
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -22,6 +23,8 @@ from autotune.core.machine import Hardware
 from autotune.core.struct import Struct
 from autotune.core.user_files import sha256
 from autotune.hardware.interpreters import missing
+from autotune.workloads import _encoders
+from autotune.workloads._images import decoded
 from autotune.workloads._torch import import_torchvision, one_line
 
 if TYPE_CHECKING:
@@ -32,18 +35,33 @@ form: Form = "module"
 plain = "torch_eager"
 
 CONFIG = "config.json"
+TOKENIZER = ("tokenizer*", "vocab*", "merges.txt", "special_tokens_map.json", "added_tokens.json", "*.model")
+PROCESSOR = ("preprocessor_config.json", "processor_config.json")
 WEIGHTS = ("*.safetensors", "*.safetensors.index.json", "pytorch_model*.bin", "pytorch_model.bin.index.json")
+
+CLASSIFIERS = {
+    "sequence_classification": "AutoModelForSequenceClassification",
+    "token_classification": "AutoModelForTokenClassification",
+    "image_classification": "AutoModelForImageClassification",
+}
+"""The class of transformers by the head that is a classifier's."""
+
+DEFAULT_LABELS = (0, 1)
+"""Those of a configuration that names none."""
 
 
 class Options(Struct):
     """The head to put on the model, and the form of its inputs.
 
-    `head` is what it returns: all hidden states, the pooler's output, the mean over each row's tokens, or a
-    classifier's logits. `config` is a JSON object of settings that differ from the model's own, such as
-    '{"num_hidden_layers": 6}'. `lengths: mixed` pads rows of 1 to `sequence_length` tokens; `fixed` ones are full.
+    `head` is what it returns: all hidden states, the pooler's output, the mean over each row's tokens, or the logits of
+    a classifier of rows, of tokens or of images. `config` is a JSON object of settings that differ from the model's
+    own, such as '{"num_hidden_layers": 6}'. `lengths: mixed` pads rows of 1 to `sequence_length` tokens; `fixed` ones
+    are full.
     """
 
-    head: Literal["hidden", "pooled", "mean", "sequence_classification"] = "hidden"
+    head: Literal[
+        "hidden", "pooled", "mean", "sequence_classification", "token_classification", "image_classification"
+    ] = "hidden"
     config: str = "{}"
     sequence_length: Annotated[int, msgspec.Meta(ge=1)] = 128
     lengths: Literal["fixed", "mixed"] = "fixed"
@@ -74,10 +92,10 @@ def resolve(name: str, folder: Path) -> str:
 
 
 def cache_key(name: str, options: Options) -> tuple[Any, ...]:
-    """The digests of a folder's configuration and weights."""
+    """The digests of a folder's configuration, tokenizer, image processor and weights."""
     if not _is_folder(name):
         return ()
-    files = [Path(name, CONFIG), *_weights(name)]
+    files = [Path(name, CONFIG), *_files(name, TOKENIZER + PROCESSOR), *_weights(name)]
     return tuple((file.name, sha256(file)) for file in files)
 
 
@@ -87,20 +105,28 @@ def judged(name: str, options: Options) -> bool:
 
 
 def classifies(name: str, options: Options) -> bool:
-    """True if the head is a classifier's."""
-    return options.head == "sequence_classification"
+    """True if the head is a classifier's of rows or images; a single label is a score, as a reranker's."""
+    settings = {**_written(name), **_changes(options)}
+    labels = settings.get("num_labels", len(settings.get("id2label", DEFAULT_LABELS)))
+    return options.head in ("sequence_classification", "image_classification") and labels != 1
 
 
 def examples(name: str, options: Options, seed: int, samples: int) -> tuple[np.ndarray[Any, Any], ...]:
-    """`input_ids` of the vocabulary and `attention_mask`, both int64 of shape (samples, sequence_length)."""
+    """`input_ids` of the vocabulary and `attention_mask`, both int64 of shape (samples, sequence_length).
+
+    Of a model of images, standard normal ones of its own size.
+    """
     import numpy as np
 
-    config, length = _config(name, options), options.sequence_length
+    config = _config(name, options)
+    if not hasattr(config, "vocab_size") and hasattr(config, "num_channels"):
+        size = getattr(config, "image_size", 224)
+        sides = (size, size) if isinstance(size, int) else tuple(size)
+        shape = (samples, config.num_channels, *sides)
+        return (np.random.default_rng([seed, 0]).standard_normal(shape, dtype=np.float32),)
     if not hasattr(config, "vocab_size"):
-        raise _no_text_model(name)
-    limit = getattr(config, "max_position_embeddings", None)
-    if limit is not None and length > limit:
-        raise ModelError(f"sequence_length is {length}; transformers:{name} has max_position_embeddings {limit}")
+        raise _other_inputs(name)
+    length = _length(name, options, config)
     vocabulary, padding = config.vocab_size, getattr(config, "pad_token_id", None)
     if padding is None or padding not in range(vocabulary):
         padding = 0
@@ -113,8 +139,50 @@ def examples(name: str, options: Options, seed: int, samples: int) -> tuple[np.n
     return np.where(mask, ids, padding), mask.astype(np.int64)
 
 
+def _length(name: str, options: Options, config: Any) -> int:
+    limit = getattr(config, "max_position_embeddings", None)
+    if limit is not None and options.sequence_length > limit:
+        raise ModelError(
+            f"sequence_length is {options.sequence_length}; transformers:{name} has max_position_embeddings {limit}"
+        )
+    return options.sequence_length
+
+
+def texts(name: str, options: Options, lines: Sequence[str]) -> tuple[np.ndarray[Any, Any], ...]:
+    """`input_ids` and `attention_mask` by the folder's own tokenizer, cut or padded to `sequence_length` tokens."""
+    import numpy as np
+
+    if not _is_folder(name) or not _files(name, TOKENIZER):
+        raise ModelError(f"transformers:{name} has no tokenizer of its own; put its files beside {CONFIG}")
+    length = _length(name, options, _config(name, options))
+    try:
+        tokenizer = _import_transformers().AutoTokenizer.from_pretrained(
+            name, local_files_only=True, trust_remote_code=False
+        )
+        tokenizer.padding_side = "right"
+        if tokenizer.pad_token is None:
+            tokenizer.pad_token = tokenizer.eos_token
+        found = tokenizer(list(lines), padding="max_length", truncation=True, max_length=length)
+    except Exception as error:
+        raise ModelError(f"the tokenizer of {name} cannot be used: {one_line(error)}") from error
+    return np.array(found["input_ids"], np.int64), np.array(found["attention_mask"], np.int64)
+
+
+def images(name: str, options: Options, files: Sequence[Path]) -> tuple[np.ndarray[Any, Any], ...]:
+    """`pixel_values` by the folder's own image processor."""
+    if not _is_folder(name) or not _files(name, PROCESSOR):
+        raise ModelError(f"transformers:{name} has no image processor; put its {PROCESSOR[0]} beside {CONFIG}")
+    try:
+        processor = _import_transformers().AutoImageProcessor.from_pretrained(
+            name, local_files_only=True, trust_remote_code=False
+        )
+    except Exception as error:
+        raise ModelError(f"the image processor of {name} cannot be used: {one_line(error)}") from error
+    return decoded(files, lambda image: processor(images=image, return_tensors="np")["pixel_values"][0])
+
+
 def build(name: str, options: Options, seed: int) -> Any:
-    """The model in eval mode and float32; ModelError if it cannot be built or its weights are not all there."""
+    """The model in eval mode, its precision its own; ModelError if it cannot be built or its weights are not all there."""
     import torch
 
     config = _config(name, options)
@@ -127,9 +195,14 @@ def build(name: str, options: Options, seed: int) -> Any:
         lacking = [key for key in lacking if not key.startswith("pooler.")]
     if lacking:
         raise ModelError(f"the weights in {name} lack {lacking[0]}, which head {options.head} needs")
-    taken = inspect.signature(model.forward).parameters
-    if config.is_encoder_decoder or not {"input_ids", "attention_mask"} <= set(taken):
-        raise _no_text_model(name)
+    taken = set(inspect.signature(model.forward).parameters)
+    pictures = "pixel_values" in taken and "input_ids" not in taken
+    if config.is_encoder_decoder or not (pictures or {"input_ids", "attention_mask"} <= taken):
+        raise _other_inputs(name)
+    if pictures and options.head == "mean":
+        raise ModelError(
+            f"transformers:{name} takes images, which have no mean over tokens; write head: pooled or hidden"
+        )
     if options.head == "pooled" and getattr(model, "pooler", None) is None:
         raise ModelError(f"transformers:{name} has no pooler; write head: mean or hidden")
     if options.head in ("hidden", "mean") and "add_pooling_layer" in inspect.signature(type(model)).parameters:
@@ -137,57 +210,35 @@ def build(name: str, options: Options, seed: int) -> Any:
         # Deleted first: IPEX fails on a child that is None.
         del model.pooler
         model.pooler = None
-    return _positional(model, options.head).eval()
+    head = options.head
+    output = "pooler_output" if head == "pooled" else "logits" if head in CLASSIFIERS else "last_hidden_state"
+    made = _encoders.of_images(model, output) if pictures else _encoders.of_texts(model, output, head == "mean")
+    return made.eval()
 
 
-def _no_text_model(name: str) -> ModelError:
+def _other_inputs(name: str) -> ModelError:
     return ModelError(
-        f"transformers:{name} is no model of input_ids and attention_mask alone; "
+        f"transformers:{name} is no model of input_ids and attention_mask alone, nor of pixel_values; "
         "write a function that wraps it and use python:FILE:FUNCTION"
     )
-
-
-def _positional(model: Any, head: str) -> Any:
-    """A module of two positional tensors around the model, which returns a single tensor."""
-    import torch
-
-    output = {"pooled": "pooler_output", "sequence_classification": "logits"}.get(head, "last_hidden_state")
-
-    class Encoder(torch.nn.Module):  # type: ignore[misc]
-        def __init__(self) -> None:
-            super().__init__()
-            self.model = model
-
-        def forward(self, input_ids: Any, attention_mask: Any) -> Any:
-            hidden = self.model(input_ids=input_ids, attention_mask=attention_mask)[output]
-            if head != "mean":
-                return hidden
-            counted = attention_mask.unsqueeze(-1).to(hidden.dtype)
-            return (hidden * counted).sum(1) / counted.sum(1)
-
-    return Encoder()
 
 
 def _loaded(name: str, options: Options, config: Any) -> tuple[Any, list[str]]:
     """The model, and which of its weights the folder lacks."""
     transformers = _import_transformers()
-    classifies = options.head == "sequence_classification"
-    auto = transformers.AutoModelForSequenceClassification if classifies else transformers.AutoModel
+    auto = getattr(transformers, CLASSIFIERS.get(options.head, "AutoModel"))
     if not _weights(name):
-        return auto.from_config(config).float(), []
+        return auto.from_config(config), []
     model, report = auto.from_pretrained(
         name, config=config, local_files_only=True, trust_remote_code=False, output_loading_info=True
     )
-    return model.float(), sorted(report["missing_keys"])
+    return model, sorted(report["missing_keys"])
 
 
 def _config(name: str, options: Options) -> Any:
     """The configuration of a folder or model type with the changes; ModelError for an unknown type or setting."""
     transformers = _import_transformers()
-    try:
-        own = msgspec.json.decode(Path(name, CONFIG).read_bytes(), type=dict[str, Any]) if _is_folder(name) else {}
-    except msgspec.DecodeError as error:
-        raise ModelError(f"{name}/{CONFIG} cannot be read: {error}") from error
+    own = _written(name)
     kind = own.pop("model_type", name)
     known = transformers.models.auto.configuration_auto.CONFIG_MAPPING.keys()
     if kind not in known:
@@ -206,6 +257,16 @@ def _config(name: str, options: Options) -> Any:
     return config
 
 
+def _written(name: str) -> dict[str, Any]:
+    """What the config.json of a folder says; nothing for a model type."""
+    if not _is_folder(name):
+        return {}
+    try:
+        return msgspec.json.decode(Path(name, CONFIG).read_bytes(), type=dict[str, Any])
+    except msgspec.DecodeError as error:
+        raise ModelError(f"{name}/{CONFIG} cannot be read: {error}") from error
+
+
 def _changes(options: Options) -> dict[str, Any]:
     return msgspec.json.decode(options.config, type=dict[str, Any])
 
@@ -216,7 +277,11 @@ def _is_folder(name: str) -> bool:
 
 def _weights(name: str) -> list[Path]:
     """The weights of a folder, with the index of those in several files."""
-    return sorted(path for pattern in WEIGHTS for path in Path(name).glob(pattern)) if _is_folder(name) else []
+    return _files(name, WEIGHTS) if _is_folder(name) else []
+
+
+def _files(folder: str, patterns: tuple[str, ...]) -> list[Path]:
+    return sorted({path for pattern in patterns for path in Path(folder).glob(pattern)})
 
 
 @functools.cache

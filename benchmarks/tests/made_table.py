@@ -81,5 +81,5 @@ def table(noise: tuple[float, ...] = (1.0,) * BLOCKS, wrong: Callable[[Config], 
                 feasible=not wrong(config),
             )
         )
-    space = msgspec.structs.replace(resolved(HW, SMALL), constraints=(ANSWERS,))
+    space = msgspec.structs.replace(resolved(HW, SMALL), constraints=ANSWERS)
     return Table(space=space, hardware=HW, rows=tuple(rows))

@@ -24,7 +24,7 @@ from recorded import FOLDER, Table
 
 from benchmarks.tests.made_table import HW, answers, blocks
 
-SPACE = msgspec.structs.replace(resolved(HW, SMALL), constraints=(ANSWERS,))
+SPACE = msgspec.structs.replace(resolved(HW, SMALL), constraints=ANSWERS)
 CONFIGS = list(suggest.untried(SMALL, HW, (), random.Random(0)))
 
 

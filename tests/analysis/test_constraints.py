@@ -99,3 +99,14 @@ def test_the_answers_alone_tell_whether_their_limits_are_broken() -> None:
     assert constraints.broken([near], result(1)) is None
     hard = Limit(metric="centred_error", max=0.1, unjudged="reject")
     assert constraints.broken([hard], result(1, fidelity=msgspec.structs.replace(far, judged=False))) is not None
+
+
+def test_no_limit_on_memory_is_kept_while_it_grows() -> None:
+    limit = Limit(metric="peak_rss_bytes", max=8e9)
+    assert checked(limit, peak_rss_bytes=2e9).satisfied
+    found = checked(limit, peak_rss_bytes=2e9, rss_growth_bytes=2.0**20)
+    assert not found.satisfied and found.violation == math.inf
+    assert found.description == (
+        "peak_rss_bytes is 2e+09 and grew by 1.0 MiB a call until the end, allowed at most 8e+09"
+    )
+    assert checked(Limit(metric="throughput", min=1.0), throughput=2.0, rss_growth_bytes=2.0**20).satisfied

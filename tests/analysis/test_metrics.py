@@ -29,6 +29,8 @@ CLOSE = Fidelity(
     judged=True, samples=8, cosine_similarity=0.99, centred_error=0.01, max_abs_error=0.5, top1_agreement=1
 )
 
+ERRORS = {"centred_error", "worst_channel_error", "worst_sample_error"}
+AGREEMENTS = {"top1_agreement", "order_agreement", "agreement"}
 BYTES = {"peak_rss_bytes", "artifact_bytes"}
 LATENCIES = {"latency_p50_ms": "p50", "latency_p90_ms": "p90", "latency_p95_ms": "p95", "latency_p99_ms": "p99"}
 
@@ -40,7 +42,7 @@ def of_kind(kind: Callable[[Metric], bool]) -> set[str]:
 
 
 def test_more_is_better_of_rates_and_agreement_alone() -> None:
-    more = {"throughput", "served_rate", "cosine_similarity", "top1_agreement", "accuracy"}
+    more = {"throughput", "served_rate", "cosine_similarity", "accuracy", "neighbours_kept", *AGREEMENTS}
     assert of_kind(lambda metric: metric.better == "higher") == more
     assert of_kind(lambda metric: metric.better == "lower") == set(METRICS) - more
 
@@ -48,7 +50,7 @@ def test_more_is_better_of_rates_and_agreement_alone() -> None:
 def test_what_a_metric_needs() -> None:
     needs = {need: of_kind(lambda metric, need=need: metric.needs == need) for need in get_args(Need)}
     assert needs == {
-        "outputs": {"cosine_similarity", "centred_error", "max_abs_error", "max_rel_error", "top1_agreement"},
+        "outputs": {"cosine_similarity", "max_abs_error", "max_rel_error", "neighbours_kept", *ERRORS, *AGREEMENTS},
         "data": {"accuracy", "accuracy_drop"},
         "serving": {"served_rate"},
         "price": {"cost_per_million"},
@@ -72,8 +74,8 @@ def test_the_bounds_of_a_metric() -> None:
     limited = {name: metric.bounds for name, metric in METRICS.items() if metric.bounds != (0.0, math.inf)}
     assert limited == {
         "cosine_similarity": (-1.0, 1.0),
-        "top1_agreement": (0.0, 1.0),
-        "accuracy": (0.0, 1.0),
+        "order_agreement": (-1.0, 1.0),
+        **dict.fromkeys(("top1_agreement", "agreement", "neighbours_kept", "accuracy"), (0.0, 1.0)),
         "accuracy_drop": (-1.0, 1.0),
     }
 

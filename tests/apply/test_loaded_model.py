@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -7,10 +10,11 @@ import msgspec
 import numpy as np
 import pytest
 
-from autotune.apply import loaded_model
+from autotune.apply import best_file, loaded_model
 from autotune.apply.loaded_model import LoadedModel
 from autotune.core.config import WorkloadSettings
 from autotune.core.errors import ModelError
+from autotune.core.interfaces import Port
 from autotune.core.workload_spec import InputSpec
 from tests.apply import tiny
 from tests.apply.tiny import IMAGES
@@ -40,11 +44,15 @@ PAIR = (InputSpec(shape=("batch", 2)), InputSpec(shape=("batch", 1)))
 LEFT, RIGHT = np.arange(6, dtype=np.float32).reshape(3, 2), np.ones((3, 1), np.float32)
 
 
-def model(folder: Path, *outputs: str, inputs: tuple[InputSpec, ...] = PAIR, names: Any = None) -> LoadedModel:
-    from autotune.apply import best_file
-
+def model(
+    folder: Path,
+    *outputs: str,
+    inputs: tuple[InputSpec, ...] = PAIR,
+    names: Any = None,
+    session: Echo | None = None,
+) -> LoadedModel:
     found = best_file.read(tiny.best(folder, inputs=inputs, outputs=outputs))
-    return LoadedModel(found, Echo(), names)
+    return LoadedModel(found, session or Echo(), names)
 
 
 def same(got: Any, *wanted: np.ndarray[Any, Any]) -> bool:
@@ -93,14 +101,101 @@ def test_a_batch_that_does_not_fit_is_named(tmp_path: Path, batch: tuple[Any, ..
     assert message in str(caught.value) and "\n" not in str(caught.value)
 
 
-def test_another_batch_size_than_was_measured_is_said_where_it_fails(tmp_path: Path) -> None:
+def test_what_the_model_fails_on_is_said_in_one_line(tmp_path: Path) -> None:
     found = model(tmp_path, "output", inputs=PAIR[:1])
-    with pytest.raises(ModelError, match=r"of 5: RuntimeError: Got invalid dimensions for input; .*batches of 2"):
+    words = "RuntimeError: Got invalid dimensions for input"
+    with pytest.raises(ModelError, match=rf"did not take a batch of 5: {words}; .*batches of 2"):
         found(np.ones((5, 2), np.float32))
+    with pytest.raises(
+        ModelError, match=rf"^input 0 has size 3 in dimension 1; the model was measured with 2, .*{words}"
+    ):
+        found(np.ones((5, 3), np.float32))
     five = msgspec.structs.replace(found.best.config, workload=WorkloadSettings(batch_size=5))
     found.best = msgspec.structs.replace(found.best, config=five)
-    with pytest.raises(RuntimeError, match="Got invalid"):  # the runtime's own words
+    with pytest.raises(ModelError, match=f"^the model fails on this batch: {words}$"):
         found(np.ones((5, 2), np.float32))
+
+
+def test_a_model_without_a_prepared_size_takes_what_its_code_takes(tmp_path: Path) -> None:
+    wide = np.ones((3, 7), np.float64)
+    assert np.array_equal(model(tmp_path, "output", inputs=PAIR[:1])(wide), wide)
+
+
+class Prepared(Echo):
+    """An Echo that was prepared for batches of any number of pairs of float32."""
+
+    def inputs(self) -> tuple[Port, ...]:
+        return (Port("left", "float32", (None, 2)),)
+
+
+def test_what_it_was_prepared_for_is_checked_before_the_runtime_sees_it(tmp_path: Path) -> None:
+    found = model(tmp_path, "output", inputs=(), session=Prepared())
+    assert found(np.ones((3, 2), np.float16)).dtype == np.float32
+    for batch, message in (
+        ((np.ones((3, 4), np.float32),), "input 0 has size 4 in dimension 1; the model was prepared for 2: "),
+        ((LEFT.astype(np.float64),), "input 0 is float64; the model was prepared for float32: convert it"),
+        ((LEFT, RIGHT), "the batch has 2 inputs; the model was prepared for 1"),
+    ):
+        with pytest.raises(ModelError, match=f"^{message}"):
+            found(*batch)
+
+
+def test_a_graph_of_a_file_with_one_output_returns_it_alone(tmp_path: Path) -> None:
+    found = model(tmp_path, "probabilities", inputs=PAIR[:1])
+    assert list(found(LEFT)) == ["probabilities"]  # a module that returns a dict of one
+    onnx = msgspec.structs.replace(found.best.workload, model="onnx:model.onnx")
+    for names in (("probabilities",), ("0",)):
+        found = model(tmp_path, *names, inputs=PAIR[:1])
+        found.best = msgspec.structs.replace(found.best, workload=onnx)
+        assert np.array_equal(found(LEFT), LEFT)
+    several = model(tmp_path, "boxes", "scores")
+    several.best = msgspec.structs.replace(several.best, workload=msgspec.structs.replace(onnx, inputs=PAIR))
+    assert list(several(LEFT, RIGHT)) == ["boxes", "scores"]
+
+
+# ----------------------------------------------------------------------------------------------------------- threads
+
+
+class Shared(Echo):
+    """A session with one buffer for all answers, as a module of the user's may have; it takes its time."""
+
+    buffer = np.zeros(1)
+
+    def __call__(self, batch: Any) -> Any:
+        self.buffer[:] = batch[0][0, 0]
+        time.sleep(0.0005)
+        return (self.buffer,)
+
+
+def test_no_thread_gets_anothers_answer(tmp_path: Path) -> None:
+    found = model(tmp_path, "output", inputs=PAIR[:1], session=Shared())
+    batches = [np.full((1, 2), float(number)) for number in range(100)]
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(found, batches))
+    assert [answer.item() for answer in answers] == list(range(100))  # also after all other calls
+
+
+def test_a_runtime_that_allows_it_is_called_by_several_threads_at_once(tmp_path: Path) -> None:
+    together = threading.Barrier(4, timeout=20)
+
+    class Parallel(Echo):
+        concurrent = True
+
+        def __call__(self, batch: Any) -> Any:
+            together.wait()
+            return batch
+
+    found = model(tmp_path, "output", inputs=PAIR[:1], session=Parallel())
+    with ThreadPoolExecutor(4) as pool:
+        assert all(np.array_equal(answer, LEFT) for answer in pool.map(found, [LEFT] * 4))
+
+
+def test_a_closed_model_says_so(tmp_path: Path) -> None:
+    with model(tmp_path, "output", inputs=PAIR[:1]) as found:
+        pass
+    found.close()
+    with pytest.raises(ModelError, match="the model is closed"):
+        found(LEFT)
 
 
 def test_the_runtime_is_released_at_the_end(tmp_path: Path) -> None:

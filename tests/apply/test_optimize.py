@@ -72,7 +72,7 @@ def test_three_lines_search_and_load(searched: Searched) -> None:
     assert found["close"] and found["judged"] and found["cosine"] > 0.999
     assert found["study"].startswith("Net-") and found["studies"] == [found["study"]]
     assert found["workload"].startswith(f"exported:{searched.folder}/studies/models/Net-")
-    assert found["limits"] == ["cosine_similarity", "centred_error"]
+    assert found["limits"][:2] == ["cosine_similarity", "centred_error"]
     results = store.results(searched.folder / "studies" / found["study"])
     assert {(result.status.measured, result.spec.config.workload.batch_size) for result in results} == {(True, 8)}
 
@@ -129,13 +129,11 @@ def test_the_minutes_are_checked_at_once() -> None:
         optimize.optimize(None, None, minutes=0)
 
 
-def test_without_rows_to_calibrate_on_nothing_is_quantised() -> None:
-    few = optimize.search(Exported(program=None, rows=1, images=False, names=None))
-    many = optimize.search(Exported(program=None, rows=8, images=True, names=None))
-    assert few["backend"]["openvino"] == {"precision": ["float32"]}
-    assert many["backend"]["openvino"] == {"precision": ["float32", "int8"]}
-    assert few["backend"]["torch_eager"]["memory_format"] == ["contiguous"]
-    assert many["backend"]["torch_compile"]["memory_format"] == ["contiguous", "channels_last"]
+def test_memory_formats_are_for_images() -> None:
+    plain, images = (optimize.search(Exported(program=None, images=found, names=None)) for found in (False, True))
+    assert plain["backend"]["openvino"] == images["backend"]["openvino"] == {"precision": ["float32", "int8"]}
+    assert plain["backend"]["torch_eager"]["memory_format"] == ["contiguous"]
+    assert images["backend"]["torch_compile"]["memory_format"] == ["contiguous", "channels_last"]
 
 
 def test_a_class_of_any_name_makes_a_study() -> None:
@@ -145,4 +143,4 @@ def test_a_class_of_any_name_makes_a_study() -> None:
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StudyError, match=r"cannot be written: .*; name another in `studies`"):
-        optimize._written(tmp_path / "file" / "x", "x", Exported(None, 1, False, None), {})
+        optimize._written(tmp_path / "file" / "x", "x", Exported(None, False, None), {})

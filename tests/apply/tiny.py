@@ -33,6 +33,15 @@ class Net(nn.Module):
         return {"logits": self.last(hidden), "pooled": hidden.mean(1, keepdim=True)}
 
 
+class AnySize(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Conv2d(3, 4, 3, padding=1)
+
+    def forward(self, images):
+        return torch.relu(self.first(images)).mean((2, 3))
+
+
 class Pair(nn.Module):
     def forward(self, left, right):
         return left - 2 * right
@@ -43,10 +52,16 @@ def net():
     return Net().eval()
 
 
+def any_size():
+    torch.manual_seed(0)
+    return AnySize().eval()
+
+
 def pair():
     return Pair().eval()
 """
 IMAGES = (InputSpec(shape=("batch", 3, 8, 8)),)
+FOUR = (InputSpec(shape=("batch", 4)),)
 START = """
 import json, sys, warnings
 import autotune

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from autotune.backends.openvino import Options, unavailable
@@ -50,6 +51,60 @@ for name, batch, size in (("free", "batch", 16), ("fixed", 3, 3)):
         error = float(((rounded - exact) ** 2).sum() / ((exact - exact.mean(0)) ** 2).sum())
         told[f"{name} bfloat16"] = [reason, answers(made[1], size)[1], error, bool((rounded == exact).all())]
 """
+
+
+ATTENTION = """
+from types import SimpleNamespace
+import openvino
+from openvino import opset13 as ops
+from autotune.backends import _ir
+
+rng = np.random.default_rng(0)
+rows, tokens, width = 64, 16, 32
+x = rng.normal(size=(rows, tokens, width)).astype(np.float32)
+mask = (np.arange(tokens) < rng.integers(4, tokens + 1, (rows, 1))).astype(np.float32)
+workload = SimpleNamespace(calibration=lambda least: (x[:least], mask[:least]))
+
+def attention(kind):
+    given = [ops.parameter([-1, tokens, width], np.float32, "x"), ops.parameter([-1, tokens], np.float32, "mask")]
+    for port, name in zip(given, ("x", "mask")):
+        port.output(0).tensor.names = {name}
+    weights = rng.normal(0, width**-0.5, (4, width, width)).astype(np.float32)
+    query, key, value = (ops.matmul(given[0], ops.constant(part), False, False) for part in weights[:3])
+    least = ops.constant(np.float32(np.finfo(np.float32).min))
+    bias = ops.multiply(ops.subtract(ops.constant(np.float32(1)), ops.unsqueeze(given[1], ops.constant(1))), least)
+    if kind == "fused":
+        mixed = ops.scaled_dot_product_attention(query, key, value, bias)
+    else:
+        scores = ops.add(ops.multiply(ops.matmul(query, key, False, True), ops.constant(np.float32(width**-0.5))), bias)
+        shared = ops.softmax(scores, -1)
+        mixed = ops.matmul(ops.convert(shared, np.float32) if kind == "convert" else shared, value, False, False)
+    out = ops.matmul(mixed, ops.constant(weights[3]), False, False)
+    return openvino.Model([ops.softmax(out, -1) if kind == "classifier" else out], given, kind)
+
+def classifier():
+    image = ops.parameter([-1, width], np.float32, "image")
+    scores = ops.matmul(image, ops.constant(rng.normal(size=(width, 4)).astype(np.float32)), False, False)
+    return openvino.Model([ops.softmax(scores, -1)], [image], "classifier")
+
+def answer(model):
+    return openvino.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})([x, mask])[0]
+
+told["classifier"] = _ir.has_attention(classifier())
+for kind in ("plain", "convert", "fused"):
+    model = attention(kind)
+    exact, found = answer(model), _ir.has_attention(model)
+    close = answer(_ir.quantized(workload, this_machine, model))
+    told[kind] = [found, float(((close - exact) ** 2).sum() / ((exact - exact.mean(0)) ** 2).sum())]
+"""
+
+
+def test_an_attention_is_quantised_as_one(tmp_path: Path) -> None:
+    """A mask of the least float, taken for values as any other, leaves one step of the scale to all scores."""
+    told = child.told(ATTENTION, tmp_path, "openvino", "nncf")
+    assert told.pop("classifier") is False
+    for attention, error in told.values():
+        assert attention and error < 0.02
 
 
 def test_precisions_are_close_and_proven(tmp_path_factory: Any) -> None:

@@ -96,6 +96,23 @@ try:
 except ModelError as error:
     told["nothing to quantise"] = str(error)
 
+def converted():
+    old = onnx.load(folder / "free" / "net.onnx")
+    old.opset_import[0].version = 11
+    made = folder / "old"
+    made.mkdir(exist_ok=True)
+    onnx.save(old, made / "net.onnx", save_as_external_data=True, location="weights.bin", size_threshold=64)
+    _onnx.quantize(workload(None), this_machine, made / "net.onnx", made / backend.MODEL)
+    close, exact = answers(made, 16, precision="int8")[0], answers(folder / "free_float32", 16)[0]
+    told["old"] = float(((close - exact) ** 2).sum() / ((exact - exact.mean(0)) ** 2).sum())
+
+def broken(model, version):
+    raise RuntimeError("no adapter\\nfor Conv")
+
+told["old failure"] = failure(converted)
+onnx.version_converter.convert_version = broken
+told["not converted"] = failure(converted)
+
 model = onnx.load(folder / "free" / "net.onnx", load_external_data=False)
 for tensor in model.graph.initializer:
     for entry in tensor.external_data:
@@ -231,6 +248,14 @@ def test_int8_is_close_and_runs_in_int8(files: dict[str, Any]) -> None:
 
 def test_a_model_with_nothing_to_quantise_says_so(files: dict[str, Any]) -> None:
     assert files["nothing to quantise"] == "no operator of the quantised model runs in int8; it runs Neg"
+
+
+def test_an_old_opset_is_converted_first(files: dict[str, Any]) -> None:
+    assert files["old failure"] is None
+    assert 0 < files["old"] < 0.01
+    assert files["not converted"] == (
+        "int8 needs ONNX opset 13; the model has 11, and cannot be converted to 17: no adapter for Conv; export it anew"
+    )
 
 
 def test_a_fixed_batch_is_the_only_one(files: dict[str, Any]) -> None:

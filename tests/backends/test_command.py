@@ -28,6 +28,7 @@ class Program:
     options: dict[str, float | str | int | None] = field(default_factory=dict)
     rules: MeasureRules = QUICK
     command: str = "{python} program.py {words}"
+    env: tuple[str, ...] = ()
 
 
 def runs(text: str, words: str = "", samples: int = 1) -> Program:
@@ -65,6 +66,8 @@ if os.fork() == 0: time.sleep(60)
 """
 PROGRAMS = {
     "prints": Program(f"import os; assert 'PYTHONPATH' not in os.environ and 'PATH' in os.environ\n{LINE}"),
+    "named": Program(f"import os; assert os.environ['PYTHONPATH']\n{LINE}", env=("PYTHONPATH",)),
+    "prints much": Program(f"import os\nfor _ in range(70): os.write(1, (b'x' * 1023 + b'\\n') * 1024)\n{LINE}"),
     "runs": runs(
         "import sys, time; assert sys.argv[1:] == ['2', 'quick']; time.sleep(0.1)", "{batch_size} {mode}", samples=50
     ),
@@ -105,7 +108,7 @@ class Trials:
         (folder / "program.py").write_text(program.text)
         options = {"reads": "line", "samples": None, "folder": str(folder), "timeout_s": 20.0, **program.options}
         started = program.command.format(python=sys.executable, words=program.words)
-        workload = WorkloadSpec(model=f"command:{started}", inputs=(), options=options)
+        workload = WorkloadSpec(model=f"command:{started}", inputs=(), options=options, env=program.env)
         return lab.spec("command", {"mode": "quick"}, trial=number, workload=workload)
 
     def measured(self, name: str) -> TrialResult:
@@ -157,6 +160,13 @@ def test_the_rate_is_what_a_program_that_does_not_see_our_packages_says(trials: 
     assert all(block.rate == pytest.approx(200.0) for block in result.blocks)
     assert sum(block.cpu_ns for block in result.blocks) > 0
     assert result.peak_rss_bytes is not None
+
+
+@pytest.mark.parametrize("name", ["named", "prints much"])
+def test_pythonpath_is_handed_on_where_it_is_named_and_the_line_is_found_behind_much_else(
+    trials: Trials, name: str
+) -> None:
+    assert sum(block.rate for block in trials.measured(name).blocks) > 0
 
 
 def test_whole_runs_count_their_samples(trials: Trials) -> None:

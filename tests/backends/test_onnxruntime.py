@@ -91,6 +91,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 def session(pool_threads: int, *providers: str) -> OrtSession:
     ort = SimpleNamespace(
         get_inputs=list,
+        get_outputs=list,
         get_providers=lambda: list(providers),
         get_session_options=lambda: SimpleNamespace(**attributes(Options(), 2)),
         get_modelmeta=lambda: SimpleNamespace(producer_name="pytorch"),

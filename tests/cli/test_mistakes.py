@@ -54,7 +54,7 @@ def test_a_mistake_in_the_space_file_is_one_line(run: Run, tmp_path: Path, rest:
         ("{model: resnet18, inputs: [{shape: [batch]}]}", "unknown provider 'resnet18' of workload.model"),
         ("{model: 'torchvision:', inputs: [{shape: [batch]}]}", "workload.model is 'torchvision:'"),
         ("{inputs: [{shape: [batch]}]}", "workload has no 'model'"),
-        ("{model: 'torchvision:resnet18'}", "workload has no list of 'inputs'"),
+        ("{model: 'torchvision:resnet18'}", "workload has no 'inputs'"),
         ("{model: 'torchvision:resnet18', inputs: [{shape: [1, 3]}]}", "a shape that does not begin with batch"),
         ("{model: 'torchvision:resnet18', weights: no.pth, inputs: [{shape: [batch]}]}", "the missing file 'no.pth'"),
     ],
@@ -68,7 +68,10 @@ def test_a_mistake_in_the_workload_is_one_line(run: Run, tmp_path: Path, workloa
 @pytest.mark.parametrize(
     ("argv", "says"),
     [
-        (["--space", "nowhere.yaml"], "no space 'nowhere.yaml', neither a file nor shipped; shipped: command, "),
+        (
+            ["--space", "nowhere.yaml"],
+            "no space 'nowhere.yaml', neither a file nor shipped; shipped: asr-encoder, command, ",
+        ),
         (["--space", "resnet5"], "did you mean 'resnet50' or"),
         (["--space", "."], "no space '.'"),
         (["--space", ""], "no space ''"),

@@ -46,9 +46,9 @@ def test_the_budget(tmp_path: Path, budget: Budget, text: str) -> None:
 
 def test_what_is_wanted_is_said_where_it_is_not_the_rate_alone(tmp_path: Path) -> None:
     limit = Limit(metric="latency_p99_ms", max=20.0)
-    found = said(tmp_path, objective="peak_rss_bytes", constraints=(limit, goal_section.ANSWERS))
+    found = said(tmp_path, objective="peak_rss_bytes", constraints=(limit, *goal_section.ANSWERS))
     assert found[1:] == ["wanted    peak_rss_bytes at its best, latency_p99_ms at most 20"]
-    assert said(tmp_path, constraints=(goal_section.ANSWERS,))[1:] == []
+    assert said(tmp_path, constraints=goal_section.ANSWERS)[1:] == []
 
 
 def test_what_a_new_study_tries_first_is_said_once(tmp_path: Path) -> None:
@@ -77,14 +77,17 @@ def test_why_a_search_ended(reason: Reason, skip: bool, text: str) -> None:
     assert list(study_messages.search_ended(ended(reason), Budget(), skip)) == [f"{text}, after 1 min 01 s"]
 
 
-@pytest.mark.parametrize(
-    ("left_s", "saved"), [(None, ""), (0.0, ""), (250.0, "; the 4 min 10 s that it had left are the confirmation's")]
-)
-def test_a_search_that_settled_before_its_budget_was_used_says_what_it_saved(left_s: float | None, saved: str) -> None:
+def test_a_search_that_settled_before_its_budget_was_used_says_what_is_left_and_what_that_is_needed_for() -> None:
     settled = "nothing untried that is likely to run promises another 2 %, after 1 min 01 s"
-    (said,) = study_messages.search_ended(ended("settled"), Budget(minutes=10), False, left_s)
-    assert said == f"the search ended early: {settled}{saved}"
-    (said,) = study_messages.search_ended(ended("trials"), Budget(trials=3, minutes=10), False, left_s)
+    needed = "; of the 8 min 59 s that are left the confirmation is predicted to need 4 min 10 s"
+    for budget, predicted_s, left in (
+        (Budget(minutes=10), 250.0, needed),
+        (Budget(minutes=10), None, ""),
+        (Budget(trials=100), 250.0, ""),
+    ):
+        (said,) = study_messages.search_ended(ended("settled"), budget, False, predicted_s)
+        assert said == f"the search ended early: {settled}{left}"
+    (said,) = study_messages.search_ended(ended("trials"), Budget(trials=3, minutes=10), False, 250.0)
     assert said == "all trials of the budget are done, after 1 min 01 s"
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from autotune.cli import invocation, tune
 from autotune.core.errors import ModelError, SpaceError, StudyError
+from autotune.core.executor import Checked
 from autotune.core.results import Status
 from autotune.launch import orphans
 from autotune.report.text import summary
@@ -84,7 +85,8 @@ def test_a_search_that_settled_goes_on_for_no_more_budget(harness: TuneHarness) 
     assert re.search(r"\nconfirming 3 .*\nconfirmed so far: 3.\d\dx \(.*\), onnxruntime .*; the search goes on\n", text)
     assert re.search(
         r"\nthe search ended early: nothing untried that is likely to run promises another 2 %, after \d+ s; "
-        r"the 2\d min \d\d s that it had left are the confirmation's\ntelling the best of them apart, ",
+        r"of the 29 min \d\d s that are left the confirmation is predicted to need \d+ (min \d\d )?s"
+        r"\ntelling the best of them apart, up to about ",
         text,
     )
     assert harness.best().confirmed
@@ -224,12 +226,38 @@ def test_a_study_that_another_process_has_taken_meanwhile_is_left_alone(
 def test_an_edit_of_the_space_file_while_the_machine_is_checked_changes_nothing(
     harness: TuneHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def check(*_: object) -> None:
+    def check(*_: object) -> Checked:
         (harness.folder / "toy.yaml").write_text("name: another\n")
+        return Checked()
 
     monkeypatch.setattr(harness, "check", check)
     assert harness.tune()[0]
     assert (harness.study / "space.yaml").read_text() == SPACE
+
+
+INT8 = """\
+name: toy
+workload: {model: "python:net.py:build"}
+search:
+  backend:
+    torch_eager: {}
+    onnxruntime: {precision: [float32, int8]}
+"""
+
+
+def test_few_real_rows_leave_int8_out_and_the_study_goes_on_so(harness: TuneHarness) -> None:
+    (harness.folder / "net.py").touch()
+    harness.found = Checked(different_rows=1)
+    for text in (INT8, f"{INT8}# another comment\n"):
+        _, said = harness.tune(text)
+        assert (
+            "\nleft out  onnxruntime.precision int8: int8 would be calibrated and judged on one example row: " in said
+        )
+        assert "up to 2 configurations" in said
+    assert {config.options.get("precision") for config in harness.executors[0].configs} == {"float32"}
+    harness.found = Checked(different_rows=8)
+    _, said = harness.tune(INT8, name="eight")
+    assert "left out  onnxruntime" not in said and "up to 3 configurations" in said
 
 
 def test_a_space_file_in_another_encoding_is_one_line(harness: TuneHarness, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from autotune.core.rules import MeasureRules
+from autotune.core.specs import InterleavedSpec, TrialSpec
 from autotune.study.storage import store
 from tests.fake_executor import speed
 from tests.study import fakes
-from tests.tune_harness import HW, TuneHarness
+from tests.tune_harness import HW, SPACE, TuneHarness
 
 
 def test_where_no_time_is_left_nothing_is_said_to_be_confirmed(harness: TuneHarness) -> None:
@@ -39,11 +41,28 @@ def test_what_the_search_found_is_confirmed(harness: TuneHarness) -> None:
         "telling the best of them apart",
         "measuring what each setting of the winner is worth",
     ]
-    assert [line.partition(", at most ")[0] for line in lines[ended + 1 : ended + 4]] == begun
+    assert [line.partition(", up to about ")[0] for line in lines[ended + 1 : ended + 4]] == begun
     (said,) = [line for line in lines if line.startswith("speed-up")]
     assert said.endswith(f" over the baseline, confirmed in {claim.runs} interleaved runs, {claim.rounds} rounds")
     assert "what each setting is worth: the winner with it over the winner without it" in lines
     assert f"file      {harness.study / 'best.json'}" in lines
+
+
+def test_a_first_claim_is_in_best_json_even_if_the_run_is_killed(
+    harness: TuneHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def kill(self: TuneHarness, spec: TrialSpec | InterleavedSpec, rules: MeasureRules) -> None:
+        known = store.confirmation(harness.study)
+        if known is not None and known.confirmed:
+            raise SystemExit
+
+    monkeypatch.setattr(TuneHarness, "_before", kill)
+    large = SPACE.replace("[1, 8]", "[1, 2, 4, 8, 16, 32]").replace("{trials: 4}", "{trials: 100, minutes: 30}")
+    with pytest.raises(SystemExit):
+        harness.tune(large, skip_confirmation=False)
+    best = harness.best()
+    assert best.confirmed and best.measured.speedup.runs == 3
+    assert "confirmed so far" in harness.printed and "best      " not in harness.printed
 
 
 def test_without_a_confirmation_nobody_sits_and_nothing_is_claimed(harness: TuneHarness) -> None:

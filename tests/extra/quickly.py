@@ -27,6 +27,7 @@ tune.MeasureRules = partial(  # type: ignore[attr-defined]
     disturbed_others=NEVER,
     disturbed_pressure=NEVER,
     disturbed_steal=NEVER,
+    disturbed_throttled=NEVER,
     disturbed_frequency=0.0,
     disturbed_canary=NEVER,
 )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from autotune.hardware.cgroups import Limits, groups, limits, oom_kills
+from autotune.hardware.cgroups import Limits, Throttling, groups, limits, oom_kills, throttling
 from tests import machines
 
 V1 = "40 30 0:{number} {mounted} /sys/fs/cgroup/{folder} rw,relatime shared:9 - cgroup cgroup rw,{controllers}"
@@ -41,6 +41,41 @@ def test_the_kernels_count_of_kills_for_memory(
     under = {os.path.normpath(f"/sys/fs/cgroup/{name}"): content for name, content in files.items()}
     root = machines.write(tmp_path, {"/proc/self/cgroup": ours, "/proc/self/mountinfo": mount, **under})
     assert oom_kills(root) == count
+
+
+# --------------------------------------------------------------------------------------------------------- throttled
+
+
+@pytest.mark.parametrize(
+    ("ours", "mount", "files", "counted"),
+    [
+        (
+            "0::/a/b\n",
+            V2.format(mounted="/"),
+            {
+                "a/b/cpu.stat": "usage_usec 5\nnr_periods 9\nnr_throttled 3\nthrottled_usec 250000\n",
+                "a/cpu.stat": "usage_usec 5\nnr_periods 0\nnr_throttled 1\nthrottled_usec 500000\n",
+                "cpu.stat": "usage_usec 5\n",
+            },
+            Throttling(periods=4, seconds=0.75),
+        ),
+        (
+            "3:cpu,cpuacct:/job\n",
+            v1("cpu,cpuacct", "cpu,cpuacct"),
+            {"cpu,cpuacct/job/cpu.stat": "nr_periods 9\nnr_throttled 2\nthrottled_time 1500000000\n"},
+            Throttling(periods=2, seconds=1.5),
+        ),
+        ("0::/a\n", V2.format(mounted="/"), {"a/cpu.stat": "usage_usec 5\n"}, None),
+        ("0::/a\n", V2.format(mounted="/"), {"a/cpu.stat": "nr_throttled ?\n"}, None),
+        ("0::/a\n", V2.format(mounted="/"), {}, None),
+    ],
+)
+def test_what_a_quota_withheld(
+    tmp_path: Path, ours: str, mount: str, files: dict[str, str], counted: Throttling | None
+) -> None:
+    under = {f"/sys/fs/cgroup/{name}": content for name, content in files.items()}
+    root = machines.write(tmp_path, {"/proc/self/cgroup": ours, "/proc/self/mountinfo": mount, **under})
+    assert throttling(root) == counted
 
 
 # ------------------------------------------------------------------------------------------------------- version 2

@@ -8,15 +8,21 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
+from autotune.core import rules
 from autotune.core.config import Placement
+from autotune.core.rules import MeasureRules
+from autotune.core.space_types import TimeLimits
 from autotune.launch import worker_pool
 from autotune.launch.launch_plan import LaunchPlan, WorkerPlan
 from autotune.launch.orphans import Started
+from autotune.launch.patience import Setup
 from autotune.launch.worker_pool import WorkerFailed, Workers
 
 ENOUGH = 2**40
@@ -72,14 +78,19 @@ def gathered(
     timeout_s: float = 20,
     limit: int = ENOUGH,
     deadline: float | None = None,
-    idle_s: float | None = None,
+    setup: Setup | None = None,
 ):
     """The first replies of such workers."""
     with worker_pool.start(planned(folder, *bodies), folder / "job.json", folder, limit, deadline) as workers:
-        return workers.gather(timeout_s, "testing", idle_s)
+        return workers.gather(timeout_s if setup is None else setup.total_s, "testing", setup)
 
 
-def failure(folder: Path, *bodies: str, **limits: float) -> WorkerFailed:
+def setup(say: Callable[[str], None] = print, **limits: float) -> Setup:
+    """The limits of workers whose user's code builds `a model`."""
+    return Setup("a model", "setup_s", rules.within(MeasureRules(), TimeLimits(**limits)), say)
+
+
+def failure(folder: Path, *bodies: str, **limits: Any) -> WorkerFailed:
     with pytest.raises(WorkerFailed) as caught:
         gathered(folder, *bodies, **limits)
     return caught.value

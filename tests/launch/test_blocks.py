@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from typing import cast
+
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from autotune.core.protocol import Measured, Reply
 from autotune.core.results import Block, Status
 from autotune.core.rules import MeasureRules
 from autotune.launch.blocks import warm_s, window_s
@@ -30,6 +33,19 @@ def test_a_block_sums_its_workers() -> None:
     assert (block.items, block.calls, block.cpu_ns, block.unit) == (pytest.approx(101), 25, 21, "sample")
     assert block.elapsed_ns == 10**9
     assert block.rate == pytest.approx(101)
+
+
+def test_the_growth_of_memory_is_the_mean_of_those_that_made_a_call() -> None:
+    class Growing(Scripted):
+        def gather(self, timeout_s: float, doing: str) -> list[Reply]:
+            growths = (3.0, 5.0, None)
+            shares = cast(list[Measured], super().gather(timeout_s, doing))
+            return [
+                msgspec.structs.replace(share, growth_bytes=one) for share, one in zip(shares, growths, strict=True)
+            ]
+
+    assert a_block(Growing((20, 30, 10))).growth_bytes == 4.0
+    assert a_block(Scripted((20, 30))).growth_bytes is None
 
 
 def test_a_block_is_what_the_workers_were_told_to_count() -> None:

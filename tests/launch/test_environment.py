@@ -3,6 +3,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from autotune.core import variables
 from autotune.core.config import Config
 from autotune.core.errors import PluginError
 from autotune.core.launch_patch import LaunchPatch
@@ -66,7 +67,7 @@ def test_nothing_merges_to_nothing() -> None:
 
 
 def test_a_child_inherits_only_what_is_listed() -> None:
-    environ = dict.fromkeys(environment.INHERITED, "here") | {
+    environ = dict.fromkeys(variables.INHERITED, "here") | {
         "LD_PRELOAD": "/other.so",
         "OMP_NUM_THREADS": "64",
         "PYTHONPATH": "/elsewhere",
@@ -74,7 +75,13 @@ def test_a_child_inherits_only_what_is_listed() -> None:
         "WORLD_SIZE": "8",
         "ONEDNN_MAX_CPU_ISA": "AVX2",
     }
-    assert environment.apply(LaunchPatch(), environ, "/cache") == dict.fromkeys(environment.INHERITED, "here")
+    assert environment.apply(LaunchPatch(), environ, "/cache") == dict.fromkeys(variables.INHERITED, "here")
+
+
+def test_what_is_named_is_inherited_too() -> None:
+    environ = {"PATH": "/bin", "MODEL_DIR": "/models", "OTHER": "1"}
+    kept = {"PATH": "/bin", "MODEL_DIR": "/models"}
+    assert environment.apply(LaunchPatch(), environ, "/cache", ["MODEL_DIR", "UNSET"]) == kept
 
 
 def test_what_is_not_set_is_not_inherited() -> None:

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import msgspec
 
-from autotune.core.results import Fidelity, OutputFidelity
+from autotune.analysis.constraints import ConstraintCheck
+from autotune.core.results import Fidelity, OutputFidelity, Part
+from autotune.core.space_types import Limit
 from autotune.launch import fidelity
 
 
@@ -29,6 +31,17 @@ def test_the_worst_worker_decides_each_figure() -> None:
         assert (found.cosine_similarity, found.centred_error, found.top1_agreement) == (0.9, 0.3, 0.5)
         (output,) = found.outputs
         assert (output.cosine_similarity, output.centred_error, output.top1_agreement) == (0.9, 0.3, 0.5)
+
+
+def test_the_worst_part_of_all_workers_is_named() -> None:
+    parts = [Part(name="channel 1", error=0.1), Part(name="channel 2 no longer varies", error=1.0), None]
+    workers = [msgspec.structs.replace(closeness(0.9, 0.1), part=part) for part in parts]
+    found = fidelity.worst(workers)
+    assert found is not None and found.part == parts[1]
+    limit = ConstraintCheck(Limit(metric="worst_channel_error", max=0.5), "worst_channel_error", 1.0)
+    said = "worst_channel_error is 1, allowed at most 0.5"
+    assert fidelity.broken(limit, found) == f"{said}; the worst part: channel 2 no longer varies"
+    assert fidelity.broken(limit, workers[2]) == fidelity.broken(limit, None) == said
 
 
 def test_what_is_not_to_be_had_stays_so_and_fewest_samples_count() -> None:

@@ -114,7 +114,7 @@ def test_a_candidate_keeps_what_a_trial_does(whole: Whole, name: str) -> None:
     assert len(candidate.warmup) == 1
     assert candidate.setup_s is not None and candidate.setup_s > 0
     assert candidate.peak_rss_bytes is not None and candidate.peak_rss_bytes > 10_000_000
-    assert candidate.fidelity is not None and candidate.fidelity.samples == RULES.verify_samples
+    assert candidate.fidelity is not None and candidate.fidelity.samples >= RULES.verify_samples
     assert candidate.versions["python"]
     assert all(block.items > 0 and block.canary is not None for block in candidate.blocks)
 
@@ -234,7 +234,7 @@ def test_one_that_is_never_ready_disturbs_nobody(lab: ExtendedPackage, tmp_path:
     configs = {"never": config(lab, "never_ready"), "fine": config(lab)}
     rules = msgspec.structs.replace(RULES, setup_timeout_s=3.5)
     run = sat(lab, tmp_path, asked(configs), rules)
-    assert run.candidates["never"].error == "no answer within 4 s while loading the model"
+    assert run.candidates["never"].error == "no answer within 4 s while loading the model; limits.setup_s is 3.5"
     assert counts(run) == {"never": 0, "fine": 3}
     last_ns = int((tmp_path / "interleaved/0001/never/stdout.log").read_text().split()[-1])
     assert last_ns < run.candidates["fine"].blocks[0].start_ns

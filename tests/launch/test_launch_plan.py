@@ -129,6 +129,27 @@ def test_another_environment_sees_nothing_of_ours(prepared: bool) -> None:
     assert own.env["VIRTUAL_ENV"] == "/ours" and "PYTHONNOUSERSITE" not in own.env
 
 
+@pytest.mark.parametrize("interpreter", ["own", "other"])
+@pytest.mark.parametrize("prepared", [True, False])
+def test_the_users_pythonpath_comes_behind_ours_where_it_is_named(prepared: bool, interpreter: str) -> None:
+    other = Environment(prefix="/srv/venv", python="3.12", packages=MACHINE.packages)
+    hw = msgspec.structs.replace(MACHINE, environments={"other": other})
+    environ = ENVIRON | {"PYTHONPATH": "/elsewhere:beside", "MODEL_DIR": "weights"}
+    named = ("PYTHONPATH", "MODEL_DIR")
+    if prepared:
+        (worker,) = launch_plan.preparing(hw, environ, CACHE, interpreter, named=named).workers
+    else:
+        (worker,) = launch_plan.measuring(configured(interpreter=interpreter), hw, environ, CACHE, named).workers
+    ours = launch_plan.IMPORT_ROOT if interpreter == "own" else "/home/me/cache/package"
+    assert worker.env["PYTHONPATH"].split(":") == [ours, "/elsewhere", str(Path.cwd() / "beside")]
+    assert worker.env["MODEL_DIR"] == "weights"
+
+
+def test_the_canary_gets_nothing_that_a_space_names() -> None:
+    (worker,) = launch_plan.sensing(MACHINE, ENVIRON | {"MODEL_DIR": "/models"}, CACHE).workers
+    assert "MODEL_DIR" not in worker.env
+
+
 def test_planning_is_pure() -> None:
     before = dict(os.environ)
     assert measuring("openvino", layout="2x2") == measuring("openvino", layout="2x2")

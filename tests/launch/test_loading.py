@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 
 from autotune.core.results import Status
 from autotune.core.rules import MeasureRules
+from autotune.core.workload_spec import WorkloadSpec
 from autotune.models import cache_contents
 from tests.conftest import QUICK, TINY, ExtendedPackage
 
@@ -65,7 +67,7 @@ def test_a_preparation_that_was_killed_is_tried_again_by_the_next_run(prepared: 
         assert killed.status is Status.PREPARE_FAILED
         assert killed.error is not None and killed.error.startswith("a worker was killed by SIGKILL, ")
     kept = sorted(line.what for line in cache_contents.contents(prepared.cache))
-    failed = "failed: RuntimeError: no such operator: frobnicate"
+    failed = "failed: faulty of tiny:conv: RuntimeError: no such operator: frobnicate"
     assert kept == [failed, "faulty of tiny:conv", "reference outputs of tiny:conv"]
 
 
@@ -87,7 +89,7 @@ def test_a_preparation_without_time_is_not_repeated_for_another_configuration(
     told = lab.run(tmp_path, asked)
     before, first, second, after = told.results
     assert first.status is Status.PREPARE_FAILED
-    assert first.error == "no answer within 2 s while preparing faulty of tiny:conv"
+    assert first.error == "no answer within 2 s while preparing faulty of tiny:conv; limits.prepare_s is 1.5"
     assert second.error == f"{first.error} (not tried again in this run)"
     assert told.preparing.count("faulty of tiny:conv") == 1
     assert before.status is after.status is Status.OK
@@ -109,3 +111,92 @@ def test_a_workload_that_cannot_be_built_is_a_failed_preparation(lab: ExtendedPa
     spec = lab.spec("faulty", {"mode": "fine"}, workload=broken)
     (result,) = lab.execute(tmp_path, [spec]).results
     assert (result.status, result.error) == (Status.PREPARE_FAILED, "ModelError: it is broken")
+
+
+# ------------------------------------------------------------------------------------------------ the user's own code
+
+OWN = """
+import os, time, torch
+from pathlib import Path
+
+def build():
+    time.sleep({sleep_s})
+    ({file}).read_bytes()
+    return torch.nn.Linear(4, 4), torch.randn(8, 4)
+"""
+
+
+def own_model(folder: Path, file: str = "Path(__file__).with_name('weights.pt')", sleep_s: float = 0) -> WorkloadSpec:
+    (folder / "model.py").write_text(OWN.format(file=file, sleep_s=sleep_s))
+    return WorkloadSpec(model=f"python:{folder / 'model.py'}:build", inputs=())
+
+
+def with_weights(folder: Path) -> Path:
+    """The folder, with a file of weights in it."""
+    folder.mkdir(exist_ok=True)
+    (folder / "weights.pt").touch()
+    return folder
+
+
+def test_a_missing_file_of_the_users_is_looked_for_again(lab: ExtendedPackage, tmp_path: Path) -> None:
+    spec = lab.spec("faulty", {"mode": "fine"}, workload=own_model(tmp_path))
+    told = lab.execute(tmp_path, [spec] * 2, cache=tmp_path / "cache")
+    first, second = (str(result.error) for result in told.results)
+    assert "raised FileNotFoundError: " in first
+    assert second == f"{first} (not tried again in this run)"
+    assert cache_contents.contents(tmp_path / "cache") == []
+    with_weights(tmp_path)
+    (result,) = lab.execute(tmp_path, [spec], cache=tmp_path / "cache").results
+    assert (result.status, result.error) == (Status.OK, None)
+
+
+def test_a_variable_that_is_not_handed_on_is_named(lab: ExtendedPackage, tmp_path: Path) -> None:
+    workload = own_model(tmp_path, "Path(os.environ['MODEL_DIR']) / 'weights.pt'")
+    named = msgspec.structs.replace(workload, env=("MODEL_DIR",))
+    specs = [lab.spec("faulty", {"mode": "fine"}, workload=one) for one in (workload, named)]
+    there = with_variables(lab, MODEL_DIR=str(with_weights(tmp_path / "models")))
+    without, handed_on = there.execute(tmp_path, specs, cache=tmp_path / "cache").results
+    assert (without.error or "").endswith(
+        "raised KeyError: 'MODEL_DIR'; MODEL_DIR is set in your shell and not handed on to the child; "
+        "write workload.env: [MODEL_DIR]"
+    )
+    assert (handed_on.status, handed_on.error) == (Status.OK, None)
+    kept = b"".join(path.read_bytes() for path in tmp_path.rglob("*.json"))
+    assert b"MODEL_DIR" in kept and str(tmp_path / "models").encode() not in kept
+
+
+def test_a_measured_worker_lacks_a_variable(lab: ExtendedPackage, tmp_path: Path) -> None:
+    (tmp_path / "model.py").write_text(
+        "import os, torch\n"
+        "def build():\n"
+        "    if 'CI' not in os.environ:\n"  # where it is measured, not where it is prepared
+        "        os.environ['MODEL_DIR']\n"
+        "    return torch.nn.Linear(4, 4), torch.randn(8, 4)\n"
+    )
+    workload = WorkloadSpec(model=f"python:{tmp_path / 'model.py'}:build", inputs=())
+    spec = lab.spec("torch_eager", {"memory_format": "contiguous", "precision": "float32"}, workload=workload)
+    (result,) = with_variables(lab, MODEL_DIR="/models").execute(tmp_path, [spec]).results
+    assert result.status is Status.CRASHED
+    assert (result.error or "").endswith("; write workload.env: [MODEL_DIR]")
+
+
+def test_code_that_waits_is_waited_for(lab: ExtendedPackage, tmp_path: Path) -> None:
+    eager = {"memory_format": "contiguous", "precision": "float32"}
+    spec = lab.spec("torch_eager", eager, workload=own_model(with_weights(tmp_path), sleep_s=2.5))
+    short = rules(idle_timeout_s=1.5, setup_timeout_s=30, build_timeout_s=30)
+    (result,) = lab.run(tmp_path, [(spec, short, None)], tmp_path / "cache").results
+    assert (result.status, result.error) == (Status.OK, None)
+    shorter = msgspec.structs.replace(short, build_timeout_s=1.0)
+    (result,) = lab.run(tmp_path, [(spec, shorter, None)], tmp_path / "cache").results
+    assert result.error == (f"no answer within 1 s while building {spec.workload.model}; limits.build_s is 1")
+
+
+def with_variables(lab: ExtendedPackage, **variables: str) -> ExtendedPackage:
+    """The lab, its coordinator started with these variables."""
+
+    class There(ExtendedPackage):
+        @property
+        def environ(self) -> dict[str, str]:
+            return lab.environ | variables
+
+    return There(**{field.name: getattr(lab, field.name) for field in dataclasses.fields(lab)})

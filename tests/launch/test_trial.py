@@ -86,7 +86,7 @@ def test_its_outputs_are_the_references_own(squeezenet: Squeezenet) -> None:
     assert fidelity is not None
     assert fidelity.cosine_similarity == pytest.approx(1.0)
     assert fidelity.max_abs_error < 1e-5
-    assert fidelity.samples == 8
+    assert fidelity.samples >= 8
     assert not fidelity.judged  # its weights are random
 
 

@@ -15,7 +15,7 @@ from autotune.hardware import cgroups
 from autotune.launch import worker_pool
 from autotune.launch.worker_pool import WorkerFailed, Workers
 from tests.conftest import ended
-from tests.launch.little_workers import ANSWERS, ENOUGH, failure, gathered, planned
+from tests.launch.little_workers import ANSWERS, ENOUGH, failure, gathered, planned, setup
 
 # --------------------------------------------------------------------------------------------------------- failures
 
@@ -125,8 +125,9 @@ def test_a_hang_ends_in_time(tmp_path: Path) -> None:
 def test_a_worker_that_does_nothing_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker_pool, "LOOK_S", 0.1)
     begin = time.monotonic()
-    error = failure(tmp_path, 'say("prepared"); time.sleep(60)', "time.sleep(60)", idle_s=1.6)
-    assert (error.status, str(error)) == (Status.TIMEOUT, "no answer and no work for 2 s while testing")
+    error = failure(tmp_path, 'say("prepared"); time.sleep(60)', "time.sleep(60)", setup=setup(idle_s=1.6))
+    said = "no answer and no work for 2 s while testing; limits.idle_s is 1.6"
+    assert (error.status, str(error)) == (Status.TIMEOUT, said)
     assert 1.6 <= time.monotonic() - begin < 10
 
 
@@ -147,7 +148,7 @@ say("prepared")
 def test_a_worker_whose_children_work_does_not_hang(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker_pool, "LOOK_S", 0.1)
     patient = 'time.sleep(2.1); say("prepared")'  # it waits for what the other does
-    assert gathered(tmp_path, BUSY_CHILDREN, patient, idle_s=1.2) == [Prepared(), Prepared()]
+    assert gathered(tmp_path, BUSY_CHILDREN, patient, setup=setup(idle_s=1.2)) == [Prepared(), Prepared()]
 
 
 def test_the_studys_deadline_interrupts(tmp_path: Path) -> None:

@@ -169,8 +169,10 @@ def test_a_failure_is_remembered_with_its_log(tmp_path: Path) -> None:
         ensure(tmp_path, run)
     with pytest.raises(PreparationFailed) as again:
         ensure(tmp_path, run)
-    assert len(run.jobs) == 1
-    assert str(again.value) == ("no such operator: frobnicate (remembered; `python -m autotune cache --clear` forgets)")
+    (job,) = run.jobs
+    assert str(again.value) == (
+        f"no such operator: frobnicate (remembered; `python -m autotune cache --clear {job.key[:12]}` forgets)"
+    )
     assert again.value.log == "Traceback:\n  the whole story\n"
     assert listing(tmp_path / "artifacts") == listing(tmp_path / "making") == []
 
@@ -181,6 +183,15 @@ def test_a_failed_source_fails_what_is_made_from_it(tmp_path: Path) -> None:
         with pytest.raises(PreparationFailed, match="frobnicate"):
             ensure(tmp_path, run, config("openvino", precision="int8"))
     assert len(run.jobs) == 1
+
+
+def test_half_a_failure_is_none(tmp_path: Path) -> None:
+    run = Maker(failed())
+    with pytest.raises(PreparationFailed):
+        ensure(tmp_path, run)
+    (kept,) = (tmp_path / "failures").iterdir()
+    kept.write_bytes(kept.read_bytes()[:20])
+    assert ensure(tmp_path, Maker()).ref.key == run.jobs[0].key
 
 
 def test_clear_forgets_a_failure(tmp_path: Path) -> None:

@@ -13,9 +13,11 @@ import pytest
 from autotune.core.errors import CacheError
 from autotune.core.files import write_atomically
 from autotune.hardware import interpreters
-from autotune.models.artifact_cache import FileEntry, Manifest, PreparationFailed
-from autotune.models.cache_contents import CacheEntry, clear, contents
+from autotune.models import workload
+from autotune.models.artifact_cache import Failure, FileEntry, Manifest, PreparationFailed
+from autotune.models.cache_contents import CacheEntry, clear, contents, forget
 from tests.models.makers import Maker, config, ensure, failed, hold, listing
+from tests.study import fakes
 
 A, B = "a" * 64, "b" * 64
 
@@ -30,11 +32,14 @@ def artifact(cache: Path, key: str, what: str = "a model") -> Path:
     return folder
 
 
-def failure(cache: Path, key: str, log: bytes) -> Path:
-    (cache / "failures").mkdir(parents=True, exist_ok=True)
-    write_atomically(cache / "failures" / f"{key}.log", log)
+def failure(cache: Path, key: str, message: str = "it broke") -> Path:
+    path = cache / "failures" / f"{key}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(
+        path, msgspec.json.encode(Failure(what="a model", workload="", message=message, log="Traceback:\n"))
+    )
     lock(cache, key).touch()
-    return cache / "failures" / f"{key}.log"
+    return path
 
 
 def lock(cache: Path, key: str) -> Path:
@@ -42,10 +47,15 @@ def lock(cache: Path, key: str) -> Path:
     return cache / "locks" / f"{key}.lock"
 
 
-def test_a_failure_is_told_by_its_first_line(tmp_path: Path) -> None:
-    log = b"no operator \xff here \nTraceback:\n" + bytes(5000)
-    failure(tmp_path, A, log)
-    assert contents(tmp_path) == [CacheEntry(what="failed: no operator � here", bytes=len(log), prepare_s=0.0)]
+def test_a_failure_is_told_by_its_message(tmp_path: Path) -> None:
+    path = failure(tmp_path, A, "no operator here")
+    told = CacheEntry(what="failed: a model: no operator here", bytes=path.stat().st_size, prepare_s=0.0, key=A)
+    assert contents(tmp_path) == [told]
+
+
+def test_half_a_failure_is_listed_as_damaged(tmp_path: Path) -> None:
+    failure(tmp_path, A).write_bytes(b'{"what":"half')
+    assert [line.what for line in contents(tmp_path)] == [f"damaged: {A}.json"]
 
 
 def test_a_manifest_that_a_newer_version_wrote_is_listed_as_damaged(tmp_path: Path) -> None:
@@ -66,14 +76,14 @@ def test_what_inductor_removes_meanwhile_does_not_count(tmp_path: Path) -> None:
 
 def test_locks_stay_since_another_process_may_wait_for_one(tmp_path: Path) -> None:
     artifact(tmp_path, A)
-    failure(tmp_path, B, b"it broke")
+    failure(tmp_path, B)
     assert clear(tmp_path) == 0
     assert contents(tmp_path) == []
     assert sorted(path.name for path in (tmp_path / "locks").iterdir()) == [f"{A}.lock", f"{B}.lock"]
 
 
 def test_half_a_failure_of_a_killed_coordinator_goes_too(tmp_path: Path) -> None:
-    whole = failure(tmp_path, A, b"it broke")
+    whole = failure(tmp_path, A)
     half = whole.with_name(f".{whole.name}-x1y2z3")
     half.write_bytes(b"it br")
     assert clear(tmp_path) == 0
@@ -99,6 +109,16 @@ def test_the_link_to_the_package_stays_since_a_worker_may_import_from_it(tmp_pat
     assert contents(tmp_path) == []
 
 
+def test_only_what_is_named_is_forgotten(tmp_path: Path) -> None:
+    artifact(tmp_path, A, "one")
+    artifact(tmp_path, B, "another")
+    failure(tmp_path, A)
+    (tmp_path / "inductor").mkdir()
+    (tmp_path / "inductor" / "kernel.so").write_bytes(bytes(7))
+    assert forget(tmp_path, [A]) == 0
+    assert [line.what for line in contents(tmp_path)] == ["another", "inductor's cache"]
+
+
 def test_what_is_named_otherwise_is_not_ours(tmp_path: Path) -> None:
     for name in ("artifacts/mine", "making/mine-1", "failures/mine.log"):
         (tmp_path / name).mkdir(parents=True)
@@ -112,7 +132,7 @@ def test_what_is_named_otherwise_is_not_ours(tmp_path: Path) -> None:
 
 
 def test_a_failure_that_is_about_to_be_written_is_left(tmp_path: Path) -> None:
-    log, other = failure(tmp_path, A, b"it broke"), failure(tmp_path, B, b"it broke, too")
+    log, other = failure(tmp_path, A), failure(tmp_path, B)
     context = multiprocessing.get_context("spawn")
     held, done = context.Event(), context.Event()
     holder = context.Process(target=hold, args=(lock(tmp_path, A), held, done))
@@ -128,6 +148,9 @@ def test_a_failure_that_is_about_to_be_written_is_left(tmp_path: Path) -> None:
     assert not log.exists()
 
 
+FAILED = "failed: openvino float32 of torchvision:resnet18: it broke"
+
+
 def test_the_contents_are_told(tmp_path: Path) -> None:
     made = ensure(tmp_path, Maker())
     with pytest.raises(PreparationFailed):
@@ -135,7 +158,9 @@ def test_the_contents_are_told(tmp_path: Path) -> None:
     (tmp_path / "inductor" / "deep").mkdir(parents=True)
     (tmp_path / "inductor" / "deep" / "kernel.so").write_bytes(bytes(123))
     told = {line.what: line for line in contents(tmp_path)}
-    assert list(told) == ["onnxruntime float32 of torchvision:resnet18", "failed: it broke", "inductor's cache"]
+    assert told["onnxruntime float32 of torchvision:resnet18"].key == made.ref.key
+    assert {line.workload for line in told.values()} == {workload.identity(fakes.WORKLOAD), ""}
+    assert list(told) == ["onnxruntime float32 of torchvision:resnet18", FAILED, "inductor's cache"]
     assert told["onnxruntime float32 of torchvision:resnet18"].bytes == made.ref.bytes
     assert told["onnxruntime float32 of torchvision:resnet18"].prepare_s == made.ref.prepare_s
     assert told["inductor's cache"].bytes == 123
@@ -151,7 +176,7 @@ def test_a_damaged_artifact_is_listed(tmp_path: Path, damage) -> None:
     damage(Path(made.folder))
     (line,) = contents(tmp_path)
     size = sum(path.stat().st_size for path in Path(made.folder).rglob("*") if path.is_file())
-    assert line == CacheEntry(what=f"damaged: {made.ref.key}", bytes=size, prepare_s=0.0)
+    assert line == CacheEntry(what=f"damaged: {made.ref.key}", bytes=size, prepare_s=0.0, key=made.ref.key)
 
 
 def test_a_cache_that_does_not_exist_is_empty(tmp_path: Path) -> None:

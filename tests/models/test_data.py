@@ -1,65 +1,34 @@
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from autotune.core.errors import ModelError
 from autotune.core.workload_spec import DataSpec
 from autotune.models import data
+from tests.models.rows import FUNCTION, folder
 
-FUNCTION = """
-import numpy as np
-
-def images():
-    return np.arange(20.0)[:, None], np.arange(20)
-
-def pairs():
-    return (np.arange(20), np.arange(20) * 2), list(range(20))
-
-def three():
-    return 1, 2, 3
-
-def ragged():
-    return ([[1, 2], [3]],), [0, 1]
-
-def words():
-    return np.array(["a", None], object), np.arange(2)
-
-def raises():
-    raise RuntimeError("no such folder\\nof images")
-"""
+__all__ = ["folder"]
 
 
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    np.savez(tmp_path / "digits.npz", images=np.arange(100.0)[:, None], labels=np.arange(100), mask=np.arange(100) % 2)
-    (tmp_path / "rows_of_a_test.py").write_text(FUNCTION)
-    yield tmp_path
-    sys.modules.pop("rows_of_a_test", None)  # each test has a file of its own by this name
+def load(source: Path | str, seed: int = 0, metric: str | None = "accuracy", **counts: int) -> data.Split:
+    return data.load(DataSpec(source=str(source), metric=metric, **counts), seed)
 
 
-def load(source: Path | str, seed: int = 0, **counts: int) -> data.Split:
-    return data.load(DataSpec(source=str(source), **counts), seed)
-
-
-def refused(source: Path | str) -> str:
+def refused(source: Path | str, metric: str | None = "accuracy") -> str:
     with pytest.raises(ModelError) as caught:
-        load(source)
+        load(source, metric=metric)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
 
-def stored(folder: Path, **arrays: Any) -> Path:
-    path = folder / "wrong.npz"
-    np.savez(path, **arrays)
-    return path
+def labels(found: data.Split) -> np.ndarray:
+    assert found.labels is not None
+    return found.labels
 
 
 # ---------------------------------------------------------------------------------------------------------- splitting
@@ -68,84 +37,70 @@ def stored(folder: Path, **arrays: Any) -> Path:
 def test_rows_are_shuffled_and_split_without_overlap(folder: Path) -> None:
     found = load(folder / "digits.npz", samples=60, calibration=15)
     images, mask = found.inputs
-    np.testing.assert_array_equal(images[:, 0], found.labels)  # each row keeps its label
-    np.testing.assert_array_equal(mask, found.labels % 2)
+    np.testing.assert_array_equal(images[:, 0], labels(found))  # each row keeps its label
+    np.testing.assert_array_equal(mask, labels(found) % 2)
     apart = found.calibration[0][:, 0]
-    assert (len(found.labels), len(apart)) == (60, 15)
-    assert len({*found.labels, *apart}) == 75
-    assert list(found.labels) != sorted(found.labels)
+    assert (len(labels(found)), len(apart)) == (60, 15)
+    assert len({*labels(found), *apart}) == 75
+    assert list(labels(found)) != sorted(labels(found))
 
 
 def test_at_most_a_quarter_is_kept_apart_and_all_else_may_be_judged(folder: Path) -> None:
     found = load(folder / "digits.npz", samples=1000, calibration=64)
-    assert (len(found.calibration[0]), len(found.labels)) == (25, 75)
+    assert (len(found.calibration[0]), len(labels(found))) == (25, 75)
+
+
+@given(st.integers(0, 300), st.integers(1, 100), st.integers(1, 40), st.booleans())
+def test_no_row_is_both_calibrated_on_and_judged(extra: int, samples: int, calibration: int, labelled: bool) -> None:
+    rows = data.ENOUGH + extra
+    array = np.arange(rows)
+    found = data.split((array,), array if labelled else None, samples, calibration, seed=1)
+    apart, judged = set(found.calibration[0].tolist()), set(found.inputs[0].tolist())
+    assert not apart & judged
+    assert len(apart) == min(calibration, max(rows // 4, min(rows // 2, data.ENOUGH)))
+    assert len(judged) == min(samples, rows - len(apart))
+
+
+def test_rows_of_equal_content_count_once(folder: Path) -> None:
+    """Without labels: a tiled example must not be judged on what int8 was calibrated on."""
+    array = np.tile(np.arange(10.0)[:, None], (5, 1))
+    found = data.split((array,), None, 1000, 64, seed=0)
+    assert found.different == 10
+    assert sorted([*found.calibration[0][:, 0], *found.inputs[0][:, 0]]) == list(range(10))
+
+
+@pytest.mark.parametrize("rows", [1, 7])
+def test_few_rows_stay_as_they_are(rows: int) -> None:
+    array = np.arange(rows)[::-1].repeat(2)
+    found = data.split((array, array), None, 1000, 64, seed=0)
+    assert found.different == rows
+    for part in (*found.calibration, *found.inputs):
+        np.testing.assert_array_equal(part, np.arange(rows)[::-1])
+
+
+def test_labelled_rows_count_though_they_are_equal() -> None:
+    array = np.zeros(100)
+    found = data.split((array,), np.arange(100), 50, 10, seed=0)
+    assert (len(labels(found)), len(found.calibration[0]), found.different) == (50, 10, 1)
+    assert data.split((np.arange(100),), np.arange(100), 50, 10, seed=0).different == data.ENOUGH
 
 
 def test_the_seed_decides(folder: Path) -> None:
-    one, same, other = (load(folder / "digits.npz", seed).labels for seed in (3, 3, 4))
+    one, same, other = (labels(load(folder / "digits.npz", seed)) for seed in (3, 3, 4))
     np.testing.assert_array_equal(one, same)
     assert list(one) != list(other)
 
 
-def test_more_samples_begin_with_the_same_rows(folder: Path) -> None:
-    few, many = (load(folder / "digits.npz", samples=samples) for samples in (10, 50))
-    np.testing.assert_array_equal(few.labels, many.labels[:10])
+@pytest.mark.parametrize("metric", ["accuracy", None])
+def test_more_samples_begin_with_the_same_rows(folder: Path, metric: str | None) -> None:
+    few, many = (load(folder / "digits.npz", metric=metric, samples=samples) for samples in (10, 50))
+    np.testing.assert_array_equal(few.inputs[0], many.inputs[0][:10])
     np.testing.assert_array_equal(few.calibration[0], many.calibration[0])
 
 
-# ------------------------------------------------------------------------------------------------------------ sources
-
-
-def test_a_function_returns_inputs_and_labels(folder: Path) -> None:
-    found = load(f"{folder}/rows_of_a_test.py:images")
-    np.testing.assert_array_equal(found.inputs[0][:, 0], found.labels)
-    one, two = load(f"{folder}/rows_of_a_test.py:pairs").inputs
-    np.testing.assert_array_equal(two, one * 2)
-
-
-def test_a_tensor_is_taken_as_an_array() -> None:
-    class Tensor:
-        def detach(self) -> Tensor:
-            return self
-
-        def cpu(self) -> np.ndarray[Any, Any]:
-            return np.ones((3, 2))
-
-    assert data._array(Tensor(), "input 0").shape == (3, 2)
-
-
-def test_sources_are_found_beside_the_space_file(folder: Path) -> None:
-    assert data.resolve("digits.npz", folder) == str(folder / "digits.npz")
-    assert data.resolve("rows_of_a_test.py:images", folder) == f"{folder}/rows_of_a_test.py:images"
-    assert data.resolve("rows_of_a_test:images", folder) == f"{folder}/rows_of_a_test.py:images"
-    assert data.resolve("package.of.mine:images", folder) == "package.of.mine:images"
-    assert data.resolve_metric("f1", folder) == "f1"
-    assert data.resolve_metric("rows_of_a_test.py:images", folder) == f"{folder}/rows_of_a_test.py:images"
-
-
-@pytest.mark.parametrize(
-    ("resolve", "name", "message"),
-    [
-        (data.resolve, "letters.npz", "there is no file 'letters.npz'; looked for in {folder}"),
-        (data.resolve, "letters.py:load", "there is no file 'letters.py'; looked for in {folder}"),
-        (
-            data.resolve,
-            "digits.csv",
-            "'digits.csv' is neither a .npz file nor a function; write such as digits.npz; "
-            "a function is written file.py:function or package.module:function",
-        ),
-        (
-            data.resolve_metric,
-            "acuracy",
-            "unknown metric 'acuracy'; did you mean 'accuracy'?; "
-            "a function is written file.py:function or package.module:function",
-        ),
-    ],
-)
-def test_what_is_not_there_is_said(folder: Path, resolve: Any, name: str, message: str) -> None:
-    with pytest.raises(ModelError) as caught:
-        resolve(name, folder)
-    assert str(caught.value) == message.format(folder=folder)
+def test_without_labels_there_are_none(folder: Path) -> None:
+    found = load(folder / "digits.npz", metric=None)
+    assert found.labels is None and len(found.inputs) == 2
 
 
 # ----------------------------------------------------------------------------------------------------------- mistakes
@@ -154,44 +109,50 @@ def test_what_is_not_there_is_said(folder: Path, resolve: Any, name: str, messag
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
-        ({"images": np.ones(9)}, "holds images; it needs the array 'labels' and at least one input; write it with"),
-        ({"labels": np.ones(9)}, "holds labels; it needs the array 'labels' and at least one input; write it with"),
-        ({"images": np.ones(9), "labels": np.ones(8)}, "has 8 labels and inputs of 9 rows; give each row a label"),
+        ({"images": np.ones(9), "labels": np.ones(8)}, "has 8 labels and inputs of 9 rows; give each a label"),
         ({"images": np.ones(3), "labels": np.ones(3)}, "has 3 rows; give at least 4"),
-        ({"images": np.array(1.0), "labels": np.ones(8)}, "is float64 of shape (); give numbers, one row a sample"),
-        ({"images": np.array([None] * 4), "labels": np.ones(4)}, "cannot be read as .npz: ValueError: Object arrays"),
+        (
+            {"images": np.ones(8), "labels": np.array(["cat", "dog"] * 4)},
+            "are text, such as 'cat'; accuracy needs the number of each sample's class; write numbers, or a metric of "
+            "your own: file.py:function",
+        ),
     ],
 )
-def test_a_file_that_cannot_be_used_is_said(folder: Path, arrays: dict[str, Any], message: str) -> None:
-    assert message in refused(stored(folder, **arrays))
+def test_labels_that_cannot_be_used_are_said(folder: Path, arrays: dict[str, np.ndarray], message: str) -> None:
+    np.savez(folder / "wrong.npz", **arrays)
+    assert message in refused(folder / "wrong.npz")
 
 
-@pytest.mark.parametrize("content", [b"", b"not an archive", b"PK\x03\x04 half of one"])
-def test_what_is_no_archive_is_said(folder: Path, content: bytes) -> None:
-    path = folder / "broken.npz"
-    path.write_bytes(content)
-    assert refused(path).startswith(f"{path} cannot be read as .npz: ")
+def test_text_labels_are_for_a_metric_of_the_users_own(folder: Path) -> None:
+    source = f"{folder}/rows_of_a_test.py:text_labels"
+    assert "are text, such as 'cat'" in refused(source)
+    assert set(labels(load(source, metric=f"{folder}/rows_of_a_test.py:raises"))) == {"cat", "dog"}
 
 
-def test_a_single_array_is_no_archive(folder: Path) -> None:
-    np.save(folder / "one.npy", np.ones(8))
-    os.rename(folder / "one.npy", folder / "one.npz")
-    assert "cannot be read as .npz: " in refused(folder / "one.npz")
+def test_inputs_of_unequal_rows_are_said(folder: Path) -> None:
+    source = f"{folder}/rows_of_a_test.py:unequal"
+    assert refused(source, None) == f"{source} has inputs of 20, 19 rows; row i of each is one sample"
 
 
-@pytest.mark.parametrize(
-    ("function", "message"),
-    [
-        ("three", "returned a tuple; return a pair (inputs, labels)"),
-        ("ragged", "cannot be an array: ValueError: "),
-        ("words", "input 0 of {source} is object of shape (2,); give numbers, one row a sample"),
-        ("raises", "{source} raised RuntimeError: of images"),
-        ("missing", "has no function 'missing'"),
-    ],
-)
-def test_a_function_that_cannot_be_used_is_said(folder: Path, function: str, message: str) -> None:
-    source = f"{folder}/rows_of_a_test.py:{function}"
-    assert message.format(source=source) in refused(source)
+def test_a_metric_that_is_none_is_said(folder: Path) -> None:
+    assert data.resolve_metric("f1", folder) == "f1"
+    assert data.resolve_metric("rows_of_a_test.py:images", folder) == f"{folder}/rows_of_a_test.py:images"
+    with pytest.raises(ModelError) as caught:
+        data.resolve_metric("acuracy", folder)
+    assert str(caught.value) == (
+        "unknown metric 'acuracy'; did you mean 'accuracy'?; "
+        "a function is written file.py:function or package.module:function"
+    )
+
+
+def test_a_function_that_gives_other_rows_at_its_second_call_is_said(folder: Path) -> None:
+    def check(name: str) -> None:
+        spec = DataSpec(source=f"{folder}/rows_of_a_test.py:{name}", metric=None)
+        data.check_steady(data.load(spec, 0), spec, 0, lambda name: None)
+
+    check("alone")
+    with pytest.raises(ModelError, match=r"other_each_time gives other rows at its second call; let it give the same"):
+        check("other_each_time")
 
 
 # --------------------------------------------------------------------------------------------------------------- keys
@@ -200,9 +161,9 @@ def test_a_function_that_cannot_be_used_is_said(folder: Path, function: str, mes
 def test_the_key_follows_the_content(folder: Path) -> None:
     file = DataSpec(source=str(folder / "digits.npz"))
     function = DataSpec(source=f"{folder}/rows_of_a_test.py:images", metric=f"{folder}/rows_of_a_test.py:raises")
-    before = [data.cache_key(file), data.cache_key(function), data.metric_key(function)]
+    before = [data.cache_key(file, 0), data.cache_key(function, 0), data.metric_key(function)]
     np.savez(folder / "digits.npz", images=np.ones(9), labels=np.ones(9))
     (folder / "rows_of_a_test.py").write_text(f"{FUNCTION}# another line\n")
-    after = [data.cache_key(file), data.cache_key(function), data.metric_key(function)]
+    after = [data.cache_key(file, 0), data.cache_key(function, 0), data.metric_key(function)]
     assert not any(one == other for one, other in zip(before, after, strict=True))
     assert data.metric_key(file) == ("accuracy",)

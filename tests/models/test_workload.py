@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,19 @@ inputs = st.builds(
     st.integers(1, 50_000),
 )
 seeds = st.integers(0, 2**32 - 1)
+
+
+def test_the_values_of_named_variables_belong_to_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = msgspec.structs.replace(spec(weights=None), env=("MODEL_DIR",))
+    keys = set()
+    for value in ("/models", "/others", ""):
+        monkeypatch.setenv("MODEL_DIR", value)
+        keys.add(workload.cache_key(asked))
+        assert value not in ("", *map(str, workload.cache_key(asked)))[1:]
+    monkeypatch.delenv("MODEL_DIR")
+    keys.add(workload.cache_key(asked))
+    assert len(keys) == 4
+    assert workload.identity(asked) != workload.identity(spec(weights=None))
 
 
 def spec(*given: InputSpec, seed: int = 0, **options: str) -> WorkloadSpec:
@@ -125,7 +139,7 @@ def labelled(folder: Path, rows: int = 40, **changes: Any) -> WorkloadSpec:
 def test_the_samples_to_judge_are_the_inputs(tmp_path: Path) -> None:
     model = workload.BuiltWorkload(labelled(tmp_path))
     (rows,) = model.arrays(25)
-    np.testing.assert_array_equal(rows[:20, 0], model.labelled.labels)
+    np.testing.assert_array_equal(rows[:20, 0], model.samples.labels)
     np.testing.assert_array_equal(rows[20:], rows[:5])
     np.testing.assert_array_equal(model.arrays(3)[0], rows[:3])
 
@@ -145,12 +159,54 @@ def test_calibration_has_the_rows_apart_for_it(tmp_path: Path, apart: int, least
     (rows,) = model.calibration(least)
     assert len(rows) == count
     assert len(np.unique(rows)) == min(apart, 10)  # a quarter of all
-    assert not set(rows[:, 0]) & set(model.labelled.labels)
+    assert not set(rows[:, 0]) & set(model.samples.labels)
 
 
-def test_without_data_calibration_is_on_the_inputs() -> None:
-    model = workload.BuiltWorkload(spec(InputSpec(shape=("batch", 8))))
-    np.testing.assert_array_equal(model.calibration(5)[0], model.arrays(5)[0])
+@pytest.mark.parametrize("dtype", ["float32", "int64"])
+def test_made_up_inputs_to_calibrate_on_are_others_than_those_to_judge(dtype: Dtype) -> None:
+    model = workload.BuiltWorkload(spec(InputSpec(shape=("batch", 8), dtype=dtype, high=1000)))
+    (judged,), (apart,) = model.arrays(64), model.calibration(64)
+    assert judged.shape == apart.shape and judged.dtype == apart.dtype
+    assert not {row.tobytes() for row in judged} & {row.tobytes() for row in apart}
+    assert model.real(8) is None
+
+
+@pytest.fixture
+def examples(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], workload.BuiltWorkload]:
+    """A workload that comes with so many numbered rows."""
+
+    def made(rows: int) -> workload.BuiltWorkload:
+        provider = workload.provider(OWN)
+        monkeypatch.setattr(provider, "examples", lambda *_: (np.arange(rows)[:, None],))
+        return workload.BuiltWorkload(OWN)
+
+    return made
+
+
+OWN = WorkloadSpec(model="python:net.py:build", inputs=())
+
+
+def test_examples_of_the_users_own_are_split(examples: Callable[[int], workload.BuiltWorkload]) -> None:
+    model = examples(20)
+    judged, apart = set(model.arrays(100)[0][:, 0].tolist()), set(model.calibration(100)[0][:, 0].tolist())
+    assert (len(judged), len(apart)) == (12, 8) and not judged & apart
+    real = model.real(8)
+    assert real is not None and real.different == 20
+
+
+def test_few_examples_stay_in_their_order(examples: Callable[[int], workload.BuiltWorkload]) -> None:
+    model = examples(3)
+    assert model.arrays(5)[0][:, 0].tolist() == model.calibration(5)[0][:, 0].tolist() == [0, 1, 2, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("model", "made_up"), [("python:a.py:b", False), ("exported:a.pt2", False), ("onnx:a.onnx", True), ("timm:a", True)]
+)
+def test_only_some_sources_have_examples_of_the_users_own(model: str, made_up: bool) -> None:
+    one = WorkloadSpec(model=model, inputs=())
+    assert workload.generated(one) is made_up
+    assert workload.generated(msgspec.structs.replace(one, inputs=(InputSpec(shape=("batch",)),)))
+    assert not workload.generated(msgspec.structs.replace(one, data=DataSpec(source="rows.npz", metric=None)))
 
 
 def test_the_key_holds_what_changes_the_rows_and_nothing_else(tmp_path: Path) -> None:
@@ -161,6 +217,7 @@ def test_the_key_holds_what_changes_the_rows_and_nothing_else(tmp_path: Path) ->
     plain = key()
     assert key(data=msgspec.structs.replace(one.data, metric="f1")) == plain
     assert key(serving=ServingSpec(latency_ms=5)) == plain
+    assert key(allow=("generated_calibration",)) == plain
     others = [key(data=msgspec.structs.replace(one.data, samples=5)), key(data=None), key(seed=1)]
     others.append(key(data=msgspec.structs.replace(one.data, calibration=5)))
     moved = tmp_path / "moved.npz"

@@ -8,6 +8,7 @@ import pytest
 
 from autotune.core.errors import SpaceError
 from autotune.core.space_types import Limit, Space
+from autotune.space import goal_section
 from autotune.space import load as loading
 from autotune.space.goal_section import ANSWERS
 from tests.study.fakes import machine
@@ -82,12 +83,12 @@ def test_limits_are_as_written_and_answers_are_limited_in_any_case(tmp_path: Pat
     assert found.goal.limits == (
         Limit(metric="latency_p99_ms", max=250.0),
         Limit(metric="throughput", min=10.0, max=1000.0),
-        ANSWERS,
+        *ANSWERS,
     )
-    assert load(tmp_path, "").goal.limits == (ANSWERS,)
-    assert load(tmp_path, "constraints: {centred_error: {max: 0.5}}\n").goal.limits == (
-        Limit(metric="centred_error", max=0.5),
-    )
+    assert load(tmp_path, "").goal.limits == ANSWERS
+    own = load(tmp_path, "constraints: {centred_error: {max: 0.5}}\n").goal.limits
+    assert own == (Limit(metric="centred_error", max=0.5), *ANSWERS[1:])
+    assert goal_section.written(own) == [own[0]]
 
 
 def test_a_limit_may_refuse_what_cannot_be_judged(tmp_path: Path) -> None:

@@ -24,9 +24,10 @@ def test_it_is_a_schema_and_the_file_beside_the_spaces_is_up_to_date() -> None:
     assert written == schema(), "run: python -m autotune schema > search_spaces/schema.json"
 
 
-@pytest.mark.parametrize("path", sorted(SPACES.glob("*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted(SPACES.rglob("*.yaml")), ids=lambda path: path.stem)
 def test_every_shipped_space_is_valid_and_names_the_schema(path: Path) -> None:
-    assert path.read_text().startswith("# yaml-language-server: $schema=schema.json\n")
+    named = "schema.json" if path.parent == SPACES else "../schema.json"
+    assert path.read_text().startswith(f"# yaml-language-server: $schema={named}\n")
     VALIDATOR.validate(yaml.safe_load(path.read_text()))
 
 
@@ -43,6 +44,8 @@ def test_every_shipped_space_is_valid_and_names_the_schema(path: Path) -> None:
 )
 def test_what_loads_is_valid(search: str) -> None:
     assert valid(f"{HEAD}search: {{}}\nobjective: [throughput, setup_s]\nconstraints: {{latency_p99_ms: {{max: 1}}}}")
+    assert valid(f"{HEAD}search: {{}}\nlimits: {{build_s: 3600, idle_s: 0.5}}")
+    assert valid(HEAD.replace("}]}", "}], env: [MODEL_DIR, PYTHONPATH]}") + "search: {}")
     hard = "{cosine_similarity: {min: 0.9, unjudged: reject}}"
     assert valid(f"{HEAD}search: {{}}\nconstraints: {hard}")
     assert valid(f"{HEAD}search: {search}\nconstraints: {{}}\nbaseline: {{batch_size: 2, backend: {{openvino: {{}}}}}}")
@@ -57,6 +60,8 @@ def test_what_loads_is_valid(search: str) -> None:
         HEAD.replace("torchvision", "torchvison") + "search: {}",
         HEAD.replace("batch", "1") + "search: {}",
         HEAD + "search: {}\nobjective: latency",
+        HEAD + "search: {}\nlimits: {build_s: 0}",
+        HEAD.replace("}]}", "}], env: {MODEL_DIR: /models}}") + "search: {}",
         HEAD + "search: {}\nconstraints: {latency: {max: 1}}",
         HEAD + "search: {}\nconstraints: {latency_p99_ms: {}}",
         HEAD + "search: {}\nconstraints: {latency_p99_ms: {unjudged: reject}}",
@@ -129,6 +134,14 @@ def test_a_command_serves_no_requests() -> None:
         ("{model: torchvision:x, data: digits.npz, inputs: [{shape: [batch]}]}", False),
         ("{model: python:x, data: digits.npz, inputs: [{shape: [batch]}]}", False),
         ("{model: command:x, data: digits.npz}", False),
+        ("{model: torchvision:x, inputs: rows.npz}", True),
+        ("{model: torchvision:x, inputs: {source: pictures, samples: 9, calibration: 3}}", True),
+        ("{model: torchvision:x, inputs: rows.npz, allow: generated_calibration}", True),
+        ("{model: torchvision:x, inputs: rows.npz, allow: [generated_calibration]}", True),
+        ("{model: torchvision:x, inputs: {source: rows.npz, metric: f1}}", False),
+        ("{model: torchvision:x, inputs: rows.npz, allow: int8}", False),
+        ("{model: torchvision:x, inputs: rows.npz, data: digits.npz}", False),
+        ("{model: command:x, inputs: rows.npz}", False),
     ],
 )
 def test_data_stands_in_for_inputs(workload: str, right: bool) -> None:

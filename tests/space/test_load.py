@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import codecs
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,12 +14,14 @@ from hypothesis import strategies as st
 from autotune.core import plugins
 from autotune.core.errors import SpaceError
 from autotune.core.machine import Environment, Hardware
-from autotune.core.space_types import Exclusion, Space
+from autotune.core.space_types import Exclusion, Space, TimeLimits
 from autotune.core.workload_spec import InputSpec
 from autotune.space import configs, yaml_nodes
 from autotune.space import load as loading
 from autotune.space.find import shipped
 from tests.space.space_file import HEAD, SEARCH, load, machine, refusal
+
+SPACES = Path(__file__).parents[2] / "search_spaces"
 
 
 def test_everything_that_is_not_named_has_its_default(folder: Path) -> None:
@@ -34,6 +37,19 @@ def test_everything_that_is_not_named_has_its_default(folder: Path) -> None:
     }
     assert found.baseline == configs.configure(machine(), batch_size=1, backend="torch_eager")
     assert (found.budget.trials, found.budget.minutes, found.excluded) == (None, None, ())
+
+
+def test_time_limits_are_seconds(folder: Path) -> None:
+    assert load(f"{HEAD}search: {{}}").limits == TimeLimits()
+    given = "{build_s: 7200, prepare_s: 0.5, setup_s: 1e3, idle_s: 60}"
+    found = load(f"{HEAD}search: {{}}\nlimits: {given}").limits
+    assert found == TimeLimits(build_s=7200, prepare_s=0.5, setup_s=1000, idle_s=60)
+    assert "limits.build_s is 0 in space.yaml, line 6; allowed: a number of seconds above 0" in refusal(
+        f"{HEAD}search: {{}}\nlimits: {{build_s: 0}}"
+    )
+    assert "unknown key 'built_s' in space.yaml, line 6; did you mean" in refusal(
+        f"{HEAD}search: {{}}\nlimits: {{built_s: 9}}"
+    )
 
 
 def test_a_space_survives_json(folder: Path) -> None:
@@ -111,10 +127,23 @@ def test_a_file_that_is_missing_or_a_folder(folder: Path) -> None:
         loading.load(Path(), machine())
 
 
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the shipped spaces beside files that stand for the weights that they name."""
+    copied = tmp_path_factory.mktemp("checkout") / "search_spaces"
+    shutil.copytree(SPACES, copied)
+    for text in (path.read_text() for path in shipped()):
+        for name in re.findall(r"/(pretrained/[\w./-]+)", text):
+            weights = copied.parent / (name if name.endswith((".onnx", ".npz")) else f"{name}/config.json")
+            weights.parent.mkdir(parents=True, exist_ok=True)
+            weights.touch()
+    return copied
+
+
 @pytest.mark.parametrize("path", shipped(), ids=lambda path: path.stem)
 @pytest.mark.parametrize("cores", [1, 2, 64])
-def test_every_shipped_space_loads_and_bears_its_files_name(path: Path, cores: int) -> None:
-    found = loading.load(path, machine(cores))
+def test_every_shipped_space_loads_and_bears_its_files_name(path: Path, cores: int, checkout: Path) -> None:
+    found = loading.load(checkout / path.relative_to(SPACES), machine(cores))
     assert found.name == path.stem
     assert found.budget.trials
     assert found.budget.minutes

@@ -45,7 +45,7 @@ def test_a_command_runs_in_the_folder_of_the_space_file(tmp_path: Path) -> None:
 
 
 def test_inputs_that_nobody_knows_must_be_written() -> None:
-    with pytest.raises(SpaceError, match=r"workload has no list of 'inputs' in s.yaml, line 3"):
+    with pytest.raises(SpaceError, match=r"workload has no 'inputs' in s.yaml, line 3"):
         load({"model": "torchvision:resnet18"})
 
 
@@ -176,6 +176,74 @@ def test_a_commands_answers_are_not_judged(tmp_path: Path) -> None:
         load({"model": "command:./bench", "data": "digits.npz"}, tmp_path)
 
 
+# ------------------------------------------------------------------------------------------------- real inputs
+
+
+def real(folder: Path, written: Any, model: str = "torchvision:resnet18", **more: Any) -> Any:
+    (folder / "pictures").mkdir()
+    for name in ("rows.npz", "own.py", "texts.txt"):
+        (folder / name).touch()
+    return load({"model": model, "inputs": written, **more}, folder)
+
+
+@pytest.mark.parametrize(
+    ("written", "given"),
+    [
+        ("rows.npz", {"source": "{folder}/rows.npz"}),
+        ("own.py:rows", {"source": "{folder}/own.py:rows"}),
+        ("pictures", {"source": "{folder}/pictures"}),
+        ("texts.txt", {"source": "{folder}/texts.txt"}),
+        ({"source": "rows.npz"}, {"source": "{folder}/rows.npz"}),
+        ({"source": "rows.npz", "samples": 9, "calibration": 3}, {"source": "{folder}/rows.npz", "samples": 9}),
+    ],
+)
+def test_inputs_may_be_real_ones_without_labels(tmp_path: Path, written: Any, given: dict[str, Any]) -> None:
+    spec = real(tmp_path, written)
+    assert (spec.inputs, spec.labelled, spec.data.metric) == ((), None, None)
+    assert spec.data.source == given["source"].format(folder=tmp_path.resolve())
+    assert spec.data.samples == given.get("samples", workload_section.UNLABELLED)
+    assert spec.data.calibration == (3 if "calibration" in written else 64)
+
+
+@pytest.mark.parametrize(
+    ("written", "error"),
+    [
+        (
+            "none.npz",
+            "workload.inputs 'none.npz' cannot be used in s.yaml, line 3; there is no file 'none.npz'; looked",
+        ),
+        ("none", "workload.inputs 'none' cannot be used in s.yaml, line 3; 'none' is neither a .npz file, a .txt file"),
+        ({"samples": 9}, "workload.inputs has no 'source' in s.yaml, line 3; write such as source: images.npz"),
+        ({"source": "rows.npz", "metric": "f1"}, "unknown key 'metric' in s.yaml, line 3; "),
+        ({"source": "rows.npz", "calibration": 0}, "workload.inputs.calibration is 0 in s.yaml, line 3; allowed: "),
+        (3, "workload has no 'inputs' in s.yaml, line 3; write such as inputs: images.npz, or inputs: [{shape: "),
+    ],
+)
+def test_real_inputs_that_cannot_be_meant(tmp_path: Path, written: Any, error: str) -> None:
+    with pytest.raises(SpaceError, match=f"^{re.escape(error)}"):
+        real(tmp_path, written)
+
+
+def test_images_and_texts_have_no_labels(tmp_path: Path) -> None:
+    (tmp_path / "pictures").mkdir()
+    with pytest.raises(SpaceError, match=r"^workload.data 'pictures' cannot be used in s.yaml, line 3; .* no labels"):
+        load({"model": "torchvision:resnet18", "data": "pictures"}, tmp_path)
+
+
+def test_a_command_takes_no_rows(tmp_path: Path) -> None:
+    with pytest.raises(SpaceError, match=r"^workload.inputs beside a command in s.yaml, line 3; nobody sees what"):
+        real(tmp_path, "rows.npz", "command:./bench")
+
+
+def test_what_may_be_searched_unjudged_is_named() -> None:
+    section = {"model": "torchvision:resnet18", "inputs": IMAGES}
+    assert load(section).allow == ()
+    for written in ("generated_calibration", ["generated_calibration"]):
+        assert load({**section, "allow": written}).allow == ("generated_calibration",)
+    with pytest.raises(SpaceError, match=r"^workload.allow is 'int8' in s.yaml, line 3; allowed: gen"):
+        load({**section, "allow": "int8"})
+
+
 # ----------------------------------------------------------------------------------------------- of a whole file
 
 
@@ -209,13 +277,13 @@ def test_workload_options_and_inputs(folder: Path) -> None:
         ),
         (
             "{model: torchvision:resnet18}",
-            "workload has no list of 'inputs' in space.yaml, line 2"
-            "; write such as inputs: [{shape: [batch, 3, 224, 224], dtype: float32}]",
+            "workload has no 'inputs' in space.yaml, line 2"
+            "; write such as inputs: images.npz, or inputs: [{shape: [batch, 3, 224, 224], dtype: float32}]",
         ),
         (
             "\n  model: torchvision:resnet18\n  inputs: []",
-            "workload has no list of 'inputs' in space.yaml, line 4"
-            "; write such as inputs: [{shape: [batch, 3, 224, 224], dtype: float32}]",
+            "workload has no 'inputs' in space.yaml, line 4"
+            "; write such as inputs: images.npz, or inputs: [{shape: [batch, 3, 224, 224], dtype: float32}]",
         ),
         (
             "{model: torchvision:resnet18, seed: -1, inputs: [{shape: [batch]}]}",

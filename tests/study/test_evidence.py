@@ -121,6 +121,11 @@ def test_a_trial_whose_interpreter_is_gone_does_not_win() -> None:
     assert strongest([*RESULTS, gone]).config == FAST
 
 
+def test_a_claim_stands_though_its_interpreter_is_gone() -> None:
+    gone = config("onnxruntime", 8, interpreter="removed")
+    assert strongest(found=confirmation(winner(gone))).config == gone
+
+
 def test_a_trial_that_was_given_up_does_not_win() -> None:
     slow = result(3, config("onnxruntime", 4), rates=(99, 99), status=Status.REJECTED)
     assert strongest([*RESULTS, slow]).config == FAST

@@ -36,7 +36,16 @@ class Claims(Watcher):
 def run(executor: FakeExecutor, space: Space) -> tuple[Claims, list[Outcome], Confirmation | None]:
     watcher, ended = Claims(executor), list[Outcome]()
     study = in_memory(executor.root, space, HW)
-    _, found = stages.run(study, executor, watcher, RULES, CONFIRM, searched=ended.append, clock=executor.clock)
+    _, found = stages.run(
+        study,
+        executor,
+        watcher,
+        RULES,
+        CONFIRM,
+        claimed=watcher.claimed,
+        searched=ended.append,
+        clock=executor.clock,
+    )
     return watcher, ended, found
 
 

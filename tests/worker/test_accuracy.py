@@ -59,6 +59,12 @@ def workload(folder: Path, metric: str = "accuracy", source: str = "data.npz") -
     return BuiltWorkload(WorkloadSpec(model="torchvision:resnet18", inputs=(), data=spec))
 
 
+def labels(folder: Path) -> np.ndarray[Any, Any]:
+    found = workload(folder).samples.labels
+    assert found is not None
+    return found
+
+
 def judged(folder: Path, reference: Session, session: Session, metric: str = "accuracy", size: int = 8) -> Accuracy:
     accuracy.save_reference_predictions(reference, workload(folder, metric), 16, folder)
     accuracy.save_accuracy(session, workload(folder, metric), size, folder, folder / "made")
@@ -68,7 +74,7 @@ def judged(folder: Path, reference: Session, session: Session, metric: str = "ac
 def test_every_sample_is_judged_in_batches_of_the_size(folder: Path) -> None:
     session = Session(3)
     found = judged(folder, Session(), session)
-    share = float((workload(folder).labelled.labels == 3).mean())
+    share = float((labels(folder) == 3).mean())
     assert session.batches == [8] * 7  # 50 samples, the last batch filled up
     assert (found.metric, found.samples, found.reference) == ("accuracy", 50, 1.0)
     assert found.value == pytest.approx(1 - share)
@@ -95,14 +101,14 @@ def test_a_metric_of_the_users_own(folder: Path) -> None:
     assert found.metric == "metric_of_a_test.py:near"
     assert (found.reference, found.value) == (1.0, 1.0)  # each mistake is the next class
     far = judged(folder, Session(), Session(CLASSES - 1), metric)
-    share = float((workload(folder).labelled.labels == CLASSES - 1).mean())
+    share = float((labels(folder) == CLASSES - 1).mean())
     assert far.drop.estimate == pytest.approx(share)
 
 
 def test_f1_weighs_classes_alike(folder: Path) -> None:
     found = judged(folder, Session(), Session(3), "f1")
-    labels = workload(folder).labelled.labels
-    threes, fours = (labels == 3).sum(), (labels == 4).sum()
+    own = labels(folder)
+    threes, fours = (own == 3).sum(), (own == 4).sum()
     expected = (CLASSES - 2 + 2 * fours / (2 * fours + threes)) / CLASSES
     assert (found.reference, found.value) == (1.0, pytest.approx(expected))
 
@@ -116,5 +122,5 @@ def test_data_that_changes_between_two_children_is_refused(folder: Path) -> None
     accuracy.save_reference_predictions(Session(), workload(folder), 8, folder)
     np.savez(folder / "other.npz", images=np.ones((100, 1)), labels=np.ones(100, int))
     other = workload(folder, source="other.npz")
-    with pytest.raises(ModelError, match=r"other.npz gives other labels this time; let it give the same each time"):
+    with pytest.raises(ModelError, match=r"other.npz gives other rows this time; let it give the same each time"):
         accuracy.save_accuracy(Session(), other, 8, folder, folder / "made")

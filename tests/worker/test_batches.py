@@ -30,12 +30,19 @@ def test_the_first_batch_is_that_of_its_size() -> None:
 
 
 @given(st.integers(1, 100), st.integers(1, 12))
-def test_both_ends_have_a_reference(count: int, known: int) -> None:
+def test_both_ends_and_the_middle_have_a_reference(count: int, known: int) -> None:
     rows = batches.reference_rows(count, known)
     first, last = min(known, count), min(known, max(0, count - known))
     assert list(rows[:first]) == list(range(first))
     assert list(rows[count - last :]) == list(range(last))[::-1]
-    assert set(rows[first : count - last]) <= {batches.UNKNOWN}
+    between = rows[first : count - last]
+    middle = np.flatnonzero(between >= 0)
+    assert len(middle) == min(known, len(between))
+    if len(middle):
+        assert list(middle) == list(range(middle[0], middle[-1] + 1))
+        assert abs(middle[0] - (len(between) - 1 - middle[-1])) <= 1
+        assert set(between[middle]) <= set(range(known)) and len(set(between[middle])) == len(middle)
+        assert rows[(count - 1) // 2] >= 0 or rows[count // 2] >= 0
 
 
 @given(st.integers(1, 40), st.integers(1, 12))

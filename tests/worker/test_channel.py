@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 
-from autotune.core.protocol import Finish, Finished, Measure, Measured
+from autotune.core.protocol import Building, Finish, Finished, Measure, Measured
 from autotune.worker.channel import Channel
 
 
@@ -47,7 +47,7 @@ def test_a_reply_is_sent_at_once(ends: Ends) -> None:
     ends.channel.send(Finished(peak_rss_bytes=5))
     assert os.read(ends.replies, 1000) == b'{"type":"finished","peak_rss_bytes":5,"flags":[]}\n'
     ends.channel.send(Measured(items=1.5, calls=1, cpu_ns=2))
-    assert os.read(ends.replies, 1000) == b'{"type":"measured","items":1.5,"calls":1,"cpu_ns":2}\n'
+    assert os.read(ends.replies, 1000) == b'{"type":"measured","items":1.5,"calls":1,"cpu_ns":2,"growth_bytes":null}\n'
     os.close(ends.commands)
 
 
@@ -56,3 +56,23 @@ def test_an_unknown_command_is_refused(ends: Ends) -> None:
     with pytest.raises(msgspec.ValidationError, match="dance"):
         ends.channel.receive()
     os.close(ends.commands)
+
+
+def told(ends: Ends) -> list[Building]:
+    lines = os.read(ends.replies, 65536).splitlines()
+    return [msgspec.json.decode(line, type=Building) for line in lines]
+
+
+def test_the_begin_and_the_end_of_the_users_code_are_told_once(ends: Ends) -> None:
+    with ends.channel.building(), ends.channel.building():
+        assert told(ends) == [Building()]
+    assert told(ends) == [Building(done=True)]
+
+
+def test_where_it_fails_it_is_never_done(ends: Ends) -> None:
+    with pytest.raises(ZeroDivisionError), ends.channel.building():
+        raise ZeroDivisionError
+    assert told(ends) == [Building()]
+    with ends.channel.building():
+        pass
+    assert told(ends) == [Building(), Building(done=True)]

@@ -39,7 +39,7 @@ def test_outputs_of_all_batches_are_joined(sizes: list[int]) -> None:
     assume(sum(sizes) < 60)
     edges = list(itertools.accumulate(sizes, initial=0))
     batches = [np.arange(*edge) for edge in itertools.pairwise(edges)]
-    (same, double), calls, first_call_s = first_calls.call_all(Echo(), batches, 60)
+    (same, double), calls, first_call_s = first_calls.call_all(Echo(), batches[0], batches[1:], 60)
     np.testing.assert_array_equal(same, np.arange(edges[-1]))
     np.testing.assert_array_equal(double, 2 * np.arange(edges[-1]))
     assert (calls, first_call_s >= 0) == (len(sizes), True)
@@ -74,7 +74,7 @@ def test_after_the_first_call_checking_takes_no_longer_than_allowed(
 
     monkeypatch.setattr(first_calls, "clock", lambda: now_ns)
     batches = [np.full(2, index) for index in range(6)]
-    (same, _), calls, first_call_s = first_calls.call_all(Slow(), batches, allowed_s)
+    (same, _), calls, first_call_s = first_calls.call_all(Slow(), batches[0], batches[1:], allowed_s)
     assert (calls, first_call_s) == (done, first_s)
     np.testing.assert_array_equal(same, np.repeat(np.arange(done), 2))
 

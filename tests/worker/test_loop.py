@@ -14,9 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autotune.core.interfaces import Call
-from autotune.core.protocol import Answered, Command, Finish, Finished, Measure, Measured, Reply, Serve
+from autotune.core.protocol import ROWS, Answered, Command, Finish, Finished, Measure, Measured, Reply, Rows, Serve
+from autotune.core.results import Fidelity
+from autotune.core.specs import TrialSpec
+from autotune.core.workload_spec import InputSpec, WorkloadSpec
+from autotune.space import configs
 from autotune.worker import loop, request_queue
 from autotune.worker.channel import Channel
+from tests.study import fakes
 
 MS = 1_000_000
 
@@ -121,6 +126,13 @@ def test_a_share_is_what_lies_in_the_window() -> None:
     # as many as fit at the pace that the calls themselves had
     assert share.items / 4 == pytest.approx(0.1 * 1e9 / np.mean(latencies), rel=0.25)
     assert min(latencies) >= 2 * MS
+
+
+def test_a_share_tells_the_growth_of_memory_a_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    session = Sleeper()
+    monkeypatch.setattr(loop.process_info, "rss_bytes", lambda: 1000 + 64 * session.calls)
+    share, _ = loop.measure(session, None, 4, window(0.01, 0.02))
+    assert share.growth_bytes == 64
 
 
 def test_the_model_runs_before_the_window() -> None:
@@ -235,3 +247,36 @@ def test_serve_ends_when_the_coordinator_is_gone(coordinator: Coordinator, tmp_p
     loop.serve(Sleeper(), None, 2, coordinator.channel, tmp_path / "latencies-0.npy")
     assert coordinator.replies() == []
     assert list(tmp_path.iterdir()) == []
+
+
+# ---------------------------------------------------------------------------------------------------------- judgement
+
+
+@pytest.mark.parametrize(
+    ("backend", "allow", "different", "reason"),
+    [
+        ("torch_eager", (), 0, None),
+        ("torch_int8", ("generated_calibration",), 0, "int8 was calibrated and compared on generated inputs"),
+        ("torch_int8", (), 0, "int8 was calibrated and compared on generated inputs"),  # a study that began earlier
+    ],
+)
+def test_int8_on_made_up_inputs_is_not_judged(
+    tmp_path: Path, backend: str, allow: tuple[Any, ...], different: int, reason: str | None
+) -> None:
+    model = WorkloadSpec(model="python:net.py:build", inputs=(InputSpec(shape=("batch", 3)),), allow=allow)
+    found = unjudged(tmp_path, backend, model, different)
+    assert (found.judged, found.reason) == (reason is None, reason)
+
+
+@pytest.mark.parametrize(("different", "on"), [(8, None), (7, "7 different rows"), (1, "one example row")])
+def test_int8_on_few_real_rows_is_not_judged(tmp_path: Path, different: int, on: str | None) -> None:
+    found = unjudged(tmp_path, "torch_int8", WorkloadSpec(model="python:net.py:build", inputs=()), different)
+    assert found.reason == (None if on is None else f"int8 was calibrated and compared on {on}")
+
+
+def unjudged(folder: Path, backend: str, workload: WorkloadSpec, different: int) -> Fidelity:
+    (folder / ROWS).write_bytes(msgspec.json.encode(Rows(different=different)))
+    config = configs.configure(fakes.machine(), batch_size=1, backend=backend)
+    spec = TrialSpec(id=0, workload=workload, config=config, folder="trials/00000")
+    close = Fidelity(judged=True, samples=8, cosine_similarity=1.0, centred_error=0.001, max_abs_error=0.0)
+    return loop.without_judgement(close, spec, folder)

@@ -11,12 +11,14 @@ import pytest
 
 from autotune.core.config import Config
 from autotune.core.errors import ModelError
-from autotune.core.protocol import Prepared, PrepareJob
+from autotune.core.protocol import ROWS, Prepared, PrepareJob, Rows
 from autotune.core.results import Status
+from autotune.core.rules import MeasureRules
 from autotune.core.struct import Value
 from autotune.core.workload_spec import DataSpec, WorkloadSpec
 from autotune.launch.worker_pool import WorkerFailed
 from autotune.worker import prepare as making
+from autotune.worker.batches import joined
 from autotune.worker.reference import read_reference
 from tests.conftest import TINY, ExtendedPackage
 
@@ -53,7 +55,8 @@ def test_reference_outputs_are_those_of_the_seed(lab: ExtendedPackage, tmp_path:
         assert reference.noise is not None and reference.noise < 1e-9
         outputs.append(reference.outputs[0])
     one, two, three = outputs
-    assert (one.shape, one.dtype) == ((lab.rules.verify_samples, 4), np.float32)
+    assert (one.shape[1:], one.dtype) == ((4,), np.float32)
+    assert lab.rules.verify_samples <= len(one) <= lab.rules.verify_most
     np.testing.assert_allclose(one, two, rtol=1e-5)
     assert not np.allclose(one, three, rtol=0.1)
     assert not np.allclose(one[0], one[1], rtol=0.01)  # samples differ
@@ -135,6 +138,13 @@ def test_outputs_are_named_by_their_place(model: Any, names: tuple[str, ...]) ->
         np.testing.assert_array_equal(array, np.arange(12.0).reshape(4, 3))
 
 
+def test_outputs_of_a_file_have_the_names_of_the_file() -> None:
+    class Graph(Session):
+        output_names = ("boxes", "scores")
+
+    assert making.run_batches(Graph(lambda x: [x, x]), BATCHES).names == ("boxes", "scores")
+
+
 def test_a_runtime_that_returns_something_else_numbers_its_outputs() -> None:
     class Opaque(Session):
         def outputs(self, result: Any) -> tuple[np.ndarray[Any, Any], ...]:
@@ -158,6 +168,39 @@ def test_outputs_without_a_row_for_each_sample_are_refused(model: Any, message: 
         making.run_batches(Session(model), BATCHES)
 
 
+def numbered(count: int) -> tuple[np.ndarray[Any, Any], ...]:
+    return np.arange(count * 3.0).reshape(count, 3), np.arange(count)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "rules", "batches"),
+    [
+        (0.01, MeasureRules(), 15),  # 128 samples
+        (1.0, MeasureRules(), 3),  # 4 seconds
+        (5.0, MeasureRules(), 0),
+        (0.0, MeasureRules(verify_bytes=5 * 8 * (3 + 1 + 2) * 8), 4),
+        (0.0, MeasureRules(verify_most=7), 0),
+    ],
+)
+def test_more_samples_follow_as_long_as_they_are_quick_and_small(
+    seconds: float, rules: MeasureRules, batches: int
+) -> None:
+    first = [numbered(8)]
+    found = making.further(numbered, first, (np.zeros((8, 2)),), seconds, rules)
+    assert len(found) == batches
+    rows = joined([*first, *found])
+    for row, wanted in zip(rows, numbered(8 * (1 + batches)), strict=True):
+        np.testing.assert_array_equal(row, wanted)
+
+
+@pytest.mark.parametrize(("distinct", "batches"), [(8, 0), (20, 2), (24, 2), (3, 0)])
+def test_samples_that_come_again_are_not_compared_again(distinct: int, batches: int) -> None:
+    def again(count: int) -> tuple[np.ndarray[Any, Any], ...]:
+        return (np.arange(count) % distinct,)
+
+    assert len(making.further(again, [again(8)], (np.zeros((8, 2)),), 0.01, MeasureRules())) == batches
+
+
 @pytest.mark.skipif(find_spec("torch") is None, reason="reference outputs are torch's")
 def test_a_model_that_is_not_deterministic_is_noticed(lab: ExtendedPackage, tmp_path: Path) -> None:
     (tmp_path / "noisy.py").write_text(
@@ -172,7 +215,9 @@ def test_a_model_that_is_not_deterministic_is_noticed(lab: ExtendedPackage, tmp_
     prepare(lab, tmp_path, asked(lab, tmp_path / "made", workload=noisy))
     reference = read_reference(tmp_path / "made")
     assert reference.names == ("scores",)
-    assert reference.noise is not None and 0.5 < reference.noise < 2  # two draws of noise, over data and one of them
+    assert (
+        reference.noise is not None and 0.5 < reference.noise < 8
+    )  # two draws of noise, over data and one of them, the worst channel
 
 
 @pytest.mark.skipif(find_spec("torch") is None, reason="reference outputs are torch's")
@@ -204,11 +249,12 @@ def test_a_reference_that_is_no_number_is_refused(
         "import torch\n"
         "class Odd(torch.nn.Module):\n"
         "    def forward(self, x):\n"
-        "        scores = x.flatten(1).clone()\n"
-        f"        scores[1, 3] = float('{value}')\n"
-        "        return {'scores': scores}\n"
+        "        scores = x.flatten(1)\n"
+        f"        return {{'scores': torch.where(scores == 100, float('{value}'), scores)}}\n"
         "def build():\n"
-        "    return Odd(), torch.randn(8, 3, 16, 16)\n"
+        "    images = torch.randn(8, 3, 16, 16)\n"
+        "    images[1, 0, 0, 3] = 100\n"
+        "    return Odd(), images\n"
     )
     odd = WorkloadSpec(model=f"python:{tmp_path}/odd.py:build", inputs=())
     job = asked(lab, tmp_path / "made", workload=odd)
@@ -217,9 +263,33 @@ def test_a_reference_that_is_no_number_is_refused(
     with pytest.raises(WorkerFailed) as caught, lab.worker(job, tmp_path) as workers:
         workers.gather(60, "preparing")
     assert str(caught.value) == (
-        "ModelError: output 'scores' of the float32 model is nan in sample 1 at [3]; 1 values are NaN; nothing can be "
+        "ModelError: output 'scores' of the float32 model is nan in sample 2 at [3]; 2 values are NaN; nothing can be "
         "compared with it: mend the model or its inputs"
     )
+
+
+@pytest.mark.skipif(find_spec("torch") is None, reason="reference outputs are torch's")
+def test_the_real_rows_are_counted_and_a_function_must_give_the_same_ones(lab: ExtendedPackage, tmp_path: Path) -> None:
+    (tmp_path / "rows.py").write_text(
+        "import numpy as np\n"
+        "def same():\n"
+        "    return np.random.default_rng(1).standard_normal((12, 3, 16, 16), dtype=np.float32)\n"
+        "def other():\n"
+        "    return np.random.standard_normal((12, 3, 16, 16)).astype(np.float32)\n"
+    )
+    counted = []
+    for number, source in enumerate((None, "same", "other")):
+        data = None if source is None else DataSpec(source=f"{tmp_path}/rows.py:{source}", metric=None)
+        model = TINY if data is None else msgspec.structs.replace(TINY, inputs=(), data=data)
+        job = asked(lab, tmp_path / str(number), workload=model)
+        if source == "other":
+            with pytest.raises(WorkerFailed) as caught, lab.worker(job, tmp_path) as workers:
+                workers.gather(60, "preparing")
+            assert "rows.py:other gives other rows at its second call; let it give the same each" in str(caught.value)
+        else:
+            prepare(lab, tmp_path, job)
+            counted.append(msgspec.json.decode((tmp_path / str(number) / ROWS).read_bytes(), type=Rows).different)
+    assert counted == [0, 12]
 
 
 def test_the_source_or_the_labels_say_whether_outputs_are_classes() -> None:

@@ -32,6 +32,13 @@ def test_the_largest_score_is_the_class() -> None:
     assert scoring.predicted_classes((masked,), LABELS).tolist() == [0, 2, 0, 1]
 
 
+def test_whole_numbers_are_the_classes_themselves() -> None:
+    assert scoring.predicted_classes((np.array([0, 2, 7, 1]), SCORES), LABELS).tolist() == [0, 2, 7, 1]
+    assert refused(scoring.predicted_classes, (np.array([0, 2, 7]),), LABELS).startswith(
+        "the first output has shape (3,)"
+    )
+
+
 @pytest.mark.parametrize(
     ("scores", "labels", "message"),
     [

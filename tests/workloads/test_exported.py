@@ -63,6 +63,8 @@ for size in (1, 3, 5):
 told["fixed"] = [failure(workload("fixed").arrays, size) for size in (3, 8)]
 for name in ("by_name", "bare", "text", "weights"):
     told[name] = failure(workload(name).arrays, 2)
+from autotune.workloads import exported
+told["names"] = exported.input_names(str(folder / "dynamic.pt2"), exported.Options())
 told["text module"] = failure(workload("text").module)
 """
 
@@ -105,6 +107,10 @@ def test_a_fixed_batch_is_refused_for_another(told: dict[str, Any]) -> None:
 def test_what_cannot_be_used_is_said_in_one_line(told: dict[str, Any], case: str, message: str) -> None:
     assert told[case].startswith(message.format(told["folder"]))
     assert "\n" not in told[case]
+
+
+def test_the_inputs_have_the_names_of_the_export(told: dict[str, Any]) -> None:
+    assert told["names"] == {"x": True, "y": True}
 
 
 @pytest.mark.slow

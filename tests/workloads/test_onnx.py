@@ -22,7 +22,7 @@ CHILD = """
 import onnx
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
-from autotune.core.workload_spec import WorkloadSpec
+from autotune.core.workload_spec import DataSpec, WorkloadSpec
 from autotune.models.workload import BuiltWorkload
 
 def save(name, shapes, kind=TensorProto.FLOAT, **how):
@@ -47,6 +47,10 @@ for kind in ("INT64", "INT32", "BOOL", "DOUBLE", "FLOAT16", "UINT8"):
     told[kind] = [str(found.dtype), list(found.shape), sorted(set(found.ravel().tolist()))[:3]]
 found = workload("float").arrays(3)
 told["float"] = [[str(a.dtype), *a.shape] for a in found]
+np.savez(folder / "by_name.npz", in_1=np.ones((9, 2), np.float32), in_0=np.zeros((9, 3, 4), np.float32))
+real = DataSpec(source=str(folder / "by_name.npz"), metric=None)
+spec = WorkloadSpec(model=f"onnx:{folder}/float.onnx", inputs=(), data=real)
+told["by name"] = [list(array.shape) for array in BuiltWorkload(spec).arrays(3)]
 told["prefix"] = all(bool((a[:2] == b).all()) for a, b in zip(found, workload("float").arrays(2), strict=True))
 told["rows differ"] = bool((found[0][0] != found[0][1]).all())
 session = onnxruntime.InferenceSession(workload("float").file())
@@ -107,6 +111,10 @@ def test_inputs_are_those_of_the_graph(told: dict[str, Any]) -> None:
     assert told["float"] == [["float32", 3, 3, 4], ["float32", 3, 2]]
     assert told["prefix"] and told["rows differ"]
     assert told["doubled"]
+
+
+def test_arrays_are_matched_by_the_graphs_names(told: dict[str, Any]) -> None:
+    assert told["by name"] == [[3, 3, 4], [3, 2]]
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,14 @@ told["missing"] = failure(build, weights=folder / "missing.safetensors")
 told["near"] = [failure(build, "test_vitt"), failure(images, 1, name="test_vitt")]
 told["tag"] = failure(build, "resnet18.a9_in1k")
 told["far"] = failure(build, "hf-hub:timm/resnet18")
+
+from PIL import Image
+
+files = [folder / f"{number}.png" for number in range(2)]
+for file, size in zip(files, ((300, 240), (90, 90))):
+    Image.new("RGB", size, (255, 0, 0)).save(file)
+(own,) = timm.images("test_vit", timm.Options(), files)
+told["images"] = [str(own.dtype), own[:, :, 100, 100].tolist(), list(own.shape)]
 """
 
 
@@ -131,3 +139,9 @@ def test_weights_decide_what_is_judged_and_kept_apart(tmp_path: Path) -> None:
 def test_unavailable_names_every_missing_package() -> None:
     bare = msgspec.structs.replace(fakes.machine(), packages={"torch": "1"})
     assert timm.unavailable(timm.Options(), bare) == "torchvision, timm not installed; pip install torchvision timm"
+
+
+def test_images_are_transformed_as_the_models_configuration_says(told: dict[str, Any]) -> None:
+    dtype, colours, shape = told["images"]
+    assert (dtype, shape) == ("float32", [2, *told["examples"][2:]])
+    assert colours == [[1, -1, -1]] * 2  # mean and deviation 0.5

@@ -45,6 +45,7 @@ def same(one, other):
 plain = build()
 told["training"] = plain.training
 told["shape"] = list(plain(torch.zeros(2, 3, 32, 32)).shape)
+told["parts"] = list(build("lraspp_mobilenet_v3_large")(torch.zeros(2, 3, 32, 32))["out"].shape)
 told["nms"] = hasattr(torch.ops.torchvision, "nms")
 told["same seed"] = same(plain, build())
 told["other seed"] = same(plain, build(seed=1))
@@ -59,6 +60,25 @@ torch.save(plain, folder / "module.pt")
 told["module"] = failure(weights=folder / "module.pt")
 told["near"] = failure(name="squeezenet1_2")
 told["far"] = failure(name="frobnicate")
+
+from PIL import Image
+
+files = [folder / "wide.png", folder / "grey.jpg"]
+Image.new("RGB", (300, 240), (255, 0, 0)).save(files[0])
+Image.new("L", (240, 300), 255).save(files[1])
+(folder / "text.png").write_text("this is no image")
+
+def images(files, name="squeezenet1_1"):
+    try:
+        (found,) = torchvision.images(name, torchvision.Options(), files)
+        return [str(found.dtype), list(found.shape), [round(float(value), 2) for value in found[0, :, 100, 100]]]
+    except ModelError as error:
+        return str(error)
+
+told["images"] = images(files)
+told["no image"] = images([*files, folder / "text.png"])
+told["sizes"] = images(files, "fasterrcnn_resnet50_fpn")
+told["no transform"] = images(files, "frobnicate")
 print(json.dumps(told))
 """
 
@@ -83,6 +103,10 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 def test_a_model_runs_although_its_compiled_operators_may_not_load(told: dict[str, Any]) -> None:
     assert told["shape"] == [2, 1000]
     assert told["nms"]
+
+
+def test_a_backbones_weights_are_not_downloaded(told: dict[str, Any]) -> None:
+    assert told["parts"] == [2, 21, 32, 32]
 
 
 def test_a_model_is_ready_to_infer(told: dict[str, Any]) -> None:
@@ -119,6 +143,19 @@ def test_a_model_with_no_neighbours_names_all(told: dict[str, Any]) -> None:
 )
 def test_a_wrong_weights_file_is_said_in_one_line(told: dict[str, Any], case: str, file: str, why: str) -> None:
     assert re.fullmatch(why.format(re.escape(f"{told['folder']}/{file}")), told[case])
+
+
+def test_images_are_those_that_the_models_weights_were_evaluated_on(told: dict[str, Any]) -> None:
+    assert told["images"] == ["float32", [2, 3, 224, 224], [2.25, -2.04, -1.8]]  # red, normalised as ImageNet
+
+
+def test_an_image_that_cannot_be_used_is_said_in_one_line(told: dict[str, Any]) -> None:
+    assert told["no image"].startswith(f"the image {told['folder']}/text.png cannot be read: ")
+    assert told["sizes"] == (
+        "the model's transform gives wide.png the shape (3, 240, 300) and grey.jpg (3, 300, 240); "
+        "write a function that returns images of one size"
+    )
+    assert told["no transform"] == "torchvision has no transform of frobnicate; write a function that returns arrays"
 
 
 # ------------------------------------------------------------------------------------------- without building anything

@@ -39,6 +39,20 @@ def failure(name, **given):
         return str(error)
     return None
 
+def failure_in(function, *given):
+    try:
+        function(*given)
+    except ModelError as error:
+        return str(error)
+    return None
+
+def failure_of(name):
+    try:
+        provider.texts(name, options("{}"), ["red"])
+    except ModelError as error:
+        return str(error)
+    return None
+
 for lengths in ("fixed", "mixed"):
     ids, mask = provider.examples("mpnet", options(lengths=lengths), 0, 20)
     fewer = provider.examples("mpnet", options(lengths=lengths), 0, 2)
@@ -55,7 +69,7 @@ for lengths in ("fixed", "mixed"):
 
 found, model = answer("mpnet", head="hidden", lengths="mixed")
 told["training"], told["dtype"] = model.training, str(found.dtype)
-heads = ("hidden", "pooled", "mean", "sequence_classification")
+heads = ("hidden", "pooled", "mean", "sequence_classification", "token_classification")
 told["shapes"] = {head: list(answer("mpnet", head=head)[0].shape) for head in heads}
 _, mask = map(torch.from_numpy, provider.examples("mpnet", options(lengths="mixed"), 0, 4))
 mean = torch.stack([row[: int(mask[i].sum())].mean(0) for i, row in enumerate(found)])
@@ -79,8 +93,8 @@ loaded = {
     name: answer(str(folder / name), seed=7, lengths="mixed", config="{}")[0] for name in ("own", "half", "bare")
 }
 told["loaded"] = torch.equal(loaded["own"], found)
-told["half"] = [str(loaded["half"].dtype), torch.allclose(loaded["half"], found, atol=0.05)]
-told["bare"] = torch.allclose(loaded["bare"], found, atol=0.05)
+told["half"] = [str(loaded["half"].dtype), torch.allclose(loaded["half"].float(), found, atol=0.05)]
+told["bare"] = torch.allclose(loaded["bare"].float(), found, atol=0.05)
 torch.save(model.model.state_dict(), folder / "bare" / "pytorch_model.bin")
 told["bin"] = torch.equal(answer(str(folder / "bare"), lengths="mixed", config="{}")[0], found)
 told["lacking"] = failure(own, config="{}", head="sequence_classification")
@@ -98,9 +112,38 @@ told["far"] = failure("frobnicate")
 told["setting"] = failure("mpnet", config='{"num_hidden_layer": 2}')
 told["kind"] = failure("mpnet", config='{"num_hidden_layers": "two"}')
 told["too long"] = failure("mpnet", config='{"max_position_embeddings": 8}')
-told["images"] = failure("vit", config="{}")
+told["other inputs"] = failure("audio-spectrogram-transformer", config="{}")
+
+VIT = json.dumps({"num_hidden_layers": 1, "hidden_size": 16, "num_attention_heads": 2, "intermediate_size": 32,
+    "image_size": 32, "patch_size": 16})
+told["images"] = {
+    head: list(answer("vit", head=head, config=VIT)[0].shape) for head in ("hidden", "pooled", "image_classification")
+}
+told["mean of images"] = failure("vit", config=VIT, head="mean")
+answer("vit", head="image_classification", config=VIT)[1].model.save_pretrained(folder / "vit")
+told["no processor"] = failure_in(provider.images, str(folder / "vit"), options("{}"), [])
+provider._import_transformers().ViTImageProcessor(size={"height": 32, "width": 32}).save_pretrained(folder / "vit")
+from PIL import Image
+Image.new("RGB", (90, 60), (255, 0, 0)).save(folder / "red.png")
+(red,) = provider.images(str(folder / "vit"), options("{}"), [folder / "red.png"] * 2)
+told["red"] = [str(red.dtype), list(red.shape), red[0, :, 5, 5].tolist()]
 told["two halves"] = failure("t5", config='{"d_model": 32, "num_layers": 1, "num_heads": 2}')
 told["no pooler"] = failure("distilbert", config='{"n_layers": 1, "dim": 32, "n_heads": 2}', head="pooled")
+from tokenizers import Tokenizer, models, pre_tokenizers
+import transformers
+
+words = Tokenizer(models.WordLevel({"[PAD]": 1, "[UNK]": 3, "red": 5, "fish": 6, "blue": 7}, unk_token="[UNK]"))
+words.pre_tokenizer = pre_tokenizers.Whitespace()
+fast = transformers.PreTrainedTokenizerFast(tokenizer_object=words, pad_token="[PAD]", unk_token="[UNK]")
+key = provider.cache_key(own, options("{}"))
+told["no tokenizer"] = [failure_of(name) for name in (own, "mpnet")]
+fast.save_pretrained(own)
+told["key"] = key == provider.cache_key(own, options("{}"))
+short = provider.Options(sequence_length=3)
+told["texts"] = [array.tolist() for array in provider.texts(own, short, ["red fish", "one red fish, blue", "fish"])]
+(folder / "own" / "tokenizer.json").write_text("{")
+told["damaged tokenizer"] = failure_of(own)
+
 told["offline"] = __import__("huggingface_hub").constants.HF_HUB_OFFLINE
 """
 
@@ -134,6 +177,29 @@ def test_a_sequence_that_is_too_long_is_refused(told: dict[str, Any]) -> None:
     assert told["too long"] == "sequence_length is 16; transformers:mpnet has max_position_embeddings 8"
 
 
+def test_texts_are_the_tokens_of_the_folders_own_tokenizer(told: dict[str, Any]) -> None:
+    assert told["texts"] == [[[5, 6, 1], [3, 5, 6], [6, 1, 1]], [[1, 1, 0], [1, 1, 1], [1, 0, 0]]]
+    assert not told["key"]  # another tokenizer, other inputs
+
+
+def test_a_tokenizer_that_is_not_there_is_said(told: dict[str, Any]) -> None:
+    hint = "has no tokenizer of its own; put its files beside config.json"
+    assert told["no tokenizer"] == [f"transformers:{name} {hint}" for name in (f"{told['folder']}/own", "mpnet")]
+    assert told["damaged tokenizer"].startswith(f"the tokenizer of {told['folder']}/own cannot be used: ")
+    assert "\n" not in told["damaged tokenizer"]
+
+
+def test_models_of_images_take_what_the_folders_own_processor_makes(told: dict[str, Any]) -> None:
+    assert told["images"] == {"hidden": [4, 5, 16], "pooled": [4, 16], "image_classification": [4, 2]}
+    assert told["red"] == ["float32", [2, 3, 32, 32], [1, -1, -1]]
+    assert told["no processor"] == (
+        f"transformers:{told['folder']}/vit has no image processor; put its preprocessor_config.json beside config.json"
+    )
+    assert told["mean of images"] == (
+        "transformers:vit takes images, which have no mean over tokens; write head: pooled or hidden"
+    )
+
+
 # ---------------------------------------------------------------------------------------------------- random weights
 
 
@@ -147,6 +213,7 @@ def test_each_head_returns_one_tensor(told: dict[str, Any]) -> None:
         "pooled": [4, 32],
         "mean": [4, 32],
         "sequence_classification": [4, 2],
+        "token_classification": [4, 16, 2],
     }
     assert told["decoder"] == [4, 32]
 
@@ -164,7 +231,7 @@ def test_the_mask_reaches_the_model(told: dict[str, Any]) -> None:
     assert told["mask is used"]
 
 
-def test_the_model_is_ready_to_infer_in_float32(told: dict[str, Any]) -> None:
+def test_the_model_is_ready_to_infer(told: dict[str, Any]) -> None:
     assert (told["training"], told["dtype"]) == (False, "torch.float32")
 
 
@@ -180,8 +247,11 @@ def test_the_seed_decides_the_weights(told: dict[str, Any]) -> None:
         ("far", "transformers has no model type 'frobnicate'; write one such as mpnet, or a folder with config.json"),
         ("setting", "a mpnet has no setting 'num_hidden_layer'; did you mean 'num_hidden_layers'"),
         ("kind", "the configuration of transformers:mpnet is not legal: "),
-        ("images", "transformers:vit is no model of input_ids and attention_mask alone; write a function "),
-        ("two halves", "transformers:t5 is no model of input_ids and attention_mask alone; write a function "),
+        (
+            "other inputs",
+            "transformers:audio-spectrogram-transformer is no model of input_ids and attention_mask alone, nor of pix",
+        ),
+        ("two halves", "transformers:t5 is no model of input_ids and attention_mask alone, nor of pixel_values; w"),
         ("no pooler", "transformers:distilbert has no pooler; write head: mean or hidden"),
     ],
 )
@@ -193,9 +263,9 @@ def test_what_cannot_be_built_is_said_in_one_line(told: dict[str, Any], case: st
 # ---------------------------------------------------------------------------------------------------------- folders
 
 
-def test_a_folders_weights_are_loaded_in_float32(told: dict[str, Any]) -> None:
+def test_a_folders_weights_are_loaded_in_their_own_precision(told: dict[str, Any]) -> None:
     assert told["loaded"] and told["bin"]
-    assert told["half"] == ["torch.float32", True]
+    assert told["half"] == ["torch.bfloat16", True]
 
 
 def test_a_folder_without_weights_is_random(told: dict[str, Any]) -> None:
@@ -284,6 +354,22 @@ def test_only_a_folders_weights_are_judged(folder: Path) -> None:
     assert not transformers.judged(name, options)
     (folder / "model" / "model.safetensors").touch()
     assert transformers.judged(name, options)
+
+
+@pytest.mark.parametrize(
+    ("own", "config", "classes"),
+    [
+        ("{}", "{}", True),
+        ('{"id2label": {"0": "score"}}', "{}", False),
+        ('{"id2label": {"0": "score"}}', '{"num_labels": 3}', True),
+        ("{}", '{"num_labels": 1}', False),
+    ],
+)
+def test_a_single_label_is_no_class(folder: Path, own: str, config: str, classes: bool) -> None:
+    (folder / "model" / "config.json").write_text(own)
+    options = transformers.Options(head="sequence_classification", config=config)
+    assert transformers.classifies(str(folder / "model"), options) is classes
+    assert not transformers.classifies("bert", msgspec.structs.replace(options, head="token_classification"))
 
 
 @pytest.mark.parametrize("config", ["", "[]", "{", '"text"'])

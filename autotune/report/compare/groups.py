@@ -59,14 +59,13 @@ def _names(studies: Sequence[Study]) -> list[str]:
 
 
 def _question(study: Study) -> str:
-    """Equal where the same work was searched for the same goal; neither seeds nor prices are part of it."""
-    workload = msgspec.structs.replace(study.space.workload, seed=0)
+    """Equal where the same work was searched for the same goal; seeds, batch sizes and prices are no part of it."""
+    workload = msgspec.structs.replace(study.space.workload, seed=0, batch_size=None)
     return digest([workload, study.space.goal.objectives, _limits(study)])
 
 
 def _limits(study: Study) -> list[str]:
-    asked = [limit for limit in study.space.constraints if limit != goal_section.ANSWERS]
-    return sorted(digest(limit) for limit in asked)
+    return sorted(digest(limit) for limit in goal_section.written(study.space.constraints))
 
 
 def _group(studies: dict[str, Study], rows: list[Row]) -> Group:

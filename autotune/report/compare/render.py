@@ -108,7 +108,7 @@ def _of_group(group: Group) -> list[Part]:
 
 
 def _title(group: Group) -> str:
-    limits = [formatting.bounds(limit) for limit in group.constraints if limit != goal_section.ANSWERS]
+    limits = [formatting.bounds(limit) for limit in goal_section.written(group.constraints)]
     within = f", with {', '.join(limits)}" if limits else ""
     return f"{group.workload.model}: the best by {' and '.join(group.objective)}{within}"
 

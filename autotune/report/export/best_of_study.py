@@ -115,6 +115,7 @@ def _best(
         objective=space.goal.objectives,
         constraints=space.constraints,
         baseline=space.baseline,
+        limits=space.limits,
     )
 
 

@@ -20,11 +20,14 @@ def lines(
     goal: Goal,
 ) -> list[str]:
     """All that is known of a configuration beside its speed."""
-    found = [answers(fidelity)]
+    found = [answers(fidelity), *_worst_part(fidelity)]
     if accuracy is not None:
         found.append(_accuracy(accuracy))
-    # The line on the answers says the same of the limit that nobody wrote.
-    found += [_limit(one, fidelity) for one in checks if one.value is not None or one.limit != goal_section.ANSWERS]
+    unwritten = [one for one in checks if one.limit in goal_section.ANSWERS]
+    # Of the limits that nobody wrote the nearest is enough.
+    nearest = max(unwritten, key=lambda one: one.violation, default=None)
+    shown = [one for one in checks if one not in unwritten or (one is nearest and one.value is not None)]
+    found += [_limit(one, fidelity) for one in shown]
     if goal.price is not None:
         cost = formatting.metric("cost_per_million", values["cost_per_million"], goal.price)
         dated = f", prices of {goal.price.date}" if goal.price.date else ""
@@ -32,9 +35,15 @@ def lines(
     return found
 
 
-def doubt(found: Fidelity | None) -> str:
-    """The headline's remark where the answers could not be judged; else empty."""
-    return " (its answers are unjudged)" if found is not None and not found.judged else ""
+def doubt(found: Fidelity | None, calibrated_on: str | None = None) -> str:
+    """The headline's remark where the answers could not be judged; else empty.
+
+    `calibrated_on` are the inputs, where they could neither calibrate nor judge an int8 configuration.
+    """
+    if found is None or found.judged:
+        return ""
+    calibrated = "" if calibrated_on is None else f"calibrated on {calibrated_on}, "
+    return f" ({calibrated}its answers are unjudged)"
 
 
 def answers(found: Fidelity | None) -> str:
@@ -51,6 +60,13 @@ def answers(found: Fidelity | None) -> str:
     )
 
 
+def _worst_part(found: Fidelity | None) -> list[str]:
+    """A line on the part of the answers that is furthest off; none where that is exact, or says nothing."""
+    if found is None or not found.judged or found.part is None or found.part.error == 0:
+        return []
+    return [f"worst     {found.part.name}: error {found.part.error:.2g} (1 is as good as a guess)"]
+
+
 def _accuracy(found: Accuracy) -> str:
     drop = formatting.signed(found.drop)
     return (
@@ -63,6 +79,8 @@ def _limit(one: ConstraintCheck, fidelity: Fidelity | None) -> str:
     if one.value is None:
         refused = "" if one.satisfied else "refused, "
         return f"limit     {formatting.bounds(one.limit)}: {refused}not judged ({_unknown(one.limit.metric, fidelity)})"
+    if one.growth is not None and not one.satisfied:
+        return f"limit     {one.description}: BROKEN in the end"
     share = f"{100 * abs(one.violation):.0f} %"
     return f"limit     {one.description}: {f'kept, {share} inside' if one.satisfied else f'BROKEN, {share} beyond'}"
 

@@ -16,6 +16,8 @@ from autotune.hardware import interpreters
 from autotune.report.text import formatting
 from autotune.space import domains
 
+OVER_QUOTA = "the kernel halts them in every period; layouts of fewer threads, or a quota of whole CPUs, do without"
+
 
 class Finding(Struct):
     """A setting's value, and why it is not available here (None: it is)."""
@@ -86,11 +88,13 @@ def machine(hw: Hardware) -> list[str]:
     nodes = len({cpu.node for cpu in hw.cpus})
     sockets = len({cpu.socket for cpu in hw.cpus})
     cores = len({cpu.core for cpu in hw.cpus})
+    throttled = hw.cpu_quota is not None and len(hw.cores) > hw.cpu_quota
     software = [f"glibc {hw.glibc or '?'}", *(f"{name} {version}" for name, version in sorted(hw.packages.items()))]
     return [
         f"machine    {hw.instance_type} ({hw.fingerprint})",
         f"cpu        {hw.cpu_model}: {sockets} socket(s), {cores} cores, {len(hw.cpus)} threads, {nodes} NUMA node(s)",
         f"usable     {len(hw.cores)} cores of CPUs {ranges(hw.allowed_cpus)}{quota}",
+        *([f"quota      {len(hw.cores)} threads exceed it: {OVER_QUOTA}"] if throttled else []),
         f"isa        {', '.join(hw.isa) or 'nothing special'}",
         f"memory     {hw.usable_memory_bytes / 2**30:.1f} GiB, transparent huge pages: {hw.huge_page_mode or 'none'}",
         f"software   {', '.join(software)}",

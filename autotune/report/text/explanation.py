@@ -15,9 +15,7 @@ from autotune.report.text.study_reader import Study
 
 def worth(one: Ablation) -> Estimate | None:
     """The worth of a setting as it may be shown; None where a setting that is kept would seem to do harm."""
-    ratio = _figure(one.ratio, one.runs)
-    harmful = ratio is not None and ratio.high is not None and ratio.high < 1
-    return None if harmful and not one.removed else ratio
+    return None if _harmful(one) and not one.removed else _figure(one.ratio, one.runs)
 
 
 def way(study: Study) -> list[tuple[Step, Estimate | None]]:
@@ -44,6 +42,12 @@ def _figure(ratio: Estimate | None, runs: int) -> Estimate | None:
     return None if ratio is None or ratio.low is None or runs == 1 else ratio
 
 
+def _harmful(one: Ablation) -> bool:
+    """True if the winner is faster without the setting, as far as the runs tell."""
+    ratio = _figure(one.ratio, one.runs)
+    return ratio is not None and ratio.high is not None and ratio.high < 1
+
+
 def _ablations(ablations: Sequence[Ablation]) -> list[str]:
     if not ablations:
         return []
@@ -58,13 +62,15 @@ def _remark(one: Ablation) -> str:
         return f", which could not be measured: {one.error}"
     if one.removed:
         return ": not shown to help, removed"
+    if one.kept is not None:
+        return f": not shown to help; kept, since {one.kept}"
     if one.resolved:
         return ""
     if one.ratio is None:
         return ": not measured, the time was used up; kept"
     if _figure(one.ratio, one.runs) is None:
         return ": not resolved by one interleaved run, kept"
-    return ": not resolved, kept"
+    return ": not shown to help, kept" if _harmful(one) else ": not resolved, kept"
 
 
 def _way(study: Study) -> list[str]:

@@ -15,7 +15,7 @@ from autotune.core.config import Config
 from autotune.core.results import Estimate, Probe, Status, TrialResult
 from autotune.core.space_types import Goal, Limit, Price
 from autotune.core.struct import Value
-from autotune.space import configs
+from autotune.space import configs, goal_section
 
 if TYPE_CHECKING:
     from autotune.study.ranking import Ranking
@@ -144,12 +144,16 @@ def limits(checks: Sequence[ConstraintCheck]) -> str:
     if refused or not known:
         return f"{refused[0]} unjudged" if refused else "unjudged" if checks else ""
     worst = max(known, key=lambda one: one.violation)
+    if worst.growth is not None and not worst.satisfied:
+        return f"{worst.metric} grows"
     return f"{worst.metric} {100 * abs(worst.violation):.0f} % {'inside' if worst.satisfied else 'beyond'}"
 
 
 def violated(check: ConstraintCheck) -> str:
-    """`setup_s is 12, allowed at most 10: 20 % beyond`; without a value why it is refused."""
-    return check.description if check.value is None else f"{check.description}: {100 * check.violation:.0f} % beyond"
+    """`setup_s is 12, allowed at most 10: 20 % beyond`; else why it is refused."""
+    if check.value is None or check.growth is not None:
+        return check.description
+    return f"{check.description}: {100 * check.violation:.0f} % beyond"
 
 
 def bounds(limit: Limit) -> str:
@@ -159,9 +163,11 @@ def bounds(limit: Limit) -> str:
 
 def wanted(goal: Goal) -> tuple[tuple[str, str], ...]:
     """The goal in words: (`objective`, `throughput`), (`limits`, `latency_p99_ms at most 250`)."""
+    own = goal_section.written(goal.limits)
+    usual = ["the usual ones on answers"] if len(own) < len(goal.limits) else []
     return (
         ("objective", ", ".join(goal.objectives)),
-        ("limits", "; ".join(map(bounds, goal.limits)) or "none"),
+        ("limits", "; ".join([*map(bounds, own), *usual]) or "none"),
     )
 
 

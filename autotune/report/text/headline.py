@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from autotune.core.confirmation import Confirmation
 from autotune.core.results import Status, TrialResult
+from autotune.models import calibration
 from autotune.report.text import answers, formatting
 from autotune.report.text.study_reader import Study
 from autotune.study.evidence import Evidence
@@ -25,7 +26,8 @@ def basis(found: Evidence) -> str:
 
 def lines(study: Study, found: Evidence) -> list[str]:
     """The winner, its rate and its gain; that there is no gain where none is seen."""
-    best = f"best      {formatting.configuration(found.config)}{answers.doubt(found.source.fidelity)}"
+    on = calibration.doubt(study.space.workload, None) if calibration.calibrated(found.config) else None
+    best = f"best      {formatting.configuration(found.config)}{answers.doubt(found.source.fidelity, on)}"
     rate = f"rate      {formatting.rate(found.rate)}"
     reason = None if study.confirmation is None or found.level == "confirmed" else study.confirmation.reason
     why = [] if reason is None else [f"{'':9} {reason}"]

@@ -8,11 +8,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from autotune.core import command_template
+from autotune.core import command_template, variables
 from autotune.core.config import Config
 from autotune.core.machine import Hardware
 from autotune.core.space_types import Space
-from autotune.launch import environment, launch_plan
+from autotune.launch import launch_plan
 from autotune.models import artifact_cache
 from autotune.report.text import doctor, formatting, planned_config, settings
 from autotune.report.text.shell_command import quoted, worker_command
@@ -69,18 +69,20 @@ def _row(name: str, text: str, style: str = "") -> Text:
 def _started(
     space: Space, hw: Hardware, config: Config, environ: Mapping[str, str] | None, cache: Path
 ) -> Iterator[Text]:
-    launched = launch_plan.measuring(config, hw, environ or {}, cache)
+    launched = launch_plan.measuring(config, hw, environ or {}, cache, space.workload.env)
     yield Text(f"\n{formatting.configuration(config)} is started so:")
     for number, worker in enumerate(launched.workers, 1):
         place = worker.placement
         node = "several NUMA nodes" if place.node is None else f"NUMA node {place.node}"
         threads = formatting.number(place.threads, "thread")
         yield Text(f"worker {number}: {threads} on CPUs {doctor.ranges(place.cpus)} of {node}")
-        yield Text(worker_command(worker, elsewhere=environ is None), "cyan")
+        command = worker_command(worker, elsewhere=environ is None, named=space.workload.env)
+        yield Text(command, "cyan")
     if space.workload.provider == "command":
         program = command_template.filled(space.workload.name, config)
         yield Text(f"each worker runs: {' '.join(map(quoted, program))}")
     yield from map(Text, NOTES)
     if environ is None:
-        others = ", ".join(name for name in environment.INHERITED if name not in ("PATH", "HOME"))
+        inherited = [*variables.INHERITED, f"{variables.INHERITED_BEGINNING}*", *space.workload.env]
+        others = ", ".join(name for name in inherited if name not in ("PATH", "HOME"))
         yield Text(f"there, workers also inherit, where they are set: {others}")

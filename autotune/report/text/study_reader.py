@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from autotune.core.confirmation import Confirmation
+from autotune.core.finding import Finding
 from autotune.core.machine import Hardware
 from autotune.core.results import TrialResult
 from autotune.core.space_types import Space
@@ -30,6 +31,7 @@ class Study:
     results: list[TrialResult]
     ranking: Ranking
     confirmation: Confirmation | None
+    findings: tuple[Finding, ...] = ()
 
     @property
     def name(self) -> str:
@@ -77,6 +79,7 @@ def read(folder: Path) -> Study:
         results=results,
         ranking=Ranking(results, space.goal),
         confirmation=confirmation,
+        findings=store.findings(folder),
     )
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
-from autotune.analysis import constraints, metrics
+from autotune.analysis import constraints, memory_growth, metrics
 from autotune.analysis.latency import PERCENTILES, Latencies
 from autotune.analysis.metric import Measured
 from autotune.analysis.number_format import rounded, size
 from autotune.core.confirmation import Finalist, Winner
+from autotune.core.finding import Finding
 from autotune.core.results import Status, TrialResult
 from autotune.core.space_types import Space
 from autotune.report.text import answers, explanation, formatting, headline
@@ -20,6 +21,8 @@ from autotune.study.ranking import Ranking
 from autotune.study.storage import latency_files
 
 WINDOWS = "a trial's own rate is from one window: it ranks trials, and claims nothing"
+
+INDIRECT = "*"
 
 VERDICTS = {
     "faster": "behind the {best}",
@@ -48,11 +51,17 @@ def summary(study: Study) -> list[str]:
     lines.append(f"trials    {len(results)}: {slow} given up as clearly slower, {failures} failed{limited}")
     if found is not None:
         lines.append(f"{'':9} {WINDOWS}")
+    lines += model(study.findings)
     if len(space.goal.objectives) > 1:
         lines += _front(ranking)
     if confirmation is not None and confirmation.finalists:
         lines += [*_finalists(confirmation.finalists, space), *explanation.lines(study)]
     return lines
+
+
+def model(findings: Iterable[Finding]) -> list[str]:
+    """What the check of the model found, a line each."""
+    return [f"model     {one.line}" for one in findings]
 
 
 def _versions(older: Iterable[Mapping[str, str]]) -> str:
@@ -72,6 +81,8 @@ def _about(study: Study, found: Evidence) -> list[str]:
         calls, memory = latency_files.read([folder / one for one in source.folders]), source.peak_rss_bytes
         known = source.metrics | {"cpu_s_per_sample": source.cpu_s_per_sample}
     lines += [*_latency(calls), _cost(known["cpu_s_per_sample"], memory)]
+    if (growth := known.get(metrics.GROWTH)) is not None:
+        lines.append(f"warning   memory grew by {memory_growth.words(growth)} a call until the end")
     lines += answers.lines(source.fidelity, source.accuracy, constraints.check(goal.limits, known), known, goal)
     return [*lines, *(f"note      {flag}" for flag in source.flags if isinstance(source, Winner))]
 
@@ -131,12 +142,14 @@ def _latency(calls: Latencies | None) -> list[str]:
 def _finalists(finalists: Sequence[Finalist], space: Space) -> list[str]:
     objectives = space.goal.objectives
     by = f", by {objectives[0]}" if len(objectives) > 1 else ""
-    lines = ["", f"finalists, against the baseline{by}"]
+    indirect = f" ({INDIRECT} by way of others: no run had both)" if any(one.indirect for one in finalists) else ""
+    lines = ["", f"finalists, against the baseline{by}{indirect}"]
     best = "fastest" if metrics.rate_decides(space.goal) else "best"
     for one in (one for one in finalists if one.config != space.baseline or one.served is not None):
         standing = _standing(one, best)
         remark = f": {standing}" if standing else ""
-        ratio = "not measured" if one.ratio is None else formatting.ratio(one.ratio)
+        mark = f" {INDIRECT}" if one.indirect else ""
+        ratio = "not measured" if one.ratio is None else f"{formatting.ratio(one.ratio)}{mark}"
         lines.append(f"  {ratio:24} {formatting.configuration(one.config)}{remark}")
     return lines
 

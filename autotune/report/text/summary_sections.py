@@ -9,7 +9,7 @@ from dataclasses import dataclass
 LABEL = 10
 """A line of the head begins with its label, in so many columns; one without goes on with the line before."""
 
-FIGURE = re.compile(r"(\d[\d.]*x(?: \([\d.]+ to [\d.]+\))?|not measured)\s+(\S.*)")
+FIGURE = re.compile(r"(\d[\d.]*x(?: \([\d.]+ to [\d.]+\))?(?: \*)?|not measured)\s+(\S.*)")
 
 
 @dataclass(frozen=True)

@@ -121,7 +121,7 @@ def _columns(folder: Path, ranking: Ranking, space: Space) -> dict[str, Cell]:
 
 def _metrics(space: Space) -> list[str]:
     """The metrics with a column of their own: the objectives, then those for which the space gives what they need."""
-    given = {"price": space.price, "data": space.workload.data, "serving": space.workload.serving}
+    given = {"price": space.price, "data": space.workload.labelled, "serving": space.workload.serving}
     objectives = [name for name in space.goal.objectives if METRICS[name].column != "always"]
     needed = [name for name, about in METRICS.items() if about.column == "needed" and given.get(about.needs or "")]
     return list(dict.fromkeys([*objectives, *needed]))
@@ -129,8 +129,8 @@ def _metrics(space: Space) -> list[str]:
 
 def _heading(name: str, space: Space) -> str:
     """The metric's name; for the accuracy that of the user's own."""
-    if name == "accuracy" and space.workload.data is not None:
-        return space.workload.data.metric.rpartition(":")[2]
+    if name == "accuracy" and space.workload.labelled is not None:
+        return str(space.workload.labelled.metric).rpartition(":")[2]
     return name
 
 

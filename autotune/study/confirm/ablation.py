@@ -16,11 +16,8 @@ from autotune.space import configs
 from autotune.study.confirm import claim, names, outcomes, schedule, scores
 from autotune.study.confirm.names import WINNER
 from autotune.study.confirm.runner import SHARE, Runner
-from autotune.study.confirm.scores import ScoreTable
+from autotune.study.confirm.scores import ONE_SIDED, ScoreTable
 from autotune.study.model.config_diff import Change, changes, without
-
-ONE_SIDED = 0.90
-"""The two-sided confidence whose upper bound holds at 95 %."""
 
 LEAST_RUNS = 2
 """Fewer runs answer nothing: a setting is then neither worth something nor left out."""

@@ -17,22 +17,16 @@ from autotune.study.confirm import finalists
 from autotune.study.confirm.names import BASELINE
 from autotune.study.ranking import Ranking
 
-EXPLAINING = 1 / 3
-"""The time for the worth of the winner's settings, as a part of that for the finalists."""
-
-MOST = 1 / 2
-"""The largest part of the budget that is kept: a search that found nothing needs no confirmation."""
-
 
 def reserved(budget: Budget, predicted_s: float | None, confirm: ConfirmRules) -> float:
     """The seconds of the budget that the search leaves to a confirmation of so many; 0 without minutes.
 
-    A fixed share where nothing is predicted, at most half.
+    A fixed share at most, as where nothing is predicted: a search that found nothing needs no confirmation.
     """
     if budget.minutes is None:
         return 0.0
-    whole_s = budget.minutes * 60
-    return whole_s * confirm.share if predicted_s is None else min(predicted_s, whole_s * MOST)
+    most_s = budget.minutes * 60 * confirm.share
+    return most_s if predicted_s is None else min(predicted_s, most_s)
 
 
 def predicted(
@@ -56,7 +50,7 @@ def predicted(
         configs = list(chosen.configs.values())
         together = fit_together(configs, ranking, hw, rules)
         seconds += runs * run_seconds(configs, ranking, hw, confirm.least_rounds, together)
-    return seconds * (1 + EXPLAINING)
+    return seconds / confirm.finalists_share
 
 
 def run_seconds(configs: Iterable[Config], ranking: Ranking, hw: Hardware, rounds: int, together: bool) -> float:

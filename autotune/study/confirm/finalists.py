@@ -78,10 +78,10 @@ def choose(
     if known is None:
         best = candidates[: rules.finalists]
     else:
-        best = posteriors.kinds(candidates, known, baseline, rules.finalists)
+        best = posteriors.kinds(candidates, known, baseline, rules.finalists, rules.delta)
         others = [one for one in candidates if one.spec.config != baseline]
         if others and [one.spec.config for one in best] == [baseline]:
-            best = posteriors.kinds(others, known, baseline, 1)
+            best = posteriors.kinds(others, known, baseline, 1, rules.delta)
     if claimed in able and able[claimed] not in best:
         best.append(able[claimed])
     chosen = {_name(result, baseline): result for result in best} | {BASELINE: base}

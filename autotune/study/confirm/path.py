@@ -13,7 +13,7 @@ from autotune.space import configs
 from autotune.study.confirm import names, scores
 from autotune.study.confirm.names import BASELINE, WINNER
 from autotune.study.confirm.runner import Runner
-from autotune.study.confirm.schedule import UntilClaim
+from autotune.study.confirm.schedule import UntilComplete
 from autotune.study.confirm.scores import ScoreTable
 from autotune.study.model.config_diff import BACKEND, Change, between, changes
 
@@ -27,7 +27,7 @@ def measure(runner: Runner, winner: Config, ablations: Sequence[Ablation]) -> tu
         return ()
     candidates = {BASELINE: baseline} | {name: stop.config for name, stop in on_the_way.items()}
     headline = f"measuring the way from the baseline to the winner in {len(on_the_way)} steps"
-    runs = runner.compare("path", headline, candidates, UntilClaim(candidates, confirm), context.left())
+    runs = runner.compare("path", headline, candidates, UntilComplete(candidates, confirm), context.left())
     return steps(scores.table(runs, list(candidates), confirm.confidence), on_the_way)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,11 +16,10 @@ from autotune.core.results import Estimate, InterleavedRun
 from autotune.core.rules import ConfirmRules
 from autotune.space import configs
 from autotune.study.confirm import outcomes, schedule, scores
-from autotune.study.confirm.ablation import ONE_SIDED
 from autotune.study.confirm.names import BASELINE, UNREDUCED, WINNER
 from autotune.study.confirm.runner import SHARE, Runner
-from autotune.study.confirm.scores import ScoreTable
-from autotune.study.confirm.standing import narrow
+from autotune.study.confirm.scores import ONE_SIDED, ScoreTable
+from autotune.study.confirm.standing import needed_runs
 from autotune.study.model.config_diff import without
 
 
@@ -40,26 +40,34 @@ def measure(runner: Runner, winner: Config, ablations: tuple[Ablation, ...], noi
     """The winner without the settings not shown to help, if that is measured and accepted, else the winner."""
     context, baseline = runner.context, runner.context.study.space.baseline
     config = reduced(winner, baseline, ablations, context.study.hardware)
-    if config == winner:
-        return Reduction(winner, nothing_removed(ablations))
+    if (obstacle := obstacle_to(config, winner, baseline, context.study.hardware)) is not None:
+        return Reduction(winner, kept(ablations, obstacle))
     candidates = {BASELINE: baseline, WINNER: config, UNREDUCED: winner}
     headline = "measuring the winner without the settings that are not shown to help"
     before = list(runner.all_runs.values())
     rule = UntilAccepted(context.confirm, config, winner, before)
     runs = runner.compare("whole", headline, candidates, rule, context.left() * SHARE)
     runner.measure_more_calls(WINNER, config, runs)
-    if rule.accepted(runs, noise_floor) and runner.constraints.broken(runs, WINNER, tried=False) is None:
-        return Reduction(config, ablations, tuple(runs))
-    return Reduction(winner, nothing_removed(ablations))
+    broken = runner.constraints.broken(runs, WINNER, tried=False)
+    refusal = rule.refusal(runs, noise_floor) if broken is None else f"without all such settings {broken.description}"
+    return Reduction(config, ablations, tuple(runs)) if refusal is None else Reduction(winner, kept(ablations, refusal))
 
 
 def reduced(winner: Config, baseline: Config, ablations: Sequence[Ablation], hw: Hardware) -> Config:
-    """The winner without the settings not shown to help; itself where that cannot run here, or nothing would be left.
+    """The winner without the settings not shown to help."""
+    return without(winner, baseline, {one.setting for one in ablations if one.removed}, hw)
+
+
+def obstacle_to(config: Config, winner: Config, baseline: Config, hw: Hardware) -> str | None:
+    """The reason why a reduced winner need not be measured: it cannot run here, or nothing would be left.
 
     A winner of which nothing is left was already shown to beat what is left: the baseline.
     """
-    config = without(winner, baseline, {ablation.setting for ablation in ablations if ablation.removed}, hw)
-    return winner if config == baseline or configs.unavailable(config, hw) else config
+    if config == baseline:
+        return "without all such settings nothing but the baseline is left"
+    if config == winner or configs.unavailable(config, hw):
+        return "without all such settings it cannot run here"
+    return None
 
 
 @dataclass(frozen=True)
@@ -83,9 +91,9 @@ class UntilAccepted:
         loss = self.loss(runs)
         if selection.leads_by(loss, self.confirm.delta) or loss.low is None or loss.high is None:
             return True
-        return _has_claim(_rates(runs, self.confirm), self.confirm) and (
-            loss.high <= self.confirm.delta or loss.low > 0
-        )
+        rates = _rates(runs, self.confirm)
+        count, gain = rates.counts(WINNER, BASELINE)[0], rates.difference(WINNER, BASELINE)
+        return count >= needed_runs([gain], self.confirm) and (loss.high <= self.confirm.delta or loss.low > 0)
 
     def loss(self, runs: Sequence[InterleavedRun]) -> Estimate:
         """What is lost without the settings, by all interleaved runs of the confirmation that had both."""
@@ -93,34 +101,32 @@ class UntilAccepted:
         rates = scores.table(scores.by_configuration([*self.before, *runs]), keys, self.confirm.confidence)
         return rates.difference(*keys, ONE_SIDED)
 
-    def accepted(self, runs: Sequence[InterleavedRun], noise_floor: float | None) -> bool:
-        """True if the reduced winner gains for sure, and loses less than `delta` for sure or seems to lose little.
+    def refusal(self, runs: Sequence[InterleavedRun], noise_floor: float | None) -> str | None:
+        """The reason why the reduced winner is not taken; None if it gains for sure, and loses little.
 
-        That is half of `delta` at most. To take it unless a loss is shown would give away more: few runs show little.
+        That is less than `delta` for sure, or what seems to be half of it at most. To take it unless a loss is shown
+        would give away more: few runs show little.
         """
+        if errors := [error for name in CANDIDATES if (error := outcomes.failure(runs, name)) is not None]:
+            return f"measuring it without all such settings failed: {errors[0]}"
         rates = _rates(runs, self.confirm)
         gain, loss = rates.difference(WINNER, BASELINE), self.loss(runs)
-        return (
-            _has_claim(rates, self.confirm)
-            and gain.low is not None
-            and gain.low > 0
-            and gain.estimate > (noise_floor or 0.0)
-            and loss.high is not None
-            and (loss.high <= self.confirm.delta or loss.estimate <= self.confirm.delta / 2)
-        )
+        count, needed = rates.counts(WINNER, BASELINE)[0], needed_runs([gain], self.confirm)
+        lost = f"without all such settings it seems to lose {100 * -math.expm1(-loss.estimate):.1f} %"
+        if selection.leads_by(loss, self.confirm.delta):
+            return lost
+        if count < needed or loss.high is None:
+            return f"the time was enough for {count} of {needed} interleaved runs without all such settings"
+        if gain.low is None or gain.low <= 0 or gain.estimate <= (noise_floor or 0.0):
+            return "without all such settings it is not shown to beat the baseline"
+        return None if loss.high <= self.confirm.delta or loss.estimate <= self.confirm.delta / 2 else lost
 
 
-def _has_claim(rates: ScoreTable, rules: ConfirmRules) -> bool:
-    """True if the reduced winner has the runs of a claim."""
-    needed = rules.runs if narrow(rates.difference(WINNER, BASELINE), rules) else rules.sure_runs
-    return rates.counts(WINNER, BASELINE)[0] >= needed
-
-
-def nothing_removed(ablations: Sequence[Ablation]) -> tuple[Ablation, ...]:
-    """The ablations of a winner that stays whole: its settings are worth something together, or nothing else runs."""
+def kept(ablations: Sequence[Ablation], reason: str) -> tuple[Ablation, ...]:
+    """The ablations of a winner that stays whole for this reason."""
     return tuple(
-        msgspec.structs.replace(ablation, removed=False, resolved=ablation.resolved and not ablation.removed)
-        for ablation in ablations
+        msgspec.structs.replace(one, removed=False, resolved=False, kept=reason) if one.removed else one
+        for one in ablations
     )
 
 

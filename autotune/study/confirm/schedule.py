@@ -22,8 +22,8 @@ Keep = Callable[[Sequence[InterleavedRun]], set[str]]
 
 
 @dataclass(frozen=True)
-class UntilClaim:
-    """The stopping rule that measures all candidates until a claim has the runs that it needs."""
+class UntilComplete:
+    """The stopping rule that measures all candidates until so many runs have each of them as a claim needs at least."""
 
     names: Collection[str]
     confirm: ConfirmRules

@@ -33,6 +33,9 @@ FIRST = selection.Variance(2 * 0.07**2, 4)
 The log ratios of `studies/example` have 0.06 to 0.14 between rounds and up to 0.08 between runs.
 """
 
+ONE_SIDED = 0.90
+"""The two-sided confidence of which either bound by itself holds at 95 %."""
+
 
 @dataclass(frozen=True)
 class ScoreTable:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from autotune.analysis import stats
@@ -18,8 +18,8 @@ from autotune.study.confirm.names import BASELINE
 class Standing:
     """A finalist after the interleaved runs; differences are log ratios of which more is better.
 
-    `gains` are over the baseline by each objective, on `runs` runs by the first one; `behind` is the leader's lead over
-    it, None for the leader itself. `remains` is true if it may still win.
+    `gains` are over the baseline by each objective, on `runs` runs by the first one; without any, by way of others.
+    `behind` is the leader's lead over it, None for the leader itself. `remains` is true if it may still win.
     """
 
     name: str
@@ -34,7 +34,7 @@ class Standing:
 
     @property
     def measured(self) -> bool:
-        """True if it was measured together with the baseline."""
+        """True if it was measured, together with the baseline or with others that were."""
         return not math.isnan(self.gains[0].estimate)
 
     def may_win(self, rules: ConfirmRules) -> bool:
@@ -48,10 +48,8 @@ class Standing:
         return self.runs >= self.needed_runs(rules)
 
     def needed_runs(self, rules: ConfirmRules) -> int:
-        """The runs of a claim: the fewest if its gains are known well enough by then; the baseline has none."""
-        return (
-            rules.runs if self.name != BASELINE and all(narrow(gain, rules) for gain in self.gains) else rules.sure_runs
-        )
+        """The runs of a claim; the baseline, which gains nothing, needs all."""
+        return rules.sure_runs if self.name == BASELINE else needed_runs(self.gains, rules)
 
     @property
     def _behind(self) -> float:
@@ -69,12 +67,18 @@ class Standing:
             trial=self.trial.spec.id,
             config=self.trial.spec.config,
             ratio=ratios.get(objectives[0]),
+            indirect=self.measured and not self.runs,
             verdict=self.verdict if self.measured else None,
             behind=None if behind is None else stats.from_logs(behind),
             error=self.error,
             ratios=ratios if len(objectives) > 1 else {},
             broken=None if self.violation is None else self.violation.description,
         )
+
+
+def needed_runs(gains: Iterable[Estimate], rules: ConfirmRules) -> int:
+    """The runs of a claim: the fewest if its gains, as logarithms, are known well enough by then."""
+    return rules.runs if all(narrow(gain, rules) for gain in gains) else rules.sure_runs
 
 
 def narrow(gain: Estimate, rules: ConfirmRules) -> bool:

@@ -13,11 +13,9 @@ from autotune.study.confirm.constraints import Constraints
 from autotune.study.confirm.decision import Decision
 from autotune.study.confirm.finalists import Finalists
 from autotune.study.confirm.names import BASELINE
+from autotune.study.confirm.scores import ONE_SIDED
 
 Decide = Callable[[Sequence[InterleavedRun]], Decision]
-
-SURE = 0.90
-"""A two-sided confidence: a rival that is behind for sure at 95 % is measured no more."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +57,7 @@ class UntilSelected:
         leads = {one: decided.leads.difference(best, one) for one in decided.rivals - {best}}
         if all(lead.low is not None and lead.low >= -self.confirm.delta for lead in leads.values()):
             return set()
-        behind = {one for one in leads if (decided.leads.difference(best, one, SURE).low or 0) > 0}
+        behind = {one for one in leads if (decided.leads.difference(best, one, ONE_SIDED).low or 0) > 0}
         return set(decided.rivals) - behind
 
 

@@ -43,6 +43,7 @@ LAUNCHES = 0.05**2
 
 LEAST_TRIALS = 3
 DELTA = ConfirmRules().delta
+"""The smallest difference of log scores that matters, where no rules are given."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class Posterior:
         """The mean log score of a measured configuration."""
         return float(self.means[self.places[config.key]])
 
-    def rate(self, config: Config, confidence: float) -> Estimate:
+    def score(self, config: Config, confidence: float) -> Estimate:
         """The score of a measured configuration, as it is without the logarithm, with its credible interval."""
         place = self.places[config.key]
         return _interval(self.mean(config), float(self.covariance[place, place]), confidence)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from autotune.core.confirmation import Confirmation
-from autotune.core.rules import ConfirmRules
 from autotune.study import evidence
 from autotune.study.model import posterior as posteriors
 from autotune.study.ranking import Ranking
@@ -36,7 +35,7 @@ def _challenged(confirmation: Confirmation, ranking: Ranking, study: OpenStudy) 
     The baseline is compared whatever its rank; a finalist that there was no time for was not. What as likely as not
     differs from none of those compared by what matters is no news.
     """
-    rules, baseline = ConfirmRules(), study.space.baseline
+    baseline = study.space.baseline
     met = (one for one in confirmation.finalists if one.measured or one.error or one.broken or one.served)
     compared = {one.config.key: one.config for one in met}
     most = len(compared.keys() - {baseline.key})
@@ -49,4 +48,4 @@ def _challenged(confirmation: Confirmation, ranking: Ranking, study: OpenStudy) 
     if known is None:
         return bool(new)
     held = [config for key, config in compared.items() if key in known.places]
-    return any(all(known.chance_to_differ(one, other, rules.delta) >= 0.5 for other in held) for one in new)
+    return any(all(known.chance_to_differ(one, other, posteriors.DELTA) >= 0.5 for other in held) for one in new)

@@ -19,6 +19,7 @@ from autotune.core.machine import Hardware
 from autotune.core.space_types import PRICES, Space
 from autotune.core.struct import digest
 from autotune.launch import orphans
+from autotune.space import int8
 from autotune.study.ranking import Ranking
 from autotune.study.storage import database, disk_errors, store, upgrade
 from autotune.study.storage.study_lock import locked
@@ -44,7 +45,7 @@ def check(folder: Path, space: Space, text: str, hw: Hardware) -> None:
     if not store.exists(folder):
         _check_free(folder)
         return
-    _check_same(folder, space, text, hw)
+    _check_same(folder, int8.as_before(space, store.space(folder).excluded), text, hw)
     with locked(folder):
         kill_orphans(folder)
 
@@ -60,9 +61,9 @@ def opened(folder: Path, space: Space, text: str, hw: Hardware, url: str | None 
     """The study in `folder`, begun if there is none, for as long as the context lasts.
 
     `text` is the space file's content and `space` what it resolves to here; a study that goes on keeps the domains it
-    began with and takes only the budget, and the price where there is one. `url` names another storage than the
-    folder's own. StudyError if the folder belongs to another space, another type of machine or another process, or if
-    the storage cannot be used.
+    began with and takes only the budget and the time limits, and the price where there is one. `url` names another
+    storage than the folder's own. StudyError if the folder belongs to another space, another type of machine or another
+    process, or if the storage cannot be used.
     """
     if not store.exists(folder):
         _check_free(folder)
@@ -216,7 +217,8 @@ def _reopen_without_cost(folder: Path) -> None:
 
 
 def _today(kept: Space, given: Space) -> Space:
-    """The study's space with the budget of this run, and what this run says of prices."""
+    """The study's space with the budget and the time limits of this run, and what this run says of prices."""
     excluded = [one for one in kept.excluded if one.setting != PRICES]
     said = [one for one in given.excluded if one.setting == PRICES]
-    return msgspec.structs.replace(kept, budget=given.budget, excluded=(*said, *excluded))
+    today = msgspec.structs.replace(kept, budget=given.budget, limits=given.limits)
+    return msgspec.structs.replace(today, excluded=(*said, *excluded))

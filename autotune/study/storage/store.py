@@ -3,6 +3,7 @@
 space.yaml hardware.json domains.json      the space, the machine, the resolved domains; written when it begins
 study.db                                   Optuna's storage, unless --storage names another
 earlier.json                               the configurations of earlier studies that it tried first (transfer.py)
+findings.json                              what the check of the model found before the first trial
 elapsed.json                               how long the study has run, over all its runs
 options.json                               options of its last run that say how it is made again
 trials/00017/                              spec.json result.json stdout.log stderr.log latencies.npy
@@ -23,6 +24,7 @@ import msgspec
 from autotune.core.confirmation import Confirmation
 from autotune.core.errors import StudyError
 from autotune.core.files import write_atomically
+from autotune.core.finding import Finding
 from autotune.core.machine import Hardware
 from autotune.core.results import TrialResult
 from autotune.core.space_types import Space
@@ -37,6 +39,13 @@ class Elapsed(Struct):
     """The wall time of all runs of a study."""
 
     elapsed_s: float = 0.0
+    format: int = FORMAT
+
+
+class Findings(Struct):
+    """What the check of the model found."""
+
+    findings: tuple[Finding, ...]
     format: int = FORMAT
 
 
@@ -87,6 +96,17 @@ def elapsed_s(folder: Path) -> float:
 def write_elapsed(folder: Path, seconds: float) -> None:
     """Keep the seconds that the study has run."""
     write_atomically(folder / "elapsed.json", encode(Elapsed(elapsed_s=round(seconds, 3))))
+
+
+def findings(folder: Path) -> tuple[Finding, ...]:
+    """What the check of the model found; nothing of a study from before there was one."""
+    path = folder / "findings.json"
+    return decode(path, Findings, "delete it").findings if path.exists() else ()
+
+
+def write_findings(folder: Path, found: tuple[Finding, ...]) -> None:
+    """Keep what the check of the model found."""
+    write_atomically(folder / "findings.json", encode(Findings(findings=found)))
 
 
 def options(folder: Path) -> Options:

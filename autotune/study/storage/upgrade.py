@@ -29,7 +29,13 @@ def space(frozen: Space) -> Space:
         knobs={name: knobs.get(name, (plain[name],)) for name in plain},
         backends={name: _options(name, axes) for name, axes in backends.items()},
     )
-    return msgspec.structs.replace(frozen, domains=domains, baseline=configs.completed(frozen.baseline))
+    only = configs.only_batch_size(domains, frozen.baseline)
+    return msgspec.structs.replace(
+        frozen,
+        workload=msgspec.structs.replace(frozen.workload, batch_size=only),
+        domains=domains,
+        baseline=configs.completed(frozen.baseline),
+    )
 
 
 def spec(written: TrialSpec) -> TrialSpec:

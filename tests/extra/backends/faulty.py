@@ -47,6 +47,8 @@ Mode = Literal[
     "spin",
     "never_ready",
     "hang_later",
+    "cpus_lost",
+    "cpus_lost_at_once",
     "artifact",
     "prepare_error",
     "prepare_exit",
@@ -118,6 +120,9 @@ def load(workload: Workload, options: Options, config: Config, folder: Path | No
     if options.mode == "exit":
         print("about to exit", file=sys.stderr, flush=True)
         os._exit(3)
+    if options.mode == "cpus_lost_at_once":
+        lose_cpus()
+        raise RuntimeError("half of the CPUs are gone")
     if options.mode in RAISED:
         raise RAISED[options.mode]
     if options.mode == "hang":
@@ -144,6 +149,11 @@ def load(workload: Workload, options: Options, config: Config, folder: Path | No
 def applied(session: FaultySession, options: Options, config: Config) -> str | None:
     """In effect, but for one mode."""
     return "the setting was ignored" if options.mode == "ignored" else None
+
+
+def lose_cpus() -> None:
+    """Leave one CPU to the coordinator, as a cpuset does that is narrowed while it runs."""
+    os.sched_setaffinity(os.getppid(), {min(os.sched_getaffinity(os.getppid()))})
 
 
 def spin() -> None:
@@ -182,6 +192,8 @@ class FaultySession:
         if self.calls > 100 and self.mode == "crash_later":
             print("crashed while measured", file=sys.stderr, flush=True)
             os.kill(os.getpid(), signal.SIGABRT)
+        if self.calls == 100 and self.mode == "cpus_lost":
+            lose_cpus()
         if self.calls > 100 and self.mode == "hang_later":
             time.sleep(60)
         result = np.tile(np.arange(4, dtype=np.float32), (len(batch), 1))

@@ -98,7 +98,7 @@ def test_neither_seed_nor_price_nor_our_own_limit_is_part_of_the_question(tmp_pa
         SPACE,
         msgspec.structs.replace(SPACE, workload=seeded),
         msgspec.structs.replace(SPACE, price=Price(per_hour=1.0)),
-        msgspec.structs.replace(SPACE, constraints=(goal_section.ANSWERS,)),
+        msgspec.structs.replace(SPACE, constraints=goal_section.ANSWERS),
     )
     found = compare([study(tmp_path / str(place), RESULTS, space=space) for place, space in enumerate(spaces)])
     assert len(found.groups) == 1

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from autotune.analysis.constraints import ConstraintCheck
-from autotune.core.results import Accuracy, Fidelity
+from autotune.core.results import Accuracy, Fidelity, Part
 from autotune.core.space_types import Goal, Limit
 from autotune.report.text import answers
 from autotune.space.goal_section import ANSWERS
@@ -38,9 +38,34 @@ def test_answers(found: Fidelity | None, line: str) -> None:
     assert answers.answers(found) == line
 
 
+def test_the_part_that_is_furthest_off_has_a_line() -> None:
+    part = Part(name="channel 4 of output 'boxes' no longer varies", error=1.0)
+    found = msgspec.structs.replace(CLOSE, part=part)
+    line = "worst     channel 4 of output 'boxes' no longer varies: error 1 (1 is as good as a guess)"
+    assert answers.lines(found, None, [], {}, Goal())[1:] == [line]
+    for silent in (
+        msgspec.structs.replace(found, judged=False),
+        msgspec.structs.replace(CLOSE, part=Part(name="b", error=0.0)),
+    ):
+        assert answers.lines(silent, None, [], {}, Goal())[1:] == []
+
+
+def test_of_the_limits_that_nobody_wrote_the_nearest_is_shown() -> None:
+    centred, channel, sample, *_ = ANSWERS
+    near = ConstraintCheck(channel, channel.metric, channel.max * 0.9)
+    judged = [ConstraintCheck(centred, centred.metric, 0.01), near, ConstraintCheck(sample, None, None)]
+    assert answers.lines(CLOSE, None, judged, {}, Goal())[1:] == [
+        f"limit     {near.description}: kept, 10 % inside",
+    ]
+
+
 def test_the_headline_doubts_what_is_not_judged() -> None:
     assert answers.doubt(CLOSE) == answers.doubt(None) == ""
-    assert answers.doubt(msgspec.structs.replace(CLOSE, judged=False)) == " (its answers are unjudged)"
+    unjudged = msgspec.structs.replace(CLOSE, judged=False)
+    assert answers.doubt(unjudged) == " (its answers are unjudged)"
+    generated = " (calibrated on generated inputs, its answers are unjudged)"
+    assert answers.doubt(unjudged, "generated inputs") == generated
+    assert answers.doubt(CLOSE, "generated inputs") == ""
 
 
 def test_accuracy_and_limits_have_a_line_each() -> None:
@@ -62,7 +87,7 @@ def test_accuracy_and_limits_have_a_line_each() -> None:
     for fidelity, why in ((random, "random weights"), (None, "its answers were not compared")):
         unknown = [
             ConstraintCheck(Limit(metric="centred_error", max=0.2), None, None),
-            ConstraintCheck(ANSWERS, None, None),
+            *(ConstraintCheck(limit, None, None) for limit in ANSWERS),
         ]
         lines = answers.lines(fidelity, None, unknown, {}, Goal())
         assert lines[1:] == [f"limit     centred_error at most 0.2: not judged ({why})"]

@@ -133,6 +133,7 @@ def test_the_machine_in_a_few_lines(tmp_path: Path) -> None:
         ["machine", f"intel-xeon-platinum-8480-2c ({hw.fingerprint})"],
         ["cpu", "Intel(R) Xeon(R) Platinum 8480+: 2 socket(s), 112 cores, 224 threads, 2 NUMA node(s)"],
         ["usable", "2 cores of CPUs 2-5, 114-117, quota 1.5 CPUs"],
+        ["quota", f"2 threads exceed it: {doctor.OVER_QUOTA}"],
         ["isa", "avx2, avx512f, avx512_vnni, avx_vnni, avx512_bf16, amx_tile, amx_bf16, amx_int8"],
         ["memory", "4.0 GiB, transparent huge pages: never"],
         ["software", "glibc ?"],

@@ -37,6 +37,19 @@ def test_every_finalist_has_its_figure_and_how_it_compares(tmp_path: Path) -> No
     ]
 
 
+def test_a_ratio_by_way_of_others_is_marked(tmp_path: Path) -> None:
+    finalists = (
+        Finalist(trial=1, config=FAST, ratio=estimate(4.0, 0.1)),
+        Finalist(trial=2, config=OTHER, ratio=estimate(3.95, 0.1), indirect=True, verdict="tie"),
+    )
+    lines = said(tmp_path, found=confirmation(winner(FAST), finalists=finalists))
+    assert lines[-3:] == [
+        "finalists, against the baseline (* by way of others: no run had both)",
+        "  4.00x (3.90 to 4.10)     onnxruntime float32, batch 8, 1x2: the fastest",
+        "  3.95x (3.85 to 4.05) *   openvino int8, batch 4, 1x2: a tie",
+    ]
+
+
 def test_finalists_that_there_was_no_time_for_are_not_measured_and_nothing_else(tmp_path: Path) -> None:
     """Each was printed as the fastest."""
     finalists = tuple(Finalist(trial=number, config=FAST, ratio=None) for number in (1, 2))
@@ -62,6 +75,8 @@ def test_what_each_setting_is_worth(tmp_path: Path) -> None:
         Ablation(setting="numa", value="bind", instead="default", ratio=estimate(0.92, 0.3), runs=1),
         Ablation(setting="affinity", value="close", instead="none", ratio=estimate(0.92, 0.05), runs=2),
         Ablation(setting="block_time", value=1, instead=200, ratio=None),
+        Ablation(setting="numa", value="bind", instead="default", ratio=estimate(0.9, 0.05), kept="it was too late"),
+        Ablation(setting="numa", value="bind", instead="default", ratio=estimate(1.0, 0.05), kept="it was too late"),
     )
     lines = said(tmp_path, found=confirmation(winner(FAST), ablations=ablations))
     assert lines[lines.index("what each setting is worth: the winner with it over the winner without it") - 1 :] == [
@@ -73,8 +88,10 @@ def test_what_each_setting_is_worth(tmp_path: Path) -> None:
         "                           allocator tcmalloc instead of system, which could not be measured: it broke",
         "                           layout 2x1 instead of 1x2: not resolved by one interleaved run, kept",
         "                           numa bind instead of default: not resolved by one interleaved run, kept",
-        "                           affinity close instead of none: not resolved, kept",
+        "                           affinity close instead of none: not shown to help, kept",
         "                           block_time 1 instead of 200: not measured, the time was used up; kept",
+        "                           numa bind instead of default: not shown to help; kept, since it was too late",
+        "  1.00x (0.95 to 1.05)     numa bind instead of default: not shown to help; kept, since it was too late",
     ]
 
 

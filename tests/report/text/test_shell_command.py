@@ -26,6 +26,17 @@ HOSTILE = [
 ]
 
 
+def test_secrets_are_left_to_the_shell() -> None:
+    secret = {"HF_TOKEN": "hf_abc", "https_proxy": "http://me:pass@proxy", "MODEL_DIR": "/models"}
+    env = {"PATH": "/bin", "PYTHONPATH": "/ours:/theirs", **secret}
+    entry = WorkerPlan(argv=("python",), env=env, placement=Placement(cpus=(0,), threads=1))
+    line = shell_command.worker_command(entry, named=["MODEL_DIR", "PYTHONPATH"])
+    assert line == (
+        'env -i PATH=/bin PYTHONPATH=/ours:/theirs HF_TOKEN="$HF_TOKEN" https_proxy="$https_proxy" '
+        'MODEL_DIR="$MODEL_DIR" python'
+    )
+
+
 @pytest.mark.parametrize("folder", ["plain", "it's $HOME\n\t*", "a=b"])
 def test_a_line_starts_exactly_that_process(tmp_path: Path, folder: str) -> None:
     bash, env = shutil.which("bash"), shutil.which("env")

@@ -25,11 +25,12 @@ def test_a_summary_in_its_parts(tmp_path: Path) -> None:
 
 def test_lines_without_a_label_or_a_figure() -> None:
     wide = "1234.00x (1000.00 to 1500.00)"
-    lines = ["No configuration has been measured.", "trials    0: none", "", "a table", f"  {wide} of this", "", "b"]
+    lines = ["No configuration has been measured.", "trials    0: none", "", "a table"]
+    lines += [f"  {wide} of this", f"  {wide} * of it", "", "b"]
     head, tables = summary_sections.parts([*lines, f"  {'':24} of that", f"  {'not measured':24} it"])
     assert head == [("", "No configuration has been measured."), ("trials", "0: none")]
     assert tables == [
-        summary_sections.Table("a table", ((wide, "of this"),)),
+        summary_sections.Table("a table", ((wide, "of this"), (f"{wide} *", "of it"))),
         summary_sections.Table("b", (("", "of that"), ("not measured", "it"))),
     ]
     assert summary_sections.parts([]) == ([], [])

@@ -12,7 +12,7 @@ from autotune.core.specs import InterleavedSpec
 from autotune.study.confirm import ablation, paired_comparison, path, reduction, scores
 from autotune.study.confirm.ablation import UntilResolved
 from autotune.study.confirm.paired_comparison import PairedComparison
-from autotune.study.confirm.schedule import UntilClaim
+from autotune.study.confirm.schedule import UntilComplete
 from tests.fake_executor import FakeExecutor, at, speed
 from tests.study.confirm.winners import CONFIRM, HW, LEAN, PLAIN, WINNER, config, hinted, steps
 from tests.study.fakes import WORKLOAD
@@ -31,7 +31,7 @@ def left_out(
     executor = FakeExecutor(folder, candidate=behave)
     found = PairedComparison("one-out", folder, HW, WORKLOAD, configs, MeasureRules(), CONFIRM)
     return paired_comparison.compare(
-        found, executor, UntilClaim(configs, ConfirmRules(runs=count)), 1e6, 1e6, True
+        found, executor, UntilComplete(configs, ConfirmRules(runs=count)), 1e6, 1e6, True
     ), variants
 
 

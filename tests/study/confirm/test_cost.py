@@ -67,14 +67,14 @@ def test_a_run_starts_all_side_by_side_and_has_a_block_more_than_its_rounds() ->
 
 def test_a_confirmation_has_a_doubtful_claim_the_fewest_runs_of_all_and_an_explanation() -> None:
     """The finalist, the baseline and the finalist's repeat."""
-    a_run_s = 12 + (1 + CONFIRM.least_rounds) * 3
-    assert predicted(ranked(BASE, FAST)) == pytest.approx(a_run_s * (CONFIRM.sure_runs + CONFIRM.runs) * 4 / 3)
+    runs_s = (12 + (1 + CONFIRM.least_rounds) * 3) * (CONFIRM.sure_runs + CONFIRM.runs)
+    assert predicted(ranked(BASE, FAST)) == pytest.approx(runs_s / CONFIRM.finalists_share)
 
 
 def test_what_does_not_fit_into_memory_is_started_one_by_one() -> None:
     large = msgspec.structs.replace(FAST, peak_rss_bytes=HW.usable_memory_bytes // 2)
-    a_run_s = 24 + (1 + CONFIRM.least_rounds) * 3
-    assert predicted(ranked(BASE, large)) == pytest.approx(a_run_s * (CONFIRM.sure_runs + CONFIRM.runs) * 4 / 3)
+    runs_s = (24 + (1 + CONFIRM.least_rounds) * 3) * (CONFIRM.sure_runs + CONFIRM.runs)
+    assert predicted(ranked(BASE, large)) == pytest.approx(runs_s / CONFIRM.finalists_share)
 
 
 def test_each_trial_changes_the_prediction() -> None:

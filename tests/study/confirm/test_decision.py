@@ -140,6 +140,7 @@ def test_what_was_never_measured_with_the_baseline_gains_by_way_of_others_but_ha
     found = decide(runs)
     ratio = found.finalists[1].ratio
     assert ratio is not None and ratio.estimate == pytest.approx(2.4, rel=0.01)
+    assert [one.indirect for one in found.finalists] == [False, True, False]
     assert (found.name, found.gain, found.rivals) == ("trial-2", False, {"trial-2"})
 
 

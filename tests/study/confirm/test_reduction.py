@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 
 import msgspec
@@ -10,10 +11,10 @@ from autotune.core.confirmation import Ablation
 from autotune.core.results import InterleavedRun
 from autotune.core.rules import ConfirmRules, MeasureRules
 from autotune.core.specs import InterleavedSpec
-from autotune.study.confirm import ablation, paired_comparison, reduction
+from autotune.study.confirm import paired_comparison, reduction
 from autotune.study.confirm.paired_comparison import PairedComparison
 from autotune.study.confirm.reduction import UntilAccepted
-from autotune.study.confirm.schedule import UntilClaim
+from autotune.study.confirm.schedule import UntilComplete
 from tests.fake_executor import FakeExecutor, speed
 from tests.study.confirm.winners import CONFIRM, HW, LEAN, OTHER, PLAIN, WINNER, config, confirmed
 from tests.study.fakes import WORKLOAD
@@ -57,6 +58,7 @@ def test_two_settings_of_which_one_is_needed_both_stay(tmp_path: Path) -> None:
     assert not any("/whole-" in spec.folder for spec in executor.runs)
     assert found.winner is not None and (found.winner.config, found.winner.trial) == (either, 1)
     assert [one.removed for one in found.ablations] == [False, False]
+    assert {one.kept for one in found.ablations} == {"without all such settings nothing but the baseline is left"}
     assert found.winner.ratio.estimate == pytest.approx(1.3, rel=0.01)
     assert all("/finalists-" in folder for folder in found.winner.folders)
 
@@ -80,10 +82,12 @@ def test_without_time_for_a_second_measurement_nothing_is_removed(tmp_path: Path
         found = spec.configs[name]
         return speed(found) / (1.1 if found.knobs["allocator"] == "tcmalloc" else 1)
 
-    found, executor = confirmed(tmp_path, {PLAIN: 10.2, WINNER: 90.0}, behave, minutes=1)
+    found, executor = confirmed(tmp_path, {PLAIN: 10.2, WINNER: 90.0}, behave, minutes=3)
     assert len([spec for spec in executor.runs if "/whole-" in spec.folder]) < CONFIRM.runs
     assert found.winner is not None and found.winner.config == WINNER
     assert not any(one.removed for one in found.ablations)
+    (kept,) = [one.kept for one in found.ablations if one.kept is not None]
+    assert kept.startswith("the time was enough for ") and kept.endswith(" interleaved runs without all such settings")
 
 
 def whole_runs(folder: Path, loss: float, noise: float, count: int = 6) -> list[InterleavedRun]:
@@ -96,12 +100,16 @@ def whole_runs(folder: Path, loss: float, noise: float, count: int = 6) -> list[
 
     candidates = {"baseline": PLAIN, "winner": LEAN, "unreduced": WINNER}
     paired = PairedComparison("whole", folder, HW, WORKLOAD, candidates, MeasureRules(), CONFIRM)
-    rule = UntilClaim(candidates, ConfirmRules(runs=count))
+    rule = UntilComplete(candidates, ConfirmRules(runs=count))
     return paired_comparison.compare(paired, executor, rule, 1e6, 1e6, True)
 
 
 def accepted(runs: list[InterleavedRun], noise_floor: float, before: list[InterleavedRun] | None = None) -> bool:
-    return UntilAccepted(CONFIRM, LEAN, WINNER, before or []).accepted(runs, noise_floor)
+    return refusal(runs, noise_floor, before) is None
+
+
+def refusal(runs: list[InterleavedRun], noise_floor: float, before: list[InterleavedRun] | None = None) -> str | None:
+    return UntilAccepted(CONFIRM, LEAN, WINNER, before or []).refusal(runs, noise_floor)
 
 
 @pytest.mark.parametrize(
@@ -129,7 +137,7 @@ def test_the_loss_is_that_of_all_runs_that_had_both_whatever_their_names(tmp_pat
     executor = FakeExecutor(tmp_path, candidate=lambda name, spec: rates[name])
     variants = {"winner": WINNER, "without-allocator": LEAN, "without-backend": OTHER}
     paired = PairedComparison("one-out", tmp_path, HW, WORKLOAD, variants, MeasureRules(), CONFIRM)
-    before = paired_comparison.compare(paired, executor, UntilClaim(variants, ConfirmRules(runs=6)), 1e6, 1e6, True)
+    before = paired_comparison.compare(paired, executor, UntilComplete(variants, ConfirmRules(runs=6)), 1e6, 1e6, True)
     loss = UntilAccepted(CONFIRM, LEAN, WINNER, before).loss(runs)
     assert loss.estimate == pytest.approx(math.log(20 / 18) * 6 / 9, rel=0.1)
     assert accepted(runs, 0.0) and not accepted(runs, 0.0, before)
@@ -156,15 +164,32 @@ def test_a_reduction_is_measured_until_its_loss_is_known(tmp_path: Path) -> None
     assert rule(worse[:3]) == set() and not accepted(worse, 0.0)
 
 
-def test_of_a_winner_that_stays_whole_nothing_is_removed() -> None:
-    found = [Ablation(setting=name, value=1, instead=0, ratio=None, removed=True) for name in ("allocator", "backend")]
-    assert not any(one.removed or one.resolved for one in reduction.nothing_removed(found))
+def test_the_settings_of_a_winner_that_stays_whole_are_kept_for_a_reason() -> None:
+    found = Ablation(setting="allocator", value=1, instead=0, ratio=None, removed=True, resolved=True)
+    assert reduction.kept([found], "why") == (
+        msgspec.structs.replace(found, removed=False, resolved=False, kept="why"),
+    )
     shown = Ablation(setting="batch_size", value=1, instead=0, ratio=None, resolved=True)
-    assert reduction.nothing_removed([shown]) == (shown,)
+    assert reduction.kept([shown], "why") == (shown,)
 
 
-def test_a_winner_of_which_nothing_would_be_left_stays_whole() -> None:
-    found = ablation.ablations([], ablation.variants(LEAN, PLAIN, HW), CONFIRM)
-    every = [msgspec.structs.replace(one, removed=True) for one in found]
-    assert reduction.reduced(LEAN, PLAIN, every, HW) == LEAN
-    assert reduction.reduced(LEAN, PLAIN, every[:0], HW) == LEAN
+def test_the_reason_why_a_reduced_winner_is_not_taken(tmp_path: Path) -> None:
+    sure, doubtful = whole_runs(tmp_path / "sure", 0.0, 0.0), whole_runs(tmp_path / "doubtful", 0.025, 0.1)
+    slow = whole_runs(tmp_path / "slow", 0.1, 0.0)
+    assert refusal([], 0.0) == "the time was enough for 0 of 6 interleaved runs without all such settings"
+    assert refusal(sure[:2], 0.0) == "the time was enough for 2 of 3 interleaved runs without all such settings"
+    assert refusal(sure, math.log(2.1)) == "without all such settings it is not shown to beat the baseline"
+    for runs, loss in ((doubtful, 2.5), (slow[:2], 9.5)):
+        said = refusal(runs, 0.0)
+        found = re.fullmatch("without all such settings it seems to lose (.*) %", said or "")
+        assert found is not None and float(found[1]) == pytest.approx(loss, rel=0.2)
+    broken = msgspec.structs.replace(sure[0].candidates["winner"], blocks=(), error="it broke")
+    failed = [msgspec.structs.replace(run, candidates=run.candidates | {"winner": broken}) for run in sure]
+    assert refusal(failed, 0.0) == "measuring it without all such settings failed: it broke"
+
+
+def test_a_winner_of_which_nothing_would_be_left_is_not_measured_without_it() -> None:
+    nothing_left, impossible = (reduction.obstacle_to(config, WINNER, PLAIN, HW) for config in (PLAIN, WINNER))
+    assert nothing_left == "without all such settings nothing but the baseline is left"
+    assert impossible == "without all such settings it cannot run here"
+    assert reduction.obstacle_to(LEAN, WINNER, PLAIN, HW) is None

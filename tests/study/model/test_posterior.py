@@ -71,7 +71,7 @@ def test_its_intervals_hold_the_truth(truth: dict[Config, float]) -> None:
         found = known(trials(truth, seed))
         for one in EVERY:
             for estimate, true in (
-                (found.rate(one, 0.95), truth[one]),
+                (found.score(one, 0.95), truth[one]),
                 (found.ratio(one, EVERY[0], 0.95), truth[one] / truth[EVERY[0]]),
             ):
                 assert estimate.low is not None and estimate.high is not None
@@ -82,7 +82,7 @@ def test_its_intervals_hold_the_truth(truth: dict[Config, float]) -> None:
 def test_what_is_wanted_the_least_of_is_estimated_as_it_is() -> None:
     found = known(trials({one: speed(one) for one in EVERY}, launch=0.0, block=0.001))
     fast = config(16, "onnxruntime", "tcmalloc")
-    assert found.rate(fast, 0.95).estimate == pytest.approx(speed(fast), rel=0.05)
+    assert found.score(fast, 0.95).estimate == pytest.approx(speed(fast), rel=0.05)
     assert found.ratio(fast, PLAIN, 0.95).estimate == pytest.approx(speed(fast) / speed(PLAIN), rel=0.1)
     same = found.ratio(fast, fast, 0.95)
     assert (same.estimate, same.low, same.high) == (1.0, 1.0, 1.0)

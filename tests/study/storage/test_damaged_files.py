@@ -14,6 +14,7 @@ from rich.console import Console
 from autotune.apply import best_file
 from autotune.cli import study_commands
 from autotune.core.errors import AutotuneError
+from autotune.core.finding import Finding
 from autotune.core.results import InterleavedRun
 from autotune.report import lookup, report_formats
 from autotune.report.text import dataframe
@@ -25,6 +26,7 @@ FILES = (
     "domains.json",
     "hardware.json",
     "elapsed.json",
+    "findings.json",
     "options.json",
     "best.json",
     "confirmation.json",
@@ -38,6 +40,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the former study, with the options that a later run kept."""
     folder = Path(shutil.copytree(FORMER, tmp_path_factory.mktemp("damaged") / "study"))
     store.write_options(folder, store.Options(begin_with=("other",)))
+    store.write_findings(folder, (Finding(what="memory grows", instead="empty the list"),))
     return folder
 
 
@@ -47,6 +50,7 @@ def read(folder: Path) -> None:
     store.decode(folder / RUN, InterleavedRun)
     store.elapsed_s(folder)
     store.options(folder)
+    store.findings(folder)
     found = lookup.find(str(folder), folder.parent)
     study_commands.print_study(Console(file=io.StringIO()), found)
     dataframe.frame(found)

@@ -12,7 +12,7 @@ import pytest
 
 from autotune.core.errors import StudyError
 from autotune.core.machine import Hardware
-from autotune.core.space_types import Budget, Exclusion, Limit, Price, Space
+from autotune.core.space_types import Budget, Exclusion, Limit, Price, Space, TimeLimits
 from autotune.core.specs import TrialSpec
 from autotune.study.storage import store, upgrade
 from autotune.study.storage.opening import opened
@@ -37,7 +37,7 @@ def test_a_new_study_is_a_folder_that_says_all(tmp_path: Path) -> None:
 def test_a_study_goes_on_with_another_budget_and_text_of_the_same_meaning(tmp_path: Path) -> None:
     with on_disk(tmp_path / "s", SPACE, HW) as study:
         study.optuna.tell(study.optuna.ask(), 1.0)
-    larger = msgspec.structs.replace(SPACE, budget=Budget(trials=50, minutes=3))
+    larger = msgspec.structs.replace(SPACE, budget=Budget(trials=50, minutes=3), limits=TimeLimits(setup_s=900))
     with opened(tmp_path / "s", larger, "name: toy  # a comment\n", HW) as study:
         assert study.space == upgrade.space(larger)
         assert len(study.optuna.trials) == 1

@@ -1,0 +1,97 @@
+"""The worst part of an output: a channel against that channel's own variation, a sample against the usual one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import msgspec
+import numpy as np
+
+from autotune.core.results import Part
+from autotune.worker.answers.masks import Array
+from autotune.worker.answers.spread import ROUNDING, Spread
+from autotune.worker.output_names import label
+
+STILL = 0.01
+"""A channel no longer varies where its variance is less than this part of the reference's on the same samples."""
+
+SCORES = 0.05
+"""A channel of values between 0 and 1, as probabilities are, counts if they differ by as much anywhere."""
+
+SMALL = 1e-3
+"""Another one counts if its deviation is at least this part of the largest channel's."""
+
+FEWEST = 3
+"""Samples that must differ to say that a channel varies."""
+
+INDEPENDENT = 16
+"""Of the places of a channel, which are alike, so many at most count as values of their own."""
+
+DEVIATIONS = 2.0
+"""A ratio of few values is taken at its lower end: so many standard deviations of its logarithm below."""
+
+ALONE = 30.0
+"""Except where it is so many times that of most channels: then it is no accident of few values."""
+
+
+def worst_channel(name: str, answers: Spread, error: Array, expected: Spread, known: Spread) -> Part | None:
+    """The channel, along the second or the last dimension, whose error is largest for its variation between samples.
+
+    `error` is the sum of squared errors of each place over the compared samples, whose spreads are `answers` and
+    `expected`; `known` is the spread of all of the reference. A channel that the reference varies and the answer does
+    not has an error of 1 at least. None where no channel varies.
+    """
+    found = [
+        part
+        for axis in sorted({0, error.ndim - 1})
+        if (part := _worst_along(axis, name, answers, error, expected, known)) is not None
+    ]
+    return max(found, key=lambda part: part.badness, default=None)
+
+
+def worst_row(name: str, errors: Sequence[float], samples: Sequence[int], variation: float) -> Part | None:
+    """The sample whose error is largest for the usual variation of a sample; None where nothing varies."""
+    if variation <= 0:
+        return None
+    worst = int(np.argmax(errors))
+    return Part(name=f"sample {samples[worst]} of {label(name)}", error=errors[worst] / variation)
+
+
+def _worst_along(axis: int, name: str, answers: Spread, error: Array, expected: Spread, known: Spread) -> Part | None:
+    others = tuple(other for other in range(error.ndim) if other != axis)
+    squares, energy = known.squares.sum(others), known.energy.sum(others)
+    places = error.size // len(squares)
+    counts = (squares > ROUNDING * energy) & _lively(squares, known.low.min(others), known.high.max(others))
+    if not counts.any():
+        return None
+    ratio = error.sum(others) / answers.rows / np.where(counts, squares / known.rows, 1.0)
+    alone = ratio > ALONE * np.quantile(ratio[counts], 1 / 4, method="lower")
+    end = _lower_end(answers.rows * min(places, INDEPENDENT), known.rows * min(places, INDEPENDENT))
+    ratio = np.where(alone, ratio, ratio * end)
+    still = np.zeros(len(ratio), bool)
+    if answers.rows >= FEWEST:
+        varied = expected.squares.sum(others)
+        still = (varied > ROUNDING * energy) & (answers.squares.sum(others) < STILL * varied)
+        ratio = np.where(still, np.maximum(ratio, 1.0), ratio)
+    ratio = np.where(counts, ratio, 0.0)
+    worst = int(np.where(still & counts, ratio + ratio.max(), ratio).argmax())
+    found = Part(name=f"{_channel(axis, worst, error.shape)}{label(name)}", error=float(ratio[worst]))
+    return msgspec.structs.replace(found, name=f"{found.name} no longer varies", still=True) if still[worst] else found
+
+
+def _lively(squares: Array, low: Array, high: Array) -> Array:
+    """True for channels that vary so much that somebody may look at them."""
+    scores = (low >= 0) & (high <= 1)
+    return np.where(scores, high - low >= SCORES, squares >= SMALL**2 * squares.max())
+
+
+def _lower_end(compared: int, known: int) -> float:
+    """The factor of a ratio of two variances, of so many values each, to the lower end of its interval."""
+    return math.exp(-DEVIATIONS * math.sqrt(2 / compared + 2 / known))
+
+
+def _channel(axis: int, index: int, shape: tuple[int, ...]) -> str:
+    if shape == (1,):
+        return ""
+    return f"channel {index} of " if axis == 0 else f"place {index} in the last dimension of "
