@@ -182,7 +182,7 @@ def images(name: str, options: Options, files: Sequence[Path]) -> tuple[np.ndarr
 
 
 def build(name: str, options: Options, seed: int) -> Any:
-    """The model in eval mode, its precision its own; ModelError if it cannot be built or its weights are not all there."""
+    """The model in eval mode, its precision its own; ModelError if it cannot be built or has not all its weights."""
     import torch
 
     config = _config(name, options)
