@@ -53,6 +53,8 @@ def _values(info: inspect.Type) -> st.SearchStrategy[Any]:
         return st.sampled_from(info.values)
     if isinstance(info, inspect.EnumType):
         return st.sampled_from(list(info.cls))
+    if isinstance(info, inspect.ListType):
+        return st.lists(st.integers(-9, 9), max_size=2)  # of numbers, or lists of them
     if isinstance(info, inspect.VarTupleType):
         return st.lists(_values(info.item_type), max_size=2).map(tuple)
     if isinstance(info, inspect.TupleType):

@@ -76,7 +76,7 @@ def export(model: Any, example_inputs: Any) -> Exported:
         # One row would become a part of the graph.
         several = [torch.cat([tensor, tensor]) if len(tensor) == 1 else tensor for tensor in inputs]
         try:
-            program = _export.program(portable, several)
+            program = _export.program(portable, several, (0,) * len(several))
         except ModelError as error:
             raise ModelError(f"the model cannot be handed on to other processes: {error}; {INSTEAD}") from error
     images = any(tensor.ndim == 4 for tensor in inputs)

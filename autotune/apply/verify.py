@@ -100,8 +100,7 @@ def _plain(best: Best, hw: Hardware, path: Path) -> Config:
     provider = workload.provider(best.workload)
     if getattr(plugins.load("backends", provider.plain), "free", False):
         raise MachineError(f"{path} names no baseline; write it again with `python -m autotune export {best.study}`")
-    fixed = provider.fixed_batch(best.workload.name) if hasattr(provider, "fixed_batch") else None
-    return configs.configure(hw, batch_size=fixed or 1, backend=provider.plain)
+    return configs.configure(hw, batch_size=workload.fixed_batch(best.workload) or 1, backend=provider.plain)
 
 
 def _unprepared(executor: LocalExecutor, check: ClaimCheck) -> Verification | None:

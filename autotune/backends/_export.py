@@ -6,9 +6,10 @@ import contextlib
 from typing import Any
 
 from autotune.backends import torch_eager
-from autotune.backends._onnx import reason
+from autotune.backends._reason import reason
 from autotune.core.errors import ModelError
 from autotune.core.interfaces import Port
+from autotune.core.rows import Axes
 
 EXAMPLE_ROWS = 2
 """torch.export takes a batch of one for a model that knows no other."""
@@ -34,16 +35,21 @@ def flat(model: Any, precision: str = "float32") -> Any:
     return Flat()
 
 
-def program(model: Any, example: Any, *, strict: bool = False) -> Any:
-    """The exported program of a `flat` model, its batch dimension dynamic; ModelError in one line if it cannot be."""
+def dynamic(axes: Axes) -> tuple[tuple[dict[int, Any], ...]]:
+    """The dynamic shapes of a `flat` model whose inputs have these batch dimensions."""
     import torch
 
     batch = torch.export.Dim("batch")
+    return (tuple({} if axis is None else {axis: batch} for axis in axes),)
+
+
+def program(model: Any, example: Any, axes: Axes, *, strict: bool = False) -> Any:
+    """The exported program of a `flat` model, its batch dimension dynamic; ModelError in one line if it cannot be."""
+    import torch
+
     try:
         with torch.no_grad():
-            return torch.export.export(
-                model, tuple(example), dynamic_shapes=(tuple({0: batch} for _ in example),), strict=strict
-            )
+            return torch.export.export(model, tuple(example), dynamic_shapes=dynamic(axes), strict=strict)
     except Exception as error:  # of many types, most of them private
         raise ModelError(_why(error)) from error
 

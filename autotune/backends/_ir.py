@@ -7,7 +7,6 @@ from typing import Any
 from autotune.backends import _onnx
 from autotune.core.interfaces import Port, Workload
 from autotune.core.machine import Hardware
-from autotune.core.shapes import fixed_batch
 
 DTYPES = {
     "boolean": "bool",
@@ -23,9 +22,12 @@ PASSING = (
 """What may lie between the softmax of an attention and the product with its values."""
 
 
-def shapes(model: Any) -> list[list[int | None]]:
-    """The inputs' sizes, None where one is free."""
-    return [_sizes(given.partial_shape) for given in model.inputs if given.partial_shape.rank.is_static]
+def inputs(model: Any) -> list[tuple[str, list[int | None]]]:
+    """The inputs' names (the number of one that has none) and sizes, None where one is free."""
+    return [
+        (min(given.get_names(), default=str(place)), _sizes(given.partial_shape))
+        for place, given in enumerate(model.inputs)
+    ]
 
 
 def port(given: Any) -> Port:
@@ -63,8 +65,7 @@ def quantized(workload: Workload, hw: Hardware, model: Any) -> Any:
     """
     import nncf
 
-    names = [given.any_name for given in model.inputs]
-    samples = _onnx.calibration(workload, names, fixed_batch(shapes(model)))
+    samples = _onnx.calibration(workload, inputs(model))
     fix = nncf.OverflowFix.ENABLE if hw.saturates else None  # None is NNCF's own choice
     advanced = nncf.AdvancedQuantizationParameters(overflow_fix=fix)
     return nncf.quantize(

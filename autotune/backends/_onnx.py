@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import tempfile
-import traceback
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from autotune.backends import _export
+from autotune.backends._reason import reason
+from autotune.core import rows, shapes
 from autotune.core.errors import ModelError
 from autotune.core.interfaces import Workload
 from autotune.core.machine import Hardware
-from autotune.core.shapes import fixed_batch
+from autotune.core.workload_spec import InputSpec
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,10 +29,8 @@ NUMPY_TYPES = frozenset(
 QUANTIZABLE, MODERN = 13, 17
 """The first opset that has a scale per channel, and the one that older models are converted to."""
 
-Frame = tuple[str, int, str]
-"""A file, a line's number, and that line."""
-
-FRAME = re.compile(r'File "(.+?)", line (\d+), in .*\n\s*(.*)')
+Inputs = Sequence[tuple[str, Sequence[Any]]]
+"""The inputs of a model in its own order: names, and sizes, of which those that are free are no int."""
 
 
 def makers(hw: Hardware) -> list[str]:
@@ -42,9 +41,27 @@ def makers(hw: Hardware) -> list[str]:
     return ["onnx", *(["onnxscript"] if "torch" in hw.packages else [])]
 
 
-def check_batch(shapes: Sequence[Sequence[Any]], batch_size: int) -> None:
-    """ModelError if a model whose inputs have these shapes takes only batches of another size."""
-    size = fixed_batch(shapes)
+def batch_of(workload: Workload, inputs: Inputs) -> int | None:
+    """The only batch size that a model with these inputs takes, or None."""
+    order = shapes.order([name for name, _ in inputs], _described(workload))
+    axes = workload.batch_axes if workload.described else None
+    return shapes.fixed_batch([inputs[place][1] for place in order], axes)
+
+
+def names(workload: Workload, inputs: Inputs) -> list[str]:
+    """The model's own name of each of the workload's inputs, in their order; ModelError where they do not fit."""
+    own = [name for name, _ in inputs]
+    return [own[place] for place in shapes.order(own, _described(workload))]
+
+
+def _described(workload: Workload) -> tuple[InputSpec, ...]:
+    """The inputs that a space file describes in terms of this file; none where it was exported from a module."""
+    return workload.described if workload.form == "onnx" else ()
+
+
+def check_batch(workload: Workload, inputs: Inputs, batch_size: int) -> None:
+    """ModelError if a model with these inputs takes only batches of another size."""
+    size = batch_of(workload, inputs)
     if size not in (None, batch_size):
         raise ModelError(
             f"the batch dimension cannot vary: the model takes batches of {size}, not of {batch_size}; "
@@ -64,14 +81,13 @@ def sizes(shape: Sequence[Any]) -> tuple[int | None, ...]:
     return tuple(size if isinstance(size, int) else None for size in shape)
 
 
-def calibration(workload: Workload, names: Sequence[str], size: int | None) -> list[dict[str, np.ndarray[Any, Any]]]:
+def calibration(workload: Workload, inputs: Inputs) -> list[dict[str, np.ndarray[Any, Any]]]:
     """Feeds that together hold at least CALIBRATION_SAMPLES rows: one row each, or the model's fixed batch size."""
-    size = size or 1
-    rows = workload.calibration(-(-CALIBRATION_SAMPLES // size) * size)
-    count = len(rows[0]) // size
-    return [
-        {name: array[i * size : (i + 1) * size] for name, array in zip(names, rows, strict=True)} for i in range(count)
-    ]
+    size, axes = batch_of(workload, inputs) or 1, workload.batch_axes
+    whole = workload.calibration(-(-CALIBRATION_SAMPLES // size) * size)
+    batches = (range(begin, begin + size) for begin in range(0, rows.count(whole, axes) - size + 1, size))
+    own = names(workload, inputs)
+    return [dict(zip(own, rows.taken(whole, axes, batch), strict=True)) for batch in batches]
 
 
 # --------------------------------------------------------------------------------------------- the float32 model
@@ -87,16 +103,15 @@ def export(workload: Workload, path: Path) -> None:
     import onnx
     import torch
 
-    model = workload.module()
-    example = tuple(torch.from_numpy(array) for array in workload.arrays(2))
-    batch = torch.export.Dim("batch")
+    model = _export.flat(workload.module())
+    example = tuple(torch.from_numpy(array) for array in workload.arrays(_export.EXAMPLE_ROWS))
     try:
         torch.onnx.export(
             model,
             example,
             path,
             input_names=[f"input_{index}" for index in range(len(example))],
-            dynamic_shapes=tuple({0: batch} for _ in example),
+            dynamic_shapes=_export.dynamic(workload.batch_axes),
             dynamo=True,
             verbose=False,
         )
@@ -104,40 +119,9 @@ def export(workload: Workload, path: Path) -> None:
         raise ModelError(f"the model cannot be exported to ONNX: {reason(error)}") from error
     # torch.onnx gives up a dynamic dimension in silence where torch.export asks for it
     graph = onnx.load(path, load_external_data=False).graph
-    shapes = [[size.dim_param or size.dim_value for size in given.type.tensor_type.shape.dim] for given in graph.input]
-    if (size := fixed_batch(shapes)) is not None:
+    sizes = [[size.dim_param or size.dim_value for size in given.type.tensor_type.shape.dim] for given in graph.input]
+    if (size := shapes.fixed_batch(sizes, workload.batch_axes)) is not None:
         raise ModelError(f"the batch dimension cannot vary: the model's code fixes it to {size} when it is exported")
-
-
-def reason(error: BaseException) -> str:
-    """The deepest cause in one line, after the operator or else the line of the model's code that it came from.
-
-    torch's tracer has the frames of the model in its message, and none of them in the traceback.
-    """
-    where = ""
-    frames: list[Frame] = []
-    while True:
-        if found := re.search(r"call_function\[target=([\w.]+)\]", str(error)):
-            where = found[1]
-        told = FRAME.findall(str(error).partition("from user code:")[2])
-        frames = _of_the_model((file, int(number), line) for file, number, line in told) or frames
-        if error.__cause__ is None:
-            break
-        error = error.__cause__
-    if not where:
-        raised = traceback.extract_tb(error.__traceback__)
-        frames = frames or _of_the_model((frame.filename, frame.lineno or 0, frame.line or "") for frame in raised)
-        where = "{}, line {}, `{}`".format(*frames[-1]) if frames else ""
-    first = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
-    return f"{where}: {type(error).__name__}: {first}" if where else f"{type(error).__name__}: {first}"
-
-
-def _of_the_model(frames: Iterable[Frame]) -> list[Frame]:
-    """Those that are neither torch's nor ours, with the bare names of their files."""
-    import torch
-
-    others = (str(Path(torch.__file__).parent), str(Path(__file__).parents[1]), "<")
-    return [(Path(file).name, number, line) for file, number, line in frames if not file.startswith(others)]
 
 
 def copy(file: Path, path: Path) -> None:
@@ -186,7 +170,7 @@ def quantize(workload: Workload, hw: Hardware, source: Path, path: Path) -> None
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
     inputs = ort.InferenceSession(source, providers=["CPUExecutionProvider"]).get_inputs()
-    feeds = calibration(workload, [given.name for given in inputs], fixed_batch([given.shape for given in inputs]))
+    feeds = calibration(workload, [(given.name, given.shape) for given in inputs])
     chosen = recipe(hw)
     with tempfile.TemporaryDirectory(dir=path.parent) as made:
         fused = Path(made) / "fused.onnx"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from autotune.backends import _export, _onnx
+from autotune.backends import _export
+from autotune.backends._reason import reason
 from autotune.core.errors import ModelError
 from autotune.core.interfaces import Workload
 
@@ -15,14 +16,18 @@ def model(workload: Workload) -> Any:
     import torch
 
     example = [torch.from_numpy(array) for array in workload.arrays(_export.EXAMPLE_ROWS)]
-    sizes = [openvino.PartialShape([-1, *tensor.shape[1:]]) for tensor in example]
+    axes = workload.batch_axes
+    sizes = [
+        openvino.PartialShape([-1 if place == axis else size for place, size in enumerate(tensor.shape)])
+        for tensor, axis in zip(example, axes, strict=True)
+    ]
     module = _export.flat(workload.module()).eval()
     try:
         with torch.no_grad():
             graph = torch.jit.trace(module, tuple(example), check_trace=False)
             converted = openvino.convert_model(graph, example_input=tuple(example), input=sizes)
     except Exception as error:  # of many types, from torch's tracer or OpenVINO
-        raise ModelError(f"OpenVINO cannot take the torch module: {_onnx.reason(error)}") from error
+        raise ModelError(f"OpenVINO cannot take the torch module: {reason(error)}") from error
     shapes = [port.partial_shape for port in converted.outputs if port.partial_shape.rank.is_static]
     if fixed := [shape[0] for shape in shapes if len(shape) and shape[0].is_static]:
         size = fixed[0].get_length()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -122,8 +123,10 @@ def load(workload: Workload, options: Options, config: Config, folder: Path | No
         settings.add_session_config_entry(key, text)
     before = _own_threads()
     session = ort.InferenceSession(folder / MODEL, settings, providers=["CPUExecutionProvider"])
-    _onnx.check_batch([given.shape for given in session.get_inputs()], config.workload.batch_size)
-    return OrtSession(session, pool_threads=_own_threads() - before)
+    pool_threads = _own_threads() - before
+    inputs = [(given.name, given.shape) for given in session.get_inputs()]
+    _onnx.check_batch(workload, inputs, config.workload.batch_size)
+    return OrtSession(session, _onnx.names(workload, inputs), pool_threads)
 
 
 def attributes(options: Options, threads: int) -> dict[str, Value]:
@@ -187,11 +190,11 @@ class OrtSession:
 
     concurrent = True
 
-    def __init__(self, ort: Any, pool_threads: int) -> None:
+    def __init__(self, ort: Any, names: Sequence[str], pool_threads: int) -> None:
         self.ort = ort
         self.pool_threads = pool_threads
-        self._names = [item.name for item in ort.get_inputs()]
         self.output_names = tuple(item.name for item in ort.get_outputs())
+        self._names = names
 
     def convert(self, arrays: tuple[np.ndarray[Any, Any], ...]) -> Any:
         """The feed: input name -> array."""

@@ -6,7 +6,7 @@ import functools
 import threading
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -141,11 +141,14 @@ def load(workload: Workload, options: Options, config: Config, folder: Path | No
     assert folder is not None
     core = openvino.Core()
     model = core.read_model(folder / MODEL)
-    _onnx.check_batch(_ir.shapes(model), config.workload.batch_size)
+    inputs = _ir.inputs(model)
+    _onnx.check_batch(workload, inputs, config.workload.batch_size)
     compiled = core.compile_model(model, "CPU", settings(options, config.layout.threads))
+    given = _onnx.names(workload, inputs)
+    places = [given.index(name) for name, _ in inputs]
     if options.requests == 1:
-        return OpenvinoSession(compiled, options.hint)
-    return QueuedSession(compiled, options.hint, options.requests)
+        return OpenvinoSession(compiled, options.hint, places)
+    return QueuedSession(compiled, options.hint, places, options.requests)
 
 
 def settings(options: Options, threads: int) -> dict[str, Value]:
@@ -201,14 +204,15 @@ class OpenvinoSession:
 
     concurrent = True
 
-    def __init__(self, compiled: Any, hint: str) -> None:
+    def __init__(self, compiled: Any, hint: str, places: Sequence[int]) -> None:
         self.compiled = compiled
         self._hint = hint
+        self._places = places
         self._of_thread = threading.local()
 
     def convert(self, arrays: tuple[np.ndarray[Any, Any], ...]) -> Any:
-        """The inputs by position."""
-        return list(arrays)
+        """The inputs in the model's own order."""
+        return [arrays[place] for place in self._places]
 
     def __call__(self, batch: Any) -> Any:
         """Run the model; the outputs are views that the next call of this thread overwrites."""
@@ -242,13 +246,13 @@ class OpenvinoSession:
 class QueuedSession(OpenvinoSession):
     """A compiled model with a queue of infer requests, as many as asked for or (0) as OpenVINO advises."""
 
-    def __init__(self, compiled: Any, hint: str, requests: int) -> None:
+    def __init__(self, compiled: Any, hint: str, places: Sequence[int], requests: int) -> None:
         import openvino
 
         def completed(request: Any, told: Callable[[Any], None]) -> None:
             told(request)
 
-        super().__init__(compiled, hint)
+        super().__init__(compiled, hint, places)
         self._queue = openvino.AsyncInferQueue(compiled, requests)
         self._queue.set_callback(completed)
         self._callback = weakref.ref(completed)

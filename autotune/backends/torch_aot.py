@@ -76,7 +76,7 @@ def prepare(
     with torch.no_grad():  # with gradients nothing is frozen
         model = torch_eager.module(workload, options, config)
         example = torch_eager.TorchSession(model, options).convert(workload.arrays(_export.EXAMPLE_ROWS))
-        program = _export.program(_export.flat(model, options.precision), example)
+        program = _export.program(_export.flat(model, options.precision), example, workload.batch_axes)
         inputs = msgspec.json.encode(_export.inputs(program)).decode()
         torch._inductor.aoti_compile_and_package(
             program,

@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from autotune.backends import torch_eager
+from autotune.core import rows
 from autotune.core.config import Config
 from autotune.core.interfaces import Workload
 from autotune.core.launch_patch import LaunchPatch
 from autotune.core.machine import Hardware
+from autotune.core.rows import Axes
 from autotune.core.struct import Struct
 
 if TYPE_CHECKING:
@@ -76,20 +78,24 @@ def launch(options: Options, config: Config, hw: Hardware) -> LaunchPatch:
 
 def load(workload: Workload, options: Options, config: Config, folder: Path | None) -> CompiledSession:
     """The module wrapped by torch.compile; the first call compiles it."""
-    return CompiledSession(torch_eager.module(workload, options, config), options, dynamic=options.dynamic)
+    axes = workload.batch_axes if options.dynamic else None
+    return CompiledSession(torch_eager.module(workload, options, config), options, axes)
 
 
 class CompiledSession(torch_eager.TorchSession):
-    """The eager session, its call compiled; `model` stays the plain module for the proofs."""
+    """The eager session, its call compiled; `model` stays the plain module for the proofs.
+
+    With `axes`, the inputs' batch dimensions, it is compiled for every batch size.
+    """
 
     compiles = True
 
-    def __init__(self, model: Any, options: Any, *, dynamic: bool = False, backend: str = "inductor") -> None:
+    def __init__(self, model: Any, options: Any, axes: Axes | None = None, backend: str = "inductor") -> None:
         import torch
 
         super().__init__(model, options)
-        self._compiled = torch.compile(model, backend=backend, dynamic=None if dynamic else False)
-        self._dynamic = dynamic
+        self._compiled = torch.compile(model, backend=backend, dynamic=False if axes is None else None)
+        self._axes = axes
         self._row: tuple[np.ndarray[Any, Any], ...] = ()
         self._proven = 0
 
@@ -98,10 +104,11 @@ class CompiledSession(torch_eager.TorchSession):
         import torch
 
         tensors = super().convert(arrays)
-        if self._dynamic:
-            self._row = tuple(array[:1].copy() for array in arrays)
-            for tensor in tensors:
-                torch._dynamo.maybe_mark_dynamic(tensor, 0)
+        if self._axes is not None:
+            self._row = rows.taken(arrays, self._axes, range(1))
+            for tensor, axis in zip(tensors, self._axes, strict=True):
+                if axis is not None:
+                    torch._dynamo.maybe_mark_dynamic(tensor, axis)
         return tensors
 
     def __call__(self, batch: Any) -> Any:
@@ -113,9 +120,10 @@ class CompiledSession(torch_eager.TorchSession):
 
         torch gives a batch of one row, and then the first larger one, a graph of its own: the second larger one tells.
         """
-        for rows in (3, 4):
+        assert self._axes is not None
+        for count in (3, 4):
             compiled = graphs()
-            self(self.convert(tuple(row.repeat(rows, axis=0) for row in self._row)))
+            self(self.convert(rows.taken(self._row, self._axes, [0] * count)))
         return graphs() == compiled
 
     def settle(self) -> None:

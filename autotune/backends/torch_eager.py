@@ -6,8 +6,8 @@ import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from autotune.core import outputs
 from autotune.core.config import Config
-from autotune.core.errors import ModelError
 from autotune.core.interfaces import Form, Workload
 from autotune.core.launch_patch import LaunchPatch
 from autotune.core.machine import Hardware
@@ -169,16 +169,8 @@ def computed(session: TorchSession) -> set[Any]:
 
 
 def flatten(result: Any) -> list[Any]:
-    """The tensors in a tensor, a sequence or a mapping, depth first, without None; ModelError for anything else."""
-    if hasattr(result, "detach"):
-        return [result]
-    if result is None:
-        return []
-    values = list(result.values()) if hasattr(result, "values") else result
-    if not isinstance(values, tuple | list):
-        kind = type(result).__name__
-        raise ModelError(f"the model returns a {kind}; it must return tensors, alone or in tuples, lists or mappings")
-    return [tensor for value in values for tensor in flatten(value)]
+    """The tensors in what a model returns, in the order of `outputs.tensors`."""
+    return [tensor for _, tensor in outputs.tensors(result)]
 
 
 def array(tensor: Any) -> np.ndarray[Any, Any]:

@@ -7,16 +7,21 @@ be kept: packed weights cannot be written down.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from autotune.backends import _export, torch_compile, torch_eager
 from autotune.backends._onnx import CALIBRATION_SAMPLES
+from autotune.core import rows
 from autotune.core.config import Config
 from autotune.core.interfaces import Port, Workload
 from autotune.core.launch_patch import LaunchPatch
 from autotune.core.machine import Hardware
+from autotune.core.rows import Axes
 from autotune.core.struct import Struct
 from autotune.hardware.interpreters import missing
+
+if TYPE_CHECKING:
+    from autotune.core.rows import Arrays
 
 packages: tuple[str, ...] = ("torch", "torchao")
 runs = torch_eager.runs
@@ -114,15 +119,21 @@ def prepare(
     with torch.no_grad():
         from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 
-        rows = [torch.from_numpy(array) for array in workload.calibration(CALIBRATION_SAMPLES)]
-        example = [tensor[: _export.EXAMPLE_ROWS] for tensor in rows]
-        captured = _export.program(_export.flat(workload.module()), example, strict=True)
+        axes, whole = workload.batch_axes, workload.calibration(CALIBRATION_SAMPLES)
+        example = _tensors(whole, axes, range(_export.EXAMPLE_ROWS))
+        captured = _export.program(_export.flat(workload.module()), example, axes, strict=True)
         observed = prepare_pt2e(captured.module(), quantizer(hw))
-        for begin in range(0, len(rows[0]) - CALIBRATION_BATCH + 1, CALIBRATION_BATCH):
-            observed(*(tensor[begin : begin + CALIBRATION_BATCH] for tensor in rows))
+        for begin in range(0, rows.count(whole, axes) - CALIBRATION_BATCH + 1, CALIBRATION_BATCH):
+            observed(*_tensors(whole, axes, range(begin, begin + CALIBRATION_BATCH)))
         quantized = convert_pt2e(observed)
         _drop_unused(quantized)
-        torch.export.save(_export.program(_export.flat(quantized), example), folder / PROGRAM)
+        torch.export.save(_export.program(_export.flat(quantized), example, axes), folder / PROGRAM)
+
+
+def _tensors(whole: Arrays, axes: Axes, batch: range) -> list[Any]:
+    import torch
+
+    return [torch.from_numpy(array) for array in rows.taken(whole, axes, batch)]
 
 
 def _drop_unused(graph: Any) -> None:

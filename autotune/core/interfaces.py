@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 from autotune.core.config import Config
 from autotune.core.launch_patch import LaunchPatch
 from autotune.core.machine import Hardware
+from autotune.core.rows import Axes
 from autotune.core.struct import Value
-from autotune.core.workload_spec import WorkloadSpec
+from autotune.core.workload_spec import InputSpec, WorkloadSpec
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,6 +34,14 @@ class Workload(Protocol):
 
     def file(self) -> Path:
         """The model's own file; only where the provider's form is `onnx`."""
+
+    @property
+    def described(self) -> tuple[InputSpec, ...]:
+        """The inputs that the space file describes; none where they come from elsewhere."""
+
+    @property
+    def batch_axes(self) -> Axes:
+        """The batch dimension of each input; None for one that is the same for every batch."""
 
     def arrays(self, batch_size: int) -> tuple[np.ndarray[Any, Any], ...]:
         """The inputs: row i is the same for every batch size."""
@@ -149,7 +158,9 @@ class Provider(Protocol):
       tokenizer makes of them, and `input_names(name, options)`: the names of the inputs in their order, each with
       whether it must be given (of a module without it, the arguments of `forward`); asked for in a preparing child;
     - `file(name)`: the model's own file, for the form `onnx`;
-    - `fixed_batch(name)`: the only batch size that the model takes, None where it takes any;
+    - `batch_axes(name)`: the batch dimension of each of its examples, where it knows them;
+    - `fixed_batch(name, inputs)`: the only batch size that the model takes, None where it takes any; `inputs` are those
+      that the space file describes;
     - `classifies(name, options)`: whether rows of numbers that the model returns are scores of classes; asked for in a
       preparing child.
     """

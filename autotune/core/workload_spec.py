@@ -2,22 +2,37 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from autotune.core.struct import Struct, Value
 
-Dtype = Literal["float32", "float64", "int32", "int64", "bool"]
+Dtype = Literal["float32", "float64", "float16", "bfloat16", "int8", "int32", "int64", "uint8", "bool"]
 
 Precision = Literal["float32", "as_given"]
 
 
 class InputSpec(Struct):
-    """One input; `batch` in the shape stands for the batch size, integers lie in [low, high)."""
+    """One input: values that are drawn, a constant `value` (a number, or lists of them), or a state.
 
-    shape: tuple[int | Literal["batch"], ...]
+    `batch` in the shape stands for the batch size, in any place; a shape without it is the same for every batch.
+    Integers lie in [low, high), and so do floats where `bounded`, which otherwise are standard normal. Of a `state` the
+    named output of one call is the input of the next; the first one gets zeros, or where `bounded` drawn values.
+    `name` is the model's own name of it.
+    """
+
+    shape: tuple[int | Literal["batch"], ...] = ()
     dtype: Dtype = "float32"
-    low: int = 0
-    high: int = 2
+    low: int | float = 0
+    high: int | float = 2
+    bounded: bool = False
+    name: str | None = None
+    value: bool | int | float | list[Any] | None = None
+    state: str | None = None
+
+    @property
+    def batch_axis(self) -> int | None:
+        """The dimension that is the batch; None where there is none."""
+        return self.shape.index("batch") if "batch" in self.shape else None
 
 
 Allowed = Literal["generated_calibration"]

@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from autotune.core import user_function
+from autotune.core import rows, user_function
 from autotune.core.errors import ModelError, did_you_mean
+from autotune.core.rows import Axes
 from autotune.core.workload_spec import DataSpec
 from autotune.models import input_names, sources
 from autotune.models.sources import Own
@@ -76,22 +77,22 @@ def load(spec: DataSpec, seed: int, own: Own = lambda name: None) -> Split:
 
     ModelError in one line if the data cannot be used.
     """
-    rows = sources.read(spec.source, spec.metric is not None, spec.samples + spec.calibration, seed, own)
-    counts = [len(array) for array in rows.arrays]
+    read = sources.read(spec.source, spec.metric is not None, spec.samples + spec.calibration, seed, own)
+    counts = [len(array) for array in read.arrays]
     sizes = ", ".join(map(str, counts))
-    if rows.labels is not None and set(counts) != {len(rows.labels)}:
-        raise ModelError(f"{spec.source} has {len(rows.labels)} labels and inputs of {sizes} rows; give each a label")
+    if read.labels is not None and set(counts) != {len(read.labels)}:
+        raise ModelError(f"{spec.source} has {len(read.labels)} labels and inputs of {sizes} rows; give each a label")
     if len(set(counts)) > 1:
         raise ModelError(f"{spec.source} has inputs of {sizes} rows; row i of each is one sample")
-    if rows.labels is not None and counts[0] < LEAST_ROWS:
+    if read.labels is not None and counts[0] < LEAST_ROWS:
         raise ModelError(f"{spec.source} has {counts[0]} rows; give at least {LEAST_ROWS}")
-    if rows.labels is not None and rows.labels.dtype.kind == "U" and spec.metric in METRICS:
+    if read.labels is not None and read.labels.dtype.kind == "U" and spec.metric in METRICS:
         raise ModelError(
-            f"the labels of {spec.source} are text, such as {str(rows.labels.flat[0])!r}; {spec.metric} needs the "
+            f"the labels of {spec.source} are text, such as {str(read.labels.flat[0])!r}; {spec.metric} needs the "
             "number of each sample's class; write numbers, or a metric of your own: file.py:function"
         )
-    arrays = input_names.ordered(rows, spec.source, own)
-    return split(arrays, rows.labels, spec.samples, spec.calibration, seed)
+    arrays = input_names.ordered(read, spec.source, own)
+    return split(arrays, (0,) * len(arrays), read.labels, spec.samples, spec.calibration, seed)
 
 
 def check_steady(found: Split, spec: DataSpec, seed: int, own: Own) -> None:
@@ -100,8 +101,8 @@ def check_steady(found: Split, spec: DataSpec, seed: int, own: Own) -> None:
         raise ModelError(f"{spec.source} gives other rows at its second call; let it give the same each time")
 
 
-def split(arrays: Arrays, labels: Array | None, samples: int, calibration: int, seed: int) -> Split:
-    """The rows in an order that the seed decides: those to calibrate on, then those to judge.
+def split(arrays: Arrays, axes: Axes, labels: Array | None, samples: int, calibration: int, seed: int) -> Split:
+    """The rows, along these batch dimensions, in an order that the seed decides: to calibrate on, then to judge.
 
     Rows to calibrate on are at most a quarter of all, or half of all where that is at most ENOUGH. Without labels each
     different row counts once; fewer than ENOUGH stay as they are, and are all in both parts. The first rows to judge
@@ -109,8 +110,8 @@ def split(arrays: Arrays, labels: Array | None, samples: int, calibration: int, 
     """
     import numpy as np
 
-    order = np.random.default_rng(seed).permutation(len(arrays[0]))
-    firsts = _firsts(arrays, order, len(order) if labels is None else ENOUGH)
+    order = np.random.default_rng(seed).permutation(rows.count(arrays, axes))
+    firsts = _firsts(arrays, axes, order, len(order) if labels is None else ENOUGH)
     if labels is None:
         order = np.array(firsts if len(firsts) >= ENOUGH else sorted(firsts))
     apart = min(calibration, max(len(order) // 4, min(len(order) // 2, ENOUGH)))
@@ -119,22 +120,22 @@ def split(arrays: Arrays, labels: Array | None, samples: int, calibration: int, 
     else:
         calibrating, judging = order[:apart], order[apart : apart + samples]
     return Split(
-        calibration=tuple(array[calibrating] for array in arrays),
-        inputs=tuple(array[judging] for array in arrays),
+        calibration=rows.taken(arrays, axes, calibrating),
+        inputs=rows.taken(arrays, axes, judging),
         labels=None if labels is None else labels[judging],
         different=len(firsts),
     )
 
 
-def _firsts(arrays: Arrays, order: Iterable[int], most: int) -> list[int]:
+def _firsts(arrays: Arrays, axes: Axes, order: Iterable[int], most: int) -> list[int]:
     """The first row of each content in an order, at most so many."""
     import numpy as np
 
     found: dict[bytes, int] = {}
     for row in order:
         content = hashlib.blake2b(digest_size=16)
-        for array in arrays:
-            content.update(np.ascontiguousarray(array[row]).tobytes())
+        for array in rows.taken(arrays, axes, [row]):
+            content.update(np.ascontiguousarray(array).tobytes())
         found.setdefault(content.digest(), int(row))
         if len(found) == most:
             break

@@ -15,15 +15,16 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from autotune.core import plugins
+from autotune.core import plugins, rows
+from autotune.core.rows import Axes
 from autotune.core.struct import digest
 from autotune.core.workload_spec import InputSpec, WorkloadSpec
-from autotune.models import data, input_names, precision
+from autotune.models import data, input_names, inputs, precision
+from autotune.workloads import _arguments
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from autotune.core.interfaces import Form, Provider
+    from autotune.core.rows import Arrays
 
 CALIBRATION = 64
 """At most so many of the examples that come with a model are kept apart for quantising."""
@@ -47,7 +48,8 @@ class BuiltWorkload:
         self.spec = spec
         self.half: str | None = None
         self._examples = examples
-        self._splits: dict[int, data.Split] = {}
+        self._made: dict[int, tuple[int, Arrays, Axes]] = {}
+        self._split: data.Split | None = None
         self._building = building
 
     @property
@@ -58,39 +60,60 @@ class BuiltWorkload:
     def module(self) -> Any:
         """The model as a torch module in eval mode, its random weights drawn from the spec's seed.
 
-        One of half precision is made float32, unless the spec keeps it as given.
+        One of half precision is made float32, unless the spec keeps it as given. It takes the arrays by position,
+        whatever names and numbers the space file gives.
         """
         with self._building():
             module = provider(self.spec).build(self.spec.name, options(self.spec), self.spec.seed)
+        module = _arguments.rebound(module, self.spec.inputs) if self.spec.inputs else module
         self.half = precision.half(module)
         if self.spec.precision == "as_given":
             return module
         precision.restore_default()
-        return module if self.half is None else module.float()
+        return module if self.half is None else _arguments.uncast(module.float())
 
     def file(self) -> Path:
         """The model's own file."""
         module: Any = provider(self.spec)
         return Path(module.file(self.spec.name))
 
-    def arrays(self, batch_size: int) -> tuple[np.ndarray[Any, Any], ...]:
+    @property
+    def described(self) -> tuple[InputSpec, ...]:
+        """The inputs that the space file describes, without the numbers that are bound to a module."""
+        if self.form != "module":
+            return self.spec.inputs
+        return tuple(one for one in self.spec.inputs if not _arguments.is_number(one.value))
+
+    @property
+    def batch_axes(self) -> Axes:
+        """The batch dimension of each array; None where one is the same for every batch."""
+        if self.spec.inputs:
+            return tuple(one.batch_axis for one in self.described)
+        if self._examples is not None:
+            return load_rows(self._examples)[1]
+        if self.spec.data is not None:
+            return (0,) * len(self.samples.inputs)
+        return self._examples_of(1, self.spec.seed)[1]
+
+    def arrays(self, batch_size: int) -> Arrays:
         """One array an input; the first n rows of a larger batch are the batch of size n."""
         if self._examples is not None and not self.spec.inputs:
-            return repeated(load_arrays(self._examples), batch_size)
-        rows = self.real(batch_size)
-        if rows is None:
+            return repeated(*load_rows(self._examples), batch_size)
+        real = self.real(batch_size)
+        if real is None:
             return self._generated(batch_size, self.spec.seed)
-        return repeated(self.as_taken(rows.inputs), batch_size)
+        return repeated(self.as_taken(real.inputs), self.batch_axes, batch_size)
 
-    def calibration(self, least: int) -> tuple[np.ndarray[Any, Any], ...]:
+    def calibration(self, least: int) -> Arrays:
         """The inputs to calibrate quantisation on: at least so many rows, none of which is one of `arrays`.
 
         Generated ones are drawn from the next seed.
         """
-        rows = self.real(least)
-        if rows is None:
+        real = self.real(least)
+        if real is None:
             return self._generated(least, self.spec.seed + 1)
-        return repeated(self.as_taken(rows.calibration), max(least, len(rows.calibration[0])))
+        axes = self.batch_axes
+        return repeated(self.as_taken(real.calibration), axes, max(least, rows.count(real.calibration, axes)))
 
     def real(self, batch_size: int) -> data.Split | None:
         """The user's own rows: the samples of the spec, or the examples that come with the model; None without any.
@@ -101,12 +124,11 @@ class BuiltWorkload:
             return self.samples
         if generated(self.spec):
             return None
-        if batch_size not in self._splits:
-            module: Any = provider(self.spec)
-            with self._building():
-                examples = module.examples(self.spec.name, options(self.spec), self.spec.seed, batch_size)
-            self._splits[batch_size] = data.split(examples, None, len(examples[0]), CALIBRATION, self.spec.seed)
-        return self._splits[batch_size]
+        if self._split is None:
+            examples, axes = self._examples_of(batch_size, self.spec.seed)
+            count = rows.count(examples, axes)
+            self._split = data.split(examples, axes, None, count, CALIBRATION, self.spec.seed)
+        return self._split
 
     def check_steady(self) -> None:
         """ModelError where the function that gives the samples gives others at another call."""
@@ -114,12 +136,12 @@ class BuiltWorkload:
             with self._building():
                 data.check_steady(self.samples, self.spec.data, self.spec.seed, self._own)
 
-    def as_taken(self, rows: tuple[np.ndarray[Any, Any], ...]) -> tuple[np.ndarray[Any, Any], ...]:
+    def as_taken(self, given: Arrays) -> Arrays:
         """The rows in the type that the module takes: float32 in place of half, where it is made so itself."""
         if self.form != "module" or self.spec.precision == "as_given":
-            return rows
+            return given
         precision.restore_default()
-        return precision.as_float32(rows)
+        return precision.as_float32(given)
 
     @functools.cached_property
     def samples(self) -> data.Split:
@@ -136,23 +158,33 @@ class BuiltWorkload:
             return lambda: input_names.of_module(self.module())
         return None
 
-    def _generated(self, rows: int, seed: int) -> tuple[np.ndarray[Any, Any], ...]:
+    def _generated(self, count: int, seed: int) -> Arrays:
         if self.spec.inputs:
-            return tuple(array(spec, rows, seed, index) for index, spec in enumerate(self.spec.inputs))
-        module: Any = provider(self.spec)
-        with self._building():
-            made = module.examples(self.spec.name, options(self.spec), seed, rows)
-        return repeated(self.as_taken(made), rows)
+            return tuple(inputs.array(one, count, seed, index) for index, one in enumerate(self.described))
+        made, axes = self._examples_of(count, seed)
+        return repeated(self.as_taken(made), axes, count)
+
+    def _examples_of(self, least: int, seed: int) -> tuple[Arrays, Axes]:
+        """The provider's examples and their batch dimensions: so many rows, or its own, which are asked for once."""
+        made = self._made.get(seed)
+        if made is None or made[0] == rows.count(*made[1:]) < least:
+            module: Any = provider(self.spec)
+            with self._building():
+                arrays = module.examples(self.spec.name, options(self.spec), seed, least)
+            own = module.batch_axes(self.spec.name) if hasattr(module, "batch_axes") else None
+            axes = own or rows.found([array.shape for array in arrays]) or (0,) * len(arrays)
+            made = self._made[seed] = least, arrays, axes
+        return made[1:]
 
 
-def save_arrays(path: Path, arrays: tuple[np.ndarray[Any, Any], ...]) -> None:
+def save_arrays(path: Path, arrays: Arrays) -> None:
     """The arrays in their order, as a .npz file."""
     import numpy as np
 
     np.savez(path, allow_pickle=False, **{f"array_{index}": found for index, found in enumerate(arrays)})
 
 
-def load_arrays(path: Path) -> tuple[np.ndarray[Any, Any], ...]:
+def load_arrays(path: Path) -> Arrays:
     """The arrays that `save_arrays` wrote."""
     import numpy as np
 
@@ -160,24 +192,24 @@ def load_arrays(path: Path) -> tuple[np.ndarray[Any, Any], ...]:
         return tuple(stored[f"array_{index}"] for index in range(len(stored.files)))
 
 
-def repeated(arrays: tuple[np.ndarray[Any, Any], ...], rows: int) -> tuple[np.ndarray[Any, Any], ...]:
+def save_rows(path: Path, arrays: Arrays, axes: Axes) -> None:
+    """The arrays with their batch dimensions, as a .npz file."""
+    import numpy as np
+
+    save_arrays(path, (np.array([-1 if axis is None else axis for axis in axes]), *arrays))
+
+
+def load_rows(path: Path) -> tuple[Arrays, Axes]:
+    """The arrays and batch dimensions that `save_rows` wrote."""
+    axes, *arrays = load_arrays(path)
+    return tuple(arrays), tuple(None if axis < 0 else int(axis) for axis in axes)
+
+
+def repeated(arrays: Arrays, axes: Axes, count: int) -> Arrays:
     """Exactly so many rows of each array: row i is that of i modulo how many there are."""
     import numpy as np
 
-    return tuple(found[np.arange(rows) % len(found)] for found in arrays)
-
-
-def array(spec: InputSpec, batch_size: int, seed: int, index: int) -> np.ndarray[Any, Any]:
-    """Input number `index`: standard normal floats, or integers in [low, high)."""
-    import numpy as np
-
-    shape = tuple(batch_size if size == "batch" else size for size in spec.shape)
-    rng = np.random.default_rng([seed, index])
-    if spec.dtype.startswith("float"):
-        return rng.standard_normal(shape, dtype=np.float64 if spec.dtype == "float64" else np.float32)
-    if spec.dtype == "bool":
-        return rng.random(shape) < 0.5
-    return rng.integers(spec.low, spec.high, shape, dtype=np.int64).astype(spec.dtype)
+    return rows.taken(arrays, axes, np.arange(count) % rows.count(arrays, axes))
 
 
 def provider(spec: WorkloadSpec) -> Provider:
@@ -209,6 +241,15 @@ def cache_key(spec: WorkloadSpec) -> tuple[Any, ...]:
 def identity(spec: WorkloadSpec) -> str:
     """The digest of a model with its options, inputs and seed, whatever its files hold, however it is judged."""
     return digest(msgspec.structs.replace(spec, data=None, serving=None, allow=(), batch_size=None))
+
+
+def fixed_batch(spec: WorkloadSpec) -> int | None:
+    """The only batch size that the model takes by its own file; None where that takes any, or there is none."""
+    module: Any = provider(spec)
+    if not hasattr(module, "fixed_batch"):
+        return None
+    size: int | None = module.fixed_batch(spec.name, spec.inputs)
+    return size
 
 
 def judged(spec: WorkloadSpec) -> bool:

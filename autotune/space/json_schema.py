@@ -47,7 +47,7 @@ def schema() -> Schema:
             },
             required=("name", "workload", "search"),
         ),
-        "$defs": {"range": _range()},
+        "$defs": {"range": _range(), "input": _input(), "constant": _constant()},
     }
 
 
@@ -114,17 +114,9 @@ def _backend(name: str, *, searched: bool) -> Schema:
 
 def _workload(name: str) -> Schema:
     provider = plugins.load("workloads", name)
-    size = msgspec.json.schema(Count)
-    bound = {"type": "integer"}
-    tensor: dict[str, Schema] = {
-        "shape": {"type": "array", "prefixItems": [{"const": "batch"}], "items": size, "minItems": 1},
-        "dtype": msgspec.json.schema(Dtype),
-        "low": bound,
-        "high": bound,
-    }
     properties: dict[str, Schema] = {
         "model": {"type": "string", "pattern": f"^{name}:.+"},
-        "inputs": {"type": "array", "items": _object(tensor, required=("shape",)), "minItems": 1},
+        "inputs": {"type": "array", "items": {"$ref": "#/$defs/input"}, "contains": _batched()},
         "allow": _searched(msgspec.json.schema(Allowed), auto=False),
         "seed": msgspec.json.schema(Seed),
         "env": _env(),
@@ -140,6 +132,30 @@ def _workload(name: str) -> Schema:
     own = provider.form == "command" or hasattr(provider, "examples")
     described = {"description": inspect.cleandoc(provider.Options.__doc__ or "")}
     return _object(properties, required=("model",)) | _inputs(own) | described
+
+
+def _input() -> Schema:
+    """One input: drawn or fed back, with its shape; or a constant."""
+    size = {"anyOf": [{"const": "batch"}, msgspec.json.schema(Count)]}
+    shape: Schema = {"type": "array", "items": size, "description": "batch stands for the batch size, in any place"}
+    bound: Schema = {"type": "number"}
+    text: Schema = {"type": "string"}
+    dtype = msgspec.json.schema(Dtype)
+    output: Schema = {"type": ["string", "integer"], "description": "the output that is this input of the next call"}
+    drawn = {"shape": shape, "dtype": dtype, "low": bound, "high": bound, "name": text, "from": output}
+    constant = {"value": {"$ref": "#/$defs/constant"}, "dtype": dtype, "name": text}
+    return {"anyOf": [_object(drawn, required=("shape",)), _object(constant, required=("value",))]}
+
+
+def _batched() -> Schema:
+    """An input with the batch in its shape."""
+    return {"required": ["shape"], "properties": {"shape": {"contains": {"const": "batch"}}}}
+
+
+def _constant() -> Schema:
+    """A number, or numbers in lists of any depth."""
+    several = {"type": "array", "items": {"$ref": "#/$defs/constant"}, "minItems": 1}
+    return {"anyOf": [{"type": ["number", "boolean"]}, several]}
 
 
 def _inputs(own: bool) -> Schema:

@@ -14,8 +14,9 @@ from autotune.core.interfaces import Provider
 from autotune.core.machine import Hardware
 from autotune.core.results import Percentile
 from autotune.core.variables import READ_BY_RUNTIMES
-from autotune.core.workload_spec import Allowed, DataSpec, Dtype, InputSpec, Precision, ServingSpec, WorkloadSpec
+from autotune.core.workload_spec import Allowed, DataSpec, InputSpec, Precision, ServingSpec, WorkloadSpec
 from autotune.models import data, sources
+from autotune.space import input_section
 from autotune.space.values import Count, Seed, kinds, one, values
 from autotune.space.yaml_nodes import Node
 
@@ -99,10 +100,10 @@ def _options(node: Node, parts: dict[str, Node], provider: str, folder: Path) ->
 def _given_inputs(provider: Any, inputs: Node | None, workload: Node) -> tuple[InputSpec, ...]:
     """The inputs that the file names, else those of the provider; none where it makes them itself in a child."""
     if inputs is not None:
-        return _inputs(inputs)
+        return input_section.load(inputs)
     if hasattr(provider, "examples") or provider.form == "command":
         return ()
-    return _inputs(workload)
+    return input_section.load(workload)
 
 
 def _file(node: Node, folder: Path) -> str:
@@ -192,29 +193,3 @@ def _found(node: Node, resolve: Callable[[str, Path], str], folder: Path) -> str
         return resolve(one(node, str), folder)
     except ModelError as error:
         raise node.error(f"{node.key} {node.written} cannot be used", f"; {error}") from error
-
-
-def _inputs(node: Node) -> tuple[InputSpec, ...]:
-    if not isinstance(node.value, tuple) or not node.value:
-        hint = "; write such as inputs: images.npz, or inputs: [{shape: [batch, 3, 224, 224], dtype: float32}]"
-        raise node.error("workload has no 'inputs'", hint)
-    return tuple(_input(item) for item in node.value)
-
-
-def _input(node: Node) -> InputSpec:
-    parts = node.section(("shape", "dtype", "low", "high"))
-    shape = parts.get("shape")
-    sizes = shape.value if shape and isinstance(shape.value, tuple) else ()
-    if not sizes or sizes[0].value != "batch":
-        got = shape.written if shape and not sizes else "a shape that does not begin with batch" if shape else "missing"
-        raise (shape or node).error(f"{node.key}.shape is {got}", "; write such as [batch, 3, 224, 224]")
-    spec = InputSpec(
-        shape=("batch", *(one(size, Count) for size in sizes[1:])),
-        dtype=one(parts["dtype"], Dtype) if "dtype" in parts else "float32",
-        **{bound: one(parts[bound], int) for bound in ("low", "high") if bound in parts},
-    )
-    if not spec.dtype.startswith("int") and (bound := parts.get("low") or parts.get("high")):
-        raise bound.error(f"{bound.key} beside dtype {spec.dtype}", "; low and high bound int32 and int64")
-    if spec.low >= spec.high:
-        raise node.error(f"{node.key} has low {spec.low} and high {spec.high}", "; low must be below high")
-    return spec

@@ -16,17 +16,22 @@ from autotune.core.results import Accuracy
 from autotune.models import data
 from autotune.models.workload import BuiltWorkload
 from autotune.worker import scoring
+from autotune.worker.output_layout import Layout
 
 PREDICTIONS = "answers.npz"
 
 
-def save_reference_predictions(session: Session, workload: BuiltWorkload, size: int, folder: Path) -> None:
+def save_reference_predictions(
+    session: Session, workload: BuiltWorkload, layout: Layout, size: int, folder: Path
+) -> None:
     """Keep the reference's predictions for the samples, and the samples' digest."""
-    predicted, digest = predictions(session, workload, size), workload.samples.digest
+    predicted, digest = predictions(session, workload, layout, size), workload.samples.digest
     np.savez(folder / PREDICTIONS, allow_pickle=False, answers=predicted, digest=np.array(digest))
 
 
-def save_accuracy(session: Session, workload: BuiltWorkload, size: int, reference: Path, folder: Path) -> None:
+def save_accuracy(
+    session: Session, workload: BuiltWorkload, layout: Layout, size: int, reference: Path, folder: Path
+) -> None:
     """Write the accuracy of a loaded configuration, compared with the predictions in the reference's folder."""
     metric, labels = _judging(workload)
     with np.load(reference / PREDICTIONS, allow_pickle=False) as stored:
@@ -34,7 +39,7 @@ def save_accuracy(session: Session, workload: BuiltWorkload, size: int, referenc
     if not same:
         assert workload.spec.data is not None
         raise ModelError(f"{workload.spec.data.source} gives other rows this time; let it give the same each time")
-    predicted = predictions(session, workload, size)
+    predicted = predictions(session, workload, layout, size)
     accuracy = Accuracy(
         metric=metric if metric in data.METRICS else Path(metric).name,
         samples=len(labels),
@@ -45,10 +50,10 @@ def save_accuracy(session: Session, workload: BuiltWorkload, size: int, referenc
     (folder / ACCURACY).write_bytes(msgspec.json.encode(accuracy))
 
 
-def predictions(session: Session, workload: BuiltWorkload, size: int) -> np.ndarray[Any, Any]:
+def predictions(session: Session, workload: BuiltWorkload, layout: Layout, size: int) -> np.ndarray[Any, Any]:
     """The prediction for each sample (`scoring`), in batches of `size`; the last one is filled up with the first rows.
 
-    ModelError if an output has not a row for each sample, or the metric cannot judge it.
+    The metric gets outputs with their rows first. ModelError if it cannot judge them.
     """
     (metric, labels), inputs = _judging(workload), workload.samples.inputs
     function = None if metric in data.METRICS else user_function.load(metric)
@@ -56,7 +61,7 @@ def predictions(session: Session, workload: BuiltWorkload, size: int) -> np.ndar
     for begin in range(0, len(labels), size):
         rows = np.arange(begin, begin + size) % len(labels)
         batch = session.convert(tuple(np.ascontiguousarray(array[rows]) for array in inputs))
-        outputs = session.outputs(session(batch))
+        outputs = layout.in_front(session.outputs(session(batch)), size)
         if wrong := [array.shape for array in outputs if array.shape[:1] != (size,)]:
             raise ModelError(f"an output has shape {wrong[0]} for a batch of {size}")
         row_labels = labels[begin : begin + size]

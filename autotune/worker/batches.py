@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+
+from autotune.core import rows
+from autotune.core.rows import Axes
 
 Arrays = tuple[np.ndarray[Any, Any], ...]
 
@@ -13,21 +16,16 @@ UNKNOWN = -1
 """The number of the reference row of a row that has none."""
 
 
-def split(arrays: Callable[[int], Arrays], size: int, samples: int) -> list[Arrays]:
-    """Batches of `size` rows that together hold at least `samples` rows; the first is the batch to measure."""
-    count = -(-samples // size)
-    return cut(arrays(count * size), size)
-
-
 def with_reference_rows(
-    arrays: Callable[[int], Arrays], size: int, known: int
+    arrays: Callable[[int], Arrays], axes: Axes, size: int, known: int
 ) -> tuple[list[Arrays], np.ndarray[Any, Any]]:
-    """As `split` for `known` rows with a reference, which fill the last batch too; and each row's reference row."""
-    rows = reference_rows(-(-known // size) * size, known)
-    whole = arrays(len(rows))
-    for array in whole:
-        array[rows >= 0] = array[rows[rows >= 0]]
-    return cut(whole, size), rows
+    """Batches of `size` rows, which hold the `known` rows with a reference, at the end again; and each row's reference.
+
+    The first is the batch to measure.
+    """
+    wanted = reference_rows(-(-known // size) * size, known)
+    order = np.where(wanted >= 0, wanted, np.arange(len(wanted)))
+    return cut(rows.taken(arrays(len(wanted)), axes, order), axes, size), wanted
 
 
 def reference_rows(count: int, known: int) -> np.ndarray[Any, Any]:
@@ -36,23 +34,18 @@ def reference_rows(count: int, known: int) -> np.ndarray[Any, Any]:
     A batch larger than the reference is so compared at both ends and in the middle; in another order, rows that are
     computed in the place of others cannot pass for them.
     """
-    rows = np.full(count, UNKNOWN)
+    found = np.full(count, UNKNOWN)
     first = min(count, known)
     last = min(known, count - first)
     middle = min(known, count - first - last)
     begin = first + (count - first - last - middle) // 2
-    rows[:first] = np.arange(first)
-    rows[begin : begin + middle] = np.roll(np.arange(known), -(known // 2))[:middle]
-    rows[count - last :] = np.arange(last)[::-1]
-    return rows
+    found[:first] = np.arange(first)
+    found[begin : begin + middle] = np.roll(np.arange(known), -(known // 2))[:middle]
+    found[count - last :] = np.arange(last)[::-1]
+    return found
 
 
-def cut(whole: Arrays, size: int) -> list[Arrays]:
-    """Rows in batches of `size`."""
-    begins = range(0, len(whole[0]), size)
-    return [tuple(np.ascontiguousarray(array[begin : begin + size]) for array in whole) for begin in begins]
-
-
-def joined(parts: Sequence[Arrays]) -> Arrays:
-    """The rows of several batches as those of one."""
-    return tuple(np.concatenate(arrays) for arrays in zip(*parts, strict=True)) if len(parts) > 1 else parts[0]
+def cut(whole: Arrays, axes: Axes, size: int) -> list[Arrays]:
+    """Rows in batches of `size`, the last of which may have fewer."""
+    count = rows.count(whole, axes)
+    return [rows.taken(whole, axes, range(begin, min(begin + size, count))) for begin in range(0, count, size)]

@@ -6,12 +6,12 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-
 from autotune.core.interfaces import Session
 from autotune.core.results import Fidelity
+from autotune.core.rows import Axes
 from autotune.worker import output_check
 from autotune.worker.batches import Arrays, with_reference_rows
+from autotune.worker.fed_back import answer
 from autotune.worker.reference import Reference
 
 clock = time.monotonic_ns
@@ -20,6 +20,7 @@ clock = time.monotonic_ns
 def check_outputs(
     session: Session,
     arrays: Callable[[int], Arrays],
+    axes: Axes,
     size: int,
     expected: Reference,
     trained: bool,
@@ -29,28 +30,28 @@ def check_outputs(
 
     CheckFailed where an output is wrong.
     """
-    parts, rows = with_reference_rows(arrays, size, len(expected.outputs[0]))
+    parts, rows = with_reference_rows(arrays, axes, size, len(expected.outputs[0]))
     first = session.convert(parts[0])
-    outputs, calls, first_call_s = call_all(session, first, parts[1:], seconds)
-    fidelity = output_check.compare(outputs, expected, trained, rows[: calls * size])
+    results, first_call_s = call_all(session, first, parts[1:], seconds)
+    outputs = expected.layout.joined(results, [size] * len(results))
+    fidelity = output_check.compare(outputs, expected, trained, rows[: len(results) * size])
     return first, fidelity, first_call_s
 
 
-def call_all(session: Session, batch: Any, others: Sequence[Arrays], seconds: float) -> tuple[Arrays, int, float]:
-    """The joined outputs of the batches that were run, how many those are, and the seconds of the first call.
+def call_all(session: Session, batch: Any, others: Sequence[Arrays], seconds: float) -> tuple[list[Arrays], float]:
+    """The outputs of each batch that was run, and the seconds of the first call.
 
     Those after it go on while another one as long as the last ends within so many seconds. Of a first call that
     compiles nobody knows how long the next one takes.
     """
     begin = clock()
-    results = [session.outputs(session(batch))]
+    results = [session.outputs(answer(session, batch))]
     first = now = clock()
     last_ns = 0 if getattr(session, "compiles", False) else first - begin
     for other in others:
         if now - first + last_ns > seconds * 1e9:
             break
-        results.append(session.outputs(session(session.convert(other))))
+        results.append(session.outputs(answer(session, session.convert(other))))
         now, before = clock(), now
         last_ns = now - before
-    joined = tuple(np.concatenate(parts) for parts in zip(*results, strict=True))
-    return joined, len(results), (first - begin) / 1e9
+    return results, (first - begin) / 1e9

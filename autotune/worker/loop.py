@@ -22,6 +22,7 @@ from autotune.core.specs import TrialSpec
 from autotune.models import calibration, workload
 from autotune.worker import process_info, request_queue, settings_check
 from autotune.worker.channel import Channel
+from autotune.worker.fed_back import with_state
 from autotune.worker.first_calls import check_outputs
 from autotune.worker.latency_rows import latency_rows
 from autotune.worker.reference import EXAMPLES, read_reference
@@ -44,14 +45,15 @@ def run(job: MeasureJob, rank: int, channel: Channel) -> None:
     gc.enable()
     loaded = clock()
     size = config.workload.batch_size
-    batch, fidelity = None, None
+    called, batch, fidelity = session, None, None
     if known is None:
         session(batch)
         first_call_s = (clock() - loaded) / 1e9
     else:
         expected, trained = read_reference(known), workload.judged(job.spec.workload)
+        called = with_state(session, model.described, expected.layout.names)
         batch, fidelity, first_call_s = check_outputs(
-            session, model.arrays, size, expected, trained, job.rules.verify_s
+            called, model.arrays, model.batch_axes, size, expected, trained, job.rules.verify_s
         )
         fidelity = without_judgement(fidelity, job.spec, known)
     settings_check.check(session, config, job.hardware, job.placements[rank].cpus)
@@ -64,7 +66,7 @@ def run(job: MeasureJob, rank: int, channel: Channel) -> None:
             versions=process_info.versions(backend.packages),
         )
     )
-    serve(session, batch, size, channel, Path(job.folder) / f"latencies-{rank}.npy", rank, len(job.placements))
+    serve(called, batch, size, channel, Path(job.folder) / f"latencies-{rank}.npy", rank, len(job.placements))
     session.close()
 
 

@@ -8,13 +8,13 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from autotune.core.outputs import label
 from autotune.core.results import Fidelity, OutputFidelity, Part, Status
 from autotune.worker.answers import sets
 from autotune.worker.answers.closeness import closeness
 from autotune.worker.answers.masks import wrong_values
 from autotune.worker.batches import Arrays
 from autotune.worker.check_failed import CheckFailed
-from autotune.worker.output_names import label
 from autotune.worker.reference import Reference
 
 Array = np.ndarray[Any, Any]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import tempfile
 import time
@@ -11,25 +10,29 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 
-from autotune.core import plugins
+from autotune.core import plugins, rows
 from autotune.core.config import Config, WorkloadSettings
 from autotune.core.errors import ModelError
 from autotune.core.interfaces import Session
 from autotune.core.machine import Hardware
+from autotune.core.outputs import label
 from autotune.core.protocol import FINDINGS, ROWS, PrepareJob, Rows
+from autotune.core.rows import Axes
 from autotune.core.rules import MeasureRules
 from autotune.core.workload_spec import WorkloadSpec
 from autotune.models.data import METRICS
-from autotune.models.workload import BuiltWorkload, options, provider, repeated, save_arrays
-from autotune.worker import accuracy, output_check
+from autotune.models.workload import BuiltWorkload, fixed_batch, options, provider, save_rows
+from autotune.worker import accuracy, output_check, output_layout
 from autotune.worker.answers.masks import not_a_number
-from autotune.worker.batches import Arrays, cut, joined, split
+from autotune.worker.batches import Arrays, cut
 from autotune.worker.channel import Channel
+from autotune.worker.fed_back import answer, with_state
 from autotune.worker.model_check import check as model_check
 from autotune.worker.model_check.subject import Subject
-from autotune.worker.output_names import label, output_names
-from autotune.worker.reference import EXAMPLES, Reference, write_reference
+from autotune.worker.output_layout import Layout
+from autotune.worker.reference import EXAMPLES, Reference, read_reference, write_reference
 
 
 def run(job: PrepareJob, channel: Channel) -> None:
@@ -46,7 +49,8 @@ def run(job: PrepareJob, channel: Channel) -> None:
         backend.prepare(workload, options, job.config, job.hardware, folder, source)
     else:
         session = backend.load(workload, options, job.config, source)
-        accuracy.save_accuracy(session, workload, job.config.workload.batch_size, Path(job.reference), folder)
+        layout, size = read_reference(Path(job.reference)).layout, job.config.workload.batch_size
+        accuracy.save_accuracy(session, workload, layout, size, Path(job.reference), folder)
 
 
 def save_reference(workload: BuiltWorkload, hw: Hardware, rules: MeasureRules, folder: Path) -> None:
@@ -58,11 +62,10 @@ def save_reference(workload: BuiltWorkload, hw: Hardware, rules: MeasureRules, f
     error or an output is NaN; what is infinite may be a mask. How many different real rows there are is written beside.
     """
     environ = dict(os.environ)
-    source: Any = provider(workload.spec)
-    name = source.plain
+    name = provider(workload.spec).plain
     backend = plugins.load("backends", name)
     options = plugins.backend_options(name, {})
-    fixed = source.fixed_batch(workload.spec.name) if hasattr(source, "fixed_batch") else None
+    fixed = fixed_batch(workload.spec)
     size = fixed or rules.verify_samples
     config = Config(
         workload=WorkloadSettings(batch_size=size),
@@ -71,47 +74,59 @@ def save_reference(workload: BuiltWorkload, hw: Hardware, rules: MeasureRules, f
         knobs={"layout": f"1x{len(hw.cores)}"},
     )
     workload.check_steady()
-    batches = split(workload.arrays, size, rules.verify_samples)
-    real = workload.real(len(batches) * size)
-    arrays = workload.arrays if real is None else functools.partial(repeated, workload.as_taken(real.inputs))
+    given = workload.arrays(-(-rules.verify_samples // size) * size)
+    axes = workload.batch_axes
+    batches = cut(given, axes, size)
     with tempfile.TemporaryDirectory(dir=folder) as made:
         if backend.cache_key(options, config, hw) is not None:
             backend.prepare(workload, options, config, hw, Path(made), None)
         session = backend.load(workload, options, config, Path(made))
-        subject = Subject(session, batches[0], fixed, workload.spec.batch_size)
+        subject = Subject(session, batches[0], axes, fixed, workload.spec.batch_size)
         checkup = model_check.checked(subject, workload, environ)
         if checkup.together and workload.spec.batch_size is not None:
-            batches = split(arrays, workload.spec.batch_size, rules.verify_samples)
+            size = workload.spec.batch_size
+            batches = cut(workload.arrays(-(-rules.verify_samples // size) * size), axes, size)
         if checkup.rows is not None:
-            batches = cut(tuple(array[: checkup.rows] for array in joined(batches)), size)
-        first = run_batches(session, batches)
+            batches = cut(rows.taken(given, axes, range(min(checkup.rows, len(batches) * size))), axes, size)
+        layout = output_layout.of(session, batches[0], axes, fixed=fixed is not None or checkup.together)
+        session = with_state(session, workload.described, layout.names)
+        first = run_batches(session, batches, layout, axes)
         begin = time.monotonic()
-        again = run_batches(session, batches)
-        more = further(arrays, batches, first.outputs, time.monotonic() - begin, rules)
-        whole = joined([first.outputs, *(run_batches(session, [batch]).outputs for batch in more)])
+        again = run_batches(session, batches, layout, axes)
+        more = further(workload.arrays, batches, axes, first.outputs, time.monotonic() - begin, rules)
+        others = run_batches(session, more, layout, axes).outputs if more else first.outputs
+        whole = tuple(map(np.concatenate, zip(first.outputs, others, strict=True))) if more else first.outputs
         refuse_nan(first._replace(outputs=whole))
         refuse_nan(again)
         if workload.spec.labelled is not None:
-            accuracy.save_reference_predictions(session, workload, len(batches[0][0]), folder)
+            accuracy.save_reference_predictions(session, workload, layout, size, folder)
     (folder / FINDINGS).write_bytes(msgspec.json.encode(checkup.findings))
     found = output_check.compare(again.outputs, first, trained=True)
     known = [error for error in (found.centred_error, found.worst_channel_error) if error is not None]
     noise = max(known, default=None)
-    write_reference(Reference(whole, first.names, noise, classifies(workload.spec)), folder)
+    write_reference(Reference(whole, first.names, noise, classifies(workload.spec), layout), folder)
+    kept = sum(rows.count(batch, axes) for batch in (*batches, *more))
     if not workload.spec.inputs:
-        save_arrays(folder / EXAMPLES, joined([*batches, *more]))
+        save_rows(folder / EXAMPLES, rows.taken(workload.arrays(kept), axes, range(kept)), axes)
+    real = workload.real(kept)
     (folder / ROWS).write_bytes(msgspec.json.encode(Rows(different=0 if real is None else real.different)))
 
 
 def further(
-    arrays: Callable[[int], Arrays], batches: Sequence[Arrays], outputs: Arrays, seconds: float, rules: MeasureRules
+    arrays: Callable[[int], Arrays],
+    batches: Sequence[Arrays],
+    axes: Axes,
+    outputs: Arrays,
+    seconds: float,
+    rules: MeasureRules,
 ) -> list[Arrays]:
     """Batches after these to compare, too, as long as they hold new samples and the rules allow their number and size.
 
     `outputs` are those of the batches, made in so many seconds.
     """
-    count, size = len(batches), len(batches[0][0])
-    batch_bytes = sum(array.nbytes for array in (*joined(batches), *outputs)) / count
+    count, size = len(batches), rows.count(batches[0], axes)
+    given = [array for batch in batches for array in batch]
+    batch_bytes = sum(array.nbytes for array in (*given, *outputs)) / count
     most = min(
         rules.verify_most // size,
         int(rules.verify_bytes / max(batch_bytes, 1)),
@@ -119,10 +134,10 @@ def further(
     )
     if most <= count:
         return []
-    seen = {row for batch in batches for row in _rows(batch)}
+    seen = {row for batch in batches for row in _rows(batch, axes)}
     found = []
-    for batch in cut(arrays(most * size), size)[count:]:
-        new = set(_rows(batch)) - seen
+    for batch in cut(arrays(most * size), axes, size)[count:]:
+        new = set(_rows(batch, axes)) - seen
         if not new:
             break
         seen |= new
@@ -130,9 +145,10 @@ def further(
     return found
 
 
-def _rows(batch: Arrays) -> list[bytes]:
+def _rows(batch: Arrays, axes: Axes) -> list[bytes]:
     """The content of each row of all inputs."""
-    return [b"".join(array[row].tobytes() for array in batch) for row in range(len(batch[0]))]
+    each = (rows.taken(batch, axes, [row]) for row in range(rows.count(batch, axes)))
+    return [b"".join(array.tobytes() for array in arrays) for arrays in each]
 
 
 def classifies(spec: WorkloadSpec) -> bool:
@@ -152,29 +168,8 @@ def refuse_nan(outputs: Reference) -> None:
             )
 
 
-def run_batches(session: Session, batches: Sequence[Arrays]) -> Reference:
-    """The outputs of all batches with their names; ModelError if there are none, or one has not a row for each sample.
-
-    Names are those of the model's own file, else places in what the model returns. A runtime that does not return what
-    the model does names its outputs by their numbers.
-    """
-    parts: list[Arrays] = []
-    names: list[str] = []
-    for batch in batches:
-        result = session(session.convert(batch))
-        names = output_names(result)
-        own = getattr(session, "output_names", ())
-        names = list(own) if len(own) == len(names) else names
-        parts.append(session.outputs(result))
-    if not parts[0]:
-        raise ModelError("the model returns no tensor; there is nothing to compare")
-    if len(names) != len(parts[0]):
-        names = list(map(str, range(len(parts[0]))))
-    size = len(batches[0][0])
-    for name, array in zip(names, parts[0], strict=True):
-        if array.shape[:1] != (size,):
-            raise ModelError(
-                f"{label(name)} has shape {array.shape} for a batch of {size}; "
-                "the first dimension of every output must be the batch"
-            )
-    return Reference(joined(parts), tuple(names))
+def run_batches(session: Session, batches: Sequence[Arrays], layout: Layout, axes: Axes) -> Reference:
+    """The outputs of all batches, with their names."""
+    parts = [session.outputs(answer(session, session.convert(batch))) for batch in batches]
+    outputs = layout.joined(parts, [rows.count(batch, axes) for batch in batches])
+    return Reference(outputs, layout.compared, own_layout=layout)

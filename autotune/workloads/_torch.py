@@ -8,7 +8,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from autotune.core import rows
 from autotune.core.errors import ModelError
+from autotune.workloads import _arguments
 
 if TYPE_CHECKING:
     import numpy as np
@@ -50,29 +52,43 @@ def one_line(error: BaseException) -> str:
 
 
 def arrays(inputs: Any, name: str) -> tuple[np.ndarray[Any, Any], ...]:
-    """Example inputs (a tensor or several) as arrays; ModelError unless all are tensors with as many rows."""
+    """The tensors of example inputs as arrays, bfloat16 as float32; ModelError unless each has rows of the batch.
+
+    Inputs are a tensor, a tuple or list, or a mapping by the names of the model's arguments; what else is among them
+    stays the same in every call.
+    """
     import torch
 
-    tensors = (inputs,) if isinstance(inputs, torch.Tensor) else inputs
-    if not isinstance(tensors, tuple | list) or not tensors:
-        raise ModelError(f"the example inputs of {name} are {inputs!r:.60}; give a tensor or a tuple of tensors")
-    for index, tensor in enumerate(tensors):
-        if not isinstance(tensor, torch.Tensor):
-            raise ModelError(f"example input {index} of {name} is a {type(tensor).__name__}, not a tensor")
-        if not tensor.ndim or not len(tensor):
-            raise ModelError(f"example input {index} of {name} has shape {list(tensor.shape)}; give it rows: a batch")
-    rows = [len(tensor) for tensor in tensors]
-    if len(set(rows)) > 1:
-        sizes = ", ".join(map(str, rows))
-        raise ModelError(f"the example inputs of {name} have {sizes} rows; the first dimension of each is the batch")
-    return tuple(_array(tensor.detach().contiguous()) for tensor in tensors)
+    given = _arguments.parts(inputs)
+    tensors = [value for _, value in given if isinstance(value, torch.Tensor)]
+    if not tensors:
+        raise ModelError(
+            f"the example inputs of {name} are {inputs!r:.60}; give a tensor, a tuple of tensors, or a dict of them"
+        )
+    for index, (place, value) in enumerate(given):
+        if not isinstance(value, torch.Tensor | bool | int | float | str | None):
+            raise ModelError(f"example input {place or index} of {name} is a {type(value).__name__}, not a tensor")
+        if isinstance(value, torch.Tensor) and 0 in value.shape[:1]:
+            raise ModelError(
+                f"example input {place or index} of {name} has shape {list(value.shape)}; give it rows: a batch"
+            )
+    shapes = [list(tensor.shape) for tensor in tensors]
+    if not any(shapes):
+        raise ModelError(f"the example inputs of {name} are single numbers; give at least one of them rows: a batch")
+    if rows.found(shapes) is None:
+        sizes = ", ".join(str(shape[0]) for shape in shapes if shape)
+        raise ModelError(
+            f"the example inputs of {name} have {sizes} rows; the first dimension of each is the batch; where it "
+            "stands elsewhere, write workload.inputs such as [{shape: [batch, 512]}, {shape: [2, batch, 128]}]"
+        )
+    return tuple(_array(tensor) for tensor in tensors)
 
 
 def _array(tensor: Any) -> np.ndarray[Any, Any]:
-    """A tensor as an array; bfloat16, which numpy has not, as float32."""
     import torch
 
-    made: np.ndarray[Any, Any] = (tensor.float() if tensor.dtype is torch.bfloat16 else tensor).numpy()
+    tensor = tensor.detach().contiguous()
+    made: np.ndarray[Any, Any] = (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
     return made
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import mmap
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -12,8 +13,10 @@ from autotune.core import shapes
 from autotune.core.errors import ModelError
 from autotune.core.interfaces import Form
 from autotune.core.machine import Hardware
+from autotune.core.rows import Axes
 from autotune.core.struct import Struct
 from autotune.core.user_files import absolute, sha256
+from autotune.core.workload_spec import InputSpec
 from autotune.hardware.interpreters import missing
 
 if TYPE_CHECKING:
@@ -78,12 +81,12 @@ def judged(name: str, options: Options) -> bool:
 
 
 def examples(name: str, options: Options, seed: int, samples: int) -> tuple[np.ndarray[Any, Any], ...]:
-    """An array for each input of the graph: standard normal floats, integers 0 and 1; the first dimension is the batch.
+    """An array for each input of the graph: standard normal floats, integers 0 and 1.
 
-    ModelError names an input whose shape or type the file does not tell.
+    ModelError names an input whose shape, type or value the file does not tell.
     """
-    size = fixed_batch(name)
-    return tuple(_example(name, item, seed, index, samples, size) for index, item in enumerate(_inputs(name)))
+    items = enumerate(zip(_inputs(name), batch_axes(name), strict=True))
+    return tuple(_example(name, item, axis, seed, index, samples) for index, (item, axis) in items)
 
 
 def input_names(name: str, options: Options) -> dict[str, bool]:
@@ -91,9 +94,38 @@ def input_names(name: str, options: Options) -> dict[str, bool]:
     return {item.name: True for item in _inputs(name)}
 
 
-def fixed_batch(name: str) -> int | None:
-    """The only batch size that the file takes, or None; ModelError if it cannot be loaded."""
-    return shapes.fixed_batch([item.shape for item in _inputs(name)])
+def batch_axes(name: str) -> Axes:
+    """The batch dimension of each input, as the file names it; ModelError if it cannot be loaded."""
+    return shapes.batch_axes([item.shape for item in _inputs(name)])
+
+
+def fixed_batch(name: str, inputs: Sequence[InputSpec] = ()) -> int | None:
+    """The only batch size that the file takes, or None; ModelError if it cannot be loaded, or has not these inputs."""
+    own = _inputs(name)
+    if not inputs:
+        return shapes.fixed_batch([item.shape for item in own])
+    order = shapes.order([item.name for item in own], inputs)
+    for index, (place, one) in enumerate(zip(order, inputs, strict=True)):
+        _check(name, own[place], index, one)
+    return shapes.fixed_batch([own[place].shape for place in order], tuple(one.batch_axis for one in inputs))
+
+
+def _check(name: str, own: _Input, index: int, given: InputSpec) -> None:
+    """ModelError where an input of the space file is of another type or shape than the file's own."""
+    import numpy as np
+
+    sizes = given.shape if given.value is None else np.shape(given.value)
+    fixed = all(isinstance(size, int) for size in own.shape)
+    fits = len(sizes) == len(own.shape) and all(
+        size == wanted or not isinstance(wanted, int) or (fixed and size == "batch")
+        for size, wanted in zip(sizes, own.shape, strict=True)
+    )
+    if not fits or given.dtype != DTYPES.get(own.type):
+        got, wanted = (f"[{', '.join(map(str, part))}]" for part in (sizes, own.shape))
+        raise ModelError(
+            f"workload.inputs[{index}] is {given.dtype} {got}; input {own.name!r} of {name} is "
+            f"{DTYPES.get(own.type, own.type)} {wanted}"
+        )
 
 
 @functools.cache
@@ -116,28 +148,41 @@ def build(name: str, options: Options, seed: int) -> Any:
     raise ModelError(f"{name} is an ONNX file, not a torch module")
 
 
-def _example(name: str, item: _Input, seed: int, index: int, samples: int, fixed: int | None) -> np.ndarray[Any, Any]:
+def _example(name: str, item: _Input, axis: int | None, seed: int, index: int, samples: int) -> np.ndarray[Any, Any]:
     import numpy as np
 
-    if item.type not in DTYPES or not item.shape:
-        raise ModelError(
-            f"input {item.name!r} of {name} is {item.type}{list(item.shape)}; it has no rows to be a batch of"
-        )
-    batch, *sizes = item.shape
-    if isinstance(batch, int) and batch != fixed:
-        raise ModelError(
-            f"input {item.name!r} of {name} has a fixed batch of {batch}, unlike others; "
-            "export the model with a dynamic one, as torch.onnx.export does with dynamic_shapes"
-        )
-    if open_ := [str(size or "?") for size in sizes if not isinstance(size, int)]:
-        raise ModelError(
-            f"input {item.name!r} of {name} leaves {', '.join(open_)} open; write the sizes of all inputs "
-            f"under workload.inputs, such as [{{shape: [batch, {', '.join(map(str, sizes))}], dtype: ...}}]"
-        )
+    if item.type not in DTYPES:
+        allowed = ", ".join(DTYPES.values())
+        raise ModelError(f"input {item.name!r} of {name} is {item.type}, which no input can be; allowed: {allowed}")
+    if reason := _untold(item, axis):
+        raise ModelError(f"input {item.name!r} of {name} {reason}; write workload.inputs: {_described(name)}")
+    assert axis is not None
+    sizes = [size for place, size in enumerate(item.shape) if place != axis]
     rng, dtype = np.random.default_rng([seed, index]), DTYPES[item.type]
-    if dtype.startswith("float"):
-        return rng.standard_normal((samples, *sizes)).astype(dtype)
-    return rng.integers(0, 2, (samples, *sizes)).astype(dtype)
+    drawn = rng.standard_normal if dtype.startswith("float") else functools.partial(rng.integers, 0, 2)
+    return np.ascontiguousarray(np.moveaxis(drawn(size=(samples, *sizes)).astype(dtype), 0, axis))
+
+
+def _untold(item: _Input, axis: int | None) -> str | None:
+    """What the file does not tell of an input, in words; or None."""
+    if not item.shape:
+        return f"is a single {DTYPES[item.type]}, whose value the file does not tell"
+    if axis is None:
+        return f"has shape {list(item.shape)}, without the batch that others have"
+    open_ = [str(size or "?") for place, size in enumerate(item.shape) if place != axis and not isinstance(size, int)]
+    return f"leaves {', '.join(open_)} open" if open_ else None
+
+
+def _described(name: str) -> str:
+    """The inputs of a file as a space file may describe them; what the file leaves open is to be filled in."""
+    found = []
+    for item, axis in zip(_inputs(name), batch_axes(name), strict=True):
+        dtype = DTYPES.get(item.type, item.type)
+        sizes = ["batch" if place == axis else str(size or "?") for place, size in enumerate(item.shape)]
+        what = f"shape: [{', '.join(sizes)}]" if sizes else "value: 1"
+        found.append(f"{{{what}{'' if dtype == 'float32' and sizes else f', dtype: {dtype}'}}}")
+    slow = "float16" in "".join(found)
+    return f"[{', '.join(found)}]{' (a float32 file may be faster on this CPU)' if slow else ''}"
 
 
 @functools.cache

@@ -1,8 +1,9 @@
 """Any torch module that a function makes: `python:path/to/file.py:function` or `python:package.module:function`.
 
 The function is called without arguments, torch's random numbers seeded. It returns the module, or a pair of it and
-example inputs: a tensor or a tuple of tensors, the batch first. Of all that it reads only its own source file counts
-as content: after changing anything else, such as weights, clear the cache or give another seed.
+example inputs: a tensor, a tuple of tensors, or a dict of them by the names of the module's arguments, the batch first.
+Numbers and None among them are the same in every call. Of all that it reads only its own source file counts as content:
+after changing anything else, such as weights, clear the cache or give another seed.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from autotune.core.interfaces import Form
 from autotune.core.machine import Hardware
 from autotune.core.struct import Struct
 from autotune.hardware.interpreters import missing
+from autotune.workloads import _arguments
 from autotune.workloads._torch import arrays, mend_torchvision
 
 if TYPE_CHECKING:
@@ -61,8 +63,8 @@ def examples(name: str, options: Options, seed: int, samples: int) -> tuple[np.n
 
 def build(name: str, options: Options, seed: int) -> Any:
     """The module in eval mode; ModelError names what is wrong with the file, the function or what it returns."""
-    model, _ = _made(name, seed)
-    return model.eval()
+    model, inputs = _made(name, seed)
+    return _arguments.bound(model.eval(), _arguments.of_examples(inputs)) if inputs is not None else model.eval()
 
 
 def _made(name: str, seed: int) -> tuple[Any, Any]:

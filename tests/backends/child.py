@@ -8,6 +8,7 @@ import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -30,7 +31,7 @@ import numpy as np
 from autotune.core import plugins
 from autotune.core.errors import ModelError
 from autotune.hardware import probe
-from tests.backends.child import configured
+from tests.backends.child import UNDESCRIBED, configured
 
 folder, told = Path(sys.argv[1]), {}
 this_machine = probe.probe()
@@ -44,6 +45,10 @@ def failure(ask, *given):
         return str(error)
     return None
 """
+
+
+UNDESCRIBED: Any = SimpleNamespace(form="module", described=(), batch_axes=(0,))
+"""A workload whose inputs no space file describes, as far as who loads a prepared model needs it."""
 
 
 def configured(backend: str, threads: int = 1, batch_size: int = 2, **options: Value) -> Config:

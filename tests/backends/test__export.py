@@ -12,8 +12,9 @@ from autotune.backends import _export, torch_eager
 from tests.backends.tiny_torch import Workload
 
 def exported(name, strict=False, precision="float32"):
-    example = [torch.from_numpy(array) for array in Workload(name).arrays(_export.EXAMPLE_ROWS)]
-    return _export.program(_export.flat(Workload(name).module(), precision), example, strict=strict)
+    given = Workload(name)
+    example = [torch.from_numpy(array) for array in given.arrays(_export.EXAMPLE_ROWS)]
+    return _export.program(_export.flat(given.module(), precision), example, given.batch_axes, strict=strict)
 
 for strict in (False, True):
     for name in ("fixed", "branching"):

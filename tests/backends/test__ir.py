@@ -15,11 +15,12 @@ from autotune.backends import onnxruntime, openvino as backend
 
 rng = np.random.default_rng(0)
 images = rng.normal(size=(200, 3, 8, 8)).astype(np.float32)
-given = SimpleNamespace(form="onnx", file=lambda: folder / "net.onnx", calibration=lambda rows: (images[:rows],))
+given = SimpleNamespace(form="onnx", described=(), batch_axes=(0,), calibration=lambda rows: (images[:rows],))
+given.file = lambda: folder / "net.onnx"
 
 def answers(made, size, **asked):
     config = configured("openvino", 1, size)
-    session = backend.load(None, backend.Options(**asked), config, made)
+    session = backend.load(UNDESCRIBED, backend.Options(**asked), config, made)
     (answer,) = session.outputs(session(session.convert((images[:size],))))
     return answer, backend.applied(session, backend.Options(**asked), config)
 

@@ -9,6 +9,7 @@ import pytest
 
 from autotune.backends import _onnx
 from autotune.core.errors import ModelError
+from autotune.core.workload_spec import InputSpec
 from tests import machines
 from tests.backends import child
 
@@ -44,11 +45,11 @@ def saved(name, batch):
 def workload(path):
     images = np.random.default_rng(1).normal(size=(200, 3, 8, 8)).astype(np.float32)
     rows = lambda count: (images[:count],)
-    return SimpleNamespace(form="onnx", file=lambda: path, arrays=rows, calibration=rows)
+    return SimpleNamespace(form="onnx", described=(), batch_axes=(0,), file=lambda: path, arrays=rows, calibration=rows)
 
 def answers(made, batch_size, **asked):
     options, config = backend.Options(**asked), configured("onnxruntime", 1, batch_size)
-    session = backend.load(None, options, config, made)
+    session = backend.load(UNDESCRIBED, options, config, made)
     reason = backend.applied(session, options, config)
     (answer,) = session.outputs(session(session.convert(workload(None).arrays(batch_size))))
     return answer, reason
@@ -151,7 +152,7 @@ class Decomposes(torch.nn.Module):
         return torch.linalg.svd(x)[1]
 
 class Provided:
-    form = "module"
+    form, described, batch_axes = "module", (), (0,)
 
     def __init__(self, module):
         self.module = lambda: module.eval()
@@ -167,7 +168,7 @@ for module in (torch.nn.Linear(4, 2), Fixed(), Asks(), Decomposes()):
     except ModelError as error:
         told[type(module).__name__] = str(error)
     if told[type(module).__name__] is None:
-        session = backend.load(None, backend.Options(), configured("onnxruntime", 1, 5), folder)
+        session = backend.load(UNDESCRIBED, backend.Options(), configured("onnxruntime", 1, 5), folder)
         told["shape"] = list(session.outputs(session(session.convert(Provided(None).arrays(5))))[0].shape)
 """
 
@@ -178,8 +179,8 @@ def rows(count: int) -> tuple[np.ndarray[Any, Any], ...]:
 
 @pytest.mark.parametrize(("size", "each"), [(None, 1), (1, 1), (3, 3), (100, 100)])
 def test_calibration_has_enough_rows_in_pieces_that_the_model_takes(size: int | None, each: int) -> None:
-    workload: Any = SimpleNamespace(calibration=rows)
-    feeds = _onnx.calibration(workload, ["a", "b"], size)
+    workload: Any = SimpleNamespace(form="module", described=(), batch_axes=(0, 0), calibration=rows)
+    feeds = _onnx.calibration(workload, [("a", (size or "batch", 1)), ("b", (size or "batch",))])
     assert {len(array) for feed in feeds for array in feed.values()} == {each}
     joined = np.concatenate([feed["b"] for feed in feeds])
     np.testing.assert_array_equal(joined, np.arange(len(joined)))
@@ -187,14 +188,14 @@ def test_calibration_has_enough_rows_in_pieces_that_the_model_takes(size: int | 
 
 
 def test_more_rows_are_calibrated_on_where_there_are_more() -> None:
-    workload: Any = SimpleNamespace(calibration=lambda least: rows(100))
-    feeds = _onnx.calibration(workload, ["a", "b"], 8)
+    workload: Any = SimpleNamespace(form="module", described=(), batch_axes=(0, 0), calibration=lambda least: rows(100))
+    feeds = _onnx.calibration(workload, [("a", (8, 1)), ("b", (8,))])
     np.testing.assert_array_equal(np.concatenate([feed["b"] for feed in feeds]), np.arange(96))
 
 
 def test_the_batch_that_a_model_takes_is_named() -> None:
     with pytest.raises(ModelError, match=r"takes batches of 4, not of 5; use batch_size: \[4\]"):
-        _onnx.check_batch([[4, 3]], 5)
+        _onnx.check_batch(child.UNDESCRIBED, [("x", [4, 3])], 5)
 
 
 def test_without_vnni_the_range_is_reduced() -> None:
@@ -279,12 +280,24 @@ def test_a_fixed_batch_is_the_only_one(files: dict[str, Any]) -> None:
     ],
 )
 def test_the_batch_is_fixed_where_no_input_leaves_it_free(shapes: Any, size: int | None) -> None:
-    if size is None:
-        _onnx.check_batch(shapes, 7)
-    else:
-        _onnx.check_batch(shapes, size)
+    inputs = [(str(place), shape) for place, shape in enumerate(shapes)]
+    _onnx.check_batch(child.UNDESCRIBED, inputs, size or 7)
+    if size is not None:
         with pytest.raises(ModelError, match="the batch dimension cannot vary"):
-            _onnx.check_batch(shapes, 7)
+            _onnx.check_batch(child.UNDESCRIBED, inputs, 7)
+
+
+def test_the_inputs_of_a_space_file_are_matched_with_those_of_the_model() -> None:
+    described = (InputSpec(value=3, name="sr"), InputSpec(shape=(100, "batch", 32), name="x"))
+    workload: Any = SimpleNamespace(form="onnx", described=described, batch_axes=(None, 1))
+    workload.calibration = lambda least: (np.array(3), np.zeros((100, least, 32)))
+    inputs = [("x", [100, 2, 32]), ("sr", [])]
+    assert _onnx.names(workload, inputs) == ["sr", "x"]
+    assert _onnx.batch_of(workload, inputs) == 2
+    feed, *others = _onnx.calibration(workload, inputs)
+    assert ({name: array.shape for name, array in feed.items()}, len(others)) == ({"sr": (), "x": (100, 2, 32)}, 31)
+    exported: Any = SimpleNamespace(form="module", described=described, batch_axes=(1,))
+    assert _onnx.names(exported, [("input_0", ["batch", 32])]) == ["input_0"]
 
 
 def test_a_module_is_exported_with_a_free_batch(exports: dict[str, Any]) -> None:

@@ -41,11 +41,11 @@ onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], 
 def threads():
     return len(os.listdir("/proc/self/task"))
 
-backend.load(None, backend.Options(), configured("onnxruntime"), folder).close()  # starts what starts once
+backend.load(UNDESCRIBED, backend.Options(), configured("onnxruntime"), folder).close()  # starts what starts once
 before = threads()
 for asked in (1, 3):
     config = configured("onnxruntime", asked)
-    session = backend.load(None, backend.Options(), config, folder)
+    session = backend.load(UNDESCRIBED, backend.Options(), config, folder)
     told[f"{asked} threads"] = [backend.applied(session, backend.Options(), config), threads() - before]
     told["other"] = backend.applied(session, backend.Options(), configured("onnxruntime", 2))
     for rows in (1, 5):
@@ -60,7 +60,7 @@ plain, changed = backend.Options(), [
 told["options"] = {}
 for asked in changed:
     options = backend.Options(**asked)
-    session, untouched = (backend.load(None, o, configured("onnxruntime", 2), folder) for o in (options, plain))
+    session, untouched = (backend.load(UNDESCRIBED, o, configured("onnxruntime", 2), folder) for o in (options, plain))
     told["options"][str(asked)] = [
         backend.applied(opened, options, configured("onnxruntime", 2)) for opened in (session, untouched)
     ]
@@ -70,7 +70,7 @@ told["parallel"] = []
 for asked in (1, 2, 4):
     options, config = backend.Options(execution="parallel"), configured("onnxruntime", asked)
     before = threads()
-    session = backend.load(None, options, config, folder)
+    session = backend.load(UNDESCRIBED, options, config, folder)
     told["parallel"].append([backend.applied(session, options, config), threads() - before])
     session.close()
 
@@ -90,13 +90,12 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 def session(pool_threads: int, *providers: str) -> OrtSession:
     ort = SimpleNamespace(
-        get_inputs=list,
         get_outputs=list,
         get_providers=lambda: list(providers),
         get_session_options=lambda: SimpleNamespace(**attributes(Options(), 2)),
         get_modelmeta=lambda: SimpleNamespace(producer_name="pytorch"),
     )
-    return OrtSession(ort, pool_threads)
+    return OrtSession(ort, [], pool_threads)
 
 
 def with_packages(**versions: str) -> Hardware:

@@ -38,10 +38,11 @@ def compiled(threads: int, *precisions: str, **other: Any) -> OpenvinoSession:
     ops = [SimpleNamespace(get_rt_info=lambda said=said: {"runtimePrecision": said}) for said in said]
     model = SimpleNamespace(
         create_infer_request=lambda: None,
+        inputs=(),
         get_property=properties.__getitem__,
         get_runtime_model=lambda: SimpleNamespace(get_ops=lambda: ops),
     )
-    return OpenvinoSession(model, "none")
+    return OpenvinoSession(model, "none", [])
 
 
 def with_packages(**versions: str) -> Hardware:

@@ -21,7 +21,7 @@ def save(rows, size, layers):
 
 def load(threads=1, batch_size=2, **options):
     config = configured("openvino", threads, batch_size, **options)
-    return backend.load(None, backend.Options(**options), config, folder)
+    return backend.load(UNDESCRIBED, backend.Options(**options), config, folder)
 
 def reason(session, threads=1, **options):
     return backend.applied(session, backend.Options(**options), configured("openvino", threads, **options))
@@ -101,7 +101,7 @@ class Lonely(backend.QueuedSession):
     requests = 2
 
 backend.OVERLAP_S = 0.2
-session = Lonely(load().compiled, "none", 1)
+session = Lonely(load().compiled, "none", ["0"], 1)
 session(batch)
 told["one request of two"] = session.overlap()
 session.close()

@@ -7,7 +7,6 @@ import pytest
 
 from autotune.backends import torch_eager
 from autotune.backends.torch_eager import Options, flatten, unavailable
-from autotune.core.errors import ModelError
 from tests import machines
 from tests.backends import child
 
@@ -96,15 +95,7 @@ def test_outputs_are_flattened_depth_first() -> None:
     assert flatten(a) == [a]
     assert flatten({"logits": a, "cache": [(b, c), {"last": d}]}) == [a, b, c, d]
     assert flatten(()) == []
-    assert flatten((a, None, {"cache": None})) == [a]
-
-
-@pytest.mark.parametrize(
-    ("result", "kind"), [("text", "str"), ([Tensor(), 2.5], "float"), ({"loss": object()}, "object")]
-)
-def test_what_is_no_tensor_is_named(result: Any, kind: str) -> None:
-    with pytest.raises(ModelError, match=f"the model returns a {kind}; it must return tensors"):
-        flatten(result)
+    assert flatten((a, None, {"cache": None}, 3)) == [a]
 
 
 def test_threads_are_those_of_the_layout(told: dict[str, Any]) -> None:

@@ -14,9 +14,15 @@ class Workload:
     """`images`, `dense`, `words`, `fixed` (its batch cannot vary), `branching` (on its data), `broken` (it raises)."""
 
     form = "module"
+    described = ()
 
     def __init__(self, name: str) -> None:
         self.name = name
+
+    @property
+    def batch_axes(self) -> tuple[int, ...]:
+        """The batch is first in each."""
+        return (0, 0) if self.name == "words" else (0,)
 
     def module(self) -> Any:
         """The model, the same each time."""

@@ -55,7 +55,7 @@ def test_a_mistake_in_the_space_file_is_one_line(run: Run, tmp_path: Path, rest:
         ("{model: 'torchvision:', inputs: [{shape: [batch]}]}", "workload.model is 'torchvision:'"),
         ("{inputs: [{shape: [batch]}]}", "workload has no 'model'"),
         ("{model: 'torchvision:resnet18'}", "workload has no 'inputs'"),
-        ("{model: 'torchvision:resnet18', inputs: [{shape: [1, 3]}]}", "a shape that does not begin with batch"),
+        ("{model: 'torchvision:resnet18', inputs: [{shape: [1, 3]}]}", "no input has 'batch' in its shape"),
         ("{model: 'torchvision:resnet18', weights: no.pth, inputs: [{shape: [batch]}]}", "the missing file 'no.pth'"),
     ],
 )  # fmt: skip

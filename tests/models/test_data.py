@@ -54,7 +54,7 @@ def test_at_most_a_quarter_is_kept_apart_and_all_else_may_be_judged(folder: Path
 def test_no_row_is_both_calibrated_on_and_judged(extra: int, samples: int, calibration: int, labelled: bool) -> None:
     rows = data.ENOUGH + extra
     array = np.arange(rows)
-    found = data.split((array,), array if labelled else None, samples, calibration, seed=1)
+    found = data.split((array,), (0,), array if labelled else None, samples, calibration, seed=1)
     apart, judged = set(found.calibration[0].tolist()), set(found.inputs[0].tolist())
     assert not apart & judged
     assert len(apart) == min(calibration, max(rows // 4, min(rows // 2, data.ENOUGH)))
@@ -64,7 +64,7 @@ def test_no_row_is_both_calibrated_on_and_judged(extra: int, samples: int, calib
 def test_rows_of_equal_content_count_once(folder: Path) -> None:
     """Without labels: a tiled example must not be judged on what int8 was calibrated on."""
     array = np.tile(np.arange(10.0)[:, None], (5, 1))
-    found = data.split((array,), None, 1000, 64, seed=0)
+    found = data.split((array,), (0,), None, 1000, 64, seed=0)
     assert found.different == 10
     assert sorted([*found.calibration[0][:, 0], *found.inputs[0][:, 0]]) == list(range(10))
 
@@ -72,7 +72,7 @@ def test_rows_of_equal_content_count_once(folder: Path) -> None:
 @pytest.mark.parametrize("rows", [1, 7])
 def test_few_rows_stay_as_they_are(rows: int) -> None:
     array = np.arange(rows)[::-1].repeat(2)
-    found = data.split((array, array), None, 1000, 64, seed=0)
+    found = data.split((array, array), (0, 0), None, 1000, 64, seed=0)
     assert found.different == rows
     for part in (*found.calibration, *found.inputs):
         np.testing.assert_array_equal(part, np.arange(rows)[::-1])
@@ -80,9 +80,9 @@ def test_few_rows_stay_as_they_are(rows: int) -> None:
 
 def test_labelled_rows_count_though_they_are_equal() -> None:
     array = np.zeros(100)
-    found = data.split((array,), np.arange(100), 50, 10, seed=0)
+    found = data.split((array,), (0,), np.arange(100), 50, 10, seed=0)
     assert (len(labels(found)), len(found.calibration[0]), found.different) == (50, 10, 1)
-    assert data.split((np.arange(100),), np.arange(100), 50, 10, seed=0).different == data.ENOUGH
+    assert data.split((np.arange(100),), (0,), np.arange(100), 50, 10, seed=0).different == data.ENOUGH
 
 
 def test_the_seed_decides(folder: Path) -> None:

@@ -7,23 +7,10 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from autotune.core.errors import PluginError
 from autotune.core.workload_spec import DataSpec, Dtype, InputSpec, ServingSpec, WorkloadSpec
 from autotune.models import workload
-
-DTYPES: tuple[Dtype, ...] = ("float32", "float64", "int32", "int64", "bool")
-
-inputs = st.builds(
-    lambda rest, dtype, low, span: InputSpec(shape=("batch", *rest), dtype=dtype, low=low, high=low + span),
-    st.lists(st.integers(1, 5), max_size=3),
-    st.sampled_from(DTYPES),
-    st.integers(-1000, 1000),
-    st.integers(1, 50_000),
-)
-seeds = st.integers(0, 2**32 - 1)
 
 
 def test_the_values_of_named_variables_belong_to_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -43,45 +30,6 @@ def spec(*given: InputSpec, seed: int = 0, **options: str) -> WorkloadSpec:
     return WorkloadSpec(model="torchvision:resnet18", inputs=given, seed=seed, options=options)
 
 
-@given(inputs, seeds, st.integers(0, 3), st.integers(1, 9), st.integers(1, 9))
-def test_a_smaller_batch_is_the_start_of_a_larger(one: InputSpec, seed: int, index: int, small: int, more: int) -> None:
-    larger = workload.array(one, small + more, seed, index)
-    np.testing.assert_array_equal(workload.array(one, small, seed, index), larger[:small])
-
-
-@given(inputs, seeds, st.integers(1, 9))
-def test_arrays_are_what_the_input_says(one: InputSpec, seed: int, size: int) -> None:
-    array = workload.array(one, size, seed, 0)
-    assert array.dtype == np.dtype(one.dtype)
-    assert array.shape == (size, *one.shape[1:])
-    if one.dtype.startswith("int"):
-        assert one.low <= array.min() and array.max() < one.high
-
-
-@pytest.mark.parametrize("dtype", DTYPES)
-def test_values_vary(dtype: Dtype) -> None:
-    array = workload.array(InputSpec(shape=("batch", 100), dtype=dtype, high=5), 2, 0, 0)
-    assert len(np.unique(array)) > 1
-    assert not np.array_equal(array[0], array[1])
-
-
-def test_floats_are_standard_normal() -> None:
-    array = workload.array(InputSpec(shape=("batch", 1000)), 100, 0, 0)
-    assert abs(array.mean()) < 0.02
-    assert abs(array.std() - 1) < 0.02
-
-
-def test_integers_take_every_value_below_high() -> None:
-    array = workload.array(InputSpec(shape=("batch", 1000), dtype="int64", low=3, high=6), 1, 0, 0)
-    assert sorted(np.unique(array)) == [3, 4, 5]
-
-
-def test_the_seed_decides() -> None:
-    one = InputSpec(shape=("batch", 8))
-    assert np.array_equal(workload.array(one, 2, 7, 0), workload.array(one, 2, 7, 0))
-    assert not np.array_equal(workload.array(one, 2, 7, 0), workload.array(one, 2, 8, 0))
-
-
 def test_two_inputs_of_one_kind_differ() -> None:
     one = InputSpec(shape=("batch", 8))
     first, second = workload.BuiltWorkload(spec(one, one)).arrays(4)
@@ -89,8 +37,25 @@ def test_two_inputs_of_one_kind_differ() -> None:
     assert not np.array_equal(first, second)
 
 
-def test_batch_may_stand_anywhere_in_the_shape() -> None:
-    assert workload.array(InputSpec(shape=(3, "batch", 2)), 5, 0, 0).shape == (3, 5, 2)
+def test_numbers_are_bound_to_a_module_and_given_to_a_file() -> None:
+    given = (InputSpec(shape=("batch", 8)), InputSpec(value=16000, dtype="int64"), InputSpec(value=[1.0, 2.0]))
+    module = workload.BuiltWorkload(spec(*given))
+    assert (module.described, module.batch_axes) == ((given[0], given[2]), (0, None))
+    file = workload.BuiltWorkload(msgspec.structs.replace(module.spec, model="onnx:model.onnx"))
+    assert (file.described, file.batch_axes) == (given, (0, None, None))
+    assert [array.shape for array in file.arrays(3)] == [(3, 8), (), (2,)]
+
+
+def test_the_batch_may_stand_anywhere(tmp_path: Path) -> None:
+    model = workload.BuiltWorkload(spec(InputSpec(shape=("batch", 4)), InputSpec(shape=(2, "batch", 3))))
+    assert model.batch_axes == (0, 1)
+    workload.save_rows(tmp_path / "rows.npz", (*model.arrays(5), np.float32(2)[()]), (0, 1, None))
+    stored = workload.BuiltWorkload(WorkloadSpec(model="python:a.py:b", inputs=()), tmp_path / "rows.npz")
+    assert stored.batch_axes == (0, 1, None)
+    for mine, other in zip(stored.arrays(5), model.arrays(5), strict=False):
+        np.testing.assert_array_equal(mine, other)
+    assert [array.shape for array in stored.arrays(7)] == [(7, 4), (2, 7, 3), ()]
+    np.testing.assert_array_equal(stored.arrays(7)[1][:, 5:], stored.arrays(2)[1])
 
 
 def test_options_become_the_providers_own() -> None:
@@ -147,7 +112,7 @@ def test_the_samples_to_judge_are_the_inputs(tmp_path: Path) -> None:
 def test_the_measured_child_has_the_rows_that_were_stored(tmp_path: Path) -> None:
     spec = labelled(tmp_path)
     (stored,) = workload.BuiltWorkload(spec).arrays(8)
-    workload.save_arrays(tmp_path / "examples.npz", (stored,))
+    workload.save_rows(tmp_path / "examples.npz", (stored,), (0,))
     Path(spec.data.source).unlink()
     (rows,) = workload.BuiltWorkload(spec, tmp_path / "examples.npz").arrays(10)
     np.testing.assert_array_equal(rows, np.concatenate([stored, stored[:2]]))

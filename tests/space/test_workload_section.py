@@ -302,25 +302,17 @@ def test_workload_options_and_inputs(folder: Path) -> None:
                 ("dtype: int32", "workload.inputs[0].shape is missing", "write such as [batch, 3, 224, 224]"),
                 ("shape: 3", "workload.inputs[0].shape is 3", "write such as [batch, 3, 224, 224]"),
                 (
-                    "shape: [3, batch]",
-                    "workload.inputs[0].shape is a shape that does not begin with batch",
+                    "shape: [batch, batch]",
+                    "workload.inputs[0].shape has batch twice",
                     "write such as [batch, 3, 224, 224]",
                 ),
-                (
-                    "shape: [batch, batch]",
-                    "workload.inputs[0].shape[1] is 'batch'",
-                    "allowed: a whole number from 1",
-                ),
+                ("shape: [3, Batch]", "workload.inputs[0].shape[1] is 'Batch'", "allowed: a whole number from 1"),
                 ("shape: [batch, 0]", "workload.inputs[0].shape[1] is 0", "allowed: a whole number from 1"),
                 (
-                    "shape: [batch], dtype: float16",
-                    "workload.inputs[0].dtype is 'float16'",
-                    "allowed: bool, float32, float64, int32, int64; did you mean 'float64' or 'float32'?",
-                ),
-                (
-                    "shape: [batch], high: 5",
-                    "workload.inputs[0].high beside dtype float32",
-                    "low and high bound int32 and int64",
+                    "shape: [batch], dtype: float8",
+                    "workload.inputs[0].dtype is 'float8'",
+                    "allowed: bfloat16, bool, float16, float32, float64, int32, int64, int8, uint8; "
+                    "did you mean 'float64' or 'float32' or 'float16'?",
                 ),
                 (
                     "shape: [batch], dtype: int64, low: 5",

@@ -15,8 +15,10 @@ from autotune.core.results import Accuracy
 from autotune.core.workload_spec import DataSpec, WorkloadSpec
 from autotune.models.workload import BuiltWorkload
 from autotune.worker import accuracy
+from autotune.worker.output_layout import Layout
 
 CLASSES = 7
+LAYOUT = Layout(names=("scores",), axes=(0,))
 METRIC = "def near(outputs, labels):\n    return 1.0 * (abs(outputs[0].argmax(1) - labels) <= 1)\n"
 
 
@@ -66,8 +68,8 @@ def labels(folder: Path) -> np.ndarray[Any, Any]:
 
 
 def judged(folder: Path, reference: Session, session: Session, metric: str = "accuracy", size: int = 8) -> Accuracy:
-    accuracy.save_reference_predictions(reference, workload(folder, metric), 16, folder)
-    accuracy.save_accuracy(session, workload(folder, metric), size, folder, folder / "made")
+    accuracy.save_reference_predictions(reference, workload(folder, metric), LAYOUT, 16, folder)
+    accuracy.save_accuracy(session, workload(folder, metric), LAYOUT, size, folder, folder / "made")
     return msgspec.json.decode((folder / "made" / ACCURACY).read_bytes(), type=Accuracy)
 
 
@@ -115,12 +117,12 @@ def test_f1_weighs_classes_alike(folder: Path) -> None:
 
 def test_an_output_without_a_row_for_each_sample(folder: Path) -> None:
     with pytest.raises(ModelError, match=r"an output has shape \(5, 7\) for a batch of 8"):
-        accuracy.predictions(Session(rows=5), workload(folder), 8)
+        accuracy.predictions(Session(rows=5), workload(folder), LAYOUT, 8)
 
 
 def test_data_that_changes_between_two_children_is_refused(folder: Path) -> None:
-    accuracy.save_reference_predictions(Session(), workload(folder), 8, folder)
+    accuracy.save_reference_predictions(Session(), workload(folder), LAYOUT, 8, folder)
     np.savez(folder / "other.npz", images=np.ones((100, 1)), labels=np.ones(100, int))
     other = workload(folder, source="other.npz")
     with pytest.raises(ModelError, match=r"other.npz gives other rows this time; let it give the same each time"):
-        accuracy.save_accuracy(Session(), other, 8, folder, folder / "made")
+        accuracy.save_accuracy(Session(), other, LAYOUT, 8, folder, folder / "made")

@@ -8,23 +8,35 @@ from hypothesis import strategies as st
 
 from autotune.worker import batches
 
+AXES = (0, 0)
+
 
 def numbered(count: int) -> tuple[np.ndarray[Any, Any], ...]:
     """Two inputs whose rows are numbered."""
     return np.arange(count)[:, None] * np.ones((1, 3)), np.arange(count)
 
 
-@given(st.integers(1, 20), st.integers(1, 40))
-def test_batches_hold_the_samples_in_order(size: int, samples: int) -> None:
-    parts = batches.split(numbered, size, samples)
+@given(st.integers(1, 20), st.integers(1, 5))
+def test_batches_hold_the_rows_in_order(size: int, count: int) -> None:
+    parts = batches.cut(numbered(size * count), AXES, size)
+    assert len(parts) == count
     assert all(len(array) == size for part in parts for array in part)
-    joined = np.concatenate([part[1] for part in parts])
-    np.testing.assert_array_equal(joined, np.arange(len(joined)))
-    assert samples <= len(joined) < samples + size
+    np.testing.assert_array_equal(np.concatenate([part[1] for part in parts]), np.arange(size * count))
+
+
+def test_rows_lie_along_the_batch_dimension_of_each_input() -> None:
+    rows, table = np.arange(6), np.arange(4)
+    whole = (rows[:, None] * np.ones((1, 3)), rows * np.ones((2, 6)), table, np.int64(5)[()])
+    for begin, part in zip((0, 3), batches.cut(whole, (0, 1, None, None), 3), strict=True):
+        first, second, third, fourth = part
+        np.testing.assert_array_equal(first[:, 0], rows[begin : begin + 3])
+        np.testing.assert_array_equal(second, np.arange(begin, begin + 3) * np.ones((2, 3)))
+        assert (third is table, fourth) == (True, 5)
+        assert all(array.flags.c_contiguous for array in (first, second))
 
 
 def test_the_first_batch_is_that_of_its_size() -> None:
-    for mine, whole in zip(batches.split(numbered, 4, 8)[0], numbered(4), strict=True):
+    for mine, whole in zip(batches.cut(numbered(8), AXES, 4)[0], numbered(4), strict=True):
         np.testing.assert_array_equal(mine, whole)
         assert mine.flags.c_contiguous
 
@@ -47,8 +59,8 @@ def test_both_ends_and_the_middle_have_a_reference(count: int, known: int) -> No
 
 @given(st.integers(1, 40), st.integers(1, 12))
 def test_inputs_are_those_of_their_references(size: int, known: int) -> None:
-    parts, rows = batches.with_reference_rows(numbered, size, known)
-    whole, (_, inputs) = numbered(len(rows)), batches.joined(parts)
+    parts, rows = batches.with_reference_rows(numbered, AXES, size, known)
+    whole, inputs = numbered(len(rows)), np.concatenate([part[1] for part in parts])
     assert all(len(array) == size and array.flags.c_contiguous for part in parts for array in part)
     assert known <= len(inputs) == len(rows) < known + size
     np.testing.assert_array_equal(inputs, np.where(rows >= 0, rows, whole[1]))

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections import namedtuple
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,6 @@ import numpy as np
 import pytest
 
 from autotune.core.config import Config
-from autotune.core.errors import ModelError
 from autotune.core.protocol import ROWS, Prepared, PrepareJob, Rows
 from autotune.core.results import Status
 from autotune.core.rules import MeasureRules
@@ -18,7 +16,6 @@ from autotune.core.struct import Value
 from autotune.core.workload_spec import DataSpec, WorkloadSpec
 from autotune.launch.worker_pool import WorkerFailed
 from autotune.worker import prepare as making
-from autotune.worker.batches import joined
 from autotune.worker.reference import read_reference
 from tests.conftest import TINY, ExtendedPackage
 
@@ -54,7 +51,8 @@ def test_reference_outputs_are_those_of_the_seed(lab: ExtendedPackage, tmp_path:
         assert reference.names == ("output",)
         assert reference.noise is not None and reference.noise < 1e-9
         outputs.append(reference.outputs[0])
-    one, two, three = outputs
+    fewest = min(map(len, outputs))  # as many as a busy machine finds the time for
+    one, two, three = (rows[:fewest] for rows in outputs)
     assert (one.shape[1:], one.dtype) == ((4,), np.float32)
     assert lab.rules.verify_samples <= len(one) <= lab.rules.verify_most
     np.testing.assert_allclose(one, two, rtol=1e-5)
@@ -93,81 +91,6 @@ def test_a_provider_that_does_not_exist_is_named(lab: ExtendedPackage, tmp_path:
 # ------------------------------------------------------------------------------------------------------ the reference
 
 
-class Session:
-    """Returns what a function makes of a batch."""
-
-    def __init__(self, model: Any) -> None:
-        self.model = model
-
-    def convert(self, arrays: tuple[np.ndarray[Any, Any], ...]) -> Any:
-        return arrays[0]
-
-    def __call__(self, batch: Any) -> Any:
-        return self.model(batch)
-
-    def outputs(self, result: Any) -> tuple[np.ndarray[Any, Any], ...]:
-        if result is None:
-            return ()
-        if hasattr(result, "shape"):
-            return (result,)
-        return tuple(part for value in getattr(result, "values", lambda: result)() for part in self.outputs(value))
-
-    def close(self) -> None: ...
-
-
-BATCHES = [(np.arange(6.0).reshape(2, 3) + begin,) for begin in (0, 6)]
-Pair = namedtuple("Pair", "first second")
-
-
-@pytest.mark.parametrize(
-    ("model", "names"),
-    [
-        (lambda x: x, ("output",)),
-        (lambda x: (x,), ("0",)),
-        (lambda x: [x, x], ("0", "1")),
-        (lambda x: {"logits": x, "hidden": (x, [x])}, ("logits", "hidden.0", "hidden.1.0")),
-        (lambda x: Pair(x, {"deep": x}), ("first", "second.deep")),
-        (lambda x: {"loss": None, "cache": (None, x)}, ("cache.1",)),
-    ],
-)
-def test_outputs_are_named_by_their_place(model: Any, names: tuple[str, ...]) -> None:
-    found = making.run_batches(Session(model), BATCHES)
-    assert found.names == names
-    assert len(found.outputs) == len(names)
-    for array in found.outputs:
-        np.testing.assert_array_equal(array, np.arange(12.0).reshape(4, 3))
-
-
-def test_outputs_of_a_file_have_the_names_of_the_file() -> None:
-    class Graph(Session):
-        output_names = ("boxes", "scores")
-
-    assert making.run_batches(Graph(lambda x: [x, x]), BATCHES).names == ("boxes", "scores")
-
-
-def test_a_runtime_that_returns_something_else_numbers_its_outputs() -> None:
-    class Opaque(Session):
-        def outputs(self, result: Any) -> tuple[np.ndarray[Any, Any], ...]:
-            return result, result
-
-    assert making.run_batches(Opaque(lambda x: x), BATCHES).names == ("0", "1")
-
-
-@pytest.mark.parametrize(
-    ("model", "message"),
-    [
-        (lambda x: {}, "the model returns no tensor; there is nothing to compare"),
-        (lambda x: x.sum(), r"the output has shape \(\) for a batch of 2; the first dimension of every output must be"),
-        (lambda x: {"states": (x, "fine")}, r"output 'states.1' is a str, not a tensor"),
-        (lambda x: 3, r"the output is a int, not a tensor"),
-        (lambda x: {"states": x.T}, r"output 'states' has shape \(3, 2\) for a batch of 2; the first dimension of"),
-    ],
-)
-def test_outputs_without_a_row_for_each_sample_are_refused(model: Any, message: str) -> None:
-    with pytest.raises(ModelError, match=message):
-        making.run_batches(Session(model), BATCHES)
-
-
 def numbered(count: int) -> tuple[np.ndarray[Any, Any], ...]:
     return np.arange(count * 3.0).reshape(count, 3), np.arange(count)
 
@@ -186,9 +109,9 @@ def test_more_samples_follow_as_long_as_they_are_quick_and_small(
     seconds: float, rules: MeasureRules, batches: int
 ) -> None:
     first = [numbered(8)]
-    found = making.further(numbered, first, (np.zeros((8, 2)),), seconds, rules)
+    found = making.further(numbered, first, (0, 0), (np.zeros((8, 2)),), seconds, rules)
     assert len(found) == batches
-    rows = joined([*first, *found])
+    rows = [np.concatenate(arrays) for arrays in zip(*[*first, *found], strict=True)]
     for row, wanted in zip(rows, numbered(8 * (1 + batches)), strict=True):
         np.testing.assert_array_equal(row, wanted)
 
@@ -198,7 +121,7 @@ def test_samples_that_come_again_are_not_compared_again(distinct: int, batches: 
     def again(count: int) -> tuple[np.ndarray[Any, Any], ...]:
         return (np.arange(count) % distinct,)
 
-    assert len(making.further(again, [again(8)], (np.zeros((8, 2)),), 0.01, MeasureRules())) == batches
+    assert len(making.further(again, [again(8)], (0,), (np.zeros((8, 2)),), 0.01, MeasureRules())) == batches
 
 
 @pytest.mark.skipif(find_spec("torch") is None, reason="reference outputs are torch's")

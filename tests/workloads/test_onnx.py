@@ -22,8 +22,9 @@ CHILD = """
 import onnx
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
-from autotune.core.workload_spec import DataSpec, WorkloadSpec
+from autotune.core.workload_spec import DataSpec, InputSpec, WorkloadSpec
 from autotune.models.workload import BuiltWorkload
+from autotune.workloads import onnx as onnx_files
 
 def save(name, shapes, kind=TensorProto.FLOAT, **how):
     inputs = [helper.make_tensor_value_info(f"in_{i}", kind, shape) for i, shape in enumerate(shapes)]
@@ -66,9 +67,23 @@ save("mixed", [["batch", 3], [4, 3]])
 told["mixed"] = failure(workload("mixed").arrays, 4)
 save("open", [["batch", 3], ["batch", "length", None]])
 save("scalar", [[]])
+save("half", [["batch", 3, "H", "W"]], TensorProto.FLOAT16)
+save("state", [["batch", 5], [2, "batch", 3]])
+told["fixed by a space file"] = [
+    failure(onnx_files.fixed_batch, f"{folder}/state.onnx", given)
+    for given in (
+        (InputSpec(shape=("batch", 5)), InputSpec(shape=("batch", 2, 3))),
+        (InputSpec(shape=("batch", 5)), InputSpec(shape=(2, "batch", 3), dtype="float16")),
+        (InputSpec(shape=("batch", 5)),),
+        (InputSpec(shape=(2, "batch", 3), name="in_1"), InputSpec(shape=("batch", 5), name="in_0")),
+    )
+]
+told["state"] = [list(array.shape) for array in workload("state").arrays(4)]
+told["state's axes"] = workload("state").batch_axes
+told["prefix of state"] = bool((workload("state").arrays(4)[1][:, :2] == workload("state").arrays(2)[1]).all())
 save("text", [["batch"]], TensorProto.STRING)
 (folder / "no.onnx").write_text("this is no model")
-for name in ("open", "scalar", "text", "no"):
+for name in ("open", "scalar", "half", "text", "no"):
     told[name] = failure(workload(name).arrays, 2)
 
 save("outside", [["batch", 2]], save_as_external_data=True, size_threshold=100, location="weights.bin")
@@ -141,9 +156,25 @@ def test_a_fixed_batch_has_as_many_rows_as_are_asked_for(told: dict[str, Any]) -
 
 def test_a_batch_that_only_some_inputs_fix_is_refused(told: dict[str, Any]) -> None:
     assert told["mixed"] == (
-        f"input 'in_1' of {told['folder']}/mixed.onnx has a fixed batch of 4, unlike others; "
-        "export the model with a dynamic one, as torch.onnx.export does with dynamic_shapes"
+        f"input 'in_1' of {told['folder']}/mixed.onnx has shape [4, 3], without the batch that others have; "
+        "write workload.inputs: [{shape: [batch, 3]}, {shape: [4, 3]}]"
     )
+
+
+def test_the_batch_is_where_the_file_names_it(told: dict[str, Any]) -> None:
+    assert told["state"] == [[4, 5], [2, 4, 3]]
+    assert told["state's axes"] == [0, 1]
+    assert told["prefix of state"]
+
+
+def test_inputs_of_a_space_file_fit_the_files(told: dict[str, Any]) -> None:
+    file = f"{told['folder']}/state.onnx"
+    assert told["fixed by a space file"] == [
+        f"workload.inputs[1] is float32 [batch, 2, 3]; input 'in_1' of {file} is float32 [2, batch, 3]",
+        f"workload.inputs[1] is float16 [2, batch, 3]; input 'in_1' of {file} is float32 [2, batch, 3]",
+        "workload.inputs has 1 inputs; the model's are in_0, in_1",
+        None,
+    ]
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -161,9 +192,22 @@ def test_a_fixed_batch_is_tuned_at_its_own_size_only(trials: Trials, size: int) 
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("open", "input 'in_1' of {}/open.onnx leaves length, ? open; write the sizes of all inputs under workload."),
-        ("scalar", "input 'in_0' of {}/scalar.onnx is tensor(float)[]; it has no rows to be a batch of"),
-        ("text", "input 'in_0' of {}/text.onnx is tensor(string)['batch']; "),
+        (
+            "open",
+            "input 'in_1' of {}/open.onnx leaves length, ? open; "
+            "write workload.inputs: [{shape: [batch, 3]}, {shape: [batch, length, ?]}]",
+        ),
+        (
+            "scalar",
+            "input 'in_0' of {}/scalar.onnx is a single float32, whose value the file does not tell; "
+            "write workload.inputs: [{value: 1, dtype: float32}]",
+        ),
+        (
+            "half",
+            "input 'in_0' of {}/half.onnx leaves H, W open; write workload.inputs: "
+            "[{shape: [batch, 3, H, W], dtype: float16}] (a float32 file may be faster on this CPU)",
+        ),
+        ("text", "input 'in_0' of {}/text.onnx is tensor(string), which no input can be; allowed: float32, float64"),
         ("no", "{}/no.onnx cannot be loaded: "),
         ("module", "{}/float.onnx is an ONNX file, not a torch module"),
     ],

@@ -31,6 +31,23 @@ class Sum(nn.Module):
 def with_two_inputs():
     return Sum(), (torch.ones(2, 3).t(), torch.arange(3))
 
+class Masked(nn.Module):
+    def forward(self, x, scale, mask=None, offset=None):
+        x = x if mask is None else x * mask
+        return x * scale + (0 if offset is None else offset)
+
+def by_name():
+    return Masked(), {"scale": 3, "mask": torch.tensor([[1.0, 0.0]] * 3), "x": torch.arange(6.0).reshape(3, 2)}
+
+def by_place():
+    return Masked(), (torch.arange(6.0).reshape(3, 2), 2.0, None, torch.tensor(10.0))
+
+def state_second():
+    return Masked(), (torch.ones(3, 2), torch.ones(2, 3, 2))
+
+def misspelt():
+    return Masked(), {"x": torch.ones(3, 2), "scal": 3}
+
 def number():
     return 3
 
@@ -78,6 +95,16 @@ told["other seed"] = torch.equal(one[0].weight, workload(f"{file}:build", 1).mod
 (rows,) = workload(f"{file}:with_one_input").arrays(5)
 told["repeated"] = [list(rows.shape), bool((rows[3:] == rows[:2]).all()), bool((rows[0] == rows[1]).any())]
 told["two"] = [[str(a.dtype), *a.shape] for a in workload(f"{file}:with_two_inputs").arrays(3)]
+for name in ("by_name", "by_place"):
+    given = workload(f"{file}:{name}")
+    arrays = given.arrays(3)
+    told[name] = [given.module()(*map(torch.from_numpy, arrays)).tolist(), given.batch_axes]
+told["state_second"] = workload(f"{file}:state_second").batch_axes
+told["misspelt"] = failure(workload(f"{file}:misspelt").module)
+described = (InputSpec(shape=("batch", 2), name="x"), InputSpec(value=4, name="scale", dtype="int64"))
+described = BuiltWorkload(WorkloadSpec(model=f"python:{file}:by_name", inputs=described))
+told["described"] = described.module()(*map(torch.from_numpy, described.arrays(3))).tolist()
+told["four times"] = (4 * described.arrays(3)[0]).tolist()
 told["bad inputs"] = {
     name: failure(workload(f"{file}:{name}").arrays, 2)
     for name in ("build", "no_tensor", "no_rows", "text_input", "other_rows")
@@ -146,13 +173,24 @@ def test_example_inputs_are_repeated_to_the_batch_size(told: dict[str, Any]) -> 
 # ----------------------------------------------------------------------------------------------------- what is wrong
 
 
+def test_arguments_are_given_by_name_or_place_beside_those_that_stay_the_same(told: dict[str, Any]) -> None:
+    assert told["by_name"] == [[[0, 0], [6, 0], [12, 0]], [0, 0]]
+    assert told["by_place"] == [[[10, 12], [14, 16], [18, 20]], [0, None]]
+    assert told["state_second"] == [0, 1]
+    assert told["misspelt"] == "the model's forward has no argument 'scal'; did you mean 'scale'?"
+
+
+def test_the_space_file_says_how_arguments_are_given(told: dict[str, Any]) -> None:
+    assert told["described"] == told["four times"]
+
+
 @pytest.mark.parametrize(
     ("function", "message"),
     [
         ("build", "returns no example inputs; return (module, inputs), or write workload.inputs"),
         ("no_tensor", "example input 1 of python:{} is a list, not a tensor"),
-        ("no_rows", "example input 0 of python:{} has shape []; give it rows: a batch"),
-        ("text_input", "the example inputs of python:{} are 'inputs'; give a tensor or a tuple of tensors"),
+        ("no_rows", "the example inputs of python:{} are single numbers; give at least one of them rows: a batch"),
+        ("text_input", "the example inputs of python:{} are 'inputs'; give a tensor, a tuple of tensors, or a dict of"),
         ("other_rows", "the example inputs of python:{} have 2, 4 rows; the first dimension of each is the batch"),
     ],
 )
@@ -169,7 +207,7 @@ def test_wrong_inputs_are_named(told: dict[str, Any], function: str, message: st
         ("leaves", "python:{} raised SystemExit: 2"),
         ("needs_more", "python:{} raised TypeError: needs_more() missing 1 required positional argument: 'width'"),
         ("buld", "model.py has no function 'buld'; did you mean 'build'?"),
-        ("frobnicate", "model.py has no function 'frobnicate'; allowed: Sum, build, fails, leaves, needs_more, "),
+        ("frobnicate", "model.py has no function 'frobnicate'; allowed: Masked, Sum, build, by_name, by_place, "),
         ("WIDTH", "model.py has no function 'WIDTH'"),
     ],
 )

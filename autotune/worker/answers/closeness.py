@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from autotune.core.outputs import label
 from autotune.core.results import OutputFidelity, Part
 from autotune.worker.answers import order, parts
 from autotune.worker.answers.masks import Array, unmasked
 from autotune.worker.answers.spread import Spread, spread
-from autotune.worker.output_names import label
 
 SHARES = 1e-3
 """Values between 0 and 1 whose sum is as near to 1 are shares of classes."""

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 import msgspec
 import numpy as np
 
+from autotune.core.outputs import label
 from autotune.core.results import Part
 from autotune.worker.answers.masks import Array
 from autotune.worker.answers.spread import ROUNDING, Spread
-from autotune.worker.output_names import label
 
 STILL = 0.01
 """A channel no longer varies where its variance is less than this part of the reference's on the same samples."""

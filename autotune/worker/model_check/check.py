@@ -79,7 +79,7 @@ def check(subject: Subject, file: Path | None, environ: Mapping[str, str]) -> Ch
         *filter(None, [memory.find(subject, subject.picked(0), one.seconds) if one and one.outputs else None]),
         *threads.variables(environ),
     ]
-    if subject.fixed is None and len(subject.rows[0]) * good[0].row_bytes > KEPT_BYTES:
+    if subject.fixed is None and subject.count * good[0].row_bytes > KEPT_BYTES:
         kept = max(LEAST_ROWS, KEPT_BYTES // good[0].row_bytes)
         findings.append(_large(good[0].row_bytes, kept))
         return Checkup(tuple(findings), bool(said), kept)

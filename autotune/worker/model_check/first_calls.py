@@ -53,7 +53,7 @@ def several(subject: Subject, one: FirstCall | None) -> tuple[int, ...]:
     """The places of the rows to call together: all where `one`, the call of a row, was quick and small, else two."""
     if subject.fixed is not None:
         return tuple(range(subject.fixed))
-    count = min(len(subject.rows[0]), subject.tuned or len(subject.rows[0]))
+    count = min(subject.count, subject.tuned or subject.count)
     costly = one is not None and (count * CALLS * one.seconds > SECONDS or count * one.row_bytes > BYTES)
     return (0, count - 1) if costly and count > 2 else tuple(range(count))
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from autotune.core.finding import Finding
+from autotune.core.outputs import label
 from autotune.worker.model_check.subject import Outputs, Subject
-from autotune.worker.output_names import label
 
 WORDS = "the answer to a row depends on the rest of the batch"
 

@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from autotune.core import rows
 from autotune.core.interfaces import Session
+from autotune.core.outputs import tensors
+from autotune.core.rows import Axes
 from autotune.worker.batches import Arrays
-from autotune.worker.output_names import output_names
 
 Array = np.ndarray[Any, Any]
 Outputs = dict[str, Array]
@@ -17,7 +19,7 @@ Outputs = dict[str, Array]
 
 @dataclass(frozen=True)
 class Subject:
-    """A loaded plain model and the rows of one batch; each call gets copies, so that none can spoil them.
+    """A loaded plain model and the rows of one batch, along `axes`; each call gets copies, so that none can spoil them.
 
     `fixed` is the only batch size that the model takes, None where it takes any. `tuned` is the only one that the
     study tries, None where it tries several.
@@ -25,8 +27,14 @@ class Subject:
 
     session: Session
     rows: Arrays
+    axes: Axes
     fixed: int | None = None
     tuned: int | None = None
+
+    @property
+    def count(self) -> int:
+        """The number of rows."""
+        return rows.count(self.rows, self.axes)
 
     @property
     def module(self) -> Any:
@@ -41,7 +49,7 @@ class Subject:
 
     def picked(self, *places: int) -> Arrays:
         """A batch of the rows at these places."""
-        return tuple(np.ascontiguousarray(array[list(places)]) for array in self.rows)
+        return rows.taken(self.rows, self.axes, places)
 
     def call(self, batch: Arrays) -> Outputs:
         """The outputs of a call with copies of these arrays."""
@@ -54,7 +62,7 @@ def named_outputs(session: Session, batch: Arrays) -> Outputs:
     A runtime that does not return what the model does names its outputs by their numbers.
     """
     result = session(session.convert(batch))
-    names, arrays = output_names(result), session.outputs(result)
+    names, arrays = [name for name, _ in tensors(result)], session.outputs(result)
     if len(names) != len(arrays):
         names = list(map(str, range(len(arrays))))
     return dict(zip(names, arrays, strict=True))

@@ -23,7 +23,7 @@ class Calls(nn.Module):
 
 def said(function, *parts, rows=(8, 6), mode=nn.Module.eval):
     module = mode(Calls(function, *parts))
-    subject = Subject(torch_eager.TorchSession(module, torch_eager.Options()), (torch.randn(rows).numpy(),))
+    subject = Subject(torch_eager.TorchSession(module, torch_eager.Options()), (torch.randn(rows).numpy(),), (0,))
     return [[one.what, one.where, one.instead, one.severity] for one in check.check(subject, None, os.environ).findings]
 
 def trains(self, x):
