@@ -27,19 +27,21 @@ def explained(message: str, log: str, environ: Mapping[str, str], named: Collect
     """The message of an error, and what the code lacked of the shell's variables, with what to write.
 
     `log` has the traceback, `named` are the variables that the space file names. A variable counts where the message
-    has its name, or a file of the user's in the traceback reads it; PYTHONPATH where the missing module lies there.
+    has its name, PYTHONPATH where the missing module lies there; else those that a file of the user's in the traceback
+    reads.
     """
-    found = set(_mentioned(message, environ, named)) | set(_read(log))
-    missing = sorted(name for name in found if name in environ and not _is_set(name, environ, named))
+    mentioned, read = set(_mentioned(message, environ, named)), set(_read(log))
+    missing = sorted(name for name in mentioned if _is_lacking(name, environ, named))
     if _on_path(f"{message}\n{log}", environ.get(variables.PYTHONPATH, "")) and variables.PYTHONPATH not in named:
         missing.append(variables.PYTHONPATH)
+    missing = missing or sorted(name for name in read if _is_lacking(name, environ, named))
     if missing:
         are = "is" if len(missing) == 1 else "are"
         said = f"{_listed(missing)} {are} set in your shell and not handed on to the child"
         return f"{message}; {said}; write workload.env: [{', '.join([*named, *missing])}]"
-    if unset := sorted(name for name in found if name in named and name not in environ):
+    if unset := sorted(name for name in mentioned | read if name in named and name not in environ):
         return f"{message}; workload.env names {_listed(unset)}, not set in your shell; export it"
-    if relative := sorted(name for name in found if name in named and _is_relative(environ[name])):
+    if relative := sorted(name for name in mentioned | read if name in named and _is_relative(environ[name])):
         return f"{message}; {relative[0]} is a relative path, and a child runs in another folder; make it absolute"
     return message
 
@@ -48,9 +50,10 @@ def _listed(names: list[str]) -> str:
     return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
-def _is_set(name: str, environ: Mapping[str, str], named: Collection[str]) -> bool:
-    """True of what the child has, and of what it must not have."""
-    return name in variables.handed_on(environ, named) or name.startswith(variables.READ_BY_RUNTIMES)
+def _is_lacking(name: str, environ: Mapping[str, str], named: Collection[str]) -> bool:
+    """True of a variable of the shell that the child has not, though it may have it."""
+    handed_on = name in variables.handed_on(environ, named)
+    return name in environ and not handed_on and not name.startswith(variables.READ_BY_RUNTIMES)
 
 
 def _mentioned(message: str, environ: Mapping[str, str], named: Collection[str]) -> Iterator[str]:

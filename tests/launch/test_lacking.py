@@ -90,5 +90,8 @@ def test_a_module_that_lies_on_pythonpath(tmp_path: Path, message: str) -> None:
     advice = "PYTHONPATH is set in your shell and not handed on to the child; write workload.env: [PYTHONPATH]"
     assert explained(message, "", environ, ()) == f"{message}; {advice}"
     assert explained("it failed", f"...\n{message}\n", environ, ()) == f"it failed; {advice}"
+    model = tmp_path / "model.py"
+    model.write_text("os.environ['MODEL_DIR']")  # which has nothing to do with it
+    assert explained(message, traced(model), environ | SET, ()) == f"{message}; {advice}"
     assert explained(message, "", environ, ["PYTHONPATH"]) == message
     assert explained(message, "", {"PYTHONPATH": str(tmp_path)}, ()) == message
