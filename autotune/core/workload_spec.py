@@ -30,6 +30,11 @@ class InputSpec(Struct):
     state: str | None = None
 
     @property
+    def drawn(self) -> bool:
+        """True if its values differ between samples: where there are real ones, they are taken from these."""
+        return self.value is None and self.state is None
+
+    @property
     def batch_axis(self) -> int | None:
         """The dimension that is the batch; None where there is none."""
         return self.shape.index("batch") if "batch" in self.shape else None
@@ -66,10 +71,11 @@ class ServingSpec(Struct):
 class WorkloadSpec(Struct):
     """The model (`provider:name`), the provider's options, its inputs or data, and the seed of weights and inputs.
 
-    With `serving`, trials also find the largest rate of requests that keeps its latency. `allow` is what is searched
-    though it cannot be judged. A torch module of half precision is made float32, unless `precision` keeps it as given.
-    `batch_size` is the only one that is tuned; None where there are several. `env` names variables that the children
-    get beside those that any child inherits; their values are those of the shell, and are in no file.
+    Beside inputs the data holds those of them that would be drawn. With `serving`, trials also find the largest rate of
+    requests that keeps its latency. `allow` is what is searched though it cannot be judged. A torch module of half
+    precision is made float32, unless `precision` keeps it as given. `batch_size` is the only one that is tuned; None
+    where there are several. `env` names variables that the children get beside those that any child inherits; their
+    values are those of the shell, and are in no file.
     """
 
     model: str

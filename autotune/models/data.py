@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from autotune.core import rows, user_function
 from autotune.core.errors import ModelError, did_you_mean
 from autotune.core.rows import Axes
-from autotune.core.workload_spec import DataSpec
-from autotune.models import input_names, sources
+from autotune.core.workload_spec import DataSpec, InputSpec
+from autotune.models import input_names, input_shapes, sources
 from autotune.models.sources import Own
 
 if TYPE_CHECKING:
@@ -72,13 +72,20 @@ def metric_key(spec: DataSpec) -> tuple[Any, ...]:
     return (spec.metric, *user_function.cache_key(spec.metric))
 
 
-def load(spec: DataSpec, seed: int, own: Own = lambda name: None) -> Split:
+def load(
+    spec: DataSpec, seed: int, own: Own = lambda name: None, described: Sequence[InputSpec] | None = None
+) -> Split:
     """At most `spec.samples` rows to judge, and `spec.calibration` others; `own` are the functions of the provider.
 
+    The batch is the first dimension of the arrays, or where it stands in the shapes of the inputs that are `described`.
     ModelError in one line if the data cannot be used.
     """
     read = sources.read(spec.source, spec.metric is not None, spec.samples + spec.calibration, seed, own)
-    counts = [len(array) for array in read.arrays]
+    arrays = input_names.ordered(read, spec.source, own)
+    axes: Axes = (0,) * len(arrays)
+    if described is not None:
+        arrays, axes = input_shapes.fitting(arrays, described, spec.source)
+    counts = [array.shape[axis] for array, axis in zip(arrays, axes, strict=True) if axis is not None]
     sizes = ", ".join(map(str, counts))
     if read.labels is not None and set(counts) != {len(read.labels)}:
         raise ModelError(f"{spec.source} has {len(read.labels)} labels and inputs of {sizes} rows; give each a label")
@@ -91,14 +98,7 @@ def load(spec: DataSpec, seed: int, own: Own = lambda name: None) -> Split:
             f"the labels of {spec.source} are text, such as {str(read.labels.flat[0])!r}; {spec.metric} needs the "
             "number of each sample's class; write numbers, or a metric of your own: file.py:function"
         )
-    arrays = input_names.ordered(read, spec.source, own)
-    return split(arrays, (0,) * len(arrays), read.labels, spec.samples, spec.calibration, seed)
-
-
-def check_steady(found: Split, spec: DataSpec, seed: int, own: Own) -> None:
-    """ModelError where a function gives other rows than those found: other processes would have others, too."""
-    if sources.kind(spec.source) == "function" and load(spec, seed, own).digest != found.digest:
-        raise ModelError(f"{spec.source} gives other rows at its second call; let it give the same each time")
+    return split(arrays, axes, read.labels, spec.samples, spec.calibration, seed)
 
 
 def split(arrays: Arrays, axes: Axes, labels: Array | None, samples: int, calibration: int, seed: int) -> Split:

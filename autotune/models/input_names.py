@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from autotune.core.errors import ModelError
+from autotune.core.workload_spec import InputSpec
 from autotune.models.sources import Own, Rows
 
 if TYPE_CHECKING:
@@ -41,8 +42,17 @@ def ordered(rows: Rows, source: str, own: Own) -> Arrays:
 
 def of_module(module: Any) -> dict[str, bool]:
     """The arguments of a module's forward in their order, each with whether it must be given; none if it hides them."""
+    if (named := getattr(module, "input_names", None)) is not None:
+        return dict.fromkeys(named, True)
     try:
         arguments = inspect.signature(module.forward).parameters.values()
     except (TypeError, ValueError):
         return {}
     return {one.name: one.default is one.empty for one in arguments if one.kind is one.POSITIONAL_OR_KEYWORD}
+
+
+def of_described(inputs: Sequence[InputSpec], known: Sequence[str]) -> dict[str, bool]:
+    """The names of those described inputs whose values are the samples': their own, or the model's in their place."""
+    places = [*known, *[""] * len(inputs)]
+    names = {one.name or places[place]: True for place, one in enumerate(inputs) if one.drawn}
+    return {} if "" in names else names

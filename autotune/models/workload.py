@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from autotune.core import plugins, rows
+from autotune.core.errors import ModelError
 from autotune.core.rows import Axes
 from autotune.core.struct import digest
-from autotune.core.workload_spec import InputSpec, WorkloadSpec
-from autotune.models import data, input_names, inputs, precision
+from autotune.core.workload_spec import DataSpec, InputSpec, WorkloadSpec
+from autotune.models import data, input_names, inputs, precision, sources
 from autotune.workloads import _arguments
 
 if TYPE_CHECKING:
@@ -97,12 +98,12 @@ class BuiltWorkload:
 
     def arrays(self, batch_size: int) -> Arrays:
         """One array an input; the first n rows of a larger batch are the batch of size n."""
-        if self._examples is not None and not self.spec.inputs:
+        if self._examples is not None and not (self.spec.inputs and self.spec.data is None):
             return repeated(*load_rows(self._examples), batch_size)
         real = self.real(batch_size)
         if real is None:
             return self._generated(batch_size, self.spec.seed)
-        return repeated(self.as_taken(real.inputs), self.batch_axes, batch_size)
+        return self._whole(real.inputs, batch_size)
 
     def calibration(self, least: int) -> Arrays:
         """The inputs to calibrate quantisation on: at least so many rows, none of which is one of `arrays`.
@@ -112,8 +113,7 @@ class BuiltWorkload:
         real = self.real(least)
         if real is None:
             return self._generated(least, self.spec.seed + 1)
-        axes = self.batch_axes
-        return repeated(self.as_taken(real.calibration), axes, max(least, rows.count(real.calibration, axes)))
+        return self._whole(real.calibration, max(least, rows.count(real.calibration, self._sample_axes)))
 
     def real(self, batch_size: int) -> data.Split | None:
         """The user's own rows: the samples of the spec, or the examples that come with the model; None without any.
@@ -131,10 +131,12 @@ class BuiltWorkload:
         return self._split
 
     def check_steady(self) -> None:
-        """ModelError where the function that gives the samples gives others at another call."""
-        if self.spec.data is not None:
-            with self._building():
-                data.check_steady(self.samples, self.spec.data, self.spec.seed, self._own)
+        """ModelError where a function gives other samples at its second call: other processes would have others."""
+        given = self.spec.data
+        if given is None or sources.kind(given.source) != "function":
+            return
+        if self._load(given).digest != self.samples.digest:
+            raise ModelError(f"{given.source} gives other rows at its second call; let it give the same each time")
 
     def as_taken(self, given: Arrays) -> Arrays:
         """The rows in the type that the module takes: float32 in place of half, where it is made so itself."""
@@ -147,16 +149,50 @@ class BuiltWorkload:
     def samples(self) -> data.Split:
         """The samples of a spec that has some; ModelError if they cannot be had."""
         assert self.spec.data is not None
+        return self._load(self.spec.data)
+
+    def _load(self, given: DataSpec) -> data.Split:
+        described = [one for one in self.spec.inputs if one.drawn] if self.spec.inputs else None
         with self._building():
-            return data.load(self.spec.data, self.spec.seed, self._own)
+            return data.load(given, self.spec.seed, self._own, described)
+
+    @property
+    def _sample_axes(self) -> Axes:
+        """The batch dimension of each array that is real."""
+        if not self.spec.inputs:
+            return self.batch_axes
+        return tuple(one.batch_axis for one in self.spec.inputs if one.drawn)
+
+    def _whole(self, real: Arrays, count: int) -> Arrays:
+        """So many rows of the real arrays, and beside them constants and states where the space file describes some."""
+        found = repeated(real if self.spec.inputs else self.as_taken(real), self._sample_axes, count)
+        if not self.spec.inputs:
+            return found
+        left, seed = iter(found), self.spec.seed
+        described = enumerate(self.described)
+        return tuple(next(left) if one.drawn else inputs.array(one, count, seed, index) for index, one in described)
 
     def _own(self, name: str) -> Callable[..., Any] | None:
+        """A function of the provider's for this model, where it has one of this name."""
+        if name == "input_names" and self.spec.inputs:
+            return lambda: input_names.of_described(self.spec.inputs, tuple(self._model_names()))
+        if name == "input_names":
+            return self._model_names
         module: Any = provider(self.spec)
         if hasattr(module, name):
             return functools.partial(getattr(module, name), self.spec.name, options(self.spec))
-        if name == "input_names" and module.form == "module":
-            return lambda: input_names.of_module(self.module())
         return None
+
+    def _model_names(self) -> dict[str, bool]:
+        """The names of the model's own inputs, each with whether it must be given; none where nobody knows them."""
+        module: Any = provider(self.spec)
+        if hasattr(module, "input_names"):
+            names: dict[str, bool] = module.input_names(self.spec.name, options(self.spec))
+            return names
+        if module.form != "module":
+            return {}
+        built = module.build(self.spec.name, options(self.spec), self.spec.seed)
+        return input_names.of_module(getattr(built, "unbound", built) if self.spec.inputs else built)
 
     def _generated(self, count: int, seed: int) -> Arrays:
         if self.spec.inputs:

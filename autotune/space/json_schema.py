@@ -124,7 +124,7 @@ def _workload(name: str) -> Schema:
     }
     if provider.form != "command":
         properties["data"] = _data()
-        properties["inputs"] = {"anyOf": [properties["inputs"], *_unlabelled()]}
+        properties["inputs"] = {"anyOf": [properties["inputs"], *_unlabelled(properties["inputs"])]}
         properties["serving"] = _serving()
     if provider.form == "module":
         about = {"description": "of a torch module in half precision: made float32, or kept"}
@@ -165,12 +165,13 @@ def _inputs(own: bool) -> Schema:
     return {"oneOf": [{"required": ["inputs"]}, {"required": ["data"]}]}
 
 
-def _unlabelled() -> list[Schema]:
-    """Samples without labels: their source alone, or with how many are used."""
+def _unlabelled(described: Schema) -> list[Schema]:
+    """Samples without labels: their source alone, or with how many are used and the inputs that they are of."""
     count = msgspec.json.schema(Count)
-    described = "a .npz file, file.py:function, a folder of images, or a .txt file of texts"
-    source: Schema = {"type": "string", "minLength": 1, "description": described}
-    return [source, _object({"source": source, "samples": count, "calibration": count}, ("source",))]
+    kinds_of_source = "a .npz file, file.py:function, a folder of images, or a .txt file of texts"
+    source: Schema = {"type": "string", "minLength": 1, "description": kinds_of_source}
+    several = {"source": source, "samples": count, "calibration": count, "described": described}
+    return [source, _object(several, ("source",))]
 
 
 def _env() -> Schema:

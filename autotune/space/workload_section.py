@@ -52,7 +52,7 @@ def load(node: Node, folder: Path, hw: Hardware) -> WorkloadSpec:
     samples = _samples(parts, folder, module)
     return WorkloadSpec(
         model=f"{provider}:{name}",
-        inputs=() if samples else _given_inputs(module, parts.get("inputs"), node),
+        inputs=_given_inputs(module, parts.get("inputs"), node) if samples is None else _described(parts),
         options=msgspec.structs.asdict(options),
         seed=one(parts["seed"], Seed) if "seed" in parts else 0,
         data=samples,
@@ -167,9 +167,21 @@ def _data(node: Node, folder: Path, provider: Provider) -> DataSpec:
 
 def _unlabelled(node: Node, folder: Path, provider: Provider) -> DataSpec:
     """Samples without labels, of which fewer are judged: their source alone, or a mapping of it and their numbers."""
-    source, parts = _source(node, (), "images.npz", provider)
+    source, parts = _source(node, ("described",), "images.npz", provider)
     found = _found(source, lambda name, folder: sources.resolve(name, folder, labelled=False), folder)
     return DataSpec(source=found, metric=None, **{"samples": UNLABELLED, **_counts(parts)})
+
+
+def _described(parts: Mapping[str, Node]) -> tuple[InputSpec, ...]:
+    """The inputs that are described beside the source of their values."""
+    inputs = parts["inputs"].value if "inputs" in parts else None
+    if not isinstance(inputs, dict) or "described" not in inputs:
+        return ()
+    node = inputs["described"]
+    found = input_section.load(node)
+    if not any(one.drawn and one.batch_axis is not None for one in found):
+        raise node.error(f"{node.key} leaves the source nothing to give", "; a shape with batch, no value and no from")
+    return found
 
 
 def _source(node: Node, more: tuple[str, ...], example: str, provider: Provider) -> tuple[Node, Mapping[str, Node]]:

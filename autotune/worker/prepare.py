@@ -106,7 +106,7 @@ def save_reference(workload: BuiltWorkload, hw: Hardware, rules: MeasureRules, f
     noise = max(known, default=None)
     write_reference(Reference(whole, first.names, noise, classifies(workload.spec), layout), folder)
     kept = sum(rows.count(batch, axes) for batch in (*batches, *more))
-    if not workload.spec.inputs:
+    if not workload.spec.inputs or workload.spec.data is not None:
         save_rows(folder / EXAMPLES, rows.taken(workload.arrays(kept), axes, range(kept)), axes)
     real = workload.real(kept)
     (folder / ROWS).write_bytes(msgspec.json.encode(Rows(different=0 if real is None else real.different)))

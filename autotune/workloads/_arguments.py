@@ -78,6 +78,8 @@ def bound(module: Any, arguments: tuple[Argument, ...]) -> Any:
             self.unbound = module
             self.arguments = arguments
             self.training = module.training
+            named = [one.name for one in arguments if one.is_input]
+            self.input_names = None if None in named else named
 
         def forward(self, *inputs: Any) -> Any:
             left = iter(inputs)

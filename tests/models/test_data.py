@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autotune.core.errors import ModelError
-from autotune.core.workload_spec import DataSpec
+from autotune.core.workload_spec import DataSpec, InputSpec
 from autotune.models import data
 from tests.models.rows import FUNCTION, folder
 
@@ -134,6 +134,18 @@ def test_inputs_of_unequal_rows_are_said(folder: Path) -> None:
     assert refused(source, None) == f"{source} has inputs of 20, 19 rows; row i of each is one sample"
 
 
+DESCRIBED = (InputSpec(shape=(2, "batch"), name="state"), InputSpec(shape=("batch", 3), dtype="float16"))
+
+
+def test_described_inputs_say_where_the_batch_is(folder: Path) -> None:
+    rows = np.arange(40.0)
+    np.savez(folder / "speech.npz", state=np.stack([rows, rows]), sound=np.stack([rows] * 3, 1))
+    found = data.load(DataSpec(source=str(folder / "speech.npz"), metric=None), 0, described=DESCRIBED)
+    assert [array.shape for array in (*found.calibration, *found.inputs)] == [(2, 10), (10, 3), (2, 30), (30, 3)]
+    np.testing.assert_array_equal(found.inputs[0][0], found.inputs[1][:, 0])
+    assert found.inputs[1].dtype == np.float16 and found.different == 40
+
+
 def test_a_metric_that_is_none_is_said(folder: Path) -> None:
     assert data.resolve_metric("f1", folder) == "f1"
     assert data.resolve_metric("rows_of_a_test.py:images", folder) == f"{folder}/rows_of_a_test.py:images"
@@ -143,16 +155,6 @@ def test_a_metric_that_is_none_is_said(folder: Path) -> None:
         "unknown metric 'acuracy'; did you mean 'accuracy'?; "
         "a function is written file.py:function or package.module:function"
     )
-
-
-def test_a_function_that_gives_other_rows_at_its_second_call_is_said(folder: Path) -> None:
-    def check(name: str) -> None:
-        spec = DataSpec(source=f"{folder}/rows_of_a_test.py:{name}", metric=None)
-        data.check_steady(data.load(spec, 0), spec, 0, lambda name: None)
-
-    check("alone")
-    with pytest.raises(ModelError, match=r"other_each_time gives other rows at its second call; let it give the same"):
-        check("other_each_time")
 
 
 # --------------------------------------------------------------------------------------------------------------- keys
