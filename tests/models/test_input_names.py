@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from autotune.core.errors import ModelError
+from autotune.core.workload_spec import InputSpec
 from autotune.models import input_names
 from autotune.models.sources import Rows
 
@@ -75,3 +76,16 @@ def test_a_modules_arguments_are_its_inputs() -> None:
     assert input_names.of_module(SimpleNamespace(forward=named)) == {"first": True, "second": False}
     assert input_names.of_module(SimpleNamespace(forward=hidden)) == {}
     assert input_names.of_module(SimpleNamespace(forward=3)) == {}
+
+
+def test_a_module_that_takes_its_inputs_by_name_says_which() -> None:
+    bound = SimpleNamespace(input_names=["second", "first"], forward=lambda *inputs: None)
+    assert input_names.of_module(bound) == {"second": True, "first": True}
+
+
+def test_described_inputs_are_named_by_themselves_or_by_the_model() -> None:
+    sound, state = InputSpec(shape=("batch", 512)), InputSpec(shape=(2, "batch"), state="0")
+    rate, mask = InputSpec(value=16000), InputSpec(shape=("batch",), name="mask")
+    known = ("input", "state", "sr", "other")
+    assert input_names.of_described((sound, state, rate, mask), known) == {"input": True, "mask": True}
+    assert input_names.of_described((sound, state), ()) == {}  # by position

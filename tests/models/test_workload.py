@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from autotune.core.errors import PluginError
+from autotune.core.errors import ModelError, PluginError
 from autotune.core.workload_spec import DataSpec, Dtype, InputSpec, ServingSpec, WorkloadSpec
 from autotune.models import workload
 
@@ -172,6 +172,35 @@ def test_only_some_sources_have_examples_of_the_users_own(model: str, made_up: b
     assert workload.generated(one) is made_up
     assert workload.generated(msgspec.structs.replace(one, inputs=(InputSpec(shape=("batch",)),)))
     assert not workload.generated(msgspec.structs.replace(one, data=DataSpec(source="rows.npz", metric=None)))
+
+
+def test_real_rows_go_beside_what_is_described(tmp_path: Path) -> None:
+    np.savez(tmp_path / "sound.npz", sound=np.arange(40.0)[None, :, None].repeat(2, 0))
+    described = (
+        InputSpec(shape=("batch", 3), state="0"),
+        InputSpec(shape=(2, "batch", 1)),
+        InputSpec(value=[16, 8], dtype="int64"),
+    )
+    source = DataSpec(source=str(tmp_path / "sound.npz"), metric=None)
+    model = workload.BuiltWorkload(WorkloadSpec(model="onnx:x.onnx", inputs=described, data=source))
+    model._model_names = dict  # type: ignore[method-assign]  # there is no such file
+    state, sound, rate = model.arrays(5)
+    assert (state.shape, sound.shape, sound.dtype, rate.tolist()) == ((5, 3), (2, 5, 1), np.float32, [16, 8])
+    apart = model.calibration(64)[1]
+    assert apart.shape == (2, 64, 1) and not {*apart.ravel()} & {*model.arrays(100)[1].ravel()}
+    assert not workload.generated(model.spec)
+    workload.save_rows(tmp_path / "examples.npz", model.arrays(8), model.batch_axes)
+    stored = workload.BuiltWorkload(model.spec, tmp_path / "examples.npz").arrays(10)
+    np.testing.assert_array_equal(stored[1], np.concatenate([model.arrays(8)[1], model.arrays(2)[1]], 1))
+
+
+def test_a_function_that_gives_other_rows_at_its_second_call_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "rows_at_each_call.py"
+    path.write_text("calls = []\ndef rows():\n    calls.append(0)\n    return [[i, len(calls)] for i in range(9)], \n")
+    source = DataSpec(source=f"{path}:rows", metric=None)
+    model = workload.BuiltWorkload(WorkloadSpec(model="onnx:x.onnx", inputs=(), data=source))
+    with pytest.raises(ModelError, match=r"rows_at_each_call.py:rows gives other rows at its second call; let it give"):
+        model.check_steady()
 
 
 def test_the_key_holds_what_changes_the_rows_and_nothing_else(tmp_path: Path) -> None:

@@ -136,6 +136,8 @@ def test_a_command_serves_no_requests() -> None:
         ("{model: command:x, data: digits.npz}", False),
         ("{model: torchvision:x, inputs: rows.npz}", True),
         ("{model: torchvision:x, inputs: {source: pictures, samples: 9, calibration: 3}}", True),
+        ("{model: torchvision:x, inputs: {source: rows.npz, described: [{shape: [2, batch]}]}}", True),
+        ("{model: torchvision:x, inputs: {source: rows.npz, described: [{shap: [2, batch]}]}}", False),
         ("{model: torchvision:x, inputs: rows.npz, allow: generated_calibration}", True),
         ("{model: torchvision:x, inputs: rows.npz, allow: [generated_calibration]}", True),
         ("{model: torchvision:x, inputs: {source: rows.npz, metric: f1}}", False),

@@ -224,6 +224,15 @@ def test_real_inputs_that_cannot_be_meant(tmp_path: Path, written: Any, error: s
         real(tmp_path, written)
 
 
+def test_real_inputs_may_be_described(tmp_path: Path) -> None:
+    described = [{"shape": ["batch", 512]}, {"shape": [2, "batch", 128], "from": "stateN"}, {"value": 16000}]
+    spec = real(tmp_path, {"source": "rows.npz", "described": described})
+    assert spec.data.source == f"{tmp_path.resolve()}/rows.npz"
+    assert [one.drawn for one in spec.inputs] == [True, False, False]
+    with pytest.raises(SpaceError, match=r"^workload.inputs.described leaves the source nothing to give in s.yaml, "):
+        load({"model": "torchvision:x", "inputs": {"source": "rows.npz", "described": described[1:]}}, tmp_path)
+
+
 def test_images_and_texts_have_no_labels(tmp_path: Path) -> None:
     (tmp_path / "pictures").mkdir()
     with pytest.raises(SpaceError, match=r"^workload.data 'pictures' cannot be used in s.yaml, line 3; .* no labels"):
