@@ -61,7 +61,8 @@ def save_reference(workload: BuiltWorkload, hw: Hardware, rules: MeasureRules, f
     samples have labels, the model's answers to all that are judged are kept, too. ModelError where the check finds an
     error or an output is NaN; what is infinite may be a mask. How many different real rows there are is written beside.
     """
-    environ = dict(os.environ)
+    workload.check_steady()
+    environ = dict(os.environ)  # after what a function of samples sets: no measured process calls it
     name = provider(workload.spec).plain
     backend = plugins.load("backends", name)
     options = plugins.backend_options(name, {})
@@ -73,7 +74,6 @@ def save_reference(workload: BuiltWorkload, hw: Hardware, rules: MeasureRules, f
         options=msgspec.structs.asdict(options),
         knobs={"layout": f"1x{len(hw.cores)}"},
     )
-    workload.check_steady()
     given = workload.arrays(-(-rules.verify_samples // size) * size)
     axes = workload.batch_axes
     batches = cut(given, axes, size)
