@@ -71,7 +71,7 @@ def of(session: Session, batch: Arrays, axes: Axes, *, fixed: bool) -> Layout:
     """
     result = session(session.convert(tuple(array.copy() for array in batch)))
     whole, size = session.outputs(result), rows.count(batch, axes)
-    names = _names(session, result, len(whole))
+    names = names_of(session, result, len(whole))
     if not fixed and size > 1:
         fewer = min(FEWER, size - 1)
         part = session.convert(rows.taken(batch, axes, np.arange(fewer)))
@@ -83,7 +83,7 @@ def of(session: Session, batch: Arrays, axes: Axes, *, fixed: bool) -> Layout:
     return guessed(names, whole, size)
 
 
-def _names(session: Session, result: Any, count: int) -> tuple[str, ...]:
+def names_of(session: Session, result: Any, count: int) -> tuple[str, ...]:
     """The names in the model's own file, else the places in what the model returns, else numbers."""
     if not count:
         raise ModelError("the model returns no tensor; there is nothing to compare")

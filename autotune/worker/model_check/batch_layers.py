@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-SEQUENCE_FIRST = "the first dimension must be the batch (batch_first=True)"
+SEQUENCE_FIRST = "the first dimension must be the batch (batch_first=True), or inputs say where it is: [100, batch, 8]"
 
 
 def suspect(module: Any) -> tuple[str, str] | None:

@@ -25,7 +25,7 @@ LEAST_ROWS = 2
 
 @dataclass(frozen=True)
 class Checkup:
-    """The findings; `together` is true where rows must be run in batches of the one size that is tuned.
+    """The findings; `together` is true where rows are to be run in batches of the one size that is tuned, if one is.
 
     `rows` is the most of which the outputs are to be kept; None for no limit.
     """
@@ -72,18 +72,22 @@ def check(subject: Subject, file: Path | None, environ: Mapping[str, str]) -> Ch
             return Checkup((), together=True)
         raise more.error or ValueError("the model returns nothing")
     said = list(_alike(subject, one, more, good[0]))
+    together = bool(said) or (subject.tuned is not None and subject.tuned <= subject.count)
     findings = [
         *weights.find(subject, good[0].outputs or {}, file),
         *filter(None, [threads.find(subject, subject.picked(*good[0].places), limit)]),
         *said,
-        *filter(None, [memory.find(subject, subject.picked(0), one.seconds) if one and one.outputs else None]),
-        *threads.variables(environ),
     ]
+    if any(one.severity == "error" for one in findings):
+        return Checkup(tuple(findings), together)
+    if one is not None and one.outputs is not None and (grows := memory.find(subject, subject.picked(0), one.seconds)):
+        findings.append(grows)
+    findings += threads.variables(environ)
     if subject.fixed is None and subject.count * good[0].row_bytes > KEPT_BYTES:
         kept = max(LEAST_ROWS, KEPT_BYTES // good[0].row_bytes)
         findings.append(_large(good[0].row_bytes, kept))
-        return Checkup(tuple(findings), bool(said), kept)
-    return Checkup(tuple(findings), bool(said))
+        return Checkup(tuple(findings), together, kept)
+    return Checkup(tuple(findings), together)
 
 
 def _large(row_bytes: int, kept: int) -> Finding:
@@ -97,7 +101,11 @@ def _alike(subject: Subject, one: FirstCall | None, more: FirstCall, good: First
     """What is said of calls that should give a row the same answer: again, beside other rows, and alone."""
     assert good.outputs is not None
     batch = subject.picked(*good.places)
-    found = repeats.find(subject, batch, good.outputs, subject.call(batch)) or first_calls.failed(subject, one, more)
+    again = first_calls.again(subject, batch)
+    if isinstance(again, Finding):
+        yield again
+        return
+    found = repeats.find(subject, batch, good.outputs, again) or first_calls.failed(subject, one, more)
     if found is None and more.outputs is not None:
         alone = {0: one.outputs} if one is not None and one.outputs is not None else {}
         last = more.places[-1]

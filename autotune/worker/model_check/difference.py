@@ -38,5 +38,5 @@ def variation(output: Array) -> float:
 
 
 def _plain(output: Array) -> Array:
-    values = output.astype(np.float64)
+    values = np.atleast_1d(output).astype(np.float64)
     return np.where(np.abs(values) < MASKED, values, 0.0)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from autotune.core.finding import Finding
 from autotune.core.user_function import last_line
+from autotune.worker.batches import Arrays
 from autotune.worker.model_check import batch_layers, in_place
 from autotune.worker.model_check.subject import Outputs, Subject
 
@@ -47,6 +48,18 @@ def call(subject: Subject, places: tuple[int, ...]) -> FirstCall:
     except Exception as error:  # of the model's own code
         return FirstCall(places, error=error)
     return FirstCall(places, outputs, seconds=time.monotonic() - begin)
+
+
+def again(subject: Subject, batch: Arrays) -> Outputs | Finding:
+    """The outputs of a batch that was called before, now after others; an error where the model fails then."""
+    try:
+        return subject.call(batch)
+    except Exception as error:  # of the model's own code
+        return Finding(
+            what=f"a call fails after one with another batch: {last_line(error)}; the model keeps something of a call",
+            instead="keep nothing from one call to the next in the module or beside it",
+            severity="error",
+        )
 
 
 def several(subject: Subject, one: FirstCall | None) -> tuple[int, ...]:

@@ -14,10 +14,10 @@ WORDS = "the answer to a row depends on the rest of the batch"
 def row_axes(one: Outputs, rows: int, other: Outputs | None, other_rows: int) -> dict[str, tuple[int, ...]]:
     """The dimensions of each output that are as long as the batch, in both of two calls with unlike numbers of rows.
 
-    With one call alone it is the first, where that is as long as the batch.
+    With one call alone it is the first of that length.
     """
     if other is None:
-        return {name: (0,) if array.shape[:1] == (rows,) else () for name, array in one.items()}
+        return {name: (array.shape.index(rows),) if rows in array.shape else () for name, array in one.items()}
     found = {}
     for name, array in one.items():
         pairs = enumerate(zip(array.shape, other[name].shape, strict=False))

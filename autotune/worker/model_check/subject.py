@@ -9,9 +9,9 @@ import numpy as np
 
 from autotune.core import rows
 from autotune.core.interfaces import Session
-from autotune.core.outputs import tensors
 from autotune.core.rows import Axes
 from autotune.worker.batches import Arrays
+from autotune.worker.output_layout import names_of
 
 Array = np.ndarray[Any, Any]
 Outputs = dict[str, Array]
@@ -57,12 +57,7 @@ class Subject:
 
 
 def named_outputs(session: Session, batch: Arrays) -> Outputs:
-    """A call's outputs by their names.
-
-    A runtime that does not return what the model does names its outputs by their numbers.
-    """
+    """A call's outputs by their names."""
     result = session(session.convert(batch))
-    names, arrays = [name for name, _ in tensors(result)], session.outputs(result)
-    if len(names) != len(arrays):
-        names = list(map(str, range(len(arrays))))
-    return dict(zip(names, arrays, strict=True))
+    arrays = session.outputs(result)
+    return dict(zip(names_of(session, result, len(arrays)), arrays, strict=True))

@@ -38,7 +38,7 @@ class Session:
 def subject(function: Callable[..., Any], *rows: Array, **about: Any) -> Subject:
     """A model of 8 rows of 6 numbers, unless other rows are given."""
     given = rows or (np.random.default_rng(0).standard_normal((8, 6), dtype=np.float32),)
-    return Subject(Session(function), given, (0,) * len(given), **about)
+    return Subject(Session(function), given, **{"axes": (0,) * len(given)} | about)
 
 
 WEIGHT = np.random.default_rng(1).standard_normal((6, 5), dtype=np.float32)

@@ -26,7 +26,8 @@ def check(subject: Subject) -> Checkup:
 def test_of_a_model_that_does_as_it_should_nothing_is_said() -> None:
     assert check(numpy_models.subject(plain)) == Checkup(())
     assert check(numpy_models.subject(plain, fixed=8)) == Checkup(())
-    assert check(numpy_models.subject(plain, tuned=1)) == Checkup(())
+    assert check(numpy_models.subject(plain, tuned=1)) == Checkup((), together=True)
+    assert check(numpy_models.subject(plain, tuned=16)) == Checkup(())
 
 
 def test_the_first_error_ends_the_study_in_one_line() -> None:
@@ -50,6 +51,18 @@ def test_an_error_of_the_model_itself_is_raised_as_it_is() -> None:
 
     with pytest.raises(KeyError, match="weights"):
         checking.checked(numpy_models.subject(broken), OWN, os.environ)
+
+
+def test_a_call_that_fails_after_one_with_another_batch_is_an_error() -> None:
+    kept: list[Array] = []
+
+    def growing(x: Array) -> Array:
+        kept.append(plain(x))
+        return np.stack(kept[-3:]).mean(0)
+
+    (said,) = check(numpy_models.subject(growing)).findings
+    assert said.severity == "error"
+    assert said.what.startswith("a call fails after one with another batch: ValueError: all input arrays must have")
 
 
 def test_of_a_module_that_was_made_float32_the_way_back_is_named() -> None:

@@ -39,6 +39,10 @@ def test_nan_and_masked_values_are_equal_to_themselves() -> None:
     assert difference.between(output, output.copy()) == 0
 
 
+def test_a_single_number_has_no_rows_and_no_error() -> None:
+    assert difference.between(np.float32(1), np.float32(1)) == 0 < difference.between(np.float32(1), np.float32(2))
+
+
 def test_outputs_that_hardly_vary_divide_by_no_zero() -> None:
     assert 0 < difference.between(np.ones((3, 2)), np.ones((3, 2)) + 1e-9) < 1e-6
     assert difference.largest({}, {}) == 0

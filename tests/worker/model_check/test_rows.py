@@ -40,7 +40,7 @@ def test_rows_of_their_own_are_no_finding(places: tuple[int, ...]) -> None:
         (
             recurrent,
             "a row's answer depends on the rows before it (output); the first dimension must be the batch "
-            "(batch_first=True), or tune one batch size",
+            "(batch_first=True), or inputs say where it is: [100, batch, 8], or tune one batch size",
         ),
         (
             normalised,
@@ -65,6 +65,19 @@ def test_a_model_of_one_batch_size_is_looked_at_by_other_neighbours() -> None:
     for model in (recurrent, normalised, pairs):
         said = found(numpy_models.subject(model, fixed=8), *range(8))
         assert said is not None and "depends on" in said.what
+
+
+def test_rows_in_the_second_dimension_are_of_their_own() -> None:
+    steps = np.random.default_rng(0).standard_normal((9, 8, 6), dtype=np.float32)
+
+    def steps_first(x: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], ...]:
+        states = recurrent(x)
+        return states, states[-1:]
+
+    for fixed in (None, 8):
+        assert found(numpy_models.subject(steps_first, steps, axes=(1,), fixed=fixed), *range(8)) is None
+    said = found(numpy_models.subject(steps_first, steps, axes=(0,)), *range(8))
+    assert said is not None and said.what == "a row's answer depends on the rows before it"
 
 
 def test_a_little_dependence_is_a_notice() -> None:
