@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from autotune.backends import _onnx
+from autotune.core.errors import ModelError
 from autotune.core.interfaces import Port, Workload
 from autotune.core.machine import Hardware
 
@@ -42,6 +44,18 @@ def port(given: Any) -> Port:
 
 def _sizes(shape: Any) -> list[int | None]:
     return [size.get_length() if size.is_static else None for size in shape]
+
+
+def converted(file: Path) -> Any:
+    """The model of an ONNX file; ModelError in one line if OpenVINO cannot take it, as where it lacks an operator."""
+    import openvino
+
+    try:
+        return openvino.convert_model(file)
+    except Exception as error:  # of many types, each with a report of several lines
+        lines = [line.strip(" -") for line in str(error).splitlines() if line.strip()]
+        why = next((line for line in lines if line.startswith("No conversion rule")), lines[-1] if lines else "")
+        raise ModelError(f"OpenVINO cannot take the ONNX model: {why or type(error).__name__}") from error
 
 
 def has_attention(model: Any) -> bool:

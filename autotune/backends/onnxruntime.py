@@ -205,8 +205,8 @@ class OrtSession:
         return self.ort.run(None, batch)
 
     def outputs(self, result: Any) -> tuple[np.ndarray[Any, Any], ...]:
-        """All outputs in the graph's order."""
-        return tuple(result)
+        """All outputs in the graph's order; mappings of classes, as trees return them, are rows of their scores."""
+        return tuple(map(_scores, result))
 
     def inputs(self) -> tuple[Port, ...]:
         """The graph's inputs."""
@@ -215,6 +215,15 @@ class OrtSession:
     def close(self) -> None:
         """Release the session and its threads."""
         del self.ort
+
+
+def _scores(output: Any) -> Any:
+    """An output as it is; one of ZipMap, a mapping of classes to scores for each row, as an array of the scores."""
+    if not (isinstance(output, list) and output and isinstance(output[0], dict)):
+        return output
+    import numpy as np
+
+    return np.array([list(row.values()) for row in output], np.float32)
 
 
 def _own_threads() -> int:

@@ -130,7 +130,7 @@ def prepare(
         model = _traced.model(workload)
     else:
         assert source is not None
-        model = openvino.convert_model(source / "model.onnx")
+        model = _ir.converted(source / "model.onnx")
     openvino.save_model(model, folder / MODEL, compress_to_fp16=False)
 
 

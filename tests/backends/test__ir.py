@@ -54,6 +54,30 @@ for name, batch, size in (("free", "batch", 16), ("fixed", 3, 3)):
 """
 
 
+TREES = """
+import onnx
+from onnx import helper
+from autotune.backends import _ir
+
+table, answer = (helper.make_tensor_value_info(name, 1, ["batch", 3]) for name in ("table", "answer"))
+node = helper.make_node("TreeEnsembleRegressor", ["table"], ["answer"], domain="ai.onnx.ml")
+opsets = [helper.make_opsetid("", 17), helper.make_opsetid("ai.onnx.ml", 3)]
+graph = helper.make_graph([node], "scaled", [table], [answer])
+onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=8), folder / "trees.onnx")
+told["lacking"] = failure(_ir.converted, folder / "trees.onnx")
+(folder / "text.onnx").write_text("no model")
+told["text"] = failure(_ir.converted, folder / "text.onnx")
+"""
+
+
+def test_what_openvino_cannot_take_is_one_line(tmp_path: Path) -> None:
+    told = child.told(TREES, tmp_path, "openvino", "onnx")
+    assert told["lacking"] == (
+        "OpenVINO cannot take the ONNX model: No conversion rule found for operations: ai.onnx.ml.TreeEnsembleRegressor"
+    )
+    assert told["text"].startswith("OpenVINO cannot take the ONNX model: ") and "\n" not in told["text"]
+
+
 ATTENTION = """
 from types import SimpleNamespace
 import openvino
@@ -61,10 +85,11 @@ from openvino import opset13 as ops
 from autotune.backends import _ir
 
 rng = np.random.default_rng(0)
-rows, tokens, width = 64, 16, 32
-x = rng.normal(size=(rows, tokens, width)).astype(np.float32)
-mask = (np.arange(tokens) < rng.integers(4, tokens + 1, (rows, 1))).astype(np.float32)
-workload = SimpleNamespace(calibration=lambda least: (x[:least], mask[:least]))
+count, tokens, width = 64, 16, 32
+x = rng.normal(size=(count, tokens, width)).astype(np.float32)
+mask = (np.arange(tokens) < rng.integers(4, tokens + 1, (count, 1))).astype(np.float32)
+rows = lambda least: (x[:least], mask[:least])
+workload = SimpleNamespace(form="onnx", described=(), batch_axes=(0, 0), calibration=rows)
 
 def attention(kind):
     given = [ops.parameter([-1, tokens, width], np.float32, "x"), ops.parameter([-1, tokens], np.float32, "mask")]

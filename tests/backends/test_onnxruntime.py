@@ -54,6 +54,18 @@ for asked in (1, 3):
     session.close()
     told["left"] = threads() - before
 
+zipped = helper.make_node("ZipMap", ["scores"], ["maps"], domain="ai.onnx.ml", classlabels_int64s=[3, 5, 7])
+maps = helper.make_sequence_type_proto(helper.make_map_type_proto(7, helper.make_tensor_type_proto(1, [])))
+scores = helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["batch", 3])
+graph = helper.make_graph([zipped], "zipped", [scores], [helper.make_value_info("maps", maps)])
+opsets = [helper.make_opsetid("", 17), helper.make_opsetid("ai.onnx.ml", 3)]
+(folder / "zipped").mkdir()
+onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=8), folder / "zipped" / backend.MODEL)
+session = backend.load(UNDESCRIBED, backend.Options(), configured("onnxruntime"), folder / "zipped")
+batch = session.convert((np.array([[0.5, 0.25, 0], [0, 0, 1]], np.float32),))
+told["maps"] = [array.tolist() for array in session.outputs(session(batch))]
+session.close()
+
 plain, changed = backend.Options(), [
     {"graph_level": level} for level in ("disable", "basic", "extended", "layout")
 ] + [{"arena": False}, {"mem_pattern": False}, {"spinning": False}, {"denormals_as_zero": True}]
@@ -215,6 +227,10 @@ def test_close_ends_the_threads(told: dict[str, Any]) -> None:
 def test_inputs_and_outputs_keep_the_graphs_order_at_any_batch_size(told: dict[str, Any]) -> None:
     for rows in (1, 5):
         assert told[f"{rows} rows"] == [[[2.0] * 4] * rows, [[-2.0] * 4] * rows]
+
+
+def test_mappings_of_classes_are_rows_of_scores(told: dict[str, Any]) -> None:
+    assert told["maps"] == [[[0.5, 0.25, 0], [0, 0, 1]]]
 
 
 def test_defaults_are_the_runtimes_own(told: dict[str, Any]) -> None:
