@@ -10,7 +10,7 @@ import tempfile
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -33,9 +33,7 @@ from autotune.models.artifact_cache import PreparationFailed
 from autotune.models.workload import BuiltWorkload
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    Arrays = tuple[np.ndarray[Any, Any], ...]
+    from autotune.core.rows import Arrays
 
 log = logging.getLogger("autotune")
 STARTED_BY_RUN = "AUTOTUNE_RANK"
@@ -59,7 +57,8 @@ def load(
         raise AutotuneError(f"{os.fspath(path)} cannot be loaded here: {reason}")
     cache = artifact_cache.default_folder()
     prepared, notes = _prepared_model(best, config, hw, cache)
-    session, example, missing = _open_session(best, config, hw, prepared, cache)
+    built = BuiltWorkload(best.workload)
+    session, example, missing = _open_session(built, config, hw, prepared, cache)
     missing = [*_not_in_effect(best.config, hw), *missing]
     if strict and missing:
         session.close()
@@ -67,7 +66,7 @@ def load(
     notes += [] if STARTED_BY_RUN in os.environ else best_file.differences(best, hw)
     if missing or notes:
         warnings.warn(_warning(path, missing, notes), stacklevel=2)
-    return LoadedModel(best, session, input_names, example)
+    return LoadedModel(best, session, input_names, example, built.batch_axes if example else ())
 
 
 def _warning(path: str | os.PathLike[str], missing: Sequence[str], notes: Sequence[str]) -> str:
@@ -133,14 +132,13 @@ def _in_cache(measured: ArtifactRef, cache: Path) -> Path | None:
 
 
 def _open_session(
-    best: Best, config: Config, hw: Hardware, prepared: Path | None, cache: Path
+    built: BuiltWorkload, config: Config, hw: Hardware, prepared: Path | None, cache: Path
 ) -> tuple[Session, Arrays, list[str]]:
     """The loaded model after a first call, which may compile it, that call's batch (nothing where the inputs' source is
     gone: then the user's first call is the first), and what its backend finds not in effect.
     """
     backend = plugins.load("backends", config.backend)
     options = plugins.backend_options(config.backend, dict(config.options))
-    built = BuiltWorkload(best.workload)
     with _variables(backend.launch(options, config, hw).env, cache):
         try:
             session = backend.load(built, options, config, prepared)

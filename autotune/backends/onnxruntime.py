@@ -209,8 +209,10 @@ class OrtSession:
         return tuple(map(_scores, result))
 
     def inputs(self) -> tuple[Port, ...]:
-        """The graph's inputs."""
-        return tuple(Port(one.name, _onnx.dtype(one.type), _onnx.sizes(one.shape)) for one in self.ort.get_inputs())
+        """The graph's inputs, in the workload's order."""
+        graph = {given.name: given for given in self.ort.get_inputs()}
+        own = [graph[name] for name in self._names]
+        return tuple(Port(one.name, _onnx.dtype(one.type), _onnx.sizes(one.shape)) for one in own)
 
     def close(self) -> None:
         """Release the session and its threads."""

@@ -227,8 +227,9 @@ class OpenvinoSession:
         return tuple(result[port].copy() for port in self.compiled.outputs)
 
     def inputs(self) -> tuple[Port, ...]:
-        """The compiled model's inputs."""
-        return tuple(_ir.port(one) for one in self.compiled.inputs)
+        """The compiled model's inputs, in the workload's order."""
+        own = [_ir.port(one) for one in self.compiled.inputs]
+        return tuple(own[self._places.index(place)] for place in range(len(own)))
 
     def flags(self) -> tuple[str, ...]:
         """The value that OpenVINO chose by a hint."""

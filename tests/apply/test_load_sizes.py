@@ -109,13 +109,29 @@ def called(name, *outputs):
 model, found = called("one.onnx", "probabilities")
 told["inputs"], told["one"] = model.input_names, list(found.shape)
 told["two"] = list(called("two.onnx", "boxes", "scores")[1])
+graph = helper.make_graph(
+    [helper.make_node("Sub", ["left", "right"], ["difference"])],
+    "graph",
+    [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", 4]) for name in ("left", "right")],
+    [helper.make_tensor_value_info("difference", TensorProto.FLOAT, ["batch", 4])],
+)
+onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), "difference.onnx")
+other = tuple(msgspec.structs.replace(best.workload.inputs[0], name=name) for name in ("right", "left"))
+other = msgspec.structs.replace(best.workload, inputs=other, model=f"onnx:{Path('difference.onnx').absolute()}")
+right, left = np.full((3, 4), 1, np.float32), np.full((3, 4), 5, np.float32)
+for backend in ("onnxruntime", "openvino"):
+    config = msgspec.structs.replace(best.config, backend=backend, options={})
+    writer.write(path, msgspec.structs.replace(best, workload=other, config=config))
+    pair, _ = said(load, "best.json")
+    told[backend] = [float(pair(right, left)[0, 0]), float(pair({"left": left, "right": right})[0, 0])]
 told["wrong name"] = failure(model, {"pixel": np.ones((3, 4), np.float32)})
 """
 
 
-@needs(*ONNX)
+@needs(*ONNX, "openvino")
 def test_a_file_gives_its_lone_output_alone_and_several_by_their_names(place: Place, tmp_path: Path) -> None:
     tiny.best(place.folder, "onnxruntime", inputs=tiny.FOUR, outputs=("probabilities",))
     found: dict[str, Any] = tiny.told(place, GRAPH + USE)
     assert (found["inputs"], found["one"], found["two"]) == (["pixels"], [3, 4], ["boxes", "scores"])
+    assert found["onnxruntime"] == found["openvino"] == [4.0, 4.0]  # in the space file's order, which is another
     assert found["wrong name"] == "the model has no input 'pixel'; did you mean 'pixels'?"

@@ -91,7 +91,7 @@ def test_outputs_without_known_names_are_alone_or_a_tuple(tmp_path: Path) -> Non
         (({"left": LEFT, "rigth": RIGHT},), "no input 'rigth'; did you mean 'right'?"),
         (({"right": RIGHT},), "the batch has no 'left'; the model's inputs are left, right"),
         ((LEFT, RIGHT[:2]), "the inputs have 3, 2 rows"),
-        ((np.float32(1), RIGHT), "an input is a single number"),
+        ((np.float32(1), RIGHT), "input 0 is a single number; give it rows: the first dimension is the batch"),
         (({},), "the batch has 0 inputs"),
     ],
 )
