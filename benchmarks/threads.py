@@ -34,7 +34,7 @@ BACKENDS: tuple[tuple[str, dict[str, Value]], ...] = (
     ("onnxruntime", {}),
     ("onnxruntime", {"precision": "int8"}),
     ("openvino", {}),
-    ("openvino", {"requests": 2, "streams": 2}),
+    ("openvino", {"requests": 2}),
     ("openvino", {"precision": "int8"}),
     ("torch_eager", {}),
     ("torch_compile", {}),
