@@ -129,5 +129,7 @@ def rate(result: TrialResult, ranking: Ranking, known: Posterior | None) -> Esti
 
 
 def posterior(ranking: Ranking, space: Space, hw: Hardware) -> Posterior | None:
-    """The posterior of the trials; None with several objectives, or without a trial that has a score."""
-    return posteriors.posterior(ranking, space.domains, hw) if len(space.goal.objectives) == 1 else None
+    """The posterior of the trials, computed once; None with several objectives, or without a trial that has a score."""
+    if len(space.goal.objectives) > 1:
+        return None
+    return ranking.once("posterior", lambda: posteriors.posterior(ranking, space.domains, hw))

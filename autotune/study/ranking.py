@@ -62,6 +62,14 @@ class Ranking:
         self.goal = goal
         self.hardware = hardware
         self._found: dict[tuple[str, int], tuple[TrialResult, Any]] = {}
+        self._computed: dict[str, Any] = {}
+
+    def once(self, name: str, compute: Callable[[], Found]) -> Found:
+        """What is computed from these trials at the first call by this name."""
+        if name not in self._computed:
+            self._computed[name] = compute()
+        computed: Found = self._computed[name]
+        return computed
 
     @cached_property
     def correction(self) -> Correction:

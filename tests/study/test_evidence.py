@@ -201,6 +201,13 @@ def test_disturbed_blocks_widen_the_interval_that_the_search_alone_gives() -> No
     assert width(0) < width(1) < width(3)
 
 
+def test_the_posterior_of_a_ranking_is_computed_once() -> None:
+    ranking = Ranking(RESULTS, SPACE.goal)
+    known = evidence.posterior(ranking, SPACE, HW)
+    assert known is not None and evidence.posterior(ranking, SPACE, HW) is known
+    assert evidence.posterior(Ranking(RESULTS, SPACE.goal), SPACE, HW) is not known
+
+
 def test_the_ratio_of_any_two_trials() -> None:
     ranking = Ranking(RESULTS, SPACE.goal)
     known = evidence.posterior(ranking, SPACE, HW)

@@ -8,6 +8,8 @@ points differ; each setting's weight is learned (automatic relevance), so one th
 from __future__ import annotations
 
 import math
+import random
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,6 +32,11 @@ FAR = 4.0
 
 STEPS = 40
 
+FITTED = 150
+"""A process is fitted on at most so many points, the best and some of the others, and predicts from `KEPT`."""
+
+KEPT = 500
+
 
 @dataclass(frozen=True)
 class Process:
@@ -50,12 +57,29 @@ class Process:
         left = variance - np.einsum("ij,ij->i", kernel @ self.inverse, kernel)
         return self.centre + self.scale * means, self.scale * np.sqrt(np.maximum(left, LEAST))
 
-    def covariance(self, points: EncodedPoints) -> Matrix:
-        """The covariance of the figure between points (points × points), noise left out."""
+    def covariances(self, points: EncodedPoints) -> Callable[[int], Matrix]:
+        """The covariances of the figure at one of the points, by its index, with all of them, noise left out."""
         weights, variance = np.exp(self.theta[:-2]), math.exp(self.theta[-2])
         cross = variance * np.exp(-points.distances(self.points, weights))
-        own = variance * np.exp(-points.distances(points, weights))
-        return np.asarray(self.scale**2 * (own - cross @ self.inverse @ cross.T))
+
+        def row(index: int) -> Matrix:
+            own = variance * np.exp(-points.rows([index]).distances(points, weights)[0])
+            return np.asarray(self.scale**2 * (own - cross @ (self.inverse @ cross[index])))
+
+        return row
+
+    @property
+    def further_noise(self) -> float:
+        """The variance of the noise that was found besides."""
+        return self.scale**2 * math.exp(self.theta[-1])
+
+
+def subset(best_first: Sequence[int], most: int, rng: random.Random) -> list[int]:
+    """These indices, rising, or of many the best half of `most` and as many of the others, drawn."""
+    chosen = list(best_first)
+    if len(chosen) > most:
+        chosen = [*chosen[: most // 2], *rng.sample(chosen[most // 2 :], most - most // 2)]
+    return sorted(chosen)
 
 
 def fit(

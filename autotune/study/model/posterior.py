@@ -6,8 +6,10 @@ as much as its noise and its neighbours allow.
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Sequence
+import random
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,7 +23,7 @@ from autotune.core.results import Estimate, TrialResult
 from autotune.core.rules import ConfirmRules
 from autotune.core.space_types import Domains
 from autotune.study.model import config_diff, gaussian_process, suggest
-from autotune.study.model.encoding import Matrix, PointEncoder
+from autotune.study.model.encoding import EncodedPoints, Matrix, PointEncoder
 from autotune.study.ranking import Ranking
 
 TRIAL_NOISE = Variance(0.08**2, 4)
@@ -48,11 +50,15 @@ DELTA = ConfirmRules().delta
 
 @dataclass(frozen=True)
 class Posterior:
-    """Means and covariance of the log scores of measured configurations by their key; more is better."""
+    """Means and variances of the log scores of measured configurations by their key; more is better.
+
+    `covariances` gives those of one place with all.
+    """
 
     places: dict[str, int]
     means: Matrix
-    covariance: Matrix
+    variances: Matrix
+    covariances: Callable[[int], Matrix]
 
     def mean(self, config: Config) -> float:
         """The mean log score of a measured configuration."""
@@ -60,8 +66,7 @@ class Posterior:
 
     def score(self, config: Config, confidence: float) -> Estimate:
         """The score of a measured configuration, as it is without the logarithm, with its credible interval."""
-        place = self.places[config.key]
-        return _interval(self.mean(config), float(self.covariance[place, place]), confidence)
+        return _interval(self.mean(config), float(self.variances[self.places[config.key]]), confidence)
 
     def ratio(self, a: Config, b: Config, confidence: float) -> Estimate:
         """The factor by which a is better than b, with its credible interval."""
@@ -77,29 +82,58 @@ class Posterior:
 
     def _difference(self, a: Config, b: Config) -> tuple[float, float]:
         i, j = self.places[a.key], self.places[b.key]
-        variance = self.covariance[i, i] + self.covariance[j, j] - 2 * self.covariance[i, j]
+        variance = 0.0 if i == j else self.variances[i] + self.variances[j] - 2 * self.covariances(j)[i]
         return float(self.means[i] - self.means[j]), math.sqrt(max(0.0, float(variance)))
 
 
 def posterior(ranking: Ranking, domains: Domains, hw: Hardware) -> Posterior | None:
     """The posterior of the trials that have a score by the first objective; None where none has.
 
-    Of too few trials, and of one outside the space, no more is known than its own window.
+    Of too few trials, and of one outside the space, no more is known than its own window. Of very many the best and
+    some of the others are seen together (`gaussian_process.KEPT`); for each of the rest these and its window count.
     """
     measured = [result for result in ranking.distinct if ranking.scores(result) is not None]
+    if not measured:
+        return None
     points = [suggest.parameters(result.spec.config, domains, hw) for result in measured]
-    inside = [(result, point) for result, point in zip(measured, points, strict=True) if point is not None]
-    if len(inside) < LEAST_TRIALS:
-        return _joined([], np.zeros(0), np.zeros((0, 0)), ranking, measured) if measured else None
-    encoder = PointEncoder(suggest.axes(domains))
-    encoded = encoder.encode([point for _, point in inside])
-    values = np.array([_score(ranking, result) for result, _ in inside])
-    between = trial_variance(ranking)
-    noise = np.array([math.sqrt(ranking.noise(result) ** 2 + between) for result, _ in inside])
-    process = gaussian_process.fit(encoded, values, noise, further_noise=LITTLE)
-    means, covariance = process.predict(encoded)[0], process.covariance(encoded)
-    outside = [result for result, point in zip(measured, points, strict=True) if point is None]
-    return _joined([result for result, _ in inside], means, covariance, ranking, outside)
+    between, count = trial_variance(ranking), len(measured)
+    means = np.array([_score(ranking, result) for result in measured])
+    variances = np.array([ranking.noise(result) ** 2 + between for result in measured])
+    inside = [place for place, point in enumerate(points) if point is not None]
+    rows: dict[int, Callable[[], Matrix]] = {}
+    if len(inside) >= LEAST_TRIALS:
+        encoded = PointEncoder(suggest.axes(domains)).encode([point for point in points if point is not None])
+        means[inside], variances[inside], row = _together(encoded, means[inside], variances[inside])
+        rows = {place: functools.partial(row, index) for index, place in enumerate(inside)}
+
+    @functools.cache
+    def covariances(place: int) -> Matrix:
+        found = np.zeros(count)
+        if place in rows:
+            found[inside] = rows[place]()
+        return found
+
+    return Posterior({one.spec.config.key: i for i, one in enumerate(measured)}, means, variances, covariances)
+
+
+def _together(points: EncodedPoints, values: Matrix, noise: Matrix) -> tuple[Matrix, Matrix, Callable[[int], Matrix]]:
+    """Means, variances and covariances of points with these values, each with this variance of noise."""
+    best_first, rng = list(map(int, np.argsort(-values, kind="stable"))), random.Random(0)
+    some = gaussian_process.subset(best_first, gaussian_process.FITTED, rng)
+    kept = gaussian_process.subset(best_first, gaussian_process.KEPT, rng)
+    deviations = np.sqrt(noise)
+    theta = gaussian_process.fit(points.rows(some), values[some], deviations[some], further_noise=LITTLE).theta
+    process = gaussian_process.fit(points.rows(kept), values[kept], deviations[kept], theta, 0, further_noise=LITTLE)
+    means, deviations = process.predict(points)
+    variances = deviations**2
+    own = variances / (variances + noise + process.further_noise)
+    own[kept] = 0.0  # the process has seen them
+    row = process.covariances(points)
+    return (
+        means + own * (values - means),
+        (1 - own) * variances,
+        lambda index: (1 - own[index]) * (1 - own) * row(index),
+    )
 
 
 def trial_variance(ranking: Ranking) -> float:
@@ -122,7 +156,7 @@ def kinds(
     simplest: list[TrialResult] = []
     for result in sorted(candidates, key=lambda one: -known.mean(one.spec.config)):
         config = result.spec.config
-        differ = [known.chance_to_differ(config, one.spec.config, delta) for one in best]
+        differ = (known.chance_to_differ(config, one.spec.config, delta) for one in best)
         place = next((place for place, chance in enumerate(differ) if chance < 0.5), None)
         if place is not None:
             simplest[place] = min(simplest[place], result, key=lambda one: config_diff.simplicity(one, baseline))
@@ -135,25 +169,6 @@ def kinds(
 def _interval(middle: float, variance: float, confidence: float) -> Estimate:
     half = float(ndtri(0.5 + confidence / 2)) * math.sqrt(max(0.0, variance))
     return stats.from_logs(Estimate(estimate=middle, low=middle - half, high=middle + half))
-
-
-def _joined(
-    inside: Sequence[TrialResult],
-    means: Matrix,
-    covariance: Matrix,
-    ranking: Ranking,
-    outside: Sequence[TrialResult],
-) -> Posterior:
-    """With the trials outside the space, as a baseline may be: of each no more is known than its own window."""
-    count, total = len(inside), len(inside) + len(outside)
-    between = trial_variance(ranking)
-    whole = np.zeros((total, total))
-    whole[:count, :count] = covariance
-    for place, result in enumerate(outside, start=count):
-        whole[place, place] = ranking.noise(result) ** 2 + between
-    everything = np.concatenate([means, [_score(ranking, result) for result in outside]])
-    places = {result.spec.config.key: place for place, result in enumerate([*inside, *outside])}
-    return Posterior(places, everything, whole)
 
 
 def _score(ranking: Ranking, result: TrialResult) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from autotune.core.confirmation import Confirmation
 from autotune.study import evidence
 from autotune.study.model import posterior as posteriors
@@ -41,7 +43,12 @@ def _challenged(confirmation: Confirmation, ranking: Ranking, study: OpenStudy) 
     most = len(compared.keys() - {baseline.key})
     known = evidence.posterior(ranking, study.space, study.hardware)
     order = ranking.order()
-    best = order if known is None else posteriors.kinds(order, known, baseline, len(order))
+    best = order
+    if known is not None:
+        means = {one.spec.config.key: known.mean(one.spec.config) for one in order}
+        least = min((means[key] for key in compared.keys() & means.keys() - {baseline.key}), default=math.inf)
+        reach = sum(mean >= least for mean in means.values())  # no kind beyond has one that was compared
+        best = posteriors.kinds(order, known, baseline, max(most, reach))
     ranked = [result.spec.config for result in best]
     last = max((place for place, one in enumerate(ranked) if one.key in compared and one != baseline), default=-1)
     new = [one for one in ranked[: max(last + 1, most)] if one.key not in compared]

@@ -36,10 +36,6 @@ FIRST = 4
 OPENINGS = 12
 """In so many proposals a gain counts the more, the more of a point's settings were never tried."""
 
-FITTED = 150
-"""The model is fitted on at most so many points, the best and some of the others, and predicts from `KEPT`."""
-
-KEPT = 500
 EVERY = 20
 """With n trials the model's own parameters are fitted anew after n / EVERY more."""
 
@@ -184,20 +180,12 @@ class Surrogate(BaseSampler):
         """The Gaussian process of a figure; its own parameters are fitted only now and then."""
         count = len(values)
         fitted_at, theta = self._theta.get(name, (0, None))
-        kept = self._subset(seen, KEPT)
+        kept = gaussian_process.subset(seen.best_first, gaussian_process.KEPT, self._rng)
         if count - fitted_at > fitted_at // EVERY or theta is None:
-            some = self._subset(seen, FITTED)
+            some = gaussian_process.subset(seen.best_first, gaussian_process.FITTED, self._rng)
             theta = gaussian_process.fit(known.rows(some), values[some], noise[some], theta).theta
             self._theta[name] = count, theta
         return gaussian_process.fit(known.rows(kept), values[kept], noise[kept], theta, steps=0)
-
-    def _subset(self, seen: Observations, most: int) -> list[int]:
-        """The indices of all points that ran, or of many the best half of `most` and as many of the others."""
-        count = len(seen.points)
-        if count <= most:
-            return list(range(count))
-        order = seen.best_first
-        return sorted([*order[: most // 2], *self._rng.sample(order[most // 2 :], most - most // 2)])
 
 
 def expected_improvement(ahead: Matrix, deviations: Matrix) -> Matrix:

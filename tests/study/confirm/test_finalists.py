@@ -4,7 +4,6 @@ import dataclasses
 from pathlib import Path
 
 import msgspec
-import numpy as np
 import pytest
 
 from autotune.core.config import Config
@@ -15,13 +14,13 @@ from autotune.space import configs
 from autotune.study import evidence
 from autotune.study.confirm import finalists
 from autotune.study.confirm.names import BASELINE
-from autotune.study.model.posterior import Posterior
 from autotune.study.ranking import Ranking
 from tests.fake_executor import FakeExecutor
 from tests.report.made import PLAIN, config, result
 from tests.study.confirm.confirming import FIRST, HW, SECOND, by_trial, confirmed
 from tests.study.confirm.finalist_runs import CONFIGS
 from tests.study.fakes import Watcher, resolved, searched
+from tests.study.model.posteriors import independent
 
 NIGHTLY = {"nightly": Environment(prefix="/envs/nightly", python="3.12", packages=dict(HW.packages))}
 WITH_NIGHTLY = msgspec.structs.replace(HW, environments=NIGHTLY)
@@ -90,8 +89,7 @@ def test_what_the_search_does_not_tell_apart_is_one_finalist_the_simplest(monkey
     """The search's best differs from the next in its allocator, of which no effect is shown."""
     means = {config("torch_eager", 1): 1.0, tuned(8): 4.0, config("torch_eager", 8): 3.99, tuned(4): 3.0}
     trials = [result(number, one, rates=[mean, mean]) for number, (one, mean) in enumerate(means.items())]
-    places = {one.key: place for place, one in enumerate(means)}
-    known = Posterior(places, np.array(list(means.values())), 1e-6 * np.eye(len(means)))
+    known = independent({one.key: mean for one, mean in means.items()}, 0.001)
     monkeypatch.setattr(evidence, "posterior", lambda *_: known)
     space = msgspec.structs.replace(resolved(HW), baseline=config("torch_eager", 1))
     ranking = Ranking(trials, space.goal)
@@ -103,7 +101,7 @@ def test_what_the_search_does_not_tell_apart_is_one_finalist_the_simplest(monkey
 def test_one_is_compared_with_the_baseline_even_if_the_search_tells_none_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     tried = [config("torch_eager", 1), tuned(8), config("torch_eager", 8)]
     trials = [result(number, one, rates=[10, 10]) for number, one in enumerate(tried)]
-    known = Posterior({one.key: place for place, one in enumerate(tried)}, np.zeros(3), 1e-6 * np.eye(3))
+    known = independent(dict.fromkeys((one.key for one in tried), 0.0), 0.001)
     monkeypatch.setattr(evidence, "posterior", lambda *_: known)
     space = msgspec.structs.replace(resolved(HW), baseline=tried[0])
     found = finalists.choose(Ranking(trials, space.goal), space, ConfirmRules(), HW)

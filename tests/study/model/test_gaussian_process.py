@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import random
 
 import numpy as np
 import pytest
@@ -76,3 +77,21 @@ def test_equal_values_and_a_single_one_are_no_trouble() -> None:
         means, deviations = process.predict(ENCODED)
         assert means == pytest.approx(np.full(len(POINTS), value), abs=1e-3)
         assert deviations.max() > 0.05, "what was not measured may differ"
+
+
+def test_of_many_points_the_best_and_some_of_the_others_are_taken() -> None:
+    order = [4, 2, 0, 3, 1]
+    assert gaussian_process.subset(order, 5, random.Random(0)) == [0, 1, 2, 3, 4]
+    for seed in range(10):
+        chosen = gaussian_process.subset(order, 4, random.Random(seed))
+        assert {4, 2} < set(chosen) and chosen == sorted(chosen) and len(chosen) == 4
+
+
+def test_covariances_are_those_of_the_whole_matrix() -> None:
+    rows = some(18)
+    process = gaussian_process.fit(ENCODED.rows(rows), TRUTH[rows], np.full(18, 0.1))
+    row = process.covariances(ENCODED)
+    whole = np.array([row(index) for index in range(len(ENCODED))])
+    assert whole == pytest.approx(whole.T)
+    assert np.sqrt(np.diag(whole)) == pytest.approx(process.predict(ENCODED)[1], abs=1e-3)
+    assert np.linalg.eigvalsh(whole).min() > -1e-9

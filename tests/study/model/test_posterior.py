@@ -4,6 +4,7 @@ import dataclasses
 import itertools
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,12 +12,15 @@ import pytest
 from autotune.core.config import Config
 from autotune.core.results import TrialResult
 from autotune.space import configs
+from autotune.study.model import gaussian_process
 from autotune.study.model import posterior as posteriors
+from autotune.study.model.encoding import EncodedPoints
 from autotune.study.model.posterior import LAUNCHES, TRIAL_NOISE, Posterior, trial_variance
 from autotune.study.ranking import Ranking
 from tests.fake_executor import speed
 from tests.report.made import result
 from tests.study.fakes import machine, plain, resolved
+from tests.study.model.posteriors import independent
 
 HW = machine()
 SPACE = resolved(HW)
@@ -96,10 +100,45 @@ def test_a_baseline_outside_the_space_is_known_by_its_own_window() -> None:
     found = known(ranking)
     base = next(one for one in ranking.results if one.spec.config == outside)
     assert math.exp(found.mean(outside)) == pytest.approx(ranking.rate(base))
-    variance = found.covariance[found.places[outside.key]]
-    assert variance[found.places[outside.key]] == pytest.approx(ranking.noise(base) ** 2 + trial_variance(ranking))
-    assert np.count_nonzero(variance) == 1
+    place = found.places[outside.key]
+    assert found.variances[place] == pytest.approx(ranking.noise(base) ** 2 + trial_variance(ranking))
+    assert not found.covariances(place).any() and found.covariances(place - 1)[place] == 0
     assert found.chance_to_differ(outside, EVERY[-1], 0.03) > 0.99
+
+
+def test_of_many_trials_the_best_and_some_others_are_seen_together_and_each_with_its_own_window(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sizes: list[int] = []
+    fit = gaussian_process.fit
+
+    def counted(points: EncodedPoints, *given: Any, **more: Any) -> gaussian_process.Process:
+        sizes.append(len(points))
+        return fit(points, *given, **more)
+
+    monkeypatch.setattr(gaussian_process, "FITTED", 12)
+    monkeypatch.setattr(gaussian_process, "KEPT", 18)
+    monkeypatch.setattr(gaussian_process, "fit", counted)
+    truth = np.array([math.log(speed(one)) for one in EVERY])
+    held, errors, of_windows = [], [], []
+    for seed in range(5):
+        ranking = trials({one: speed(one) for one in EVERY}, seed)
+        found = known(ranking)
+        half = 1.96 * np.sqrt(found.variances)
+        held += list(np.abs(found.means - truth) < half)
+        errors += list(np.abs(found.means - truth))
+        of_windows += list(np.abs([math.log(ranking.rate(one)) for one in ranking.results] - truth))
+        assert list(found.places) == [one.key for one in EVERY]
+        assert np.linalg.eigvalsh(matrix(found)).min() > -1e-9
+    assert sizes == [12, 18] * 5
+    assert np.mean(held) >= 0.9 and np.mean(errors) < 0.9 * np.mean(of_windows)
+
+
+def matrix(found: Posterior) -> Any:
+    """The whole covariance matrix."""
+    whole = np.array([found.covariances(place) for place in range(len(found.places))])
+    np.fill_diagonal(whole, found.variances)
+    return whole
 
 
 def test_the_variance_between_trials_is_the_recorded_one_until_their_blocks_tell_another() -> None:
@@ -114,8 +153,7 @@ def test_the_variance_between_trials_is_the_recorded_one_until_their_blocks_tell
 def given(means: Mapping[Config, float], deviation: float = 0.001) -> tuple[list[TrialResult], Posterior]:
     """Trials of which so much is known, each for itself."""
     results = [result(number, one, rates=(10, 10)) for number, one in enumerate(means)]
-    places = {one.key: place for place, one in enumerate(means)}
-    return results, Posterior(places, np.array(list(means.values())), np.eye(len(means)) * deviation**2)
+    return results, independent({one.key: mean for one, mean in means.items()}, deviation)
 
 
 A, B, C = (
@@ -142,6 +180,6 @@ def test_variants_of_a_setting_without_effect_are_one_kind_the_simplest() -> Non
     """Of A and B it is hardly known how fast they are, and yet that they are alike; of A and C it is not."""
     results, found = given({A: 1.0, B: 0.99, C: 0.98}, deviation=0.1)
     assert [one.spec.config for one in posteriors.kinds(results, found, PLAIN, 5)] == [A, B, C]
-    covariance = found.covariance + 0.0099 * np.array([[0, 1, 0], [1, 0, 0], [0, 0, 0]])
-    alike = dataclasses.replace(found, covariance=covariance)
+    covariances = np.diag(found.variances) + 0.0099 * np.array([[0, 1, 0], [1, 0, 0], [0, 0, 0]])
+    alike = dataclasses.replace(found, covariances=covariances.__getitem__)
     assert [one.spec.config for one in posteriors.kinds(results, alike, PLAIN, 5)] == [B, C]

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import msgspec
-import numpy as np
 import pytest
 
 from autotune.core.config import Config
@@ -13,7 +13,7 @@ from autotune.core.results import Estimate
 from autotune.core.space_types import Limit
 from autotune.core.specs import TrialSpec
 from autotune.study import evidence
-from autotune.study.model.posterior import Posterior
+from autotune.study.model import posterior as posteriors
 from autotune.study.ranking import Ranking
 from autotune.study.search import earlier_claim
 from autotune.study.storage import store
@@ -22,6 +22,7 @@ from tests.fake_executor import FakeExecutor, at, measured
 from tests.report.made import confirmation, winner
 from tests.study.confirm.confirming import confirmed
 from tests.study.fakes import WORKLOAD, machine, plain, searched
+from tests.study.model.posteriors import independent
 
 HW = machine()
 PLAIN = plain(HW)
@@ -107,6 +108,22 @@ def test_a_trial_behind_all_that_were_compared_is_no_news(tmp_path: Path) -> Non
     assert after(study(tmp_path / "other", other)) == msgspec.structs.replace(other, finished=False)
 
 
+def test_only_the_kinds_down_to_the_last_one_compared_are_looked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Among thousands of trials all kinds would take minutes."""
+    sought: list[int] = []
+    kinds = posteriors.kinds
+
+    def counted(*given: Any) -> Any:
+        sought.append(given[3])
+        return kinds(*given)
+
+    monkeypatch.setattr(posteriors, "kinds", counted)
+    after(study(tmp_path, claim(finalist(BEST), finalist(THIRD))))
+    assert sought == [3]
+
+
 def test_a_finalist_that_there_was_no_time_for_was_not_compared(tmp_path: Path) -> None:
     late = Finalist(trial=0, config=OTHER, ratio=None)
     found = study(tmp_path, claim(*map(finalist, (BEST, SECOND, THIRD)), late), 300.0)
@@ -132,7 +149,6 @@ def test_a_simpler_variant_that_is_not_shown_to_differ_from_one_compared_is_no_n
     found = study(tmp_path, compared, 111.0)
     rates = {config.key: math.log(rate) for config, rate in (RATES | {OTHER: 111.0}).items()}
     for deviation, stands in ((0.001, True), (0.1, False)):
-        covariance = np.eye(len(rates)) * deviation**2
-        sure = Posterior({key: i for i, key in enumerate(rates)}, np.array(list(rates.values())), covariance)
+        sure = independent(rates, deviation)
         monkeypatch.setattr(evidence, "posterior", lambda *_, sure=sure: sure)
         assert after(found) == msgspec.structs.replace(compared, finished=stands)
