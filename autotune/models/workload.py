@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -114,6 +114,10 @@ class BuiltWorkload:
         if real is None:
             return self._generated(least, self.spec.seed + 1)
         return self._whole(real.calibration, max(least, rows.count(real.calibration, self._sample_axes)))
+
+    def judged(self, numbers: Sequence[int]) -> Arrays:
+        """The samples to judge that have these numbers, as one batch."""
+        return self._whole(rows.taken(self.samples.inputs, self._sample_axes, numbers), len(numbers))
 
     def real(self, batch_size: int) -> data.Split | None:
         """The user's own rows: the samples of the spec, or the examples that come with the model; None without any.

@@ -123,7 +123,7 @@ def _workload(name: str) -> Schema:
         **_options(provider),
     }
     if provider.form != "command":
-        properties["data"] = _data()
+        properties["data"] = _data(properties["inputs"])
         properties["inputs"] = {"anyOf": [properties["inputs"], *_unlabelled(properties["inputs"])]}
         properties["serving"] = _serving()
     if provider.form == "module":
@@ -180,8 +180,8 @@ def _env() -> Schema:
     return _searched(msgspec.json.schema(Variable), auto=False) | described
 
 
-def _data() -> Schema:
-    """Labelled samples: their source alone, or with the metric and how many are used."""
+def _data(described: Schema) -> Schema:
+    """Labelled samples: their source alone, or with the metric, how many are used and the inputs that they are of."""
     count = msgspec.json.schema(Count)
     source: Schema = {"type": "string", "pattern": "\\.npz$|:", "description": "a .npz file, or file.py:function"}
     metric: Schema = {
@@ -189,7 +189,8 @@ def _data() -> Schema:
         "pattern": f"^({'|'.join(data.METRICS)})$|:",
         "description": "or file.py:function",
     }
-    several = _object({"source": source, "metric": metric, "samples": count, "calibration": count}, ("source",))
+    used = {"samples": count, "calibration": count, "described": described}
+    several = _object({"source": source, "metric": metric, **used}, ("source",))
     return {"anyOf": [source, several], "description": "labelled samples to judge the answers by"}
 
 

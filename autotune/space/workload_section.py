@@ -156,7 +156,7 @@ def _samples(parts: Mapping[str, Node], folder: Path, provider: Provider) -> Dat
 
 def _data(node: Node, folder: Path, provider: Provider) -> DataSpec:
     """Labelled samples: their source alone, or a mapping of it and how they are used."""
-    source, parts = _source(node, ("metric",), "digits.npz", provider)
+    source, parts = _source(node, ("metric", "described"), "digits.npz", provider)
     metric = parts.get("metric")
     return DataSpec(
         source=_found(source, lambda name, folder: sources.resolve(name, folder, labelled=True), folder),
@@ -173,11 +173,11 @@ def _unlabelled(node: Node, folder: Path, provider: Provider) -> DataSpec:
 
 
 def _described(parts: Mapping[str, Node]) -> tuple[InputSpec, ...]:
-    """The inputs that are described beside the source of their values."""
-    inputs = parts["inputs"].value if "inputs" in parts else None
-    if not isinstance(inputs, dict) or "described" not in inputs:
+    """The inputs that are described beside the source of their values, labelled or not."""
+    source = next((parts[name].value for name in ("inputs", "data") if name in parts), None)
+    if not isinstance(source, dict) or "described" not in source:
         return ()
-    node = inputs["described"]
+    node = source["described"]
     found = input_section.load(node)
     if not any(one.drawn and one.batch_axis is not None for one in found):
         raise node.error(f"{node.key} leaves the source nothing to give", "; a shape with batch, no value and no from")

@@ -55,12 +55,11 @@ def predictions(session: Session, workload: BuiltWorkload, layout: Layout, size:
 
     The metric gets outputs with their rows first. ModelError if it cannot judge them.
     """
-    (metric, labels), inputs = _judging(workload), workload.samples.inputs
+    metric, labels = _judging(workload)
     function = None if metric in data.METRICS else user_function.load(metric)
     parts = []
     for begin in range(0, len(labels), size):
-        rows = np.arange(begin, begin + size) % len(labels)
-        batch = session.convert(tuple(np.ascontiguousarray(array[rows]) for array in inputs))
+        batch = session.convert(workload.judged([row % len(labels) for row in range(begin, begin + size)]))
         outputs = layout.in_front(session.outputs(session(batch)), size)
         if wrong := [array.shape for array in outputs if array.shape[:1] != (size,)]:
             raise ModelError(f"an output has shape {wrong[0]} for a batch of {size}")

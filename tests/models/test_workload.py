@@ -189,6 +189,9 @@ def test_real_rows_go_beside_what_is_described(tmp_path: Path) -> None:
     apart = model.calibration(64)[1]
     assert apart.shape == (2, 64, 1) and not {*apart.ravel()} & {*model.arrays(100)[1].ravel()}
     assert not workload.generated(model.spec)
+    state, sound, rate = model.judged([1, 0])
+    assert (state.shape, rate.tolist()) == ((2, 3), [16, 8])
+    np.testing.assert_array_equal(sound, model.arrays(2)[1][:, ::-1])
     workload.save_rows(tmp_path / "examples.npz", model.arrays(8), model.batch_axes)
     stored = workload.BuiltWorkload(model.spec, tmp_path / "examples.npz").arrays(10)
     np.testing.assert_array_equal(stored[1], np.concatenate([model.arrays(8)[1], model.arrays(2)[1]], 1))

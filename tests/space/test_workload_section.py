@@ -233,6 +233,13 @@ def test_real_inputs_may_be_described(tmp_path: Path) -> None:
         load({"model": "torchvision:x", "inputs": {"source": "rows.npz", "described": described[1:]}}, tmp_path)
 
 
+def test_labelled_rows_may_be_described_too(tmp_path: Path) -> None:
+    (tmp_path / "rows.npz").touch()
+    described = [{"shape": ["batch", 512]}, {"value": 16000}]
+    spec = load({"model": "torchvision:x", "data": {"source": "rows.npz", "described": described}}, tmp_path)
+    assert ([one.drawn for one in spec.inputs], spec.data.metric) == ([True, False], "accuracy")
+
+
 def test_images_and_texts_have_no_labels(tmp_path: Path) -> None:
     (tmp_path / "pictures").mkdir()
     with pytest.raises(SpaceError, match=r"^workload.data 'pictures' cannot be used in s.yaml, line 3; .* no labels"):
