@@ -3,14 +3,46 @@
 A buzz, as of vocal cords, goes through the three resonances of a vowel, with hisses between the syllables.
 """
 
+from pathlib import Path
+
 import numpy as np
 from scipy.signal import lfilter
 
+MODEL = Path(__file__).parent.parent / "pretrained" / "silero-vad" / "silero_vad_op18_ifless.onnx"
 RATE, CHUNK, CONTEXT = 16000, 512, 64
+CLIPS, SECONDS = 3, 20
 VOWELS = np.array([[730, 1090, 2440], [270, 2290, 3010], [300, 870, 2240], [530, 1840, 2480], [570, 840, 2410]])
 """Three resonances in Hz for a, i, u, e, o, by Peterson and Barney (1952)."""
 
 WIDTHS = (80, 100, 140)
+
+
+def chunks() -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Chunks, each with the end of the one before, and the state that the model has come to; whether one speaks there.
+
+    A row is a step of a stream: the state is of shape (2, rows, 128), as the model takes it.
+    """
+    import onnxruntime
+
+    settings = onnxruntime.SessionOptions()
+    settings.intra_op_num_threads, settings.log_severity_level = 1, 3
+    model = onnxruntime.InferenceSession(MODEL, settings, providers=["CPUExecutionProvider"])
+    rng = np.random.default_rng(0)
+    inputs, states, labels = [], [], []
+    for _ in range(CLIPS):
+        samples, speaking = sound(SECONDS, rng)
+        state = np.zeros((2, 1, 128), np.float32)
+        for end in range(CONTEXT + CHUNK, len(samples), CHUNK):
+            inputs.append(samples[None, end - CONTEXT - CHUNK : end])
+            states.append(state)
+            labels.append(speaking[end - CHUNK : end].mean() > 0.5)
+            _, state = model.run(["output", "stateN"], {"input": inputs[-1], "state": state, "sr": np.array(RATE)})
+    return {"input": np.concatenate(inputs), "state": np.concatenate(states, 1)}, np.array(labels)
+
+
+def heard(outputs: tuple[np.ndarray, ...], labels: np.ndarray) -> np.ndarray:
+    """1 for each chunk in which speech is heard where there is some, or not where there is none, else 0."""
+    return (outputs[0][:, 0] > 0.5) == labels
 
 
 def sound(seconds: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
