@@ -21,18 +21,22 @@ class Calls(nn.Module):
     def forward(self, *inputs):
         return self.function(self, *inputs)
 
+def made(rows, module):
+    kind = next((weight.dtype for weight in module.parameters()), torch.float32)
+    return torch.randn(rows).to(kind).numpy()
+
 def said(function, *parts, rows=(8, 6), mode=nn.Module.eval):
     module = mode(Calls(function, *parts))
-    subject = Subject(torch_eager.TorchSession(module, torch_eager.Options()), (torch.randn(rows).numpy(),), (0,))
+    subject = Subject(torch_eager.TorchSession(module, torch_eager.Options()), (made(rows, module),), (0,))
     return [[one.what, one.where, one.instead, one.severity] for one in check.check(subject, None, os.environ).findings]
 
 def trains(self, x):
     self.train()
     return self.parts[1](self.parts[0](x))
 
-def tiny(layer):
+def tiny(layer, factor=1e-39):
     with torch.no_grad():
-        layer.weight.mul_(1e-39)
+        layer.weight.mul_(factor)
     return layer
 
 def holding(value):
@@ -81,6 +85,7 @@ told["sorts"] = said(lambda self, x: self.parts[0](torch.sort(x, dim=1, out=(x, 
                      nn.Linear(6, 5))
 told["threads"] = said(net.insists, nn.Linear(6, 5))
 told["denormal"] = said(first, tiny(nn.Linear(6, 5)))
+told["half"] = said(first, tiny(nn.Linear(6, 5), 1e-4), mode=lambda module: module.eval().half())
 told["nan"] = said(first, holding(torch.nan))
 told["inf"] = said(first, holding(torch.inf))
 told["harmless inf"] = said(lambda self, x: self.parts[0](x).clamp(-1, 1), holding(torch.inf))
@@ -93,7 +98,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[list[str]]]
 
 
 def test_of_models_that_do_as_they_should_nothing_is_said(told: dict[str, list[list[str]]]) -> None:
-    for name in ("plain", "batch first", "attention of its own"):
+    for name in ("plain", "batch first", "attention of its own", "half"):
         assert told[name] == [], name
 
 
