@@ -34,6 +34,7 @@ from autotune.space.find import find
 from autotune.space.load import load
 from autotune.study import stages
 from autotune.study.model.points import DomainPoints, Points
+from autotune.study.ranking import Ranking
 from autotune.study.search import driver, earlier_claim, samplers, transfer
 from autotune.study.search.outcome import Outcome
 from autotune.study.search.transfer import WarmStart
@@ -188,8 +189,10 @@ def _conclude(console: Console, folder: Path, space: Space, hw: Hardware) -> boo
 
 
 def _read(folder: Path, space: Space, hw: Hardware) -> Study:
-    """The study as it is now, with the budget and the machine of this run."""
-    return dataclasses.replace(study_reader.read(folder), space=space, hardware=hw)
+    """The study as it is now, with the space and the machine of this run."""
+    study = study_reader.read(folder)
+    ranking = Ranking(study.results, space.goal)
+    return dataclasses.replace(study, space=space, hardware=hw, ranking=ranking)
 
 
 def _export(study: Study) -> bool:

@@ -7,7 +7,6 @@ search, freed of what selection adds to them (`model.posterior`). The winner fol
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -46,15 +45,12 @@ class Evidence:
         return self.source.spec.id if isinstance(self.source, TrialResult) else self.source.trial
 
 
-def strongest(
-    results: Sequence[TrialResult], space: Space, hw: Hardware, confirmation: Confirmation | None
-) -> Evidence | None:
+def strongest(ranking: Ranking, space: Space, hw: Hardware, confirmation: Confirmation | None) -> Evidence | None:
     """The evidence for the winner; None while there is none.
 
     That a first comparison found no gain counts until the search finds something better among what it did not compare.
     Without a claim only trials whose interpreter is still there are considered.
     """
-    ranking = Ranking(results, space.goal)
     if confirmation is not None and (winner := confirmation.winner) is not None and _counts(confirmation, winner, hw):
         if confirmation.confirmed and not confirmation.gain and not confirmation.finished:
             searched = of_search(ranking, space, hw)

@@ -25,7 +25,7 @@ RESULTS = (
 
 
 def strongest(results: Sequence[TrialResult] = RESULTS, found: Any = None, space: Space = SPACE) -> Evidence:
-    evident = evidence.strongest(results, space, HW, found)
+    evident = evidence.strongest(Ranking(results, space.goal), space, HW, found)
     assert evident is not None
     return evident
 
@@ -90,8 +90,9 @@ def test_the_search_speaks_where_no_runs_can(found: Any) -> None:
 
 
 def test_without_a_trial_there_is_no_winner() -> None:
-    assert evidence.strongest([], SPACE, HW, None) is None
-    assert evidence.strongest([result(0), result(1, FAST, rates=(9,), feasible=False)], SPACE, HW, None) is None
+    assert evidence.strongest(Ranking([], SPACE.goal), SPACE, HW, None) is None
+    failed = [result(0), result(1, FAST, rates=(9,), feasible=False)]
+    assert evidence.strongest(Ranking(failed, SPACE.goal), SPACE, HW, None) is None
 
 
 def test_without_the_baseline_there_is_no_ratio() -> None:

@@ -34,11 +34,12 @@ def best(
     `confirmed` is false while a confirmation has not the interleaved runs of a claim, or there is none. None while the
     baseline or any other trial is missing.
     """
-    found = evidence.strongest(results, space, hw, confirmation)
+    ranking = Ranking(results, space.goal)
+    found = evidence.strongest(ranking, space, hw, confirmation)
     if found is None:
         return None
     if isinstance(found.source, TrialResult):
-        return _of_trial(folder, space, hw, Ranking(results, space.goal), found)
+        return _of_trial(folder, space, hw, ranking, found)
     winner = found.source
     claim = None if winner.ratio is None else _claim(winner.ratio, runs=winner.runs, rounds=winner.rounds)
     calls = latency_files.read([folder / one for one in winner.folders])

@@ -46,7 +46,7 @@ class Study:
     @cached_property
     def evidence(self) -> Evidence | None:
         """The strongest evidence for the winner, which every figure is taken from; None while there is no winner."""
-        return evidence.strongest(self.results, self.space, self.hardware, self.confirmation)
+        return evidence.strongest(self.ranking, self.space, self.hardware, self.confirmation)
 
     @cached_property
     def posterior(self) -> Posterior | None:
