@@ -41,9 +41,8 @@ def space_file(name: str) -> Path:
 @pytest.mark.parametrize("name", KINDS)
 def test_a_short_study_of_each_kind(name: str, tmp_path: Path, shared: Path) -> None:
     place, path = Place(tmp_path, shared / "cache"), space_file(name)
-    done = place.autotune(
-        *("--space", str(path), "--name", "mine", "--skip-confirmation", "--trials", "3", "--minutes", "4")
-    )
+    options = ("--name", "mine", "--skip-confirmation", "--no-budget", "--trials", "3")
+    done = place.run_quickly(("-m", "autotune", "--space", str(path), *options))
     assert done.returncode == 0, done.stdout + done.stderr
     results = {result.spec.config.key: result for result in store.results(place.study)}
     assert len(results) == 3
