@@ -89,6 +89,7 @@ def test_limits_are_as_written_and_answers_are_limited_in_any_case(tmp_path: Pat
     own = load(tmp_path, "constraints: {centred_error: {max: 0.5}}\n").goal.limits
     assert own == (Limit(metric="centred_error", max=0.5), *ANSWERS[1:])
     assert goal_section.written(own) == [own[0]]
+    assert goal_section.written((goal_section.FORMER, *ANSWERS)) == []
 
 
 def test_a_limit_may_refuse_what_cannot_be_judged(tmp_path: Path) -> None:

@@ -58,7 +58,9 @@ def _distance(
             same = _largest(answer, kept, axis) == _largest(expected, kept, axis)
             agreed, decided = agreed + int(same.sum()), decided + same.size
     largest = max(float(np.abs(unmasked(row)[0]).max()) for row in reference)
-    channel = _worst_channel(name, pairs, error, known)
+    whole = np.array_equal(rows[compared], np.arange(len(reference)))
+    seen = known if whole else spread([expected for _, expected in pairs])
+    channel = _worst_channel(name, pairs, error, seen, known, axis or 0)
     row = parts.worst_row(name, errors, [int(sample) for sample in compared], known.varies)
     neighbours = None
     if reference.ndim == 2 and axis is None and known.varies > 0:
@@ -78,9 +80,17 @@ def _distance(
     )
 
 
-def _worst_channel(name: str, pairs: Sequence[tuple[Array, Array]], error: Array, known: Spread) -> Part | None:
-    kept = [np.where(unmasked(expected)[1], answer, expected) for answer, expected in pairs]
-    return parts.worst_channel(name, spread(kept), error, spread([expected for _, expected in pairs]), known)
+def _worst_channel(
+    name: str, pairs: Sequence[tuple[Array, Array]], error: Array, expected: Spread, known: Spread, channels: int
+) -> Part | None:
+    kept = [_where_unmasked(answer, expected) for answer, expected in pairs]
+    return parts.worst_channel(name, spread(kept), error, expected, known, channels)
+
+
+def _where_unmasked(answer: Array, expected: Array) -> Array:
+    """An answer with the reference's masks."""
+    _, kept = unmasked(expected)
+    return answer if kept.all() else np.where(kept, answer, expected)
 
 
 def _class_axis(reference: Array, positive: bool, classes: bool) -> int | None:
@@ -121,10 +131,9 @@ def _order(pairs: Sequence[tuple[Array, Array]]) -> float | None:
 
 def _neighbours(pairs: Sequence[tuple[Array, Array]], rows: Array) -> float | None:
     """The share of nearest neighbours kept among the samples that differ in the reference."""
-    first = np.unique(rows, return_index=True)[1]
-    answers, expected, _ = _stacked([pairs[index] for index in first])
-    distinct = np.unique(expected, axis=0, return_index=True)[1]
-    return order.neighbours_kept(answers[distinct], expected[distinct])
+    first = {pairs[index][1].tobytes(): index for index in np.unique(rows, return_index=True)[1]}
+    answers, expected, _ = _stacked([pairs[index] for index in first.values()])
+    return order.neighbours_kept(answers, expected)
 
 
 def _stacked(pairs: Sequence[tuple[Array, Array]]) -> tuple[Array, Array, Array]:

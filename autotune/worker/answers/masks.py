@@ -16,6 +16,8 @@ MASKED = 1e30
 def unmasked(row: Array) -> tuple[Array, Array]:
     """A row as float64 with 0 in place of masked values, and true where it has none."""
     values = np.asarray(row).astype(np.float64)
+    if np.abs(values).max(initial=0.0) < MASKED:
+        return values, np.broadcast_to(np.True_, values.shape)
     kept = np.abs(values) < MASKED
     return np.where(kept, values, 0.0), kept
 

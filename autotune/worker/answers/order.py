@@ -9,6 +9,9 @@ from autotune.worker.answers.masks import Array
 SAME = 1e-6
 """Values that differ by less than this part of the largest are in no order."""
 
+MOST_VALUES = 2**22
+"""More values are not put in order, since that takes long."""
+
 FEWEST_NEIGHBOURS = 16
 """Distinct samples that nearest neighbours are looked for among."""
 
@@ -17,12 +20,14 @@ FEWEST_COLUMNS = 16
 
 
 def agreement(answers: Array, expected: Array, kept: Array) -> float | None:
-    """How far values are in the reference's order, by rows: 1 the same, 0 that of chance, −1 reversed; or None.
+    """How far values are in the reference's order, by rows: 1 the same, 0 that of chance, −1 reversed.
 
     Gini's correlation of the reference with the ranks of the answers: pairs count by how far they are apart in the
     reference, so that what is nearly the same may change places. Where signs differ, 0 is one of the values.
-    The answers are samples × columns; one column is one row.
+    The answers are samples × columns; one column is one row. None where nothing varies, or there are very many values.
     """
+    if expected.size > MOST_VALUES:
+        return None
     if expected.shape[1] == 1:
         answers, expected, kept = answers.T, expected.T, kept.T
     signed = (expected[kept] < 0).any() and (expected[kept] > 0).any()
@@ -39,9 +44,12 @@ def agreement(answers: Array, expected: Array, kept: Array) -> float | None:
 
 def ranks(values: Array) -> Array:
     """The rank of each value; that of equal ones is their mean."""
-    _, places, counts = np.unique(values, return_inverse=True, return_counts=True)
-    ends = np.cumsum(counts)
-    return np.asarray((ends - (counts - 1) / 2)[places])
+    order = np.argsort(values)
+    begins = np.flatnonzero(np.diff(values[order], prepend=np.nan) != 0)
+    ends = np.append(begins[1:], len(values))
+    found = np.empty(len(values))
+    found[order] = np.repeat((begins + ends + 1) / 2, ends - begins)
+    return found
 
 
 def neighbours_kept(answers: Array, expected: Array) -> float | None:

@@ -16,8 +16,8 @@ from autotune.worker.answers.spread import ROUNDING, Spread
 STILL = 0.01
 """A channel no longer varies where its variance is less than this part of the reference's on the same samples."""
 
-SCORES = 0.05
-"""A channel of values between 0 and 1, as probabilities are, counts if they differ by as much anywhere."""
+SCORES = 0.25
+"""Where all values are between 0 and 1, as probabilities are, a channel counts if its own differ by as much."""
 
 SMALL = 1e-3
 """Another one counts if its deviation is at least this part of the largest channel's."""
@@ -35,8 +35,13 @@ ALONE = 30.0
 """Except where it is so many times that of most channels: then it is no accident of few values."""
 
 
-def worst_channel(name: str, answers: Spread, error: Array, expected: Spread, known: Spread) -> Part | None:
-    """The channel, along the second or the last dimension, whose error is largest for its variation between samples.
+def worst_channel(
+    name: str, answers: Spread, error: Array, expected: Spread, known: Spread, channels: int
+) -> Part | None:
+    """The channel whose error is largest for its variation between samples, or that no longer varies.
+
+    `channels` is the dimension of a row that holds them. Along its first and last dimension, which may be places in
+    space or time, whose variation may be small at the edge, parts are only looked for that no longer vary.
 
     `error` is the sum of squared errors of each place over the compared samples, whose spreads are `answers` and
     `expected`; `known` is the spread of all of the reference. A channel that the reference varies and the answer does
@@ -44,8 +49,9 @@ def worst_channel(name: str, answers: Spread, error: Array, expected: Spread, kn
     """
     found = [
         part
-        for axis in sorted({0, error.ndim - 1})
+        for axis in sorted({0, channels, error.ndim - 1})
         if (part := _worst_along(axis, name, answers, error, expected, known)) is not None
+        if axis == channels or part.still
     ]
     return max(found, key=lambda part: part.badness, default=None)
 
@@ -83,7 +89,8 @@ def _worst_along(axis: int, name: str, answers: Spread, error: Array, expected: 
 def _lively(squares: Array, low: Array, high: Array) -> Array:
     """True for channels that vary so much that somebody may look at them."""
     scores = (low >= 0) & (high <= 1)
-    return np.where(scores, high - low >= SCORES, squares >= SMALL**2 * squares.max())
+    moved = scores & (high - low >= SCORES)
+    return np.asarray(moved if scores.all() else moved | (squares >= SMALL**2 * squares.max()))
 
 
 def _lower_end(compared: int, known: int) -> float:

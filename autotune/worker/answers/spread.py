@@ -49,8 +49,8 @@ def spread(rows: Sequence[Array]) -> Spread:
     )
     for row in rows:
         values, kept = unmasked(row)
-        found.squares[...] += np.where(kept, values - mean, 0.0) ** 2
-        found.energy[...] += values**2
+        found.squares[...] += np.square(values - mean) * kept
+        found.energy[...] += np.square(values)
         np.minimum(found.low, values, out=found.low, where=kept)
         np.maximum(found.high, values, out=found.high, where=kept)
     return found
