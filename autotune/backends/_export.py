@@ -35,6 +35,17 @@ def flat(model: Any, precision: str = "float32") -> Any:
     return Flat()
 
 
+def refuse_script(model: Any) -> None:
+    """ModelError for a model that holds TorchScript: neither torch.export nor torch.compile looks into it."""
+    import torch
+
+    if any(isinstance(part, torch.jit.ScriptModule) for part in model.modules()):
+        raise ModelError(
+            "a TorchScript module can be neither exported nor compiled; "
+            "use torch_eager, or openvino with frontend: torch"
+        )
+
+
 def dynamic(axes: Axes) -> tuple[tuple[dict[int, Any], ...]]:
     """The dynamic shapes of a `flat` model whose inputs have these batch dimensions."""
     import torch
@@ -47,6 +58,7 @@ def program(model: Any, example: Any, axes: Axes, *, strict: bool = False) -> An
     """The exported program of a `flat` model, its batch dimension dynamic; ModelError in one line if it cannot be."""
     import torch
 
+    refuse_script(model)
     try:
         with torch.no_grad():
             return torch.export.export(model, tuple(example), dynamic_shapes=dynamic(axes), strict=strict)

@@ -104,6 +104,7 @@ def export(workload: Workload, path: Path) -> None:
     import torch
 
     model = _export.flat(workload.module())
+    _export.refuse_script(model)
     example = tuple(torch.from_numpy(array) for array in workload.arrays(_export.EXAMPLE_ROWS))
     try:
         torch.onnx.export(

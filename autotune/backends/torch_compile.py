@@ -12,7 +12,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from autotune.backends import torch_eager
+from autotune.backends import _export, torch_eager
 from autotune.core import rows
 from autotune.core.config import Config
 from autotune.core.interfaces import Workload
@@ -94,6 +94,7 @@ class CompiledSession(torch_eager.TorchSession):
         import torch
 
         super().__init__(model, options)
+        _export.refuse_script(model)
         self._compiled = torch.compile(model, backend=backend, dynamic=False if axes is None else None)
         self._axes = axes
         self._row: tuple[np.ndarray[Any, Any], ...] = ()
