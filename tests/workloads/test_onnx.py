@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 
 from autotune.core.errors import ModelError
 from autotune.core.results import Status, TrialResult
-from autotune.core.workload_spec import WorkloadSpec
+from autotune.core.workload_spec import InputSpec, WorkloadSpec
 from autotune.workloads import onnx
 from tests.backends import child
 from tests.conftest import ExtendedPackage
@@ -85,6 +86,27 @@ save("text", [["batch"]], TensorProto.STRING)
 (folder / "no.onnx").write_text("this is no model")
 for name in ("open", "scalar", "half", "text", "no"):
     told[name] = failure(workload(name).arrays, 2)
+
+f = TensorProto.FLOAT
+nodes = [
+    helper.make_node("Cast", ["sr"], ["rate"], to=f),
+    helper.make_node("Div", ["rate", "base"], ["share"]),
+    helper.make_node("Mul", ["x", "share"], ["scaled"]),
+    helper.make_node("Add", ["state", "scaled"], ["sum"]),
+    helper.make_node("Tanh", ["sum"], ["stateN"]),
+    helper.make_node("ReduceMean", ["stateN"], ["out"], axes=[0], keepdims=0),
+]
+ports = [("x", f, ["batch", 8]), ("state", f, [2, "batch", 8]), ("sr", TensorProto.INT64, [])]
+outputs = [("out", f, ["batch", 8]), ("stateN", f, [2, "batch", 8])]
+graph = helper.make_graph(
+    nodes,
+    "step",
+    [helper.make_tensor_value_info(*port) for port in ports],
+    [helper.make_tensor_value_info(*port) for port in outputs],
+    [numpy_helper.from_array(np.float32(16000)[()].reshape(()), "base")],
+)
+model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+onnx.save(model, folder / "step.onnx")
 
 save("outside", [["batch", 2]], save_as_external_data=True, size_threshold=100, location="weights.bin")
 long = "w" * 140 + ".bin"
@@ -222,6 +244,23 @@ def test_a_file_runs_from_end_to_end(trials: Trials, name: str) -> None:
     result = trials[name, 2]
     assert (result.status, result.error) == (Status.OK, None)
     assert result.fidelity is not None and result.fidelity.judged
+
+
+def test_a_state_is_fed_back_and_a_number_stays(told: dict[str, Any], lab: ExtendedPackage, tmp_path: Path) -> None:
+    inputs = (
+        InputSpec(value=16000, dtype="int64", name="sr"),
+        InputSpec(shape=(2, "batch", 8), state="stateN", name="state"),
+        InputSpec(shape=("batch", 8), name="x"),
+    )
+    workload = WorkloadSpec(model=f"onnx:{told['folder']}/step.onnx", inputs=inputs)
+    backends = ("onnxruntime", *(["openvino"] if find_spec("openvino") else []))
+    specs = [
+        lab.spec(backend, {}, workload=workload, batch_size=3, trial=trial) for trial, backend in enumerate(backends)
+    ]
+    for result in lab.execute(tmp_path, specs).results:
+        assert (result.status, result.error) == (Status.OK, None)
+        assert result.fidelity is not None and result.fidelity.max_abs_error < 1e-5
+        assert [one.name for one in result.fidelity.outputs] == ["out", "stateN"]
 
 
 # --------------------------------------------------------------------------------------------------------- content
