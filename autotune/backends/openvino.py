@@ -31,6 +31,9 @@ BFLOAT16_ISA = ("amx_bf16", "avx512_bf16")
 HALF = {"bfloat16": "bf16", "float16": "f16"}
 """The precisions that are hints, as OpenVINO names them."""
 
+CARRYING = ("Input", "Output", "Convert", "Reorder")
+"""Primitives that compute nothing: a model may take and return half precision and compute in float32."""
+
 OVERLAP_S = 10.0
 RELEASE_NS = 5 * 10**9
 
@@ -185,9 +188,8 @@ def applied(session: OpenvinoSession, options: Options, config: Config) -> str |
 
 
 def _precision(session: OpenvinoSession, options: Options) -> str | None:
-    executed = {
-        op.get_rt_info()["runtimePrecision"].astype(str) for op in session.compiled.get_runtime_model().get_ops()
-    }
+    infos = [op.get_rt_info() for op in session.compiled.get_runtime_model().get_ops()]
+    executed = {info["runtimePrecision"].astype(str) for info in infos if info["layerType"].astype(str) not in CARRYING}
     found = ", ".join(sorted(executed))
     half = HALF.get(options.precision)
     if half is None and executed & set(HALF.values()):

@@ -35,7 +35,10 @@ def compiled(threads: int, *precisions: str, **other: Any) -> OpenvinoSession:
     """A session whose compiled model says this of itself."""
     properties = settings(Options(), threads) | other
     said = [SimpleNamespace(astype=lambda _, name=name: name) for name in precisions]
-    ops = [SimpleNamespace(get_rt_info=lambda said=said: {"runtimePrecision": said}) for said in said]
+    kinds = {name: SimpleNamespace(astype=lambda _, name=name: name) for name in ("Input", "Convolution")}
+    infos = [{"runtimePrecision": one, "layerType": kinds["Convolution"]} for one in said]
+    infos.append({"runtimePrecision": SimpleNamespace(astype=lambda _: "f16"), "layerType": kinds["Input"]})
+    ops = [SimpleNamespace(get_rt_info=lambda info=info: info) for info in infos]
     model = SimpleNamespace(
         create_infer_request=lambda: None,
         inputs=(),

@@ -6,6 +6,7 @@ numbers each item of a sample differently.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -15,6 +16,9 @@ from autotune.worker.answers.masks import Array, unmasked
 FEWEST_ITEMS = 3
 MOST_ITEMS = 512
 """More are not matched, since that takes long."""
+
+CHANCE = 14.0
+"""The logarithm of the orders that all samples could be in: with fewer, values may be sorted by chance."""
 
 EQUAL = 1e-6
 """Items that are as near need no matching."""
@@ -52,9 +56,9 @@ def _groups(reference: Sequence[Array]) -> list[list[int]]:
 
 def _sorted_by(group: Sequence[Array]) -> list[tuple[int, int, int]]:
     """What the items of all samples are sorted by: the output, its column, and 1 for rising or −1 for falling."""
-    found = []
+    found: list[tuple[int, int, int]] = []
     for place, array in enumerate(group):
-        if array.dtype.kind != "f":
+        if array.dtype.kind != "f" or len(array) * math.lgamma(array.shape[1] + 1) < CHANCE:
             continue
         columns = _columns(array)
         steps = np.diff(columns, axis=1)

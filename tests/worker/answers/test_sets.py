@@ -99,6 +99,12 @@ def test_without_scipy_items_are_matched_too(monkeypatch: pytest.MonkeyPatch) ->
     assert exact(compare(shuffled(1, BOXES, CONFIDENCE, KINDS), (BOXES, CONFIDENCE, KINDS)))
 
 
+def test_a_few_values_that_happen_to_be_sorted_are_no_set() -> None:
+    few = np.array([[1.0, 2.0, 3.0], [2.0, 5.0, 7.0]])
+    found = compare((few[:, [1, 0, 2]] + [[0], [0.1]],), (few,))
+    assert not found.outputs[0].matched
+
+
 def test_rows_without_a_reference_stay_as_they_are() -> None:
     rows = np.array([*range(SAMPLES), -1, 2])
     outputs = [np.concatenate([found, found[:1], found[2:3]]) for found in shuffled(4, VALUES, NUMBERS)]
