@@ -16,6 +16,7 @@ import numpy as np
 import optuna
 
 from autotune.analysis import latency as latencies
+from autotune.core.answers import Fidelity
 from autotune.core.config import Config
 from autotune.core.executor import Executor
 from autotune.core.files import write_array
@@ -26,7 +27,6 @@ from autotune.core.results import (
     Block,
     Canary,
     Candidate,
-    Fidelity,
     Interference,
     InterleavedRun,
     Latency,

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import msgspec
 
+from autotune.core.answers import Fidelity
 from autotune.core.machine import Hardware
-from autotune.core.results import Block, Fidelity, Status
+from autotune.core.results import Block, Status
 from autotune.core.space_types import Space
 from autotune.core.struct import FORMAT, Struct, Value
 

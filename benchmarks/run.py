@@ -25,9 +25,9 @@ from common import within
 
 from autotune.core.best import Best, Claim, Measurements
 from autotune.core.config import Config
+from autotune.core.estimate import Estimate
 from autotune.core.machine import Hardware
 from autotune.core.observer import Observer
-from autotune.core.results import Estimate
 from autotune.core.rules import MeasureRules
 from autotune.core.specs import TrialSpec
 from autotune.core.workload_spec import InputSpec, WorkloadSpec

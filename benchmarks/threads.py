@@ -22,7 +22,7 @@ import msgspec
 
 import autotune
 from autotune.core.best import Best, Measurements
-from autotune.core.results import Estimate
+from autotune.core.estimate import Estimate
 from autotune.core.struct import Value
 from autotune.core.workload_spec import InputSpec, WorkloadSpec
 from autotune.hardware import probe

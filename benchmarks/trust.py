@@ -30,10 +30,11 @@ import msgspec
 from autotune.analysis import drift, selection, stats
 from autotune.core.best import Best
 from autotune.core.config import Config
+from autotune.core.estimate import Estimate
 from autotune.core.machine import Hardware
 from autotune.core.observer import Observer
 from autotune.core.protocol import Measure, Measured
-from autotune.core.results import Block, Estimate
+from autotune.core.results import Block
 from autotune.core.rules import ConfirmRules, MeasureRules
 from autotune.core.space_types import Goal
 from autotune.core.specs import TrialSpec

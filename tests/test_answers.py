@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from autotune.core.results import Accuracy, Fidelity, Status, TrialResult
+from autotune.core.answers import Accuracy, Fidelity
+from autotune.core.results import Status, TrialResult
 from autotune.core.rules import MeasureRules
 from autotune.core.specs import InterleavedSpec
 from autotune.core.struct import Value

@@ -8,7 +8,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from autotune.core.results import Accuracy, Status
+from autotune.core.answers import Accuracy
+from autotune.core.results import Status
 from autotune.space.find import find, shipped
 from autotune.space.load import load
 from autotune.study.ranking import Ranking

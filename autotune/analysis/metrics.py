@@ -6,11 +6,12 @@ A new metric is one entry here; search, tables, reports, `best.json` and the spa
 from __future__ import annotations
 
 import math
-from typing import Any, get_args
+from typing import get_args
 
 from autotune.analysis import memory_growth
 from autotune.analysis.metric import Measured, Metric
 from autotune.analysis.number_format import rounded, size
+from autotune.analysis.output_metrics import OUTPUTS
 from autotune.core.results import Latency, Percentile, Sustained, TrialResult
 from autotune.core.space_types import Goal
 
@@ -95,17 +96,6 @@ def _latency(percentile: Percentile, description: str) -> Metric:
         percentile=percentile,
         column="always",
     )
-
-
-def _output(name: str, unit: str, **about: Any) -> Metric:
-    """A distance of the outputs from the float32 model's, the worst of all outputs."""
-
-    def read(measured: Measured) -> float | None:
-        fidelity = measured.result.fidelity
-        return getattr(fidelity, name) if fidelity is not None and fidelity.judged else None
-
-    about = {"unmeasured": "these outputs have no such metric"} | about
-    return Metric(name=name, unit=unit, read=read, objective=False, needs="outputs", **about)
 
 
 # ------------------------------------------------------------------------------------------------------ registry
@@ -194,67 +184,7 @@ _ENTRIES = (
         per_start=True,
         smallest=1.0,
     ),
-    _output(
-        "cosine_similarity",
-        unit="",
-        better="higher",
-        description="the least of all samples, against the float32 model",
-        bounds=(-1.0, 1.0),
-    ),
-    _output("centred_error", unit="", better="lower", description="error energy over the variation between inputs"),
-    _output(
-        "worst_channel_error",
-        unit="",
-        better="lower",
-        description="the same of the worst channel; 1 at least where a channel no longer varies",
-        unmeasured="no channel varies between inputs",
-    ),
-    _output(
-        "worst_sample_error",
-        unit="",
-        better="lower",
-        description="the worst sample's error energy over the variation between inputs",
-        unmeasured="the outputs do not vary between inputs",
-    ),
-    _output(
-        "order_agreement",
-        unit="",
-        better="higher",
-        description="1 where each sample's values are in the float32 model's order, 0 by chance, -1 reversed",
-        bounds=(-1.0, 1.0),
-        unmeasured="no output has a row of numbers for each sample",
-    ),
-    _output(
-        "neighbours_kept",
-        unit="",
-        better="higher",
-        description="the share of samples with the float32 model's nearest neighbour, by their embeddings",
-        bounds=(0.0, 1.0),
-        unmeasured="no output is an embedding, or too few samples were compared",
-    ),
-    _output(
-        "agreement",
-        unit="",
-        better="higher",
-        description="the share of whole numbers and truths that are the float32 model's",
-        bounds=(0.0, 1.0),
-        unmeasured="no output has whole numbers or truths",
-    ),
-    _output("max_abs_error", unit="", better="lower", description="the largest error of any output"),
-    _output(
-        "max_rel_error",
-        unit="",
-        better="lower",
-        description="the largest error over the largest value of its output",
-    ),
-    _output(
-        "top1_agreement",
-        unit="",
-        better="higher",
-        description="the share of samples with the float32 model's class",
-        bounds=(0.0, 1.0),
-        unmeasured="no output has classes",
-    ),
+    *OUTPUTS,
     Metric(
         name="accuracy",
         unit="",

@@ -11,7 +11,7 @@ import numpy as np
 
 from autotune.analysis import stats
 from autotune.core.confirmation import Verdict
-from autotune.core.results import Estimate
+from autotune.core.estimate import Estimate
 from autotune.core.rules import ConfirmRules
 
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from scipy.special import bdtr, stdtrit
 
-from autotune.core.results import Estimate
+from autotune.core.estimate import Estimate
 
 PERCENTILE_CONFIDENCE = 0.99
 

@@ -17,9 +17,10 @@ from autotune.apply import best_file, verification
 from autotune.apply.verification import Verdict, Verification
 from autotune.core.best import Best
 from autotune.core.config import Config
+from autotune.core.estimate import Estimate
 from autotune.core.executor import Executor
 from autotune.core.machine import Hardware
-from autotune.core.results import Estimate, InterleavedRun
+from autotune.core.results import InterleavedRun
 from autotune.core.rules import ConfirmRules, MeasureRules
 from autotune.core.space_types import Goal, Price
 from autotune.core.specs import TrialSpec

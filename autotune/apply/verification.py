@@ -8,7 +8,8 @@ from typing import Literal
 import msgspec
 
 from autotune.core.best import Claim
-from autotune.core.results import Estimate, Probe
+from autotune.core.estimate import Estimate
+from autotune.core.results import Probe
 from autotune.core.struct import FORMAT, Struct
 from autotune.report.text import formatting
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import msgspec
 
+from autotune.core.answers import Accuracy, Fidelity
 from autotune.core.config import Config, Placement
+from autotune.core.estimate import Estimate
 from autotune.core.machine import Hardware
-from autotune.core.results import Accuracy, ArtifactRef, Estimate, Fidelity
+from autotune.core.results import ArtifactRef
 from autotune.core.space_types import Limit, TimeLimits
 from autotune.core.struct import FORMAT, Struct
 from autotune.core.workload_spec import WorkloadSpec

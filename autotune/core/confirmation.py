@@ -6,8 +6,10 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from autotune.core.answers import Accuracy, Fidelity
 from autotune.core.config import Config
-from autotune.core.results import Accuracy, ArtifactRef, Estimate, Fidelity, Probe
+from autotune.core.estimate import Estimate
+from autotune.core.results import ArtifactRef, Probe
 from autotune.core.struct import FORMAT, Struct, Value
 
 Verdict = Literal["faster", "slower", "tie", "undecided"]

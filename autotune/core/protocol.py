@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from autotune.core.answers import Fidelity
 from autotune.core.config import Config, Placement
 from autotune.core.machine import Hardware
-from autotune.core.results import Canary, Fidelity, Status
+from autotune.core.results import Canary, Status
 from autotune.core.rules import MeasureRules
 from autotune.core.specs import TrialSpec
 from autotune.core.struct import Struct

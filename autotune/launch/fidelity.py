@@ -8,7 +8,7 @@ import msgspec
 
 from autotune.analysis.constraints import ConstraintCheck
 from autotune.analysis.metrics import METRICS
-from autotune.core.results import Fidelity, OutputFidelity, Part
+from autotune.core.answers import Fidelity, OutputFidelity, Part
 
 COMPARED = [name for name in OutputFidelity.__struct_fields__ if name in METRICS]
 

@@ -15,12 +15,13 @@ import msgspec
 import numpy as np
 
 import autotune
+from autotune.core.answers import Accuracy
 from autotune.core.errors import CacheError, MachineError
 from autotune.core.files import write_array
 from autotune.core.machine import OWN, Hardware
 from autotune.core.observer import Observer
 from autotune.core.protocol import Finish, Finished, MeasureJob, PrepareJob, Ready
-from autotune.core.results import Accuracy, ArtifactRef, Status
+from autotune.core.results import ArtifactRef, Status
 from autotune.core.rules import MeasureRules
 from autotune.core.specs import TrialSpec
 from autotune.core.workload_spec import WorkloadSpec

@@ -8,11 +8,11 @@ from pathlib import Path
 import msgspec
 
 from autotune.core import plugins
+from autotune.core.answers import Accuracy
 from autotune.core.config import Config
 from autotune.core.finding import Finding
 from autotune.core.machine import Hardware
 from autotune.core.protocol import ACCURACY, FINDINGS, ROWS, PrepareJob, Rows
-from autotune.core.results import Accuracy
 from autotune.core.rules import MeasureRules
 from autotune.core.struct import digest
 from autotune.core.workload_spec import WorkloadSpec

@@ -13,8 +13,9 @@ from typing import Literal
 from autotune.analysis.metrics import METRICS
 from autotune.core.config import Config
 from autotune.core.confirmation import Confirmation, Winner
+from autotune.core.estimate import Estimate
 from autotune.core.machine import Hardware
-from autotune.core.results import Estimate, TrialResult
+from autotune.core.results import TrialResult
 from autotune.core.space_types import Space
 from autotune.study.model import posterior as posteriors
 from autotune.study.model.posterior import Posterior

@@ -16,8 +16,9 @@ from autotune.analysis.constraints import ConstraintCheck
 from autotune.analysis.metric import Measured
 from autotune.analysis.metrics import METRICS
 from autotune.core.config import Config
+from autotune.core.estimate import Estimate
 from autotune.core.machine import Hardware
-from autotune.core.results import Estimate, Status, TrialResult
+from autotune.core.results import Status, TrialResult
 from autotune.core.rules import Correction, MeasureRules
 from autotune.core.space_types import Goal
 from autotune.space import configs

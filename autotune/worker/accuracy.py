@@ -9,10 +9,10 @@ import msgspec
 import numpy as np
 
 from autotune.core import user_function
+from autotune.core.answers import Accuracy
 from autotune.core.errors import ModelError
 from autotune.core.interfaces import Session
 from autotune.core.protocol import ACCURACY
-from autotune.core.results import Accuracy
 from autotune.models import data
 from autotune.models.workload import BuiltWorkload
 from autotune.worker import scoring

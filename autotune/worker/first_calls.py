@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from autotune.core.answers import Fidelity
 from autotune.core.interfaces import Session
-from autotune.core.results import Fidelity
 from autotune.core.rows import Axes
 from autotune.worker import output_check
 from autotune.worker.batches import Arrays, with_reference_rows

@@ -14,10 +14,10 @@ import msgspec
 import numpy as np
 
 from autotune.core import plugins
+from autotune.core.answers import Fidelity
 from autotune.core.files import write_array
 from autotune.core.interfaces import Call, Session
 from autotune.core.protocol import ROWS, Finish, Finished, Measure, Measured, MeasureJob, Ready, Rows, Serve
-from autotune.core.results import Fidelity
 from autotune.core.specs import TrialSpec
 from autotune.models import calibration, workload
 from autotune.worker import process_info, request_queue, settings_check

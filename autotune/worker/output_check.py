@@ -8,8 +8,9 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from autotune.core.answers import Fidelity, OutputFidelity, Part
 from autotune.core.outputs import label
-from autotune.core.results import Fidelity, OutputFidelity, Part, Status
+from autotune.core.results import Status
 from autotune.worker.answers import sets
 from autotune.worker.answers.closeness import closeness
 from autotune.worker.answers.masks import wrong_values

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from autotune.core.errors import ModelError
-from autotune.core.results import Estimate
+from autotune.core.estimate import Estimate
 from autotune.core.user_function import last_line
 
 Array = np.ndarray[Any, Any]

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import msgspec
 
+from autotune.core.answers import Fidelity
 from autotune.core.config import Config
-from autotune.core.results import Block, Fidelity, Status
+from autotune.core.results import Block, Status
 from autotune.space.goal_section import ANSWERS
 from autotune.study.model import suggest
 from tests.fake_executor import speed

@@ -8,7 +8,8 @@ import pytest
 from autotune.analysis import constraints, metrics
 from autotune.analysis.constraints import ConstraintCheck
 from autotune.analysis.metric import Measured
-from autotune.core.results import Fidelity, Latency
+from autotune.core.answers import Fidelity
+from autotune.core.results import Latency
 from autotune.core.space_types import Limit
 from tests.report.made import result
 

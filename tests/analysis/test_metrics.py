@@ -10,17 +10,9 @@ import pytest
 from autotune.analysis import metrics
 from autotune.analysis.metric import Measured, Metric, Need
 from autotune.analysis.metrics import METRICS
-from autotune.core.results import (
-    Accuracy,
-    ArtifactRef,
-    Block,
-    Estimate,
-    Fidelity,
-    Interference,
-    Latency,
-    Served,
-    Sustained,
-)
+from autotune.core.answers import Accuracy, Fidelity
+from autotune.core.estimate import Estimate
+from autotune.core.results import ArtifactRef, Block, Interference, Latency, Served, Sustained
 from autotune.core.space_types import Goal, Price
 from tests.report.made import result
 

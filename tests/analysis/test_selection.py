@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autotune.analysis import selection
-from autotune.core.results import Estimate
+from autotune.core.estimate import Estimate
 from autotune.core.rules import ConfirmRules
 
 RULES = ConfirmRules(first_stage=10)

@@ -14,7 +14,8 @@ import pytest
 from _pytest.mark import ParameterSet
 
 from autotune.analysis import drift, selection
-from autotune.core.results import Block, Estimate
+from autotune.core.estimate import Estimate
+from autotune.core.results import Block
 from autotune.core.rules import ConfirmRules, Correction
 from tests.noise import BLOCK_S, CANARY_S, Machine, Runs, in_turn, live
 

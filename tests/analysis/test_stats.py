@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autotune.analysis import stats
-from autotune.core.results import Estimate
+from autotune.core.estimate import Estimate
 from autotune.core.rules import MeasureRules
 
 RULES = MeasureRules()

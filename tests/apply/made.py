@@ -9,8 +9,8 @@ import msgspec
 
 from autotune.core.best import Best, Claim, Measurements
 from autotune.core.config import Config
+from autotune.core.estimate import Estimate
 from autotune.core.machine import Hardware
-from autotune.core.results import Estimate
 from autotune.core.workload_spec import ServingSpec
 from autotune.launch import environment
 from tests.report.made import HW, PLAIN, config

@@ -94,7 +94,7 @@ USE = """
 from autotune.apply import best_file
 from autotune.report.export import writer
 import msgspec, numpy as np
-from autotune.core.results import OutputFidelity
+from autotune.core.answers import (OutputFidelity)
 path = Path("best.json")
 best = best_file.read(path)
 

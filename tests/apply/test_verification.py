@@ -10,7 +10,8 @@ import pytest
 from autotune.apply import verification
 from autotune.apply.verification import Verification, judge
 from autotune.core.best import Claim
-from autotune.core.results import Estimate, Probe
+from autotune.core.estimate import Estimate
+from autotune.core.results import Probe
 from autotune.core.rules import ConfirmRules
 
 CLAIM = Claim(estimate=4.0, low=3.9, high=4.1, runs=6, rounds=42)

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from autotune.core.results import Fidelity, OutputFidelity
+from autotune.core.answers import Fidelity, OutputFidelity
 from autotune.core.struct import Value
 from autotune.core.workload_spec import InputSpec, WorkloadSpec
 from autotune.hardware import probe

@@ -3,7 +3,7 @@ from __future__ import annotations
 import msgspec
 
 from autotune.analysis.constraints import ConstraintCheck
-from autotune.core.results import Fidelity, OutputFidelity, Part
+from autotune.core.answers import Fidelity, OutputFidelity, Part
 from autotune.core.space_types import Limit
 from autotune.launch import fidelity
 

@@ -6,10 +6,11 @@ import msgspec
 import pytest
 
 from autotune.core import plugins
+from autotune.core.answers import Accuracy
 from autotune.core.config import Config
+from autotune.core.estimate import Estimate
 from autotune.core.machine import Hardware
 from autotune.core.protocol import ACCURACY, PrepareJob
-from autotune.core.results import Accuracy, Estimate
 from autotune.core.rules import MeasureRules
 from autotune.core.workload_spec import DataSpec, WorkloadSpec
 from autotune.models import artifacts

@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from autotune.core.answers import Fidelity
 from autotune.core.config import Config
 from autotune.core.confirmation import Confirmation, Finalist, Winner
-from autotune.core.results import ArtifactRef, Block, Candidate, Estimate, Fidelity, InterleavedRun, Status, TrialResult
+from autotune.core.estimate import Estimate
+from autotune.core.results import ArtifactRef, Block, Candidate, InterleavedRun, Status, TrialResult
 from autotune.core.specs import InterleavedSpec, TrialSpec
 from autotune.core.struct import Value
 from autotune.space import configs

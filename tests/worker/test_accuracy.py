@@ -9,9 +9,9 @@ import msgspec
 import numpy as np
 import pytest
 
+from autotune.core.answers import Accuracy
 from autotune.core.errors import ModelError
 from autotune.core.protocol import ACCURACY
-from autotune.core.results import Accuracy
 from autotune.core.workload_spec import DataSpec, WorkloadSpec
 from autotune.models.workload import BuiltWorkload
 from autotune.worker import accuracy

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from autotune.core.answers import Fidelity
 from autotune.core.interfaces import Call
 from autotune.core.protocol import ROWS, Answered, Command, Finish, Finished, Measure, Measured, Reply, Rows, Serve
-from autotune.core.results import Fidelity
 from autotune.core.specs import TrialSpec
 from autotune.core.workload_spec import InputSpec, WorkloadSpec
 from autotune.space import configs

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from autotune.core.results import Fidelity
+from autotune.core.answers import Fidelity
 from autotune.worker import output_check
 from autotune.worker.batches import reference_rows
 from autotune.worker.check_failed import CheckFailed

@@ -9,7 +9,8 @@ import msgspec
 
 from autotune.analysis import metrics
 from autotune.core.confirmation import Winner
-from autotune.core.results import Estimate, Latency, TrialResult
+from autotune.core.estimate import Estimate
+from autotune.core.results import Latency, TrialResult
 from autotune.core.space_types import Price
 from autotune.report.compare.comparison_types import Row
 from autotune.report.text import headline

@@ -5,7 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from autotune.core.config import Config
-from autotune.core.results import Estimate, Percentile
+from autotune.core.estimate import Estimate
+from autotune.core.results import Percentile
 from autotune.core.space_types import Limit, Price
 from autotune.core.struct import FORMAT, Struct
 from autotune.core.workload_spec import WorkloadSpec

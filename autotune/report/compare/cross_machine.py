@@ -7,7 +7,8 @@ from collections.abc import Mapping
 import msgspec
 
 from autotune.core.config import Config
-from autotune.core.results import Candidate, Estimate, InterleavedRun, TrialResult
+from autotune.core.estimate import Estimate
+from autotune.core.results import Candidate, InterleavedRun, TrialResult
 from autotune.core.rules import ConfirmRules
 from autotune.report.compare.comparison_types import Crossing
 from autotune.report.text.study_reader import Study

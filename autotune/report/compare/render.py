@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from autotune.analysis.number_format import size
-from autotune.core.results import Estimate
+from autotune.core.estimate import Estimate
 from autotune.report.compare.comparison_types import Comparison, Crossing, Front, Group, Row
 from autotune.report.text import formatting
 from autotune.report.text.markdown import literal, table

@@ -15,8 +15,9 @@ from autotune.core.best import Best, Claim, Measurements
 from autotune.core.config import Config
 from autotune.core.confirmation import Confirmation, Winner
 from autotune.core.errors import StudyError
+from autotune.core.estimate import Estimate
 from autotune.core.machine import Hardware
-from autotune.core.results import Estimate, Latency, TrialResult
+from autotune.core.results import Latency, TrialResult
 from autotune.core.space_types import Space
 from autotune.launch import environment
 from autotune.space.values import illegal

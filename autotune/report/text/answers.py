@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from autotune.analysis.constraints import ConstraintCheck
 from autotune.analysis.metrics import METRICS
-from autotune.core.results import Accuracy, Fidelity
+from autotune.core.answers import Accuracy, Fidelity
 from autotune.core.space_types import Goal
 from autotune.report.text import formatting
 from autotune.space import goal_section

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from autotune.analysis import metrics
 from autotune.analysis.metric import Measured
 from autotune.analysis.metrics import METRICS
-from autotune.core.results import Estimate, Status, TrialResult
+from autotune.core.estimate import Estimate
+from autotune.core.results import Status, TrialResult
 from autotune.core.struct import Value
 from autotune.report.text import settings
 from autotune.report.text.study_reader import Study

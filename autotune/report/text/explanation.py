@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from autotune.core.confirmation import Ablation, Step
-from autotune.core.results import Estimate
+from autotune.core.estimate import Estimate
 from autotune.report.text import formatting
 from autotune.report.text.study_reader import Study
 

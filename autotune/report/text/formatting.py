@@ -12,7 +12,8 @@ from autotune.analysis.metrics import METRICS
 from autotune.analysis.number_format import rounded
 from autotune.core import plugins
 from autotune.core.config import Config
-from autotune.core.results import Estimate, Probe, Status, TrialResult
+from autotune.core.estimate import Estimate
+from autotune.core.results import Probe, Status, TrialResult
 from autotune.core.space_types import Goal, Limit, Price
 from autotune.core.struct import Value
 from autotune.space import configs, goal_section

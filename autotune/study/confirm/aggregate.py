@@ -12,7 +12,8 @@ import msgspec
 
 from autotune.analysis import metrics, stats
 from autotune.analysis.metric import Measured
-from autotune.core.results import Candidate, Estimate, InterleavedRun, Latency
+from autotune.core.estimate import Estimate
+from autotune.core.results import Candidate, InterleavedRun, Latency
 from autotune.core.space_types import Price
 from autotune.study.confirm import scores
 from autotune.study.storage import latency_files

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 
 from autotune.core.config import Config
 from autotune.core.confirmation import Confirmation, Winner
-from autotune.core.results import Estimate, InterleavedRun, Status, TrialResult
+from autotune.core.estimate import Estimate
+from autotune.core.results import InterleavedRun, Status, TrialResult
 from autotune.core.space_types import Price
 from autotune.study.confirm.aggregate import Aggregate
 from autotune.study.confirm.names import BASELINE

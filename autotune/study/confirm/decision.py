@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from autotune.analysis import selection
 from autotune.core.config import Config
 from autotune.core.confirmation import Finalist
-from autotune.core.results import Estimate, InterleavedRun
+from autotune.core.estimate import Estimate
+from autotune.core.results import InterleavedRun
 from autotune.core.rules import ConfirmRules
 from autotune.study.confirm import elimination, names, outcomes, schedule, scores
 from autotune.study.confirm.constraints import Constraints

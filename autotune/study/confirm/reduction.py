@@ -11,8 +11,9 @@ import msgspec
 from autotune.analysis import selection
 from autotune.core.config import Config
 from autotune.core.confirmation import Ablation
+from autotune.core.estimate import Estimate
 from autotune.core.machine import Hardware
-from autotune.core.results import Estimate, InterleavedRun
+from autotune.core.results import InterleavedRun
 from autotune.core.rules import ConfirmRules
 from autotune.space import configs
 from autotune.study.confirm import outcomes, schedule, scores

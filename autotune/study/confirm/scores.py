@@ -12,7 +12,8 @@ import msgspec
 from autotune.analysis import drift, metrics, selection, stats
 from autotune.analysis.metric import Measured
 from autotune.analysis.metrics import LATENCIES, METRICS
-from autotune.core.results import Candidate, Estimate, InterleavedRun
+from autotune.core.estimate import Estimate
+from autotune.core.results import Candidate, InterleavedRun
 from autotune.core.rules import Correction
 
 OTHERS_DF = 4

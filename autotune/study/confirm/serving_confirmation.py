@@ -13,8 +13,9 @@ import msgspec
 from autotune.analysis import rate_probe
 from autotune.analysis.constraints import ConstraintCheck
 from autotune.core.confirmation import Confirmation, Finalist, Winner
+from autotune.core.estimate import Estimate
 from autotune.core.files import write_atomically
-from autotune.core.results import Estimate, Sustained
+from autotune.core.results import Sustained
 from autotune.core.specs import TrialSpec
 from autotune.study import versions
 from autotune.study.confirm import finalists

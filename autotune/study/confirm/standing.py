@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from autotune.analysis import stats
 from autotune.analysis.constraints import ConstraintCheck
 from autotune.core.confirmation import Finalist, Verdict
-from autotune.core.results import Estimate, TrialResult
+from autotune.core.estimate import Estimate
+from autotune.core.results import TrialResult
 from autotune.core.rules import ConfirmRules
 from autotune.study.confirm.names import BASELINE
 

@@ -18,8 +18,9 @@ from scipy.special import ndtr, ndtri
 from autotune.analysis import stats
 from autotune.analysis.selection import Variance
 from autotune.core.config import Config
+from autotune.core.estimate import Estimate
 from autotune.core.machine import Hardware
-from autotune.core.results import Estimate, TrialResult
+from autotune.core.results import TrialResult
 from autotune.core.rules import ConfirmRules
 from autotune.core.space_types import Domains
 from autotune.study.model import config_diff, gaussian_process, suggest

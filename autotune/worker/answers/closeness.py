@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from autotune.core.answers import OutputFidelity, Part
 from autotune.core.outputs import label
-from autotune.core.results import OutputFidelity, Part
 from autotune.worker.answers import order, parts
 from autotune.worker.answers.masks import Array, unmasked
 from autotune.worker.answers.spread import Spread, spread

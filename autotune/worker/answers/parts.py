@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import msgspec
 import numpy as np
 
+from autotune.core.answers import Part
 from autotune.core.outputs import label
-from autotune.core.results import Part
 from autotune.worker.answers.masks import Array
 from autotune.worker.answers.spread import ROUNDING, Spread
 

@@ -9,11 +9,12 @@ from typing import Any
 import msgspec
 import pytest
 
+from autotune.core.answers import Accuracy, Fidelity
 from autotune.core.best import Best, Claim, Measurements
 from autotune.core.config import Config, Placement
 from autotune.core.confirmation import Confirmation
 from autotune.core.errors import StudyError
-from autotune.core.results import Accuracy, ArtifactRef, Candidate, Fidelity, Status, TrialResult
+from autotune.core.results import ArtifactRef, Candidate, Status, TrialResult
 from autotune.core.space_types import Limit
 from autotune.core.workload_spec import WorkloadSpec
 from autotune.report.export import best_of_study, writer

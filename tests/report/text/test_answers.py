@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from autotune.analysis.constraints import ConstraintCheck
-from autotune.core.results import Accuracy, Fidelity, Part
+from autotune.core.answers import Accuracy, Fidelity, Part
 from autotune.core.space_types import Goal, Limit
 from autotune.report.text import answers
 from autotune.space.goal_section import ANSWERS

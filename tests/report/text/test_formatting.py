@@ -7,7 +7,8 @@ import pytest
 
 from autotune.analysis.constraints import ConstraintCheck
 from autotune.core.config import Config
-from autotune.core.results import Estimate, Status, TrialResult
+from autotune.core.estimate import Estimate
+from autotune.core.results import Status, TrialResult
 from autotune.core.space_types import Goal, Limit
 from autotune.core.struct import Value
 from autotune.report.text import formatting

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from autotune.core.config import Config
 from autotune.core.confirmation import Confirmation, Finalist
-from autotune.core.results import Estimate
+from autotune.core.estimate import Estimate
 from autotune.core.rules import ConfirmRules, MeasureRules
 from autotune.core.struct import Value
 from autotune.space import configs

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from autotune.core.results import Block, Candidate, Estimate, Latency
+from autotune.core.estimate import Estimate
+from autotune.core.results import Block, Candidate, Latency
 from autotune.core.space_types import Goal, Limit
 from autotune.space import configs
 from autotune.study.confirm import sample_size

@@ -7,9 +7,10 @@ import msgspec
 import pytest
 
 from autotune.analysis.rate_probe import CLAIM_S
+from autotune.core.answers import Fidelity
 from autotune.core.config import Config
 from autotune.core.confirmation import Confirmation
-from autotune.core.results import Fidelity, Served
+from autotune.core.results import Served
 from autotune.core.rules import ConfirmRules, MeasureRules
 from autotune.core.space_types import Limit
 from autotune.core.workload_spec import ServingSpec

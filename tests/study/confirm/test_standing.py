@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from autotune.analysis.constraints import ConstraintCheck
-from autotune.core.results import Estimate
+from autotune.core.estimate import Estimate
 from autotune.core.space_types import Limit
 from autotune.study.confirm.names import BASELINE
 from autotune.study.confirm.standing import Standing, narrow

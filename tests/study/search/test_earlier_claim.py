@@ -9,7 +9,7 @@ import pytest
 
 from autotune.core.config import Config
 from autotune.core.confirmation import Confirmation, Finalist
-from autotune.core.results import Estimate
+from autotune.core.estimate import Estimate
 from autotune.core.space_types import Limit
 from autotune.core.specs import TrialSpec
 from autotune.study import evidence

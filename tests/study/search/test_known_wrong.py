@@ -5,7 +5,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from autotune.core.results import Fidelity, Status, TrialResult
+from autotune.core.answers import Fidelity
+from autotune.core.results import Status, TrialResult
 from autotune.core.rules import MeasureRules
 from autotune.core.space_types import Limit
 from autotune.core.specs import TrialSpec

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from autotune.core.results import Fidelity, Status
+from autotune.core.answers import Fidelity
+from autotune.core.results import Status
 from autotune.worker import output_check
 from autotune.worker.batches import Arrays
 from autotune.worker.check_failed import CheckFailed

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autotune.core.results import OutputFidelity
+from autotune.core.answers import OutputFidelity
 from tests.worker.answers.compared import compare
 
 RNG = np.random.default_rng(3)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autotune.core.results import Fidelity
+from autotune.core.answers import Fidelity
 from autotune.worker import output_check
 from autotune.worker.answers import sets
 from autotune.worker.reference import Reference
