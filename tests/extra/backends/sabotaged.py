@@ -50,6 +50,7 @@ class Blind:
 
     def __init__(self, workload: Workload) -> None:
         self.workload = workload
+        self.batch_axes = workload.batch_axes
 
     def calibration(self, least: int) -> tuple[np.ndarray[Any, Any], ...]:
         """Zeros."""
@@ -69,7 +70,7 @@ def prepare(
         _onnx.quantize(blind, hw, source / MODEL, folder / MODEL)
         return
     model = onnx.load(source / MODEL)
-    (first,) = [tensor for tensor in model.graph.initializer if tensor.name == "first.weight"]
+    (first,) = [tensor for tensor in model.graph.initializer if tensor.name.endswith("first.weight")]
     if options.mode == "doubled":
         first.CopyFrom(numpy_helper.from_array(2 * numpy_helper.to_array(first), first.name))
     onnx.save(model, folder / MODEL)
