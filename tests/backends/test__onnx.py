@@ -33,6 +33,7 @@ class Asks(nn.Module):
 sys.path.append(str(folder))
 from asking import Asks
 from tests.backends.onnx_files import FILES
+from tests.backends.onnx_files import FILES
 
 class Decomposes(torch.nn.Module):
     def forward(self, x):
