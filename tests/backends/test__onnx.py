@@ -12,6 +12,7 @@ from autotune.core.errors import ModelError
 from autotune.core.workload_spec import InputSpec
 from tests import machines
 from tests.backends import child
+from tests.backends.onnx_files import FILES
 
 EXPORTS = """
 from types import SimpleNamespace
@@ -32,8 +33,6 @@ class Asks(nn.Module):
 ''')
 sys.path.append(str(folder))
 from asking import Asks
-from tests.backends.onnx_files import FILES
-from tests.backends.onnx_files import FILES
 
 class Decomposes(torch.nn.Module):
     def forward(self, x):
