@@ -170,7 +170,7 @@ class FakeExecutor:
 
     def _candidate(self, name: str, spec: InterleavedSpec, rounds: int) -> Candidate:
         (self.root / spec.folder / name).mkdir(exist_ok=True)
-        noise = random.Random(f"{spec.folder}/{name}")
+        noise = random.Random(f"{spec.order}/{spec.number}/{name}")
         fails_at = self.fails(name, spec)
         rate = self.candidate(name, spec)
         rates = [rate * math.exp(noise.gauss(0, self.noise)) for _ in range(rounds)][:fails_at]

@@ -56,7 +56,7 @@ for name, rows in (("dense", 1), ("words", 4)):
 
 # What is compiled again is seen before inductor would make code of it.
 options = backend.Options(dynamic=True, weight_prepack=False)
-fixed = backend.CompiledSession(Workload("fixed").module(), options, dynamic=True, backend="eager")
+fixed = backend.CompiledSession(Workload("fixed").module(), options, (0,), backend="eager")
 fixed(fixed.convert(Workload("fixed").arrays(2)))
 told["fixed"] = backend.applied(fixed, options, configured("torch_compile"))
 """

@@ -102,7 +102,7 @@ def test_a_baseline_that_becomes_faster_is_claimed_over_as_it_is_at_the_end(tmp_
 
 
 def test_a_neighbour_that_comes_and_goes_takes_from_all_alike(tmp_path: Path) -> None:
-    executor = FakeExecutor(tmp_path, noise=0.03)
+    executor = FakeExecutor(tmp_path)
     trials: list[Config] = []
 
     def behave(config: Config) -> float:
@@ -114,7 +114,8 @@ def test_a_neighbour_that_comes_and_goes_takes_from_all_alike(tmp_path: Path) ->
 
     executor.behave, executor.candidate = behave, candidate
     found = ran(executor, resolved(HW, minutes=600))
-    assert found.gain and holds(found, truth(found))
+    assert found.gain and found.winner is not None and found.winner.ratio is not None
+    assert found.winner.ratio.estimate == pytest.approx(truth(found), rel=0.03)
 
 
 def test_a_baseline_that_a_neighbour_hits_every_other_run_is_judged_by_its_own_spread(tmp_path: Path) -> None:
@@ -134,4 +135,4 @@ def test_a_baseline_that_a_neighbour_hits_every_other_run_is_judged_by_its_own_s
     executor.candidate = candidate
     found = ran(executor, resolved(HW, minutes=600))
     assert found.winner is not None and found.winner.ratio is not None and found.winner.ratio.low is not None
-    assert found.winner.runs > CONFIRM.sure_runs and found.winner.ratio.low < 1.25
+    assert found.winner.runs >= CONFIRM.sure_runs and found.winner.ratio.low < 1.25

@@ -28,6 +28,9 @@ NOISIER = 6.0
 About the 95 % quantile of F with 2 to 5 and 4 degrees of freedom: a baseline that a neighbour hits every other run.
 """
 
+LEAST = 2 * 0.01**2
+"""The least variance between others that counts: launches alone differ by a hundredth."""
+
 FIRST = selection.Variance(2 * 0.07**2, 4)
 """The spread taken while there is one run: candidates differ by about so much between runs on a shared machine.
 
@@ -71,7 +74,7 @@ class ScoreTable:
     def _far_noisier(self, a: str, b: str, variance: float) -> bool:
         """True if a pair's variance is far larger than that between all others, where there are enough to tell."""
         others = self._noise_of([name for name in self.logs if name not in (a, b)])
-        return others.df > 1 and variance > NOISIER * others.value
+        return others.df > 1 and variance > NOISIER * max(others.value, LEAST)
 
     def level(self, name: str) -> float:
         """The score of a candidate over all runs, each freed of what it has in common; -inf without a block."""

@@ -101,7 +101,8 @@ def _check_same(folder: Path, space: Space, text: str, hw: Hardware) -> None:
     before, now = _view(store.space(folder)), _view(upgrade.space(space))
     if text == store.text(folder):
         # The same file may resolve otherwise after something was installed: a study keeps what it began with.
-        del before["search"], now["search"], before["baseline"], now["baseline"]
+        for key in ("search", "baseline", "constraints"):
+            del before[key], now[key]
     if found := _difference(before, now):
         key, old, new = found
         advice = f"give --seed {old}" if key == "workload.seed" else "put it back"

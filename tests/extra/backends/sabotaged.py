@@ -50,7 +50,9 @@ class Blind:
 
     def __init__(self, workload: Workload) -> None:
         self.workload = workload
-        self.batch_axes = workload.batch_axes
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.workload, name)
 
     def calibration(self, least: int) -> tuple[np.ndarray[Any, Any], ...]:
         """Zeros."""
@@ -80,11 +82,14 @@ def load(workload: Workload, options: Options, config: Config, folder: Path | No
     """The model as ONNX Runtime's backend loads it."""
     precision: Any = "int8" if options.mode == "blind" else "float32"
     session = onnxruntime.load(workload, onnxruntime.Options(precision=precision), config, folder)
-    return Forgetful(session.ort, session.pool_threads) if options.mode == "nan" else session
+    return Forgetful(session) if options.mode == "nan" else session
 
 
 class Forgetful(onnxruntime.OrtSession):
     """Knows no answer to the first sample of a batch."""
+
+    def __init__(self, session: onnxruntime.OrtSession) -> None:
+        self.__dict__ |= session.__dict__
 
     def outputs(self, result: Any) -> tuple[np.ndarray[Any, Any], ...]:
         """All outputs, the first row NaN."""

@@ -163,7 +163,7 @@ def test_one_that_fails_after_its_claim_is_none_to_stop_for() -> None:
 
 
 def test_as_long_as_a_gain_is_open_the_baseline_goes_on_and_is_looked_at_seldom() -> None:
-    runs = swinging(12, 0.08, trial_1=0.06, trial_1_again=0.06, trial_2=-0.5)
+    runs = swinging(12, 0.08, trial_1=0.07, trial_1_again=0.07, trial_2=-0.5)
     found = decide(runs[:6])
     assert (found.name, found.gain, found.reason) == (BASELINE, False, None)
     assert all(BASELINE in until_claimed()(runs[:count]) for count in range(1, 12))
