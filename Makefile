@@ -33,7 +33,7 @@ help:
 	@echo "make lint      the same without the tests"
 	@echo "make format    format the code with ruff"
 	@echo "make slow      the tests that take long, after make pretrained"
-	@echo "make bench     run the scripts in benchmarks/ one after the other, except those that need arguments (recheck, record, same_answer, search, whole_runs)"
+	@echo "make bench     run the scripts in benchmarks/ one after the other, except those that need arguments (answers, recheck, record, same_answer, search, whole_runs)"
 	@echo "make bench-test  the tests of those scripts"
 	@echo "make clean     remove what builds and checks left behind; keep .venv and studies"
 
@@ -84,7 +84,7 @@ slow: $(STAMP) $(PRETRAINED)
 	@$(BIN)/python -m pytest -m slow $(ARGS)
 
 bench: $(STAMP)
-	@set -e; for file in $(filter-out benchmarks/recheck.py benchmarks/record.py benchmarks/same_answer.py benchmarks/search.py benchmarks/whole_runs.py,$(shell grep -l "^if __name__" benchmarks/*.py)); do echo "== $$file"; $(BIN)/python "$$file"; done
+	@set -e; for file in $(filter-out benchmarks/answers.py benchmarks/recheck.py benchmarks/record.py benchmarks/same_answer.py benchmarks/search.py benchmarks/whole_runs.py,$(shell grep -l "^if __name__" benchmarks/*.py)); do echo "== $$file"; $(BIN)/python "$$file"; done
 
 bench-test: $(STAMP)
 	@$(BIN)/python -m pytest benchmarks/tests $(ARGS)

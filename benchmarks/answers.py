@@ -28,9 +28,9 @@ from broken_answers import BROKEN, rounded_weights
 
 from autotune.analysis import constraints
 from autotune.core import plugins
+from autotune.core.answers import Fidelity
 from autotune.core.config import Config
 from autotune.core.errors import ModelError
-from autotune.core.results import Fidelity
 from autotune.core.rules import MeasureRules
 from autotune.core.workload_spec import WorkloadSpec
 from autotune.hardware import probe
