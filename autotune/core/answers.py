@@ -19,15 +19,14 @@ class Part(Struct):
         return self.still, self.error
 
 
-class OutputFidelity(Struct):
-    """The distance of one output from the float32 eager reference's; `name` is its place in what the model returns.
+class Distances(Struct, kw_only=True):
+    """The distance of outputs from the float32 eager reference's, by metric; None is unknown.
 
     `max_rel_error` is the largest error over the largest value; `top1_agreement` the share of samples with the same
     class, for outputs that are scores of classes (samples × classes) or shares of them. `part` is the worst channel or
-    sample. `matched` says that its items were in another order than the reference's. None is unknown.
+    sample.
     """
 
-    name: str
     cosine_similarity: float
     centred_error: float | None
     max_abs_error: float
@@ -39,11 +38,20 @@ class OutputFidelity(Struct):
     neighbours_kept: float | None = None
     agreement: float | None = None
     part: Part | None = None
+
+
+class OutputFidelity(Distances, kw_only=True):
+    """The distance of one output; `name` is its place in what the model returns.
+
+    `matched` says that its items were in another order than the reference's.
+    """
+
+    name: str
     matched: bool = False
 
 
-class Fidelity(Struct):
-    """The distance of the outputs from the float32 eager reference; the worst of `outputs` in each metric.
+class Fidelity(Distances, kw_only=True):
+    """The distance of all outputs, the worst of `outputs` in each metric.
 
     `judged` is false where that says nothing, `reason` says why. `noise` is the centred error of the reference against
     itself, of its worst channel: not 0 for a model that is not deterministic.
@@ -51,17 +59,6 @@ class Fidelity(Struct):
 
     judged: bool
     samples: int
-    cosine_similarity: float
-    centred_error: float | None
-    max_abs_error: float
-    max_rel_error: float | None = None
-    top1_agreement: float | None = None
-    worst_channel_error: float | None = None
-    worst_sample_error: float | None = None
-    order_agreement: float | None = None
-    neighbours_kept: float | None = None
-    agreement: float | None = None
-    part: Part | None = None
     outputs: tuple[OutputFidelity, ...] = ()
     reason: str | None = None
     noise: float | None = None

@@ -15,6 +15,7 @@ from autotune.core.results import InterleavedRun, Status, TrialResult
 from autotune.core.rules import MeasureRules
 from autotune.core.space_types import Limit
 from autotune.core.specs import InterleavedSpec, TrialSpec
+from autotune.study.confirm.interleaved_confirmation import InterleavedConfirmation
 from autotune.study.confirm.names import BASELINE
 from autotune.study.confirm.stage import confirm
 from autotune.study.storage import store
@@ -141,6 +142,20 @@ def test_without_time_to_confirm_a_better_trial_the_earlier_claim_stands(tmp_pat
     store.write_elapsed(tmp_path, 0)
     found = confirmed(study, FakeExecutor(tmp_path))
     assert found is not None and found.finished and found.winner is not None and found.winner.config == FIRST
+
+
+def test_a_claim_that_stands_is_on_disk_whatever_was_kept_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study, claim = challenged(tmp_path)
+    nothing = Confirmation(confirmed=False, gain=False, winner=None, noise_floor=None, finalists=(), reason="no time")
+
+    def run(self: object) -> Confirmation:
+        store.write_confirmation(tmp_path, nothing)
+        return nothing
+
+    monkeypatch.setattr(InterleavedConfirmation, "run", run)
+    assert confirmed(study, FakeExecutor(tmp_path)) == claim == store.confirmation(tmp_path)
 
 
 @pytest.mark.parametrize(("failing", "left_s"), [(THIRD, 18), (PLAIN, 600)])
