@@ -45,8 +45,8 @@ def run(
 
     def reserve(ranking: Ranking) -> float:
         known = store.confirmation(study.folder)
-        claimed = known is not None and known.confirmed and known.gain
-        predicted_s = cost.predicted(ranking, space, hw, rules, confirm_rules, claimed=claimed)
+        has_claim = known is not None and known.confirmed and known.gain
+        predicted_s = cost.predicted(ranking, space, hw, rules, confirm_rules, claimed=has_claim)
         reserved_s = cost.reserved(space.budget, predicted_s, confirm_rules)
         observer.reserved(reserved_s, predicted_s)
         return reserved_s
