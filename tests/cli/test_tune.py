@@ -35,7 +35,7 @@ def test_a_study_from_the_space_file_to_best_json(harness: TuneHarness) -> None:
     assert re.fullmatch("left out  allocator mimalloc: .* apt-get install .*", head[3])
     assert (blank, phase) == ("", "search: ends early once nothing more is to be gained; at most 4 trials")
     assert first.startswith("   1/4  torch_eager contiguous float32, batch 1, 1x2  10.2/s")
-    assert re.search(r"\nall trials of the budget are done, after \d+ s\n\nbest      ", text)
+    assert re.search(r"\nall trials of the budget are done, after .* s\n\nbest      ", text)
     assert text.endswith(
         f"trials    4: 0 given up as clearly slower, 0 failed\n{'':9} {summary.WINDOWS}\n"
         f"file      {harness.study / 'best.json'}\n"
@@ -75,8 +75,8 @@ def test_a_search_that_settled_goes_on_for_no_more_budget(harness: TuneHarness) 
     assert len(harness.executors[0].trials) < 20
     assert re.search(r"\nconfirming 3 .*\nconfirmed so far: 3.\d\dx \(.*\), onnxruntime .*; the search goes on\n", text)
     assert re.search(
-        r"\nthe search ended early: nothing untried that is likely to run promises another 2 %, after \d+ s; "
-        r"of the 29 min \d\d s that are left the confirmation is predicted to need \d+ (min \d\d )?s"
+        r"\nthe search ended early: nothing untried that is likely to run promises another 2 %, after .* s; "
+        r"of the 2\d min( \d\d s)? that are left the confirmation is predicted to need .* s"
         r"\ntelling the best of them apart, up to about ",
         text,
     )
@@ -87,7 +87,7 @@ def test_a_search_that_settled_goes_on_for_no_more_budget(harness: TuneHarness) 
         assert harness.executors[-1].trials == harness.executors[-1].runs == []
         early = "" if options == {"no_budget": True} else "the search ended early: "
         assert re.search(
-            rf"\n{early}nothing untried .* promises another 2 %, after \d+ s\nnothing is left to do\n", text
+            rf"\n{early}nothing untried .* promises another 2 %, after .* s\nnothing is left to do\n", text
         )
         assert (store.results(harness.study), harness.best()) == before
 
