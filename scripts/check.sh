@@ -5,6 +5,7 @@ set -uo pipefail
 cd "$(dirname "$0")/.."
 
 BUDGET_S=360
+unset PYTHONDONTWRITEBYTECODE # hundreds of processes would compile the same files anew
 report=$(mktemp -d)
 trap 'rm -rf "$report"' EXIT
 

@@ -65,6 +65,11 @@ LONGEST = (
     "test_local_executor.py",
     "test_command.py",
     "test__traced.py",
+    "test_loading.py",
+    "test_load_threads.py",
+    "test_load_sizes.py",
+    "test_prepare.py",
+    "test_server_browser.py",
 )
 """The test files that take longest, which begin first, so that two workers end at about the same time."""
 

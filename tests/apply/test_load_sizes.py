@@ -59,7 +59,7 @@ COMPILED = [needs("torch"), pytest.mark.skipif(probe.probe().compiler is None, r
     ("backend", "options"),
     [
         pytest.param("onnxruntime", {}, marks=needs(*ONNX)),
-        pytest.param("openvino", {}, marks=needs(*ONNX, "openvino")),
+        pytest.param("openvino", {}, marks=[needs(*ONNX, "openvino"), pytest.mark.slow]),
         pytest.param("openvino", {"frontend": "torch"}, marks=needs(*ONNX, "openvino")),
         pytest.param("torch_aot", {}, marks=COMPILED),
         pytest.param("torch_int8", {}, marks=[*COMPILED, needs("torchao")]),

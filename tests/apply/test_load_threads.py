@@ -40,7 +40,7 @@ COMPILED = [needs("torch"), pytest.mark.skipif(probe.probe().compiler is None, r
     [
         pytest.param("torch_eager", {}, False, marks=needs("torch")),
         pytest.param("onnxruntime", {}, True, marks=needs(*ONNX)),
-        pytest.param("openvino", {}, True, marks=needs(*ONNX, "openvino")),
+        pytest.param("openvino", {}, True, marks=[needs(*ONNX, "openvino"), pytest.mark.slow]),
         pytest.param("openvino", {"requests": 2}, True, marks=needs(*ONNX, "openvino")),
         pytest.param("torch_compile", {}, False, marks=COMPILED),
         pytest.param("torch_aot", {}, False, marks=COMPILED),

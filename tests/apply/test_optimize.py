@@ -99,6 +99,7 @@ def test_a_search_ends_with_a_confirmation(place: Place) -> None:
     assert confirmation is not None and confirmation.finished and confirmation.winner is not None
 
 
+@pytest.mark.slow
 @needs_torch
 def test_ctrl_c_ends_the_search_and_leaves_nothing_behind(place: Place) -> None:
     (place.folder / "net.py").write_text(tiny.MODEL)

@@ -182,8 +182,8 @@ def test_a_measured_worker_lacks_a_variable(lab: ExtendedPackage, tmp_path: Path
 
 def test_code_that_waits_is_waited_for(lab: ExtendedPackage, tmp_path: Path) -> None:
     eager = {"memory_format": "contiguous", "precision": "float32"}
-    spec = lab.spec("torch_eager", eager, workload=own_model(with_weights(tmp_path), sleep_s=2.5))
-    short = rules(idle_timeout_s=1.5, setup_timeout_s=30, build_timeout_s=30)
+    spec = lab.spec("torch_eager", eager, workload=own_model(with_weights(tmp_path), sleep_s=1.5))
+    short = rules(idle_timeout_s=1.0, setup_timeout_s=30, build_timeout_s=30)
     (result,) = lab.run(tmp_path, [(spec, short, None)], tmp_path / "cache").results
     assert (result.status, result.error) == (Status.OK, None)
     shorter = msgspec.structs.replace(short, build_timeout_s=1.0)

@@ -9,7 +9,7 @@ from autotune.study.confirm.names import BASELINE
 from tests.study.confirm.simulated import decided
 
 
-@pytest.mark.parametrize(("seeds", "most"), [(30, 0.1), pytest.param(1000, 0.05, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("seeds", "most"), [(10, 0.1), pytest.param(1000, 0.05, marks=pytest.mark.slow)])
 def test_equal_configurations_are_seldom_called_a_gain(folder: Path, seeds: int, most: float) -> None:
     """A/A, with looks after 3, 4 and 5 runs where intervals are narrow, after 6 and 12, and at the end of the time."""
     found = [decided(folder, seed, trial_1=0.0, trial_2=0.0) for seed in range(seeds)]
