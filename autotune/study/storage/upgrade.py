@@ -5,6 +5,8 @@ What no version writes is a ValueError, msgspec's for options that are not legal
 
 from __future__ import annotations
 
+import math
+
 import msgspec
 
 from autotune.analysis.metrics import METRICS
@@ -44,9 +46,9 @@ def spec(written: TrialSpec) -> TrialSpec:
 
 
 def result(written: TrialResult) -> TrialResult:
-    """A trial's result with such a spec; ValueError for a measured block without items, of which nothing is a rate."""
-    if written.status.measured and any(block.items <= 0 for block in written.blocks):
-        raise ValueError("a measured block has no items")
+    """A trial's result with such a spec; ValueError for a measured block whose rate is no number above 0."""
+    if written.status.measured and any(not 0 < block.rate < math.inf for block in written.blocks):
+        raise ValueError("a measured block has no rate")
     return msgspec.structs.replace(written, spec=spec(written.spec))
 
 
@@ -61,6 +63,8 @@ def confirmation(written: Confirmation) -> Confirmation:
 
 def _options(backend: str, axes: dict[str, tuple[Value, ...]]) -> dict[str, tuple[Value, ...]]:
     """The options of a backend with what they may be, those that were not known then at their defaults."""
+    if empty := [name for name, values in axes.items() if not values]:
+        raise ValueError(f"option {empty[0]} of {backend} has no value")
     first = {name: values[0] for name, values in axes.items()}
     defaults = msgspec.structs.asdict(plugins.backend_options(backend, dict(first)))
     return {name: axes.get(name, (default,)) for name, default in defaults.items()}

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import msgspec
 import pytest
 
@@ -37,8 +35,16 @@ def test_a_metric_that_there_is_not_is_refused() -> None:
         upgrade.space(msgspec.structs.replace(resolved(HW), objective="beauty"))
 
 
-def test_a_measured_block_without_items_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("items", [0.0, 1e308])
+def test_a_measured_block_of_which_nothing_is_a_rate_is_refused(items: float) -> None:
     spec = TrialSpec(id=1, workload=WORKLOAD, config=plain(HW), folder="trials/00001")
-    empty = Block(start_ns=0, elapsed_ns=1, items=0.0, calls=0, cpu_ns=0)
-    with pytest.raises(ValueError, match="a measured block has no items"):
-        upgrade.result(msgspec.structs.replace(measured(spec, 5.0), blocks=(empty,)))
+    block = Block(start_ns=0, elapsed_ns=1, items=items, calls=0, cpu_ns=0)
+    with pytest.raises(ValueError, match="a measured block has no rate"):
+        upgrade.result(msgspec.structs.replace(measured(spec, 5.0), blocks=(block,)))
+
+
+def test_an_option_without_a_value_is_refused() -> None:
+    space = resolved(HW)
+    backends = {"torch_eager": {"memory_format": ()}}
+    with pytest.raises(ValueError, match="option memory_format of torch_eager has no value"):
+        upgrade.space(msgspec.structs.replace(space, domains=msgspec.structs.replace(space.domains, backends=backends)))
