@@ -30,8 +30,8 @@ class Decision:
     """The winner of the finalists' interleaved runs; `reason` is why nothing can be claimed, None if it can.
 
     Without a gain it is the baseline, unless that breaks the limits. `rates` are those of the runs with the baseline,
-    `leads` those of all runs. It is `settled` if there is a claim, or for sure none; then the `rivals`, which may still
-    win, can go on without the baseline. Of several objectives all that may win have one by then.
+    `leads` those of all runs. The `rivals` may still win; there are none where the baseline does. It is `settled` if
+    there is a claim, or for sure none; of several objectives all that may win have one by then.
     """
 
     name: str
@@ -99,7 +99,7 @@ def decide(
         rates=tables[0],
         leads=leads,
         reason=reason,
-        rivals=frozenset(one.name for one in rivals) if sure else frozenset(),
+        rivals=frozenset(one.name for one in rivals) if winner.name != BASELINE else frozenset(),
         settled=(not awaited and any(_due(standings[name].runs, rules) for name in sure & able))
         or (none and not gain and not unmeasured and reason is None and _due(count, rules)),
     )

@@ -75,20 +75,24 @@ class InterleavedConfirmation:
 
     def _decided(self, chosen: Finalists) -> tuple[Decision, list[InterleavedRun]]:
         """The decision and the runs behind it, with enough calls of the winner where a percentile is limited."""
-        context, rules = self.context, self.context.confirm
         if self.runner.constraints.multi_objective:
             decided, runs = self._claimed(chosen)
         else:
-            self._claimed(self._few(), rules.sure_runs)
-            self._claimed(chosen)
-            decide = self._provisional(chosen)
-            self._compare(chosen, "telling the best of them apart", UntilSelected(rules, decide))
-            headline, rule = "confirming the best of them against the baseline", UntilWinnerClaimed(decide)
-            runs = self._compare(chosen, headline, rule, context.left.most())
-            decided = self._decide(chosen, runs)
+            self._claimed(self._few(), self.context.confirm.sure_runs)
+            decided, runs = self._claimed(chosen)
+            if decided.gain:
+                decided, runs = self._selected(chosen)
         while decided.gain and self.runner.measure_more_calls(decided.name, decided.config, runs):
             decided = self._decide(chosen, runs)
         return decided, runs
+
+    def _selected(self, chosen: Finalists) -> tuple[Decision, list[InterleavedRun]]:
+        """The decision once the best of these is known, and has a claim of its own."""
+        decide = self._provisional(chosen)
+        self._compare(chosen, "telling the best of them apart", UntilSelected(self.context.confirm, decide))
+        headline = "confirming the best of them against the baseline"
+        runs = self._compare(chosen, headline, UntilWinnerClaimed(decide), self.context.left.most())
+        return self._decide(chosen, runs), runs
 
     def _claimed(self, chosen: Finalists, most: float = math.inf) -> tuple[Decision, list[InterleavedRun]]:
         """The decision once one of these has a claim, or it is known that none gets one; at the latest after `most`."""

@@ -39,9 +39,9 @@ class Standing:
         return not math.isnan(self.gains[0].estimate)
 
     def may_win(self, rules: ConfirmRules) -> bool:
-        """True if it is not shown to differ from the leader, and seems behind by half of what matters at most."""
+        """True if it is not shown to differ from the leader, and seems behind by a quarter of what matters at most."""
         able = self.error is None and self.violation is None and self.measured
-        equal = self.verdict == "tie" or (self.verdict == "undecided" and self._behind <= rules.delta / 2)
+        equal = self.verdict == "tie" or (self.verdict == "undecided" and self._behind <= rules.delta / 4)
         return able and equal and (self.remains or self.has_claim(rules))
 
     def has_claim(self, rules: ConfirmRules) -> bool:

@@ -43,7 +43,7 @@ class UntilClaimed:
 class UntilSelected:
     """The rivals without the baseline, until none is likely to be better than the best of them by what matters.
 
-    One that is behind for sure is measured no more. None without a claim.
+    One that is behind for sure is measured no more.
     """
 
     confirm: ConfirmRules
@@ -69,4 +69,5 @@ class UntilWinnerClaimed:
 
     def __call__(self, runs: Sequence[InterleavedRun]) -> set[str]:
         decided = self.decide(runs)
-        return {decided.name, BASELINE} if decided.rivals and decided.reason is not None else set()
+        awaited = decided.name in decided.rivals and decided.reason is not None
+        return {decided.name, BASELINE} if awaited and not outcomes.failed(runs, BASELINE) else set()

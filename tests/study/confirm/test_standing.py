@@ -43,8 +43,8 @@ def behind(by: float) -> Estimate:
     ("fields", "expected"),
     [
         ({}, True),
-        ({"verdict": "undecided", "behind": behind(RULES.delta / 2)}, True),
-        ({"verdict": "undecided", "behind": behind(RULES.delta * 0.51)}, False),
+        ({"verdict": "undecided", "behind": behind(RULES.delta / 4)}, True),
+        ({"verdict": "undecided", "behind": behind(RULES.delta * 0.26)}, False),
         ({"verdict": "undecided", "behind": behind(-0.2)}, True),
         ({"verdict": "undecided", "behind": UNMEASURED}, False),
         ({"verdict": "undecided", "behind": None}, False),

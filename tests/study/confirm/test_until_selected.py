@@ -47,9 +47,7 @@ def test_a_run_in_which_the_best_failed_is_made_good() -> None:
     assert WINNER_CLAIMED(runs) == {"trial-1", BASELINE}
 
 
-def test_without_a_claim_nothing_is_selected() -> None:
-    assert SELECTED([]) == set()
-    assert SELECTED([run(1, **ALL)]) == set()
+def test_where_the_baseline_wins_nothing_is_selected() -> None:
     level = [run(number, **dict.fromkeys(ALL, 10.0 + number / 10)) for number in range(1, 7)]
     assert SELECTED(level) == set() and WINNER_CLAIMED(level) == set()
 
@@ -65,3 +63,14 @@ def test_a_winner_without_a_claim_is_measured_with_the_baseline_until_it_has_one
     assert WINNER_CLAIMED(runs) == set()
     found = decide(runs, ended=True)
     assert (found.name, found.gain) == ("trial-2", True)
+
+
+def test_that_an_earlier_claim_is_lost_meanwhile_does_not_end_the_winners_runs() -> None:
+    """Its runs with the baseline show more noise than those that the claim of another was made from."""
+    without = {name: rate for name, rate in ALL.items() if name != "trial_2"}
+    runs = [run(number, **without) for number in range(1, 4)]
+    assert decide(runs, ended=True).gain
+    runs.append(run(4, trial_1=20.0, trial_2=24.0))
+    runs += [run(number, trial_2=24.0 * by, baseline=10.0) for number, by in ((5, 1.5), (6, 1 / 1.5))]
+    assert not decide(runs, ended=True).gain
+    assert WINNER_CLAIMED(runs) == {"trial-2", BASELINE}
