@@ -48,7 +48,7 @@ def domain(hw: Hardware) -> tuple[Value, ...]:
 
 def unavailable(value: Value, hw: Hardware) -> str | None:
     """The reason that an allocator cannot be had, with what to install."""
-    if value == "system" or value in hw.libraries:
+    if value == "system" or (value in hw.libraries and (value != "tbbmalloc" or "tbbmalloc_core" in hw.libraries)):
         return None
     return f"{value} was not found in any library path for {hw.architecture}; {INSTALL[value]}"
 

@@ -26,6 +26,8 @@ def test_system_alone_where_nothing_was_found() -> None:
 
 def test_domain_is_what_was_found() -> None:
     assert allocator.domain(hardware(2, libraries=LIBRARIES)) == ("system", "tcmalloc", "tbbmalloc")
+    alone = {name: path for name, path in LIBRARIES.items() if name != "tbbmalloc_core"}
+    assert allocator.domain(hardware(2, libraries=alone)) == ("system", "tcmalloc")
 
 
 @pytest.mark.parametrize(

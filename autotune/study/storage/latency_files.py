@@ -25,11 +25,12 @@ def summary(folder: Path, result: TrialResult) -> Latency | None:
 
 
 def read(folders: Sequence[Path]) -> Latencies | None:
-    """The calls of a configuration over several interleaved runs, given its folder in each."""
+    """The calls of a configuration over several interleaved runs, given its folder in each; None without any."""
     parts = []
     for folder in folders:
         path = folder.parent / "sitting.json"
         if path.exists():
-            blocks = store.decode(path, InterleavedRun).candidates[folder.name].blocks
-            parts.append(latency.load_rows(folder, {block.number for block in blocks}))
+            candidate = store.decode(path, InterleavedRun).candidates.get(folder.name)
+            if candidate is not None:
+                parts.append(latency.load_rows(folder, {block.number for block in candidate.blocks}))
     return latency.merge(parts)

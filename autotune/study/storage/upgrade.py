@@ -53,9 +53,14 @@ def result(written: TrialResult) -> TrialResult:
 
 
 def confirmation(written: Confirmation) -> Confirmation:
-    """A confirmation whose configurations, which are compared with those of trials, have every setting of today."""
+    """A confirmation whose configurations, which are compared with those of trials, have every setting of today.
+
+    ValueError for a winner whose rate is no number above 0.
+    """
     winner = written.winner
     if winner is not None:
+        if not 0 < winner.throughput.estimate < math.inf:
+            raise ValueError("the winner has no rate")
         winner = msgspec.structs.replace(winner, config=configs.completed(winner.config))
     finalists = [msgspec.structs.replace(one, config=configs.completed(one.config)) for one in written.finalists]
     return msgspec.structs.replace(written, winner=winner, finalists=tuple(finalists))
