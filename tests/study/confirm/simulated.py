@@ -14,6 +14,7 @@ from autotune.study.confirm.decision import Decision
 from autotune.study.confirm.finalists import Finalists
 from autotune.study.confirm.names import BASELINE
 from autotune.study.confirm.paired_comparison import PairedComparison
+from autotune.study.confirm.schedule import Keep
 from autotune.study.confirm.until_selected import UntilClaimed, UntilSelected, UntilWinnerClaimed
 from tests.noise import Machine
 from tests.report.made import HW, PLAIN, config, result
@@ -37,10 +38,15 @@ def decided(folder: Path, seed: int, loudness: float = 1.0, **gains: float) -> D
     logs = {BASELINE: 3.0} | {name.replace("_", "-"): 3.0 + gain for name, gain in gains.items()}
     executor = SimulatedExecutor(folder, Machine(seed, loudness, seconds=2 * SECONDS), logs)
     paired = PairedComparison(str(seed), folder, HW, WORKLOAD, FINALISTS.configs, MeasureRules(), RULES)
-    runs: list[InterleavedRun] = []
-    for rule in (UntilClaimed(FINALISTS, RULES, ANY, decide), UntilSelected(RULES, decide), UntilWinnerClaimed(decide)):
+
+    def compared(rule: Keep) -> list[InterleavedRun]:
         left_s = SECONDS - executor.clock()
-        runs = paired_comparison.compare(paired, executor, rule, left_s, left_s, True, executor.clock)
+        return paired_comparison.compare(paired, executor, rule, left_s, left_s, True, executor.clock)
+
+    runs = compared(UntilClaimed(FINALISTS, RULES, ANY, decide))
+    if decide(runs, ended=True).gain:
+        compared(UntilSelected(RULES, decide))
+        runs = compared(UntilWinnerClaimed(decide))
     return decide(runs, ended=True)
 
 
