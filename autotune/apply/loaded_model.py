@@ -11,15 +11,13 @@ from autotune.apply.model_inputs import ModelInputs
 from autotune.core.best import Best
 from autotune.core.errors import ModelError
 from autotune.core.interfaces import Session
+from autotune.core.outputs import LONE, tensors
 from autotune.models import workload
 
 if TYPE_CHECKING:
     import numpy as np
 
     from autotune.core.rows import Arrays, Axes
-
-LONE = "output"
-"""The name of an output that is all that a model returns."""
 
 
 class LoadedModel:
@@ -54,12 +52,12 @@ class LoadedModel:
         model fails on it.
         """
         given = self._inputs.in_order(batch)
-        found = self._answers(self._inputs.fitting(tuple(_array(one) for one in given)))
+        names, found = self._answers(self._inputs.fitting(tuple(_array(one) for one in given)))
         if any(hasattr(one, "detach") for one in given):
             import torch
 
-            return self._as_returned([torch.from_numpy(array) for array in found])
-        return self._as_returned(found)
+            return self._as_returned(names, [torch.from_numpy(array) for array in found])
+        return self._as_returned(names, found)
 
     def __enter__(self) -> LoadedModel:
         return self
@@ -79,24 +77,32 @@ class LoadedModel:
         """The inputs' names in their order: the model's own, or those that were given."""
         return self._inputs.names
 
-    def _answers(self, arrays: Arrays) -> list[np.ndarray[Any, Any]]:
-        """The outputs, which no later call changes."""
+    def _answers(self, arrays: Arrays) -> tuple[Sequence[str], list[np.ndarray[Any, Any]]]:
+        """The outputs, which no later call changes, and their names; none where they are not known."""
         with self._turn:
             session = self._session
             if session is None:
                 raise ModelError("the model is closed; load it again")
             try:
-                found = session.outputs(session(session.convert(arrays)))
+                result = session(session.convert(arrays))
+                found = session.outputs(result)
             except Exception as error:
                 tuned = self.best.config.workload.batch_size
                 raise ModelError(self._inputs.why_not(arrays, one_line(error), tuned)) from error
             # what a module of the user's returns may be a buffer that its next call writes to
-            return list(found) if self._concurrent else [array.copy() for array in found]
+            names = self._names(session, result, len(found))
+            return names, list(found) if self._concurrent else [array.copy() for array in found]
 
-    def _as_returned(self, found: list[Any]) -> Any:
-        known = self.best.fidelity.outputs if self.best.fidelity else ()
-        names = [one.name for one in known]
-        structured = len(names) == len(found) and names != [LONE]
+    def _names(self, session: Session, result: Any, count: int) -> Sequence[str]:
+        """The names of the outputs that were compared; with one that is one for the whole batch, those of this call."""
+        compared = [one.name for one in self.best.fidelity.outputs] if self.best.fidelity else []
+        if len(compared) == count or not compared:
+            return compared
+        names = getattr(session, "output_names", None) or [name for name, _ in tensors(result)]
+        return names if len(names) == count else ()
+
+    def _as_returned(self, names: Sequence[str], found: list[Any]) -> Any:
+        structured = len(names) == len(found) and list(names) != [LONE]
         if len(found) == 1 and not (structured and self._has_structure):
             return found[0]
         if structured and not all(name.isdecimal() for name in names):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 METRICS = ("accuracy", "f1")
 LEAST_ROWS = 4
-"""Of labelled samples, so that a quarter of them is at least one row to calibrate on."""
+"""Of labelled samples: fewer say nothing of an accuracy."""
 
 ENOUGH = 8
 """The fewest different rows on which int8 can be calibrated and judged."""
@@ -28,7 +28,7 @@ ENOUGH = 8
 class Split(NamedTuple):
     """The inputs to calibrate on, and the inputs to judge, with their labels where they have some.
 
-    No row is in both, unless fewer than ENOUGH are `different` (of labelled rows not counted further).
+    No row is in both, nor a copy of it, unless fewer than ENOUGH are `different`.
     """
 
     calibration: Arrays
@@ -104,21 +104,25 @@ def load(
 def split(arrays: Arrays, axes: Axes, labels: Array | None, samples: int, calibration: int, seed: int) -> Split:
     """The rows, along these batch dimensions, in an order that the seed decides: to calibrate on, then to judge.
 
-    Rows to calibrate on are at most a quarter of all, or half of all where that is at most ENOUGH. Without labels each
-    different row counts once; fewer than ENOUGH stay as they are, and are all in both parts. The first rows to judge
-    are the same for any number of samples.
+    Rows of one content are in one part. To calibrate on there is one of each of at most a quarter of the contents, or
+    half of them where that is at most ENOUGH. Without labels each content counts once. Fewer than ENOUGH are in both
+    parts, without labels as they are. The first rows to judge are the same for any number of samples.
     """
     import numpy as np
 
     order = np.random.default_rng(seed).permutation(rows.count(arrays, axes))
-    firsts = _firsts(arrays, axes, order, len(order) if labels is None else ENOUGH)
-    if labels is None:
-        order = np.array(firsts if len(firsts) >= ENOUGH else sorted(firsts))
-    apart = min(calibration, max(len(order) // 4, min(len(order) // 2, ENOUGH)))
-    if labels is None and len(firsts) < ENOUGH:
-        calibrating = judging = order
-    else:
-        calibrating, judging = order[:apart], order[apart : apart + samples]
+    contents = _contents(arrays, axes, order)
+    firsts = [same[0] for same in contents.values()]
+    apart = min(calibration, max(len(firsts) // 4, min(len(firsts) // 2, ENOUGH)))
+    calibrating, judging = firsts[:apart], firsts[apart:]
+    few = len(firsts) < ENOUGH
+    if labels is not None:
+        taken = set() if few else {row for same in list(contents.values())[:apart] for row in same}
+        judging = [row for row in map(int, order) if row not in taken]
+    elif few:
+        judging = sorted(firsts)
+    calibrating = judging[:calibration] if few else calibrating
+    judging = judging if few and labels is None else judging[:samples]
     return Split(
         calibration=rows.taken(arrays, axes, calibrating),
         inputs=rows.taken(arrays, axes, judging),
@@ -127,16 +131,14 @@ def split(arrays: Arrays, axes: Axes, labels: Array | None, samples: int, calibr
     )
 
 
-def _firsts(arrays: Arrays, axes: Axes, order: Iterable[int], most: int) -> list[int]:
-    """The first row of each content in an order, at most so many."""
+def _contents(arrays: Arrays, axes: Axes, order: Iterable[int]) -> dict[bytes, list[int]]:
+    """The rows of each content, in this order."""
     import numpy as np
 
-    found: dict[bytes, int] = {}
+    found: dict[bytes, list[int]] = {}
     for row in order:
         content = hashlib.blake2b(digest_size=16)
         for array in rows.taken(arrays, axes, [row]):
             content.update(np.ascontiguousarray(array).tobytes())
-        found.setdefault(content.digest(), int(row))
-        if len(found) == most:
-            break
-    return list(found.values())
+        found.setdefault(content.digest(), []).append(int(row))
+    return found

@@ -22,7 +22,8 @@ ANSWERS = (
     Limit(metric="worst_channel_error", max=0.5),
     Limit(metric="worst_sample_error", max=1.0),
     Limit(metric="order_agreement", min=0.9),
-    Limit(metric="agreement", min=0.8),
+    Limit(metric="agreement", min=0.85),
+    Limit(metric="top1_agreement", min=0.85),
     Limit(metric="neighbours_kept", min=0.9),
 )
 """The limits on answers, each where the space file does not set it itself."""

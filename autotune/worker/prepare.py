@@ -30,7 +30,7 @@ from autotune.worker.batches import Arrays, cut
 from autotune.worker.channel import Channel
 from autotune.worker.fed_back import answer, with_state
 from autotune.worker.model_check import check as model_check
-from autotune.worker.model_check.subject import Subject
+from autotune.worker.model_check.subject import Subject, told_apart
 from autotune.worker.output_layout import Layout
 from autotune.worker.reference import EXAMPLES, Reference, read_reference, write_reference
 
@@ -81,7 +81,7 @@ def save_reference(workload: BuiltWorkload, hw: Hardware, rules: MeasureRules, f
         if backend.cache_key(options, config, hw) is not None:
             backend.prepare(workload, options, config, hw, Path(made), None)
         session = backend.load(workload, options, config, Path(made))
-        subject = Subject(session, batches[0], axes, fixed, workload.spec.batch_size)
+        subject = Subject(session, told_apart(batches[0], axes), axes, fixed, workload.spec.batch_size)
         checkup = model_check.checked(subject, workload, environ)
         if checkup.together and workload.spec.batch_size is not None:
             size = workload.spec.batch_size

@@ -8,9 +8,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from autotune.core import rows
 from autotune.core.errors import ModelError
 from autotune.core.interfaces import Form
 from autotune.core.machine import Hardware
+from autotune.core.rows import Axes
 from autotune.core.struct import Struct
 from autotune.core.user_files import absolute, sha256
 from autotune.hardware.interpreters import missing
@@ -58,9 +60,11 @@ def examples(name: str, options: Options, seed: int, samples: int) -> tuple[np.n
     if not given:
         raise ModelError(f"{name} holds no example inputs; write workload.inputs, as for any other model")
     found_ = arrays(given, name)
-    if samples != len(found_[0]) and (fixed := _fixed(program)):
+    axes = rows.found([array.shape for array in found_]) or (0,) * len(found_)
+    exported_for = rows.count(found_, axes)
+    if samples != exported_for and (fixed := _fixed(program, axes)):
         raise ModelError(
-            f"{name} was exported for batches of {len(found_[0])} only (by its input {fixed}); export it with "
+            f"{name} was exported for batches of {exported_for} only (by its input {fixed}); export it with "
             "dynamic_shapes=({0: torch.export.Dim('batch')}, ...)"
         )
     return found_
@@ -88,10 +92,11 @@ def _program(name: str) -> Any:
         raise ModelError(f"{name} is not a program that torch.export.save wrote: {one_line(error)}") from error
 
 
-def _fixed(program: Any) -> str | None:
+def _fixed(program: Any, axes: Axes) -> str | None:
     """The first input whose batch dimension has one size."""
     inputs = set(program.graph_signature.user_inputs)
-    for node in program.graph.nodes:
-        if node.op == "placeholder" and node.name in inputs and isinstance(node.meta["val"].shape[0], int):
+    nodes = [node for node in program.graph.nodes if node.op == "placeholder" and node.name in inputs]
+    for node, axis in zip(nodes, axes, strict=True):
+        if axis is not None and isinstance(node.meta["val"].shape[axis], int):
             return str(node.name)
     return None

@@ -75,6 +75,18 @@ def test_outputs_are_what_the_model_calls_them(tmp_path: Path) -> None:
     assert same(model(tmp_path, "0", inputs=PAIR[:1])(LEFT), LEFT)
 
 
+def test_outputs_that_were_not_compared_have_their_names_too(tmp_path: Path) -> None:
+    class Named(Echo):
+        def __call__(self, batch: Any) -> Any:
+            return {"logits": batch[0], "loss": np.float32(0.5).reshape(())}
+
+        def outputs(self, result: Any) -> tuple[np.ndarray[Any, Any], ...]:
+            return tuple(result.values())
+
+    found = model(tmp_path, "logits", inputs=PAIR[:1], session=Named())(LEFT)
+    assert list(found) == ["logits", "loss"] and np.array_equal(found["logits"], LEFT)
+
+
 def test_outputs_without_known_names_are_alone_or_a_tuple(tmp_path: Path) -> None:
     found = model(tmp_path, "0", "1")
     found.best = msgspec.structs.replace(found.best, fidelity=None)

@@ -78,11 +78,17 @@ def test_few_rows_stay_as_they_are(rows: int) -> None:
         np.testing.assert_array_equal(part, np.arange(rows)[::-1])
 
 
-def test_labelled_rows_count_though_they_are_equal() -> None:
+def test_copies_of_a_labelled_row_are_in_one_part() -> None:
+    array = np.arange(10).repeat(8)
+    found = data.split((array,), (0,), np.arange(80), 1000, 64, seed=0)
+    assert not {*found.calibration[0]} & {*found.inputs[0]}
+    assert (len(found.calibration[0]), len(labels(found)), found.different) == (5, 40, 10)
+
+
+def test_few_labelled_contents_are_in_both_parts() -> None:
     array = np.zeros(100)
     found = data.split((array,), (0,), np.arange(100), 50, 10, seed=0)
     assert (len(labels(found)), len(found.calibration[0]), found.different) == (50, 10, 1)
-    assert data.split((np.arange(100),), (0,), np.arange(100), 50, 10, seed=0).different == data.ENOUGH
 
 
 def test_the_seed_decides(folder: Path) -> None:

@@ -44,6 +44,14 @@ save("dynamic", rows, dynamic_shapes=both)
 save("fixed", rows)
 save("by_name", (rows[0],), {"y": rows[1]})
 save("bare", rows, dynamic_shapes=both, inputs=False)
+
+class Recurrent(nn.Module):
+    def forward(self, scale, x, state):
+        return scale * x + state.sum(0)
+
+given = torch.tensor(2.0), torch.randn(3, 4), torch.randn(2, 3, 4)
+places = (None, {0: batch}, {1: batch})
+torch.export.save(torch.export.export(Recurrent(), given, dynamic_shapes=places), folder / "recurrent.pt2")
 (folder / "text.pt2").write_text("this is no program")
 torch.save(model.state_dict(), folder / "weights.pt2")
 
@@ -60,6 +68,7 @@ for size in (1, 3, 5):
     some = tuple(torch.from_numpy(array) for array in workload("dynamic").arrays(size))
     with torch.inference_mode():
         told["answers"].append(torch.allclose(module(*some), model(*some)))
+told["recurrent"] = [list(array.shape) for array in workload("recurrent").arrays(5)]
 told["fixed"] = [failure(workload("fixed").arrays, size) for size in (3, 8)]
 for name in ("by_name", "bare", "text", "weights"):
     told[name] = failure(workload(name).arrays, 2)
@@ -83,6 +92,10 @@ def test_inputs_are_those_that_it_was_exported_with(told: dict[str, Any]) -> Non
 def test_the_program_answers_as_its_model_at_any_batch_size(told: dict[str, Any]) -> None:
     assert told["answers"] == [True, True, True]
     assert not told["training"]
+
+
+def test_the_batch_may_stand_elsewhere_beside_a_single_number(told: dict[str, Any]) -> None:
+    assert told["recurrent"] == [[], [5, 4], [2, 5, 4]]
 
 
 def test_a_fixed_batch_is_refused_for_another(told: dict[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -18,6 +19,12 @@ SHARES = 1e-3
 PICTURE = 64
 """Whole numbers of one byte with as many different values are a picture's: their distance counts."""
 
+MOST_VALUES = 2**23
+"""Of larger rows a part is compared: the figures take some hundred bytes a value."""
+
+SHIFTS = 16
+"""Other samples that each one is compared with to know how far answers agree by chance."""
+
 
 def closeness(name: str, answers: Array, reference: Array, rows: Array, classes: bool) -> OutputFidelity:
     """The figures of an output whose values are right or merely near; what is masked counts in none of them.
@@ -27,6 +34,9 @@ def closeness(name: str, answers: Array, reference: Array, rows: Array, classes:
     few are compared.
     """
     compared = np.flatnonzero(rows >= 0)
+    answers, reference = _thinned(answers), _thinned(reference)
+    if reference.dtype.kind == "c":
+        answers, reference = _two_channels(answers), _two_channels(reference)
     if reference.ndim == 1:
         answers, reference = answers[:, None], reference[:, None]
     pairs = [(answers[row], reference[rows[row]]) for row in compared]
@@ -35,6 +45,20 @@ def closeness(name: str, answers: Array, reference: Array, rows: Array, classes:
     if reference[0].size == 0:
         return OutputFidelity(name=name, cosine_similarity=1.0, centred_error=None, max_abs_error=0.0)
     return _distance(name, pairs, reference, compared, rows, classes)
+
+
+def _thinned(values: Array) -> Array:
+    """The values, of large rows only every n-th place along their longest dimension."""
+    size = math.prod(values.shape[1:])
+    if size <= MOST_VALUES:
+        return values
+    longest = 1 + int(np.argmax(values.shape[1:]))
+    return values[(slice(None),) * longest + (slice(None, None, -(-size // MOST_VALUES)),)]
+
+
+def _two_channels(values: Array) -> Array:
+    """Complex numbers as their real and imaginary parts, in a last dimension of their own."""
+    return np.stack([values.real, values.imag], axis=-1)
 
 
 # ------------------------------------------------------------------------------------------------------------ numbers
@@ -60,7 +84,7 @@ def _distance(
     largest = max(float(np.abs(unmasked(row)[0]).max()) for row in reference)
     whole = np.array_equal(rows[compared], np.arange(len(reference)))
     seen = known if whole else spread([expected for _, expected in pairs])
-    channel = _worst_channel(name, pairs, error, seen, known, axis or 0)
+    channel = _worst_channel(name, pairs, error, seen, known, parts.channel_axis(known) if axis is None else axis)
     row = parts.worst_row(name, errors, [int(sample) for sample in compared], known.varies)
     neighbours = None
     if reference.ndim == 2 and axis is None and known.varies > 0:
@@ -150,7 +174,7 @@ def _picture(reference: Array) -> bool:
 
 
 def _agreement(name: str, pairs: Sequence[tuple[Array, Array]], reference: Array, compared: Array) -> OutputFidelity:
-    """The share of equal values; an output that no longer varies has an error of 1, as a guess has."""
+    """The share of equal values beyond chance; an output that no longer varies has an error of 1, as a guess has."""
     same = [np.asarray(answer) == expected for answer, expected in pairs]
     shares = [float(row.mean()) if row.size else 1.0 for row in same]
     differences = [np.abs(_flat(answer) - _flat(expected)) for answer, expected in pairs]
@@ -166,6 +190,17 @@ def _agreement(name: str, pairs: Sequence[tuple[Array, Array]], reference: Array
         centred_error=None,
         max_abs_error=max(float(row.max(initial=0)) for row in differences),
         worst_channel_error=1.0 if still else None,
-        agreement=sum(shares) / len(shares),
+        agreement=_beyond_chance(sum(shares) / len(shares), reference),
         part=part,
     )
+
+
+def _beyond_chance(share: float, reference: Array) -> float:
+    """The share of equal values as Cohen's kappa has it: 1 the same, 0 as the answer to another sample.
+
+    As it is where all samples have the same answer.
+    """
+    shifts = range(1, min(len(reference), SHIFTS + 1))
+    chance = [float((reference == np.roll(reference, shift, axis=0)).mean()) for shift in shifts]
+    other = sum(chance) / len(chance) if chance else 1.0
+    return share if other == 1 else max(-1.0, (share - other) / (1 - other))

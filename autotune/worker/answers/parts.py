@@ -22,6 +22,11 @@ SCORES = 0.25
 SMALL = 1e-3
 """Another one counts if its deviation is at least this part of the largest channel's."""
 
+QUIET = 1e-5
+"""Those that vary less are quiet, and judged together: down to this part, and scores that differ by `QUIET_SCORES`."""
+
+QUIET_SCORES = 0.02
+
 FEWEST = 3
 """Samples that must differ to say that a channel varies."""
 
@@ -35,13 +40,27 @@ ALONE = 30.0
 """Except where it is so many times that of most channels: then it is no accident of few values."""
 
 
+def channel_axis(known: Spread) -> int:
+    """The dimension of a row that holds its channels: of the first and the last that whose parts vary less alike.
+
+    Boxes beside scores differ by orders of magnitude, places in space or time do not.
+    """
+    return max(sorted({0, known.squares.ndim - 1}), key=lambda axis: _unlike(known.squares, axis))
+
+
+def _unlike(squares: Array, axis: int) -> float:
+    """The deviation of the logarithms of the variances along a dimension."""
+    along = squares.sum(tuple(other for other in range(squares.ndim) if other != axis))
+    return float(np.log(np.maximum(along, ROUNDING * along.max() or 1.0)).std())
+
+
 def worst_channel(
     name: str, answers: Spread, error: Array, expected: Spread, known: Spread, channels: int
 ) -> Part | None:
     """The channel whose error is largest for its variation between samples, or that no longer varies.
 
-    `channels` is the dimension of a row that holds them. Along its first and last dimension, which may be places in
-    space or time, whose variation may be small at the edge, parts are only looked for that no longer vary.
+    `channels` is the dimension of a row that holds them. Along the other one of its first and last, which may be places
+    in space or time, whose variation may be small at the edge, parts are only looked for that no longer vary.
 
     `error` is the sum of squared errors of each place over the compared samples, whose spreads are `answers` and
     `expected`; `known` is the spread of all of the reference. A channel that the reference varies and the answer does
@@ -68,7 +87,13 @@ def _worst_along(axis: int, name: str, answers: Spread, error: Array, expected: 
     others = tuple(other for other in range(error.ndim) if other != axis)
     squares, energy = known.squares.sum(others), known.energy.sum(others)
     places = error.size // len(squares)
-    counts = (squares > ROUNDING * energy) & _lively(squares, known.low.min(others), known.high.max(others))
+    low, high = known.low.min(others), known.high.max(others)
+    varying, lively = squares > ROUNDING * energy, _lively(squares, low, high)
+    counts = varying & lively
+    if quiet := _still_quiet(varying & ~lively, squares, low, high, answers, expected, others):
+        return Part(
+            name=f"{quiet} quiet {_channels(axis, quiet)} of {label(name)} no longer vary", error=1.0, still=True
+        )
     if not counts.any():
         return None
     ratio = error.sum(others) / answers.rows / np.where(counts, squares / known.rows, 1.0)
@@ -93,6 +118,20 @@ def _lively(squares: Array, low: Array, high: Array) -> Array:
     return np.asarray(moved if scores.all() else moved | (squares >= SMALL**2 * squares.max()))
 
 
+def _still_quiet(
+    quiet: Array, squares: Array, low: Array, high: Array, answers: Spread, expected: Spread, others: tuple[int, ...]
+) -> int:
+    """The number of quiet channels where none of them varies any more: one alone may, as a class that never comes."""
+    if (low >= 0).all() and (high <= 1).all():
+        quiet = quiet & (high - low >= QUIET_SCORES)
+    else:
+        quiet = quiet & (squares >= QUIET**2 * squares.max())
+    if answers.rows < FEWEST or not quiet.any():
+        return 0
+    varied, left = expected.squares.sum(others)[quiet].sum(), answers.squares.sum(others)[quiet].sum()
+    return int(quiet.sum()) if left < STILL * varied else 0
+
+
 def _lower_end(compared: int, known: int) -> float:
     """The factor of a ratio of two variances, of so many values each, to the lower end of its interval."""
     return math.exp(-DEVIATIONS * math.sqrt(2 / compared + 2 / known))
@@ -102,3 +141,8 @@ def _channel(axis: int, index: int, shape: tuple[int, ...]) -> str:
     if shape == (1,):
         return ""
     return f"channel {index} of " if axis == 0 else f"place {index} in the last dimension of "
+
+
+def _channels(axis: int, count: int) -> str:
+    what = "channel" if axis == 0 else "place"
+    return f"{what}{'' if count == 1 else 's'}{'' if axis == 0 else ' in the last dimension'}"

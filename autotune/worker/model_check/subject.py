@@ -56,6 +56,26 @@ class Subject:
         return named_outputs(self.session, tuple(array.copy() for array in batch))
 
 
+def told_apart(arrays: Arrays, axes: Axes) -> Arrays:
+    """The rows; if all are the same, with the floats of each scaled a little more, by a quarter at most.
+
+    Of copies of one row nobody can tell whether its answer depends on the others.
+    """
+    batched = [(array, axis) for array, axis in zip(arrays, axes, strict=True) if axis is not None]
+    if any((array != array.take([0], axis)).any() for array, axis in batched):
+        return arrays
+    return tuple(
+        array if axis is None or array.dtype.kind != "f" else _scaled(array, axis)
+        for array, axis in zip(arrays, axes, strict=True)
+    )
+
+
+def _scaled(array: Array, axis: int) -> Array:
+    count = array.shape[axis]
+    shape = [count if place == axis else 1 for place in range(array.ndim)]
+    return np.asarray(array * (1 + np.arange(count) / (4 * count)).reshape(shape), array.dtype)
+
+
 def named_outputs(session: Session, batch: Arrays) -> Outputs:
     """A call's outputs by their names."""
     result = session(session.convert(batch))

@@ -54,11 +54,11 @@ def _not_finite(name: str, weight: Array, outputs: Outputs) -> Finding | None:
 
 
 def _weights(module: Any, file: Path | None) -> Iterator[tuple[str, Array]]:
-    """The weights in floats by name."""
+    """The weights in floats by name; a module's buffers, such as running means, are some too."""
     if module is not None:
         import torch
 
-        for name, weight in module.named_parameters():
+        for name, weight in (*module.named_parameters(), *module.named_buffers()):
             if weight.is_floating_point() and weight.layout is torch.strided:
                 plain = weight.detach()
                 yield name, (plain.float() if plain.dtype is torch.bfloat16 else plain).numpy()

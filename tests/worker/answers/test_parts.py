@@ -123,3 +123,41 @@ def test_a_lone_number_a_sample_is_a_channel(shape: tuple[int, ...]) -> None:
     found = judged(np.full(shape, 0.5), wanted)
     assert found.part is not None and found.part.name == "the output no longer varies"
     assert judged(wanted, wanted).part is not None
+
+
+@pytest.mark.parametrize("axis", [1, 2])
+def test_scores_that_changed_places_beside_large_boxes_are_found(axis: int) -> None:
+    """Whether channels are in the second dimension, or in the last one."""
+    wanted = BOXES if axis == 1 else BOXES.transpose(0, 2, 1)
+    got = BOXES.copy()
+    got[:, 4:] = RNG.permuted(got[:, 4:], axis=2)
+    found = judged(got if axis == 1 else got.transpose(0, 2, 1), wanted)
+    assert found.centred_error is not None and found.centred_error < 1e-4
+    assert found.worst_channel_error is not None and found.worst_channel_error > 0.5
+    weak = BOXES.copy()
+    weak[:, 4:] *= 0.15
+    found = judged(weak if axis == 1 else weak.transpose(0, 2, 1), wanted)
+    assert found.worst_channel_error is not None and found.worst_channel_error > 0.5
+
+
+@pytest.mark.parametrize("axis", [1, 2])
+@pytest.mark.parametrize(("low", "high"), [(-0.02, 1.0), (0.0, 0.2)])
+def test_quiet_scores_that_all_died_are_found(axis: int, low: float, high: float) -> None:
+    wanted = BOXES.copy()
+    wanted[:, :4] *= 2
+    wanted[:, 4:] = low + (high - low) * wanted[:, 4:]
+    got = wanted.copy()
+    got[:, 4:] = 0
+    if axis == 2:
+        got, wanted = got.transpose(0, 2, 1), wanted.transpose(0, 2, 1)
+    found = judged(got, wanted)
+    assert found.worst_channel_error is not None and found.worst_channel_error >= 1
+    assert found.part is not None and found.part.still
+
+
+def test_one_quiet_class_of_many_may_die() -> None:
+    shares = RNG.dirichlet(np.array([1.0, 1.0, 1.0, 0.02, 0.02]), 64)
+    shares[:, 3:] *= 0.1
+    got = shares.copy()
+    got[:, 4] = 0
+    assert (part := judged(got, shares).part) is None or not part.still

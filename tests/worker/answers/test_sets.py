@@ -76,7 +76,7 @@ def test_another_item_is_found_in_any_order(seed: int, item: int) -> None:
     boxes[3, item], kinds[3, item] = 2000.0, 99
     found = compare(shuffled(seed, boxes, CONFIDENCE, kinds), (BOXES, CONFIDENCE, KINDS))
     assert found.max_abs_error > 1300
-    assert found.agreement == pytest.approx(1 - 1 / (SAMPLES * ITEMS))
+    assert found.agreement == pytest.approx(1 - 1 / (SAMPLES * ITEMS), abs=0.002)
 
 
 def test_the_same_change_in_all_samples_is_a_change_of_channels() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from autotune.core.finding import Finding
 from autotune.worker.model_check import rows
-from autotune.worker.model_check.subject import Outputs, Subject
+from autotune.worker.model_check.subject import Outputs, Subject, told_apart
 from tests.worker.model_check import numpy_models
 from tests.worker.model_check.numpy_models import WEIGHT, longest, normalised, pairs, plain, recurrent
 
@@ -120,3 +120,13 @@ def test_nan_and_masks_are_no_difference() -> None:
         return y
 
     assert found(numpy_models.subject(masked)) is None
+
+
+def test_copies_of_one_row_are_told_apart() -> None:
+    row = np.random.default_rng(0).standard_normal((1, 6), dtype=np.float32).repeat(8, axis=0)
+    (apart,) = told_apart((row,), (0,))
+    np.testing.assert_array_equal(apart[0], row[0])
+    assert apart.dtype == row.dtype and found(numpy_models.subject(normalised, apart)) is not None
+    assert found(numpy_models.subject(plain, apart)) is None
+    varied = np.arange(12, dtype=np.float32).reshape(4, 3)
+    assert told_apart((varied, np.int64(3)), (0, None))[0] is varied
