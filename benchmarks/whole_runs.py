@@ -45,7 +45,7 @@ from autotune.study import stages
 from autotune.study.storage import store
 from autotune.study.storage.opening import opened
 
-BUDGET = Budget(trials=28, minutes=10.5)
+BUDGET = Budget(trials=28, minutes=8)
 """That of `search_spaces/resnet50.yaml`."""
 
 BUDGETS = {"sentences": Budget(trials=40, minutes=12)}

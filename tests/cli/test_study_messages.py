@@ -69,7 +69,7 @@ def test_what_a_new_study_tries_first_is_said_once(tmp_path: Path) -> None:
         ("minutes", True, "the budget's minutes are used up"),
         ("minutes", False, "the search's part of the budget's minutes is used up"),
         ("exhausted", False, "every configuration of the space was tried"),
-        ("settled", False, "nothing untried that is likely to run promises another 2 %"),
+        ("settled", False, "nothing untried that is likely to run promises another 3 %"),
         ("stale", False, "the last 50 trials found nothing better"),
     ],
 )
@@ -78,7 +78,7 @@ def test_why_a_search_ended(reason: Reason, skip: bool, text: str) -> None:
 
 
 def test_a_search_that_settled_before_its_budget_was_used_says_what_is_left_and_what_that_is_needed_for() -> None:
-    settled = "nothing untried that is likely to run promises another 2 %, after 1 min 01 s"
+    settled = "nothing untried that is likely to run promises another 3 %, after 1 min 01 s"
     needed = "; of the 8 min 59 s that are left the confirmation is predicted to need 4 min 10 s"
     for budget, predicted_s, left in (
         (Budget(minutes=10), 250.0, needed),

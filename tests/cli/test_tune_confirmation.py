@@ -57,7 +57,7 @@ def test_a_first_claim_is_in_best_json_even_if_the_run_is_killed(
             raise SystemExit
 
     monkeypatch.setattr(TuneHarness, "_before", kill)
-    large = SPACE.replace("[1, 8]", "[1, 2, 4, 8, 16, 32]").replace("{trials: 4}", "{trials: 100, minutes: 30}")
+    large = SPACE.replace("[1, 8]", "[1, 2, 4, 8, 16, 32, 64]").replace("{trials: 4}", "{trials: 100, minutes: 30}")
     with pytest.raises(SystemExit):
         harness.tune(large, skip_confirmation=False)
     best = harness.best()

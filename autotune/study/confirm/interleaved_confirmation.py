@@ -10,7 +10,7 @@ import msgspec
 from autotune.core.confirmation import Ablation, Confirmation, Finalist, Step, Winner
 from autotune.core.results import InterleavedRun
 from autotune.core.rules import ConfirmRules
-from autotune.study.confirm import ablation, claim, decision, finalists, path, reduction, scores
+from autotune.study.confirm import ablation, claim, cost, decision, finalists, path, reduction, scores
 from autotune.study.confirm.context import Context
 from autotune.study.confirm.decision import Decision
 from autotune.study.confirm.finalists import Finalists
@@ -89,10 +89,18 @@ class InterleavedConfirmation:
     def _selected(self, chosen: Finalists) -> tuple[Decision, list[InterleavedRun]]:
         """The decision once the best of these is known, and has a claim of its own."""
         decide = self._provisional(chosen)
-        self._compare(chosen, "telling the best of them apart", UntilSelected(self.context.confirm, decide))
+        rule = UntilSelected(self.context.confirm, decide)
+        self._compare(chosen, "telling the best of them apart", rule, kept_s=self._claim_s(chosen))
         headline = "confirming the best of them against the baseline"
         runs = self._compare(chosen, headline, UntilWinnerClaimed(decide), self.context.left.most())
         return self._decide(chosen, runs), runs
+
+    def _claim_s(self, chosen: Finalists) -> float:
+        """The seconds that a claim of one of these is predicted to need."""
+        context, configs = self.context, [chosen.configs[name] for name in (chosen.leader, BASELINE)]
+        hw, rules, confirm = context.study.hardware, context.rules, context.confirm
+        together = cost.fit_together(configs, context.ranking, hw, rules)
+        return confirm.runs * cost.run_seconds(configs, context.ranking, hw, confirm.least_rounds, together)
 
     def _claimed(self, chosen: Finalists, most: float = math.inf) -> tuple[Decision, list[InterleavedRun]]:
         """The decision once one of these has a claim, or it is known that none gets one; at the latest after `most`."""
@@ -103,11 +111,15 @@ class InterleavedConfirmation:
         return self._decide(chosen, runs), runs
 
     def _compare(
-        self, chosen: Finalists, headline: str, keep: Keep, limit_s: float | None = None
+        self, chosen: Finalists, headline: str, keep: Keep, limit_s: float | None = None, kept_s: float = 0.0
     ) -> list[InterleavedRun]:
-        """The runs of the finalists so far, and more until the rule is met: at most the finalists' part of the time."""
+        """The runs of the finalists so far, and more until the rule is met: at most the finalists' part of the time.
+
+        Of all that the search left so many seconds are kept.
+        """
         left = self.context.left
-        seconds = max(0.0, left.seconds * self.context.confirm.finalists_share - left.elapsed())
+        seconds = left.seconds * self.context.confirm.finalists_share - left.elapsed()
+        seconds = max(0.0, min(seconds, left.most() - kept_s))
         limit_s = seconds if limit_s is None else limit_s
         return self.runner.compare(FINALISTS, headline, chosen.configs, keep, seconds, limit_s)
 

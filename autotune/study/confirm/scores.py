@@ -15,6 +15,7 @@ from autotune.analysis.metrics import LATENCIES, METRICS
 from autotune.core.estimate import Estimate
 from autotune.core.results import Candidate, InterleavedRun
 from autotune.core.rules import Correction
+from autotune.study.confirm.names import BASELINE
 
 OTHERS_DF = 4
 """The spread that all candidates of the runs show weighs in a pair's interval like so many degrees of freedom.
@@ -54,13 +55,15 @@ class ScoreTable:
     def difference(self, a: str, b: str, confidence: float | None = None) -> Estimate:
         """The mean difference a − b with its interval over the runs that have both, else by way of others.
 
-        NaN where no runs connect them.
+        The noise of other candidates counts in it, that of the baseline only where it is one of the two: other software
+        may suffer far more from what else goes on. NaN where no runs connect them.
         """
         if a == b and any(self.logs[a]):
             return Estimate(estimate=0.0, low=0.0, high=0.0)
         pairs = [in_both(x, y) for x, y in zip(self.logs[a], self.logs[b], strict=True)]
         pairs = [pair for pair in pairs if pair[0]]
-        noise = self._design.noise if self._design.noise.df else FIRST
+        noise = self._noise_of([name for name in self.logs if name != BASELINE or BASELINE in (a, b)])
+        noise = noise if noise.df else FIRST
         if not pairs:
             names = list(self.logs)
             return self._design.difference(names.index(a), names.index(b), confidence or self.confidence, noise)

@@ -15,6 +15,9 @@ from autotune.study.confirm.finalists import Finalists
 from autotune.study.confirm.names import BASELINE
 from autotune.study.confirm.scores import ONE_SIDED
 
+SURE = 0.99
+"""The two-sided confidence that few runs must have."""
+
 Decide = Callable[[Sequence[InterleavedRun]], Decision]
 
 
@@ -43,7 +46,8 @@ class UntilClaimed:
 class UntilSelected:
     """The rivals without the baseline, until none is likely to be better than the best of them by what matters.
 
-    One that is behind for sure is measured no more.
+    One that is behind for sure is measured no more: with fewer runs than a claim needs, for 99 %. This is asked after
+    each of them, and few may agree by chance.
     """
 
     confirm: ConfirmRules
@@ -54,11 +58,16 @@ class UntilSelected:
         if not decided.rivals:
             return set()
         best = max(decided.rivals, key=decided.leads.level)
-        leads = {one: decided.leads.difference(best, one) for one in decided.rivals - {best}}
-        if all(lead.low is not None and lead.low >= -self.confirm.delta for lead in leads.values()):
-            return set()
-        behind = {one for one in leads if (decided.leads.difference(best, one, ONE_SIDED).low or 0) > 0}
-        return set(decided.rivals) - behind
+        others = decided.rivals - {best}
+        few = {one for one in others if decided.leads.counts(best, one)[0] < self.confirm.runs}
+        behind = {one for one in others if self._leads(decided, best, one, SURE if one in few else ONE_SIDED) > 0}
+        near = {one for one in others - few if self._leads(decided, best, one) < -self.confirm.delta}
+        return set(decided.rivals) - behind if (few | near) - behind else set()
+
+    def _leads(self, decided: Decision, best: str, one: str, confidence: float | None = None) -> float:
+        """The lower end of the best one's lead."""
+        low = decided.leads.difference(best, one, confidence).low
+        return -math.inf if low is None else low
 
 
 @dataclass(frozen=True)

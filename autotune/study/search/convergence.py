@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-SETTLED_GAIN = math.log(1.02)
+SETTLED_GAIN = math.log(1.03)
 """A sampler that expects less from its best proposal, as a difference of logarithms, expects nothing to be claimed.
 
-A little less than the `delta` of a claim: what is expected of a proposal is often exceeded.
+It is the `delta` of a claim.
 """
 
 SETTLED = 2

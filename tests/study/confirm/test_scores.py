@@ -8,10 +8,11 @@ import msgspec
 import pytest
 
 from autotune.analysis import selection, stats
+from autotune.core.estimate import Estimate
 from autotune.core.results import Block, Canary, Candidate, Interference, Latency
 from autotune.core.rules import Correction
 from autotune.core.specs import InterleavedSpec
-from autotune.study.confirm import outcomes, paired_comparison, scores
+from autotune.study.confirm import names, outcomes, paired_comparison, scores
 from tests.fake_executor import FakeExecutor
 from tests.study.confirm.comparing import AMPLE_S, CONFIGS, CONFIRM, PAIR, run, toy, until
 
@@ -19,6 +20,11 @@ from tests.study.confirm.comparing import AMPLE_S, CONFIGS, CONFIRM, PAIR, run, 
 def rates(folder: Path, fails: Callable[[str, InterleavedSpec], int | None], count: int = 3) -> scores.ScoreTable:
     found = toy(folder)
     return scores.table(run(found, FakeExecutor(folder, noise=0, fails=fails), until(count)), list(CONFIGS), 0.95)
+
+
+def width(one: Estimate) -> float:
+    assert one.low is not None and one.high is not None
+    return one.high - one.low
 
 
 def test_a_ratio_is_over_the_rounds_that_both_have(tmp_path: Path) -> None:
@@ -66,6 +72,16 @@ def test_the_others_of_the_runs_say_how_much_a_pair_differs() -> None:
     assert noise.df == 3
     assert found == stats.moderated_mean([0.1, 0.1], 0.95, noise.value, 2)
     assert found.low is not None and found.low < 0
+
+
+def test_a_noisy_baseline_makes_no_other_pair_uncertain() -> None:
+    """Two candidates that hardly differ, beside a baseline that a neighbour slows by up to a third."""
+    slowed = (0.0, -0.3, -0.1, -0.4, 0.0, -0.2)
+    logs = {"a": [[5.0 + 0.002 * i] for i in range(6)], "b": [[5.01 - 0.002 * i] for i in range(6)]}
+    table = scores.ScoreTable({**logs, names.BASELINE: [[2.0 + by] for by in slowed]}, 0.95)
+    alone = scores.ScoreTable(logs, 0.95)
+    assert table.difference("a", "b") == alone.difference("a", "b")
+    assert width(table.difference("a", names.BASELINE)) > 10 * width(table.difference("a", "b"))
 
 
 def test_the_level_of_one_that_missed_the_slow_run_is_not_flattered() -> None:

@@ -158,7 +158,7 @@ def test_a_claim_that_stands_is_on_disk_whatever_was_kept_meanwhile(
     assert confirmed(study, FakeExecutor(tmp_path)) == claim == store.confirmation(tmp_path)
 
 
-@pytest.mark.parametrize(("failing", "left_s"), [(THIRD, 18), (PLAIN, 600)])
+@pytest.mark.parametrize(("failing", "left_s"), [(THIRD, 30), (PLAIN, 600)])
 def test_a_claim_whose_winner_or_baseline_fails_now_does_not_stand(
     tmp_path: Path, failing: Config, left_s: float
 ) -> None:
