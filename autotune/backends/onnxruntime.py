@@ -114,7 +114,7 @@ def load(workload: Workload, options: Options, config: Config, folder: Path | No
     import onnxruntime as ort
 
     assert folder is not None
-    settings = ort.SessionOptions()
+    settings = _onnx.settings(workload)
     settings.log_severity_level = 3
     for name, value in attributes(options, config.layout.threads).items():
         kind = type(getattr(settings, name))

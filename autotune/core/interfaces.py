@@ -158,9 +158,9 @@ class Provider(Protocol):
       tokenizer makes of them, and `input_names(name, options)`: the names of the inputs in their order, each with
       whether it must be given (of a module without it, the arguments of `forward`); asked for in a preparing child;
     - `file(name)`: the model's own file, for the form `onnx`;
-    - `batch_axes(name)`: the batch dimension of each of its examples, where it knows them;
-    - `fixed_batch(name, inputs)`: the only batch size that the model takes, None where it takes any; `inputs` are those
-      that the space file describes;
+    - `batch_axes(name, options)`: the batch dimension of each of its examples, where it knows them;
+    - `fixed_batch(name, options, inputs)`: the only batch size that the model takes, None where it takes any; `inputs`
+      are those that the space file describes;
     - `classifies(name, options)`: whether rows of numbers that the model returns are scores of classes; asked for in a
       preparing child.
     """

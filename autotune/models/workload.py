@@ -211,7 +211,7 @@ class BuiltWorkload:
             module: Any = provider(self.spec)
             with self._building():
                 arrays = module.examples(self.spec.name, options(self.spec), seed, least)
-            own = module.batch_axes(self.spec.name) if hasattr(module, "batch_axes") else None
+            own = module.batch_axes(self.spec.name, options(self.spec)) if hasattr(module, "batch_axes") else None
             axes = own or rows.found([array.shape for array in arrays]) or (0,) * len(arrays)
             made = self._made[seed] = least, arrays, axes
         return made[1:]
@@ -288,7 +288,7 @@ def fixed_batch(spec: WorkloadSpec) -> int | None:
     module: Any = provider(spec)
     if not hasattr(module, "fixed_batch"):
         return None
-    size: int | None = module.fixed_batch(spec.name, spec.inputs)
+    size: int | None = module.fixed_batch(spec.name, options(spec), spec.inputs)
     return size
 
 

@@ -38,12 +38,20 @@ DTYPES = {
 }
 """Types as ONNX Runtime names them."""
 
+UNKNOWN_OPERATOR = ("is not a registered function/op", "No opset import for domain", "No Op registered for")
+"""What ONNX Runtime says of an operator that it does not have."""
+
 LOCATION = re.compile(rb"\x0a\x08location\x12([\x80-\xff]?[\x00-\x7f])", re.DOTALL)
 """onnx.proto's StringStringEntryProto with the key `location`; the length of its value follows, a varint."""
 
 
+paths = ("custom_ops",)
+
+
 class Options(Struct):
-    """None."""
+    """The shared library of the model's custom operators, as `SessionOptions.register_custom_ops_library` takes it."""
+
+    custom_ops: str | None = None
 
 
 class _Input(NamedTuple):
@@ -70,9 +78,10 @@ def file(name: str) -> Path:
 
 
 def cache_key(name: str, options: Options) -> tuple[Any, ...]:
-    """The digests of the file and of those that hold its weights."""
+    """The digests of the file, of those that hold its weights, and of the library of its operators."""
     own = sha256(name)
-    return (own, *(sha256(Path(name).parent / other, "external data") for other in _external(name, own)))
+    operators = [] if options.custom_ops is None else [sha256(options.custom_ops)]
+    return (own, *(sha256(Path(name).parent / other, "external data") for other in _external(name, own)), *operators)
 
 
 def judged(name: str, options: Options) -> bool:
@@ -85,23 +94,24 @@ def examples(name: str, options: Options, seed: int, samples: int) -> tuple[np.n
 
     ModelError names an input whose shape, type or value the file does not tell.
     """
-    items = enumerate(zip(_inputs(name), batch_axes(name), strict=True))
-    return tuple(_example(name, item, axis, seed, index, samples) for index, (item, axis) in items)
+    own = _inputs(name, options.custom_ops)
+    items = enumerate(zip(own, batch_axes(name, options), strict=True))
+    return tuple(_example(name, own, item, axis, seed, index, samples) for index, (item, axis) in items)
 
 
 def input_names(name: str, options: Options) -> dict[str, bool]:
     """The names of the graph's inputs; all must be given."""
-    return {item.name: True for item in _inputs(name)}
+    return {item.name: True for item in _inputs(name, options.custom_ops)}
 
 
-def batch_axes(name: str) -> Axes:
+def batch_axes(name: str, options: Options) -> Axes:
     """The batch dimension of each input, as the file names it; ModelError if it cannot be loaded."""
-    return shapes.batch_axes([item.shape for item in _inputs(name)])
+    return shapes.batch_axes([item.shape for item in _inputs(name, options.custom_ops)])
 
 
-def fixed_batch(name: str, inputs: Sequence[InputSpec] = ()) -> int | None:
+def fixed_batch(name: str, options: Options, inputs: Sequence[InputSpec] = ()) -> int | None:
     """The only batch size that the file takes, or None; ModelError if it cannot be loaded, or has not these inputs."""
-    own = _inputs(name)
+    own = _inputs(name, options.custom_ops)
     if not inputs:
         return shapes.fixed_batch([item.shape for item in own])
     order = shapes.order([item.name for item in own], inputs)
@@ -129,7 +139,7 @@ def _check(name: str, own: _Input, index: int, given: InputSpec) -> None:
 
 
 @functools.cache
-def _inputs(name: str) -> tuple[_Input, ...]:
+def _inputs(name: str, custom_ops: str | None) -> tuple[_Input, ...]:
     """The inputs that the file declares; nothing of the loaded model is kept."""
     import onnxruntime as ort
 
@@ -137,9 +147,13 @@ def _inputs(name: str) -> tuple[_Input, ...]:
     settings.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     settings.log_severity_level = 3
     try:
+        if custom_ops is not None:
+            settings.register_custom_ops_library(custom_ops)
         graph = ort.InferenceSession(name, settings, providers=["CPUExecutionProvider"])
     except Exception as error:
-        raise ModelError(f"{name} cannot be loaded: {' '.join(str(error).split())[:300]}") from error
+        unknown = custom_ops is None and any(words in str(error) for words in UNKNOWN_OPERATOR)
+        instead = "; write workload.custom_ops: LIBRARY.so with its operators" if unknown else ""
+        raise ModelError(f"{name} cannot be loaded: {' '.join(str(error).split())[:300]}{instead}") from error
     return tuple(_Input(item.name, item.type, tuple(item.shape)) for item in graph.get_inputs())
 
 
@@ -148,14 +162,16 @@ def build(name: str, options: Options, seed: int) -> Any:
     raise ModelError(f"{name} is an ONNX file, not a torch module")
 
 
-def _example(name: str, item: _Input, axis: int | None, seed: int, index: int, samples: int) -> np.ndarray[Any, Any]:
+def _example(
+    name: str, own: Sequence[_Input], item: _Input, axis: int | None, seed: int, index: int, samples: int
+) -> np.ndarray[Any, Any]:
     import numpy as np
 
     if item.type not in DTYPES:
         allowed = ", ".join(DTYPES.values())
         raise ModelError(f"input {item.name!r} of {name} is {item.type}, which no input can be; allowed: {allowed}")
     if reason := _untold(item, axis):
-        raise ModelError(f"input {item.name!r} of {name} {reason}; write workload.inputs: {_described(name)}")
+        raise ModelError(f"input {item.name!r} of {name} {reason}; write workload.inputs: {_described(own)}")
     assert axis is not None
     sizes = [size for place, size in enumerate(item.shape) if place != axis]
     rng, dtype = np.random.default_rng([seed, index]), DTYPES[item.type]
@@ -173,10 +189,10 @@ def _untold(item: _Input, axis: int | None) -> str | None:
     return f"leaves {', '.join(open_)} open" if open_ else None
 
 
-def _described(name: str) -> str:
+def _described(own: Sequence[_Input]) -> str:
     """The inputs of a file as a space file may describe them; what the file leaves open is to be filled in."""
     found = []
-    for item, axis in zip(_inputs(name), batch_axes(name), strict=True):
+    for item, axis in zip(own, shapes.batch_axes([item.shape for item in own]), strict=True):
         dtype = DTYPES.get(item.type, item.type)
         sizes = ["batch" if place == axis else str(size or "?") for place, size in enumerate(item.shape)]
         what = f"shape: [{', '.join(sizes)}]" if sizes else "value: 1"

@@ -34,7 +34,10 @@ def saved(name, batch):
 def workload(path):
     images = np.random.default_rng(1).normal(size=(200, 3, 8, 8)).astype(np.float32)
     rows = lambda count: (images[:count],)
-    return SimpleNamespace(form="onnx", described=(), batch_axes=(0,), file=lambda: path, arrays=rows, calibration=rows)
+    spec = SimpleNamespace(options={})
+    return SimpleNamespace(
+        form="onnx", spec=spec, described=(), batch_axes=(0,), file=lambda: path, arrays=rows, calibration=rows
+    )
 
 def answers(made, batch_size, **asked):
     options, config = backend.Options(**asked), configured("onnxruntime", 1, batch_size)

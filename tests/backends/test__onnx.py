@@ -176,7 +176,9 @@ def test_the_batch_is_fixed_where_no_input_leaves_it_free(shapes: Any, size: int
 
 def test_the_inputs_of_a_space_file_are_matched_with_those_of_the_model() -> None:
     described = (InputSpec(value=3, name="sr"), InputSpec(shape=(100, "batch", 32), name="x"))
-    workload: Any = SimpleNamespace(form="onnx", described=described, batch_axes=(None, 1))
+    workload: Any = SimpleNamespace(
+        form="onnx", described=described, batch_axes=(None, 1), spec=SimpleNamespace(options={})
+    )
     workload.calibration = lambda least: (np.array(3), np.zeros((100, least, 32)))
     inputs = [("x", [100, 2, 32]), ("sr", [])]
     assert _onnx.names(workload, inputs) == ["sr", "x"]

@@ -54,7 +54,7 @@ save("scalar", [[]])
 save("half", [["batch", 3, "H", "W"]], TensorProto.FLOAT16)
 save("state", [["batch", 5], [2, "batch", 3]])
 told["fixed by a space file"] = [
-    failure(onnx_files.fixed_batch, f"{folder}/state.onnx", given)
+    failure(onnx_files.fixed_batch, f"{folder}/state.onnx", onnx_files.Options(), given)
     for given in (
         (InputSpec(shape=("batch", 5)), InputSpec(shape=("batch", 2, 3))),
         (InputSpec(shape=("batch", 5)), InputSpec(shape=(2, "batch", 3), dtype="float16")),
