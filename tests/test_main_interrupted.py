@@ -166,7 +166,6 @@ def test_a_confirmation_goes_on_to_a_claim(cut: Cut) -> None:
     speedup = best.measured.speedup
     assert speedup.runs is not None and speedup.runs >= RUNS
     assert speedup.rounds is not None and speedup.rounds >= 2 * speedup.runs
-    assert best.measured.noise_floor is not None and best.measured.noise_floor > 0
     assert found.gain == (best.config.workload.batch_size == 16)
     assert speedup.low is not None and (speedup.low > 1 if found.gain else speedup.estimate == 1)
     assert ("speed-up  " in cut.second.stdout) == found.gain

@@ -59,6 +59,18 @@ def moderated_mean(values: Sequence[float], confidence: float, known: float, wei
     return Estimate(estimate=middle, low=middle - half, high=middle + half)
 
 
+def summed(a: Estimate, b: Estimate) -> Estimate:
+    """The sum of two independent estimates, with an interval from those of both (MOVER: Zou and Donner 2008, eq. 4)."""
+    middle = a.estimate + b.estimate
+    if a.low is None or a.high is None or b.low is None or b.high is None:
+        return Estimate(estimate=middle, low=None, high=None)
+    below, above = (
+        math.hypot(a.estimate - a.low, b.estimate - b.low),
+        math.hypot(a.high - a.estimate, b.high - b.estimate),
+    )
+    return Estimate(estimate=middle, low=middle - below, high=middle + above)
+
+
 def from_logs(logs: Estimate) -> Estimate:
     """The rate or ratio whose logarithm is estimated."""
     if logs.low is None or logs.high is None:

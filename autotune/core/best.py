@@ -15,13 +15,17 @@ from autotune.core.workload_spec import WorkloadSpec
 
 
 class Claim(Struct):
-    """A ratio with its interval over the interleaved runs and rounds of the confirmation; None without one."""
+    """A ratio with its interval over the interleaved runs and rounds of the confirmation; None without one.
+
+    `indirect`: by way of another configuration, with so many runs at least of each of the two and that one.
+    """
 
     estimate: float
     low: float | None
     high: float | None
     runs: int | None = msgspec.field(default=None, name="sittings")
     rounds: int | None = None
+    indirect: bool = False
 
 
 class Measurements(Struct):

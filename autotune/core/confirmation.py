@@ -85,8 +85,9 @@ class Step(Struct):
 class Winner(Struct):
     """The configuration that is exported, and what the runs say of it; `trial` is None if no trial measured it.
 
-    `ratio` is by the first objective, None where the baseline's metric is not known; `metrics` are those of all its
-    interleaved runs by name. `sustained` is the rate of requests that it kept, where asked for.
+    `ratio` is by the first objective, None where the baseline's metric is not known; it is `indirect` where no run has
+    both, by way of another configuration that was measured with each, in so many runs at least. `metrics` are those of
+    all its interleaved runs by name. `sustained` is the rate of requests that it kept, where asked for.
     """
 
     trial: int | None
@@ -106,6 +107,7 @@ class Winner(Struct):
     accuracy: Accuracy | None = None
     metrics: dict[str, float] = msgspec.field(default={}, name="figures")
     sustained: Probe | None = None
+    indirect: bool = False
 
 
 class Confirmation(Struct):

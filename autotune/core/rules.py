@@ -86,16 +86,15 @@ class ConfirmRules(Struct):
 
     `delta` is the smallest difference of log rates that matters; `share` is the part of the budget's minutes that the
     confirmation may have however little it is predicted to need, and the most that the search keeps for it.
-    `finalists_share` of the confirmation's time goes to the finalists, the rest to explaining. A claim is made among
-    `first_finalists`, the first time as soon as the search expects less than `first_gain`, a difference of log rates,
-    of its next trial. A run has few rounds, so that the first stage of the selection is spread over several launches.
+    `finalists_share` of the confirmation's time goes to the finalists, the rest to explaining. A claim is first made
+    for the search's best alone, as soon as the search expects less than `first_gain`, a difference of log rates, of its
+    next trial. A run has few rounds, so that the first stage of the selection is spread over several launches.
 
     A claim needs `runs` interleaved runs if the half-width of its interval is by then no more than the part `narrow` of
     the gain, both as logarithms, or than `narrowest`; else `sure_runs`.
     """
 
     finalists: int = 8
-    first_finalists: int = 2
     first_gain: float = math.log(1.10)
     runs: int = 3
     sure_runs: int = 6

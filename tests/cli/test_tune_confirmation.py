@@ -22,7 +22,7 @@ def test_where_no_time_is_left_nothing_is_said_to_be_confirmed(harness: TuneHarn
         "the same command goes on, if need be with --minutes raised by 4\n" in text
     )
     _, text = harness.tune(minutes=30, skip_confirmation=False)
-    assert "\nconfirming 3 configurations" in text and "nothing is left" not in text and harness.best().confirmed
+    assert "\nconfirming 2 configurations" in text and "nothing is left" not in text and harness.best().confirmed
 
 
 def test_what_the_search_found_is_confirmed(harness: TuneHarness) -> None:
@@ -32,12 +32,12 @@ def test_what_the_search_found_is_confirmed(harness: TuneHarness) -> None:
     assert best.config == max(harness.executors[0].configs, key=speed)
     claim = best.measured.speedup
     assert claim.estimate == pytest.approx(speed(best.config) / speed(fakes.plain(HW)), rel=0.02)
-    assert claim.runs is not None and claim.runs >= 3 and best.measured.noise_floor is not None
+    assert claim.runs is not None and claim.runs >= 3
     assert not harness.held
     lines = text.splitlines()
     ended = lines.index(next(line for line in lines if line.startswith("all trials of the budget are done, after ")))
     begun = [
-        "confirming 3 configurations against each other",
+        "confirming 2 configurations against each other",
         "telling the best of them apart",
         "measuring what each setting of the winner is worth",
     ]

@@ -42,7 +42,7 @@ def best(
     if isinstance(found.source, TrialResult):
         return _of_trial(folder, space, hw, ranking, found)
     winner = found.source
-    claim = None if winner.ratio is None else _claim(winner.ratio, runs=winner.runs, rounds=winner.rounds)
+    claim = None if winner.ratio is None else _claim(winner.ratio, winner)
     calls = latency_files.read([folder / one for one in winner.folders])
     latency = None if calls is None else calls.summary()
     measured = _measurements(winner.throughput, claim, latency, _of_winner(winner, latency))
@@ -68,8 +68,12 @@ def _of_trial(folder: Path, space: Space, hw: Hardware, ranking: Ranking, found:
     return _best(folder, space, hw, found.source, measured, confirmed=False)
 
 
-def _claim(ratio: Estimate, runs: int | None = None, rounds: int | None = None) -> Claim:
-    return Claim(estimate=ratio.estimate, low=ratio.low, high=ratio.high, runs=runs, rounds=rounds)
+def _claim(ratio: Estimate, winner: Winner | None = None) -> Claim:
+    """The ratio as a claim, with the runs of a winner that was confirmed."""
+    found = Claim(estimate=ratio.estimate, low=ratio.low, high=ratio.high)
+    if winner is None:
+        return found
+    return msgspec.structs.replace(found, runs=winner.runs, rounds=winner.rounds, indirect=winner.indirect)
 
 
 def _of_winner(winner: Winner, latency: Latency | None) -> dict[str, float]:

@@ -21,7 +21,8 @@ def basis(found: Evidence) -> str:
     if found.level == "interleaved":
         return f"from {runs}: not confirmed"
     rounds = formatting.number(found.source.rounds, "round")
-    return f"confirmed in {runs}, {rounds}" if found.source.runs else "confirmed"
+    way = ", by way of another configuration" if found.source.indirect else ""
+    return f"confirmed in {runs}, {rounds}{way}" if found.source.runs else "confirmed"
 
 
 def lines(study: Study, found: Evidence) -> list[str]:

@@ -142,7 +142,7 @@ def _latency(calls: Latencies | None) -> list[str]:
 def _finalists(finalists: Sequence[Finalist], space: Space) -> list[str]:
     objectives = space.goal.objectives
     by = f", by {objectives[0]}" if len(objectives) > 1 else ""
-    indirect = f" ({INDIRECT} by way of others: no run had both)" if any(one.indirect for one in finalists) else ""
+    indirect = f" ({INDIRECT} by way of another one)" if any(one.indirect for one in finalists) else ""
     lines = ["", f"finalists, against the baseline{by}{indirect}"]
     best = "fastest" if metrics.rate_decides(space.goal) else "best"
     for one in (one for one in finalists if one.config != space.baseline or one.served is not None):

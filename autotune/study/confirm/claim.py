@@ -19,12 +19,16 @@ def winner(
 ) -> Winner:
     """The candidate of this name as the winner, its ratio being that to the baseline in the table of rates.
 
+    By way of another its runs are those of the step that has fewer.
+
     A time to set up that no interleaved run shows is that of its trial, unless other package versions measured it.
     """
     candidate, known = merged.candidate, merged.metrics(price)
     measured = (result for result in results if result.status is Status.OK)
     trial = next((result for result in measured if result.spec.config == candidate.config), None)
-    runs, rounds = rates.counts(name, BASELINE)
+    link = rates.link(name, BASELINE)
+    steps = [(name, BASELINE)] if link is None else [(name, link), (link, BASELINE)]
+    runs, rounds = map(min, zip(*(rates.counts(*step) for step in steps), strict=True))
     if trial is not None and trial.setup_s is not None and trial.versions.items() <= candidate.versions.items():
         known.setdefault("setup_s", trial.setup_s)
     return Winner(
@@ -34,6 +38,7 @@ def winner(
         ratio=rates.ratio(name, BASELINE),
         runs=runs,
         rounds=rounds,
+        indirect=link is not None,
         folders=merged.folders,
         peak_rss_bytes=candidate.peak_rss_bytes,
         setup_s=known.get("setup_s"),

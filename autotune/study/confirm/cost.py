@@ -32,7 +32,7 @@ def reserved(budget: Budget, predicted_s: float | None, confirm: ConfirmRules) -
 def predicted(
     ranking: Ranking, space: Space, hw: Hardware, rules: MeasureRules, confirm: ConfirmRules, *, claimed: bool = False
 ) -> float | None:
-    """The seconds of a confirmation: a claim among few that needs all runs, then the fewest runs of all finalists.
+    """The seconds of a confirmation: a claim for the best that needs all runs, then the fewest runs of all finalists.
 
     Where there is one that was `claimed` already, the latter are left.
     None before there is another trial than the baseline, and where the rates of requests decide how long it takes.
@@ -42,7 +42,7 @@ def predicted(
     seconds = 0.0
     parts = [(confirm.runs, confirm.finalists)]
     if not claimed:
-        parts.append((confirm.sure_runs, confirm.first_finalists))
+        parts.append((confirm.sure_runs, 1))
     for runs, count in parts:
         chosen = finalists.choose(ranking, space, msgspec.structs.replace(confirm, finalists=count), hw)
         if chosen.trials.keys() == {BASELINE}:

@@ -29,9 +29,10 @@ DEFAULT_RUN_S = 30.0
 class Decision:
     """The winner of the finalists' interleaved runs; `reason` is why nothing can be claimed, None if it can.
 
-    Without a gain it is the baseline, unless that breaks the limits. `rates` are those of the runs with the baseline,
-    `leads` those of all runs. The `rivals` may still win; there are none where the baseline does. It is `settled` if
-    there is a claim, or for sure none; of several objectives all that may win have one by then.
+    Without a gain it is the baseline, unless that breaks the limits. `rates` are those that the winner's gain is from:
+    of the runs with the baseline, or of all where it is linked to that; `leads` are those of all runs. The `rivals` may
+    still win; there are none where the baseline does. The `claimed` have a claim from runs with the baseline. It is
+    `settled` if there is a claim, or for sure none; of several objectives all that may win have one by then.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Decision:
     leads: ScoreTable
     reason: str | None
     rivals: frozenset[str]
+    claimed: frozenset[str]
     settled: bool
 
 
@@ -96,10 +98,11 @@ def decide(
         gain=gain,
         noise_floor=floors[0],
         finalists=tuple(one.summary(objectives) for one in standings.values()),
-        rates=tables[0],
+        rates=leads if winner.linked else tables[0],
         leads=leads,
         reason=reason,
         rivals=frozenset(one.name for one in rivals) if winner.name != BASELINE else frozenset(),
+        claimed=frozenset(name for name in claimed if not standings[name].linked),
         settled=(not awaited and any(_due(standings[name].runs, rules) for name in sure & able))
         or (none and not gain and not unmeasured and reason is None and _due(count, rules)),
     )
@@ -113,15 +116,15 @@ def _standings(
     rules: ConfirmRules,
     constraints: Constraints,
 ) -> dict[str, Standing]:
-    """The standings by name; one without a run with the baseline gains by way of others, which is no claim."""
+    """The standings by name; one with too few runs with the baseline gains by way of another."""
     remaining = elimination.remaining(runs, list(finalists.trials), rules, constraints)
     direct = {name: tables[0].counts(name, BASELINE)[0] for name in finalists.trials}
-    return {
+    standings = {
         name: Standing(
             name=name,
             trial=trial,
             gains=tuple(
-                table.difference(name, BASELINE) if direct[name] or place else leads.difference(name, BASELINE)
+                (table if place or direct[name] >= rules.runs else leads).difference(name, BASELINE)
                 for place, table in enumerate(tables)
             ),
             runs=direct[name],
@@ -131,6 +134,15 @@ def _standings(
         )
         for name, trial in finalists.trials.items()
     }
+    claimed = [name for name, one in standings.items() if name != BASELINE and one.has_claim(rules)]
+    linked = {
+        name
+        for name in standings
+        if direct[name] < rules.runs
+        and any(leads.counts(name, one)[0] >= rules.runs for one in claimed)
+        and leads.agrees(name, BASELINE)
+    }
+    return {name: dataclasses.replace(one, linked=name in linked) for name, one in standings.items()}
 
 
 def _leader(standings: dict[str, Standing], rates: ScoreTable, constraints: Constraints) -> Standing:

@@ -10,7 +10,7 @@ import msgspec
 from autotune.core.confirmation import Ablation, Confirmation, Finalist, Step, Winner
 from autotune.core.results import InterleavedRun
 from autotune.core.rules import ConfirmRules
-from autotune.study.confirm import ablation, claim, cost, decision, finalists, path, reduction, scores
+from autotune.study.confirm import ablation, claim, decision, finalists, path, reduction, scores
 from autotune.study.confirm.context import Context
 from autotune.study.confirm.decision import Decision
 from autotune.study.confirm.finalists import Finalists
@@ -57,13 +57,12 @@ class InterleavedConfirmation:
 
     def first(self) -> Confirmation:
         """A claim for the best of a search that goes on."""
-        decided, runs = self._claimed(self._few(), self.context.confirm.sure_runs)
+        decided, runs = self._claimed(self._best(), self.context.confirm.sure_runs)
         return msgspec.structs.replace(self._concluded(decided, runs), finished=False)
 
-    def _few(self) -> Finalists:
-        """The finalists that a first claim is made among."""
-        rules = self.context.confirm
-        return self._finalists(msgspec.structs.replace(rules, finalists=rules.first_finalists))
+    def _best(self) -> Finalists:
+        """The finalist that a first claim is made for."""
+        return self._finalists(msgspec.structs.replace(self.context.confirm, finalists=1))
 
     def _finalists(self, rules: ConfirmRules | None = None) -> Finalists:
         """The best, and what an earlier confirmation claims; less what broke a limit."""
@@ -78,7 +77,7 @@ class InterleavedConfirmation:
         if self.runner.constraints.multi_objective:
             decided, runs = self._claimed(chosen)
         else:
-            self._claimed(self._few(), self.context.confirm.sure_runs)
+            self._claimed(self._best(), self.context.confirm.sure_runs)
             decided, runs = self._claimed(chosen)
             if decided.gain:
                 decided, runs = self._selected(chosen)
@@ -90,17 +89,10 @@ class InterleavedConfirmation:
         """The decision once the best of these is known, and has a claim of its own."""
         decide = self._provisional(chosen)
         rule = UntilSelected(self.context.confirm, decide)
-        self._compare(chosen, "telling the best of them apart", rule, kept_s=self._claim_s(chosen))
+        self._compare(chosen, "telling the best of them apart", rule)
         headline = "confirming the best of them against the baseline"
         runs = self._compare(chosen, headline, UntilWinnerClaimed(decide), self.context.left.most())
         return self._decide(chosen, runs), runs
-
-    def _claim_s(self, chosen: Finalists) -> float:
-        """The seconds that a claim of one of these is predicted to need."""
-        context, configs = self.context, [chosen.configs[name] for name in (chosen.leader, BASELINE)]
-        hw, rules, confirm = context.study.hardware, context.rules, context.confirm
-        together = cost.fit_together(configs, context.ranking, hw, rules)
-        return confirm.runs * cost.run_seconds(configs, context.ranking, hw, confirm.least_rounds, together)
 
     def _claimed(self, chosen: Finalists, most: float = math.inf) -> tuple[Decision, list[InterleavedRun]]:
         """The decision once one of these has a claim, or it is known that none gets one; at the latest after `most`."""
@@ -111,15 +103,12 @@ class InterleavedConfirmation:
         return self._decide(chosen, runs), runs
 
     def _compare(
-        self, chosen: Finalists, headline: str, keep: Keep, limit_s: float | None = None, kept_s: float = 0.0
+        self, chosen: Finalists, headline: str, keep: Keep, limit_s: float | None = None
     ) -> list[InterleavedRun]:
-        """The runs of the finalists so far, and more until the rule is met: at most the finalists' part of the time.
-
-        Of all that the search left so many seconds are kept.
-        """
+        """The runs of the finalists so far, and more until the rule is met: at most the finalists' part of the time."""
         left = self.context.left
         seconds = left.seconds * self.context.confirm.finalists_share - left.elapsed()
-        seconds = max(0.0, min(seconds, left.most() - kept_s))
+        seconds = max(0.0, min(seconds, left.most()))
         limit_s = seconds if limit_s is None else limit_s
         return self.runner.compare(FINALISTS, headline, chosen.configs, keep, seconds, limit_s)
 

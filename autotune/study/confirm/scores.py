@@ -32,6 +32,9 @@ About the 95 % quantile of F with 2 to 5 and 4 degrees of freedom: a baseline th
 LEAST = 2 * 0.01**2
 """The least variance between others that counts: launches alone differ by a hundredth."""
 
+ENOUGH = 3
+"""So many runs that have both say more of two than any other configuration that was measured with each."""
+
 FIRST = selection.Variance(2 * 0.07**2, 4)
 """The spread taken while there is one run: candidates differ by about so much between runs on a shared machine.
 
@@ -58,26 +61,56 @@ class ScoreTable:
         The noise of other candidates counts in it, that of the baseline only where it is one of the two: other software
         may suffer far more from what else goes on. NaN where no runs connect them.
         """
+        confidence = confidence or self.confidence
         if a == b and any(self.logs[a]):
             return Estimate(estimate=0.0, low=0.0, high=0.0)
+        if (link := self.link(a, b)) is not None:
+            return stats.summed(self.difference(a, link, confidence), self.difference(link, b, confidence))
+        if (direct := self._paired(a, b, confidence)) is not None:
+            return direct
+        names = list(self.logs)
+        return self._design.difference(names.index(a), names.index(b), confidence, self._others_noise(a, b))
+
+    def _paired(self, a: str, b: str, confidence: float) -> Estimate | None:
+        """The difference over the runs that have both; None without any."""
         pairs = [in_both(x, y) for x, y in zip(self.logs[a], self.logs[b], strict=True)]
         pairs = [pair for pair in pairs if pair[0]]
-        noise = self._noise_of([name for name in self.logs if name != BASELINE or BASELINE in (a, b)])
-        noise = noise if noise.df else FIRST
         if not pairs:
-            names = list(self.logs)
-            return self._design.difference(names.index(a), names.index(b), confidence or self.confidence, noise)
-        own = len(pairs) - 1
+            return None
+        own, noise = len(pairs) - 1, self._others_noise(a, b)
         known = selection.Variance(noise.value, max(0, min(OTHERS_DF, noise.df - own)))
         firsts, seconds = [x for x, _ in pairs], [y for _, y in pairs]
         if own > 1 and self._far_noisier(a, b, selection.paired_variance(firsts, seconds)):
             known = selection.UNKNOWN
-        return selection.paired_difference(firsts, seconds, confidence or self.confidence, known)
+        return selection.paired_difference(firsts, seconds, confidence, known)
+
+    def _others_noise(self, a: str, b: str) -> selection.Variance:
+        """The variance of a difference that all candidates show, else the usual one."""
+        noise = self._noise_of([name for name in self.logs if name != BASELINE or BASELINE in (a, b)])
+        return noise if noise.df else FIRST
 
     def _far_noisier(self, a: str, b: str, variance: float) -> bool:
         """True if a pair's variance is far larger than that between all others, where there are enough to tell."""
         others = self._noise_of([name for name in self.logs if name not in (a, b)])
         return others.df > 1 and variance > NOISIER * max(others.value, LEAST)
+
+    def link(self, a: str, b: str) -> str | None:
+        """The candidate by way of which two compare: of those that have more runs with each the one with the most.
+
+        None where enough runs have both, or none has more.
+        """
+        together = self.counts(a, b)[0]
+        if a == b or together >= ENOUGH:
+            return None
+        shared = {one: min(self.counts(a, one)[0], self.counts(one, b)[0]) for one in self.logs if one not in (a, b)}
+        best = max(shared, key=lambda one: (shared[one], one != BASELINE), default=None)
+        return best if best is not None and shared[best] > together else None
+
+    def agrees(self, a: str, b: str) -> bool:
+        """True if the runs that have both, where there are any, do not refute what two show by way of another."""
+        direct, way = self._paired(a, b, self.confidence), self.difference(b, a)
+        gap = way if direct is None else stats.summed(direct, way)
+        return direct is None or gap.low is None or gap.high is None or gap.low <= 0 <= gap.high
 
     def level(self, name: str) -> float:
         """The score of a candidate over all runs, each freed of what it has in common; -inf without a block."""

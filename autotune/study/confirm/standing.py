@@ -20,6 +20,8 @@ class Standing:
     """A finalist after the interleaved runs; differences are log ratios of which more is better.
 
     `gains` are over the baseline by each objective, on `runs` runs by the first one; without any, by way of others.
+    `linked` is true if one with a claim of its own has as many runs with it as a claim needs at least, and the runs
+    with the baseline, if there are any, do not say otherwise.
     `behind` is the leader's lead over it, None for the leader itself. `remains` is true if it may still win.
     """
 
@@ -32,6 +34,7 @@ class Standing:
     remains: bool
     behind: Estimate | None = None
     verdict: Verdict | None = None
+    linked: bool = False
 
     @property
     def measured(self) -> bool:
@@ -45,8 +48,8 @@ class Standing:
         return able and equal and (self.remains or self.has_claim(rules))
 
     def has_claim(self, rules: ConfirmRules) -> bool:
-        """True if it has the runs of a claim."""
-        return self.runs >= self.needed_runs(rules)
+        """True if it has the runs of a claim, or without the baseline those that link it to another's."""
+        return self.linked or self.runs >= self.needed_runs(rules)
 
     def needed_runs(self, rules: ConfirmRules) -> int:
         """The runs of a claim; the baseline, which gains nothing, needs all."""
@@ -68,7 +71,7 @@ class Standing:
             trial=self.trial.spec.id,
             config=self.trial.spec.config,
             ratio=ratios.get(objectives[0]),
-            indirect=self.measured and not self.runs,
+            indirect=self.measured and (self.linked or not self.runs),
             verdict=self.verdict if self.measured else None,
             behind=None if behind is None else stats.from_logs(behind),
             error=self.error,

@@ -44,7 +44,7 @@ def test_a_ratio_by_way_of_others_is_marked(tmp_path: Path) -> None:
     )
     lines = said(tmp_path, found=confirmation(winner(FAST), finalists=finalists))
     assert lines[-3:] == [
-        "finalists, against the baseline (* by way of others: no run had both)",
+        "finalists, against the baseline (* by way of another one)",
         "  4.00x (3.90 to 4.10)     onnxruntime float32, batch 8, 1x2: the fastest",
         "  3.95x (3.85 to 4.05) *   openvino int8, batch 4, 1x2: a tie",
     ]

@@ -27,12 +27,12 @@ def test_that_there_is_no_gain_is_said_of_all_finalists(tmp_path: Path) -> None:
 
 
 def test_without_time_for_all_finalists_no_gain_is_not_the_end(tmp_path: Path) -> None:
-    executor = FakeExecutor(tmp_path, candidate=at({PLAIN: 10.0, LUCKY: 10.0, SECOND: 10.0}), start_s=4.0)
+    executor = FakeExecutor(tmp_path, candidate=at({PLAIN: 10.0, LUCKY: 10.0, SECOND: 10.0}), start_s=5.0)
     watcher = Watcher()
     found = confirmed(searched(tmp_path, WINDOWS, 2), executor, watcher=watcher)
     assert found is not None and (found.confirmed, found.gain, found.finished) == (True, False, False)
     assert by_trial(found)[3].ratio is None
-    assert watcher.notices == ["there was no time to compare trial 3 with the baseline"]
+    assert watcher.notices == ["there was no time to compare trial 2, trial 3 with the baseline"]
 
 
 def test_the_best_two_do_not_take_the_time_of_the_others(tmp_path: Path) -> None:
