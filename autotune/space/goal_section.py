@@ -18,13 +18,13 @@ from autotune.space.values import one
 from autotune.space.yaml_nodes import Node
 
 ANSWERS = (
-    Limit(metric="centred_error", max=0.06),
+    Limit(metric="centred_error", max=0.05),
     Limit(metric="worst_channel_error", max=0.5),
     Limit(metric="worst_sample_error", max=1.0),
     Limit(metric="order_agreement", min=0.9),
     Limit(metric="agreement", min=0.85),
     Limit(metric="top1_agreement", min=0.85),
-    Limit(metric="neighbours_kept", min=0.9),
+    Limit(metric="neighbours_kept", min=0.85),
 )
 """The limits on answers, each where the space file does not set it itself."""
 
