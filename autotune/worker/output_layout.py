@@ -22,6 +22,12 @@ Axis = int | Literal["whole"] | None
 """The batch dimension of an output; None where it is the same for every batch, `whole` where it is one for all rows."""
 
 
+STACKED = "return tensors with a dimension for the batch (torch.stack, padded to one size)"
+
+SHOWN = 4
+"""So many shapes are named in an error: a list of boxes a row has many."""
+
+
 class Layout(Struct):
     """The outputs of a model: their names, and the batch dimension of each."""
 
@@ -98,7 +104,7 @@ def found(names: Sequence[str], whole: Arrays, part: Arrays, size: int, rows_of_
     if len(whole) != len(part):
         raise ModelError(
             f"the model returns {len(whole)} tensors for a batch of {size} and {len(part)} for one of {rows_of_part}; "
-            "return tensors with a dimension for the batch (torch.stack, padded to one size)"
+            f"{STACKED}"
         )
     outputs = zip(names, whole, part, strict=True)
     return _checked(Layout(names=tuple(names), axes=tuple(_axis(*one, size, rows_of_part) for one in outputs)), whole)
@@ -112,8 +118,8 @@ def guessed(names: Sequence[str], whole: Arrays, size: int) -> Layout:
 
 def _checked(layout: Layout, whole: Arrays) -> Layout:
     if not any(isinstance(axis, int) for axis in layout.axes):
-        shapes = ", ".join(str(output.shape) for output in whole)
-        raise ModelError(f"no output has a dimension for the batch; their shapes are {shapes} whatever its size")
+        shapes = ", ".join([*(str(output.shape) for output in whole[:SHOWN]), *["..."] * (len(whole) > SHOWN)])
+        raise ModelError(f"no output has a dimension for the batch; their shapes are {shapes}; {STACKED}")
     return layout
 
 

@@ -111,7 +111,11 @@ LOGITS = "the answer to a row depends on the rest of the batch"
     ("model", "message"),
     [
         (lambda x: {}, "the model returns no tensor; there is nothing to compare"),
-        (lambda x: x.sum(), r"no output has a dimension for the batch; their shapes are \(\) whatever its size"),
+        (lambda x: x.sum(), r"no output has a dimension for the batch; their shapes are \(\); return tensors"),
+        (
+            lambda x: [{"boxes": x.sum(), "scores": x.max()}] * 8,
+            r"their shapes are \(\), \(\), \(\), \(\), \.\.\.; return tensors",
+        ),
         (lambda x: {"states": {1, 2}}, "output 'states' is a set; a model must return tensors"),
         (
             lambda x: [{"box": row} for row in x],
