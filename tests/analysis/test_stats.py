@@ -263,3 +263,10 @@ def test_without_weight_it_is_students(values: list[float], confidence: float, k
 def test_much_that_is_known_elsewhere_decides() -> None:
     found = stats.moderated_mean([0.0, 0.0], 0.95, known=1.0, weight=1e6)
     assert found.high == pytest.approx(1.959964 / math.sqrt(2), rel=1e-4)
+
+
+def test_the_sum_of_two_estimates_has_the_root_of_their_squared_sides() -> None:
+    found = stats.summed(Estimate(estimate=1.0, low=0.7, high=1.6), Estimate(estimate=2.0, low=1.6, high=2.8))
+    assert (found.estimate, found.low, found.high) == pytest.approx((3.0, 2.5, 4.0))
+    unknown = stats.summed(Estimate(estimate=1.0, low=None, high=None), Estimate(estimate=2.0, low=1.6, high=2.8))
+    assert (unknown.estimate, unknown.low, unknown.high) == (3.0, None, None)

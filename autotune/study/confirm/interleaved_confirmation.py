@@ -91,7 +91,7 @@ class InterleavedConfirmation:
         rule = UntilSelected(self.context.confirm, decide)
         self._compare(chosen, "telling the best of them apart", rule)
         headline = "confirming the best of them against the baseline"
-        runs = self._compare(chosen, headline, UntilWinnerClaimed(decide), self.context.left.most(), fewest=True)
+        runs = self._compare(chosen, headline, UntilWinnerClaimed(decide), self.context.left.most())
         return self._decide(chosen, runs), runs
 
     def _claimed(self, chosen: Finalists, most: float = math.inf) -> tuple[Decision, list[InterleavedRun]]:
@@ -99,23 +99,18 @@ class InterleavedConfirmation:
         context = self.context
         headline = f"confirming {len(chosen.trials)} configurations against each other"
         rule = UntilClaimed(chosen, context.confirm, self.runner.constraints, self._provisional(chosen), most)
-        runs = self._compare(chosen, headline, rule, context.left.most(), fewest=most < math.inf)
+        runs = self._compare(chosen, headline, rule, context.left.most())
         return self._decide(chosen, runs), runs
 
     def _compare(
-        self, chosen: Finalists, headline: str, keep: Keep, limit_s: float | None = None, *, fewest: bool = False
+        self, chosen: Finalists, headline: str, keep: Keep, limit_s: float | None = None
     ) -> list[InterleavedRun]:
-        """The runs of the finalists so far, and more until the rule is met: at most the finalists' part of the time.
-
-        With the `fewest` rounds in each where launches count for more, as for a claim over other software.
-        """
+        """The runs of the finalists so far, and more until the rule is met: at most the finalists' part of the time."""
         left = self.context.left
         seconds = left.seconds * self.context.confirm.finalists_share - left.elapsed()
         seconds = max(0.0, min(seconds, left.most()))
         limit_s = seconds if limit_s is None else limit_s
-        confirm = self.context.confirm
-        rules = msgspec.structs.replace(confirm, most_rounds=confirm.least_rounds) if fewest else confirm
-        return self.runner.compare(FINALISTS, headline, chosen.configs, keep, seconds, limit_s, rules)
+        return self.runner.compare(FINALISTS, headline, chosen.configs, keep, seconds, limit_s)
 
     def _decide(self, chosen: Finalists, runs: Sequence[InterleavedRun], *, ended: bool = True) -> Decision:
         context = self.context

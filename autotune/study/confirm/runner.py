@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -10,7 +9,6 @@ from dataclasses import dataclass, field
 from autotune.core.config import Config
 from autotune.core.executor import HookedExecutor
 from autotune.core.results import InterleavedRun
-from autotune.core.rules import ConfirmRules
 from autotune.study.confirm import aggregate, cost, paired_comparison, sample_size
 from autotune.study.confirm.aggregate import Aggregate
 from autotune.study.confirm.constraints import Constraints
@@ -52,9 +50,8 @@ class Runner:
         keep: Keep,
         seconds: float,
         limit_s: float | None = None,
-        rules: ConfirmRules | None = None,
     ) -> list[InterleavedRun]:
-        """The runs of a comparison within so many seconds, by the confirmation's rules unless others are given.
+        """The runs of a comparison within so many seconds.
 
         For those that a claim needs it may go on to the limit, by default all the time left. The observer is told the
         headline once the first run begins.
@@ -62,7 +59,6 @@ class Runner:
         context = self.context
         announce = functools.cache(lambda: context.observer.confirming(headline, seconds, name == FINALISTS))
         paired = self._paired(name, configs, context.study.space.goal.objectives[0])
-        paired = paired if rules is None else dataclasses.replace(paired, confirm=rules)
         if (line := paired.left_out()) and line not in self.said:
             self.said.add(line)
             context.observer.notice(line)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -66,18 +67,18 @@ class ScoreTable:
             return Estimate(estimate=0.0, low=0.0, high=0.0)
         if (link := self.link(a, b)) is not None:
             return stats.summed(self.difference(a, link, confidence), self.difference(link, b, confidence))
-        if (direct := self._paired(a, b, confidence)) is not None:
+        if (direct := self._paired(a, b, confidence, self._others_noise(a, b))) is not None:
             return direct
         names = list(self.logs)
         return self._design.difference(names.index(a), names.index(b), confidence, self._others_noise(a, b))
 
-    def _paired(self, a: str, b: str, confidence: float) -> Estimate | None:
-        """The difference over the runs that have both; None without any."""
+    def _paired(self, a: str, b: str, confidence: float, noise: selection.Variance) -> Estimate | None:
+        """The difference over the runs that have both, given the noise of others; None without any."""
         pairs = [in_both(x, y) for x, y in zip(self.logs[a], self.logs[b], strict=True)]
         pairs = [pair for pair in pairs if pair[0]]
         if not pairs:
             return None
-        own, noise = len(pairs) - 1, self._others_noise(a, b)
+        own = len(pairs) - 1
         known = selection.Variance(noise.value, max(0, min(OTHERS_DF, noise.df - own)))
         firsts, seconds = [x for x, _ in pairs], [y for _, y in pairs]
         if own > 1 and self._far_noisier(a, b, selection.paired_variance(firsts, seconds)):
@@ -97,20 +98,26 @@ class ScoreTable:
     def link(self, a: str, b: str) -> str | None:
         """The candidate by way of which two compare: of those that have more runs with each the one with the most.
 
-        None where enough runs have both, or none has more.
+        None where enough runs have both, or none has more. The noisy baseline is one only where no run has both.
         """
         together = self.counts(a, b)[0]
         if a == b or together >= ENOUGH:
             return None
-        shared = {one: min(self.counts(a, one)[0], self.counts(one, b)[0]) for one in self.logs if one not in (a, b)}
+        able = [one for one in self.logs if one not in (a, b) and (one != BASELINE or not together)]
+        shared = {one: min(self.counts(a, one)[0], self.counts(one, b)[0]) for one in able}
         best = max(shared, key=lambda one: (shared[one], one != BASELINE), default=None)
         return best if best is not None and shared[best] > together else None
 
     def agrees(self, a: str, b: str) -> bool:
-        """True if the runs that have both, where there are any, do not refute what two show by way of another."""
-        direct, way = self._paired(a, b, self.confidence), self.difference(b, a)
-        gap = way if direct is None else stats.summed(direct, way)
-        return direct is None or gap.low is None or gap.high is None or gap.low <= 0 <= gap.high
+        """True if the runs that have both, where there are any, do not refute what the others say of the two."""
+        apart = [not (x and y) for x, y in zip(self.logs[a], self.logs[b], strict=True)]
+        logs = {name: list(itertools.compress(runs, apart)) for name, runs in self.logs.items()}
+        others = ScoreTable(logs=logs, confidence=self.confidence)
+        direct = self._paired(a, b, self.confidence, others._others_noise(a, b))
+        if direct is None:
+            return True
+        gap = stats.summed(direct, others.difference(b, a))
+        return gap.low is None or gap.high is None or gap.low <= 0 <= gap.high
 
     def level(self, name: str) -> float:
         """The score of a candidate over all runs, each freed of what it has in common; -inf without a block."""

@@ -108,6 +108,30 @@ def test_runs_that_have_both_count_before_any_way_by_others() -> None:
     """By way of b the difference would be another one."""
     found = table(a=[[1.0], [1.0], []], b=[[], [0.0], [0.0]], c=[[0.9], [], [0.5]])
     assert found.difference("a", "c").estimate == pytest.approx(0.1)
+    assert found.link("a", "c") is None
+
+
+def test_a_way_with_more_runs_than_the_two_have_together_counts_until_they_have_three() -> None:
+    """The squares of the half-widths of both steps add up; the baseline is no step where some run has both."""
+    a, b = [[1.0], [1.2], [1.1], [], [], [], [1.5]], [[0.5], [0.8], [0.6], [0.4], [0.7], [0.6], []]
+    logs = {"a": a, "b": b, "c": [[], [], [], [0.1], [0.3], [0.2], [0.5]]}
+    found = table(**logs)
+    steps = found.difference("a", "b"), found.difference("b", "c")
+    whole = found.difference("a", "c")
+    assert (found.link("a", "c"), found.counts("a", "c")) == ("b", (1, 1))
+    assert whole.estimate == pytest.approx(steps[0].estimate + steps[1].estimate)
+    assert width(whole) == pytest.approx(math.hypot(width(steps[0]), width(steps[1])))
+    assert table(a=a, baseline=b, c=logs["c"]).link("a", "c") is None
+    assert table(a=a[:6], baseline=b[:6], c=logs["c"][:6]).link("a", "c") == "baseline"
+    assert table(a=[*a, [1.0], [1.0]], b=[*b, [], []], c=[*logs["c"], [0.0], [0.0]]).link("a", "c") is None
+
+
+def test_runs_that_have_both_may_refute_a_way() -> None:
+    a, b = [[1.0], [1.02], [0.98], [], [], []], [[0.5], [0.49], [0.51], [0.5], [0.51], [0.49]]
+    c = [[], [], [], [0.1], [0.08], [0.12]]
+    assert table(a=a, b=b, c=c).agrees("a", "c")
+    assert table(a=[*a, [1.0]], b=[*b, []], c=[*c, [0.12]]).agrees("a", "c")
+    assert not table(a=[*a, [1.0]], b=[*b, []], c=[*c, [0.5]]).agrees("a", "c")
 
 
 # -------------------------------------------------------------------------------------- by objective
