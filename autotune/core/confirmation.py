@@ -23,9 +23,9 @@ class Finalist(Struct):
     """A configuration in the confirmation; `verdict` is the leader's over it (None: the leader itself, or never seen).
 
     `ratio` is how many times better than the baseline it was by the objective (faster, or less of what is paid), over
-    the runs that have both; without one, by way of others, which is `indirect`. `ratios` are by each objective where
-    there are several; `behind` is how many times better the leader was than it. `broken` is the limit that it did not
-    keep, in words; `served` what became of its rate of requests, where that is the objective.
+    the runs that have both; where these are few by way of another, which is `indirect`. `ratios` are by each objective
+    where there are several; `behind` is how many times better the leader was than it. `broken` is the limit that it did
+    not keep, in words; `served` what became of its rate of requests, where that is the objective.
     """
 
     trial: int
@@ -85,9 +85,9 @@ class Step(Struct):
 class Winner(Struct):
     """The configuration that is exported, and what the runs say of it; `trial` is None if no trial measured it.
 
-    `ratio` is by the first objective, None where the baseline's metric is not known; it is `indirect` where no run has
-    both, by way of another configuration that was measured with each, in so many runs at least. `metrics` are those of
-    all its interleaved runs by name. `sustained` is the rate of requests that it kept, where asked for.
+    `ratio` is by the first objective, None where the baseline's metric is not known. It is `indirect` where few runs
+    have both: by way of another configuration, with each of which it has so many runs and rounds at least. `metrics`
+    are those of all its interleaved runs by name. `sustained` is the rate of requests that it kept, where asked for.
     """
 
     trial: int | None

@@ -28,7 +28,7 @@ def winner(
     trial = next((result for result in measured if result.spec.config == candidate.config), None)
     link = rates.link(name, BASELINE)
     steps = [(name, BASELINE)] if link is None else [(name, link), (link, BASELINE)]
-    runs, rounds = map(min, zip(*(rates.counts(*step) for step in steps), strict=True))
+    runs, rounds = min(rates.counts(*step) for step in steps)
     if trial is not None and trial.setup_s is not None and trial.versions.items() <= candidate.versions.items():
         known.setdefault("setup_s", trial.setup_s)
     return Winner(

@@ -32,15 +32,15 @@ def reserved(budget: Budget, predicted_s: float | None, confirm: ConfirmRules) -
 def predicted(
     ranking: Ranking, space: Space, hw: Hardware, rules: MeasureRules, confirm: ConfirmRules, *, claimed: bool = False
 ) -> float | None:
-    """The seconds of a confirmation: a claim for the best that needs all runs, then the fewest runs of all finalists.
+    """The seconds of a confirmation: the runs of a claim for the best, the fewest of all finalists, one of the winner.
 
-    Where there is one that was `claimed` already, the latter are left.
+    Where there is one that was `claimed` already, the latter two are left.
     None before there is another trial than the baseline, and where the rates of requests decide how long it takes.
     """
     if ranking.baseline(space.baseline) is None or space.goal.objectives == ("served_rate",):
         return None
     seconds = 0.0
-    parts = [(confirm.runs, confirm.finalists)]
+    parts = [(confirm.runs, confirm.finalists), (1, 1)]
     if not claimed:
         parts.append((confirm.sure_runs, 1))
     for runs, count in parts:

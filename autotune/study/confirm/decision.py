@@ -98,11 +98,11 @@ def decide(
         gain=gain,
         noise_floor=floors[0],
         finalists=tuple(one.summary(objectives) for one in standings.values()),
-        rates=leads if winner.linked else tables[0],
+        rates=leads if winner.indirect else tables[0],
         leads=leads,
         reason=reason,
         rivals=frozenset(one.name for one in rivals) if winner.name != BASELINE else frozenset(),
-        claimed=frozenset(name for name in claimed if not standings[name].linked),
+        claimed=frozenset(name for name in able if not standings[name].linked),
         settled=(not awaited and any(_due(standings[name].runs, rules) for name in sure & able))
         or (none and not gain and not unmeasured and reason is None and _due(count, rules)),
     )
@@ -119,30 +119,53 @@ def _standings(
     """The standings by name; one with too few runs with the baseline gains by way of another."""
     remaining = elimination.remaining(runs, list(finalists.trials), rules, constraints)
     direct = {name: tables[0].counts(name, BASELINE)[0] for name in finalists.trials}
+    ways = {name: _by_way(name, direct[name], leads, rules, constraints) for name in finalists.trials}
     standings = {
         name: Standing(
             name=name,
             trial=trial,
             gains=tuple(
-                (table if place or direct[name] >= rules.runs else leads).difference(name, BASELINE)
+                (leads if ways[name] and not place else table).difference(name, BASELINE)
                 for place, table in enumerate(tables)
             ),
             runs=direct[name],
             error=outcomes.failure(runs, name),
             violation=constraints.broken(runs, name),
             remains=name in remaining,
+            indirect=ways[name] and (not direct[name] or leads.link(name, BASELINE) is not None),
         )
         for name, trial in finalists.trials.items()
     }
-    claimed = [name for name, one in standings.items() if name != BASELINE and one.has_claim(rules)]
+    claimed = [name for name, one in standings.items() if _may_link(one, rules)]
+    stale = {one for one in claimed if any(_refuted(name, one, leads, rules) for name in standings)}
     linked = {
         name
         for name in standings
-        if direct[name] < rules.runs
-        and any(leads.counts(name, one)[0] >= rules.runs for one in claimed)
-        and leads.agrees(name, BASELINE)
+        if direct[name] and ways[name] and any(leads.counts(name, one)[0] >= rules.runs for one in {*claimed} - stale)
     }
-    return {name: dataclasses.replace(one, linked=name in linked) for name, one in standings.items()}
+    return {
+        name: dataclasses.replace(one, linked=name in linked, stale=name in stale) for name, one in standings.items()
+    }
+
+
+def _by_way(name: str, direct: int, leads: ScoreTable, rules: ConfirmRules, constraints: Constraints) -> bool:
+    """True if what all runs say of one counts: it has few with the baseline, and these do not say otherwise."""
+    few = not constraints.multi_objective and direct < rules.runs and leads.agrees(name, BASELINE)
+    return not direct or few
+
+
+def _may_link(one: Standing, rules: ConfirmRules) -> bool:
+    """True for one with a claim of its own, by way of which others may have one."""
+    gains = one.gains[0].low is not None and one.gains[0].low > 0
+    return one.name != BASELINE and len(one.gains) == 1 and gains and one.runs >= one.needed_runs(rules)
+
+
+def _refuted(name: str, link: str, leads: ScoreTable, rules: ConfirmRules) -> bool:
+    """True if later runs of one with the baseline say otherwise than those of the link: the baseline has changed."""
+    if name in (link, BASELINE) or leads.counts(name, link)[0] < rules.runs:
+        return False
+    later, earlier = leads.together(name, BASELINE), leads.together(link, BASELINE)
+    return bool(later) and later[0] > earlier[-1] and not leads.agrees(name, BASELINE)
 
 
 def _leader(standings: dict[str, Standing], rates: ScoreTable, constraints: Constraints) -> Standing:

@@ -15,7 +15,7 @@ from autotune.analysis.metric import Measured
 from autotune.analysis.metrics import LATENCIES, METRICS
 from autotune.core.estimate import Estimate
 from autotune.core.results import Candidate, InterleavedRun
-from autotune.core.rules import Correction
+from autotune.core.rules import ConfirmRules, Correction
 from autotune.study.confirm.names import BASELINE
 
 OTHERS_DF = 4
@@ -33,7 +33,7 @@ About the 95 % quantile of F with 2 to 5 and 4 degrees of freedom: a baseline th
 LEAST = 2 * 0.01**2
 """The least variance between others that counts: launches alone differ by a hundredth."""
 
-ENOUGH = 3
+ENOUGH = ConfirmRules().runs
 """So many runs that have both say more of two than any other configuration that was measured with each."""
 
 FIRST = selection.Variance(2 * 0.07**2, 4)
@@ -57,7 +57,7 @@ class ScoreTable:
     confidence: float
 
     def difference(self, a: str, b: str, confidence: float | None = None) -> Estimate:
-        """The mean difference a − b with its interval over the runs that have both, else by way of others.
+        """The mean difference a − b with its interval, by way of a link, the runs that have both, or a chain of others.
 
         The noise of other candidates counts in it, that of the baseline only where it is one of the two: other software
         may suffer far more from what else goes on. NaN where no runs connect them.
@@ -107,6 +107,10 @@ class ScoreTable:
         shared = {one: min(self.counts(a, one)[0], self.counts(one, b)[0]) for one in able}
         best = max(shared, key=lambda one: (shared[one], one != BASELINE), default=None)
         return best if best is not None and shared[best] > together else None
+
+    def together(self, a: str, b: str) -> list[int]:
+        """The places of the runs that have both."""
+        return [place for place, both in enumerate(zip(self.logs[a], self.logs[b], strict=True)) if all(both)]
 
     def agrees(self, a: str, b: str) -> bool:
         """True if the runs that have both, where there are any, do not refute what the others say of the two."""

@@ -19,9 +19,10 @@ from autotune.study.confirm.names import BASELINE
 class Standing:
     """A finalist after the interleaved runs; differences are log ratios of which more is better.
 
-    `gains` are over the baseline by each objective, on `runs` runs by the first one; without any, by way of others.
-    `linked` is true if one with a claim of its own has as many runs with it as a claim needs at least, and the runs
-    with the baseline, if there are any, do not say otherwise.
+    `gains` are over the baseline by each objective, on `runs` runs by the first one. Where these are few they are
+    `indirect`: by way of another. `linked` is true if that has a claim of its own and as many runs with it as a claim
+    needs at least, and a run with the baseline does not refute it. `stale` is true if a later run refuted one that was
+    linked to it.
     `behind` is the leader's lead over it, None for the leader itself. `remains` is true if it may still win.
     """
 
@@ -34,7 +35,9 @@ class Standing:
     remains: bool
     behind: Estimate | None = None
     verdict: Verdict | None = None
+    indirect: bool = False
     linked: bool = False
+    stale: bool = False
 
     @property
     def measured(self) -> bool:
@@ -48,8 +51,8 @@ class Standing:
         return able and equal and (self.remains or self.has_claim(rules))
 
     def has_claim(self, rules: ConfirmRules) -> bool:
-        """True if it has the runs of a claim, or without the baseline those that link it to another's."""
-        return self.linked or self.runs >= self.needed_runs(rules)
+        """True if it has the runs of a claim, or those that link it to another's."""
+        return self.linked or (self.runs >= self.needed_runs(rules) and not self.stale)
 
     def needed_runs(self, rules: ConfirmRules) -> int:
         """The runs of a claim; the baseline, which gains nothing, needs all."""
@@ -71,7 +74,7 @@ class Standing:
             trial=self.trial.spec.id,
             config=self.trial.spec.config,
             ratio=ratios.get(objectives[0]),
-            indirect=self.measured and (self.linked or not self.runs),
+            indirect=self.measured and self.indirect,
             verdict=self.verdict if self.measured else None,
             behind=None if behind is None else stats.from_logs(behind),
             error=self.error,

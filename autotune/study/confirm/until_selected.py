@@ -94,12 +94,11 @@ class UntilSelected:
 
 @dataclass(frozen=True)
 class UntilWinnerClaimed:
-    """The winner with the baseline until it has its claim, too; once at least, since that may be another by now."""
+    """The winner with the baseline until it has its claim, too: by way of another that needs one such run."""
 
     decide: Decide
 
     def __call__(self, runs: Sequence[InterleavedRun]) -> set[str]:
         decided = self.decide(runs)
-        met = decided.leads.counts(decided.name, BASELINE)[0] > 0
-        awaited = decided.name in decided.rivals and (decided.reason is not None or not met)
+        awaited = decided.name in decided.rivals and decided.reason is not None
         return {decided.name, BASELINE} if awaited and not outcomes.failed(runs, BASELINE) else set()

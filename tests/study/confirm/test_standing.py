@@ -93,7 +93,7 @@ def test_a_summary_has_ratios_and_no_verdict_of_what_was_not_measured() -> None:
     assert found.behind is not None and found.behind.estimate == 1.0
     both = standing(gains=(GAIN, WIDE)).summary(["throughput", "peak_rss_bytes"])
     assert both.ratios.keys() == {"throughput", "peak_rss_bytes"}
-    assert not found.indirect and standing(runs=0).summary(["throughput"]).indirect
+    assert not found.indirect and standing(runs=0, indirect=True).summary(["throughput"]).indirect
     missing = standing(gains=(UNMEASURED,), error="it broke", violation=BROKEN).summary(["throughput"])
     assert (missing.ratio, missing.verdict, missing.behind, missing.error) == (None, None, None, "it broke")
     assert missing.broken == BROKEN.description and not missing.indirect

@@ -65,7 +65,7 @@ def test_what_has_a_claim_stays_until_the_best_is_linked_to_it() -> None:
         runs.append(run(number, trial_1=20.0, trial_2=30.0))
     assert SELECTED(runs) == set()
     found = decide(runs, ended=True)
-    assert (found.name, found.gain, found.claimed) == ("trial-2", True, {"trial-1"})
+    assert (found.name, found.gain, found.claimed) == ("trial-1", True, {"trial-1"})  # until the other is checked
 
 
 def test_a_linked_claim_is_checked_once_against_the_baseline() -> None:
@@ -80,10 +80,21 @@ def test_a_linked_claim_is_checked_once_against_the_baseline() -> None:
     for number in range(7, 10):
         assert WINNER_CLAIMED(runs) == {"trial-2", BASELINE}
         runs.append(run(number, trial_2=30.0, baseline=15.0))
+        assert decide(runs, ended=True).gain == (number == 9)
     found = decide(runs, ended=True)
     ratio = found.rates.ratio("trial-2", BASELINE)
-    assert WINNER_CLAIMED(runs) == set() and found.gain
+    assert WINNER_CLAIMED(runs) == set() and found.name == "trial-2"
     assert ratio is not None and ratio.estimate == pytest.approx(2, rel=0.01)
+
+
+def test_a_claim_whose_link_was_refuted_is_none() -> None:
+    """The baseline is as fast as the winner by now, and faster than what had a claim."""
+    alone = {name: rate for name, rate in ALL.items() if name != "trial_2"}
+    runs = [run(number, **alone) for number in range(1, 4)]
+    runs += [run(number, trial_1=20.0, trial_2=30.0) for number in range(4, 7)]
+    runs += [run(number, trial_2=30.0, baseline=33.0) for number in (7, 8)]
+    found = decide(runs, ended=True)
+    assert not found.gain and found.claimed == frozenset()
 
 
 def test_where_the_baseline_wins_nothing_is_selected() -> None:

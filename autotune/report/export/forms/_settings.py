@@ -80,9 +80,11 @@ def _times(claim: Claim) -> str:
 
 def _basis(best: Best) -> str:
     """The runs behind the speed-up, and whether they are enough for a claim."""
-    runs = None if best.measured.speedup is None else best.measured.speedup.runs
+    speedup = best.measured.speedup
+    runs, indirect = (None, False) if speedup is None else (speedup.runs, speedup.indirect)
     if best.confirmed:
-        return f"confirmed in {formatting.number(runs, 'interleaved run')}" if runs else "confirmed"
+        way = ", by way of another configuration" if indirect else ""
+        return f"confirmed in {formatting.number(runs, 'interleaved run')}{way}" if runs else "confirmed"
     basis = formatting.number(runs, "interleaved run") if runs else "the search alone"
     return f"from {basis}: not confirmed"
 
