@@ -108,7 +108,7 @@ def encoder(packages: Path, folder: Path) -> Task:
     partner = np.argsort(order)[(order + len(first)) % (2 * len(first))]
 
     def score(outputs: Arrays) -> Array:
-        unit = outputs[0] / np.linalg.norm(outputs[0], axis=1, keepdims=True)
+        unit = outputs[0] / np.maximum(np.linalg.norm(outputs[0], axis=1, keepdims=True), 1e-9)
         likeness = unit @ unit.T
         np.fill_diagonal(likeness, -1)
         right = likeness[np.arange(len(unit)), partner]
