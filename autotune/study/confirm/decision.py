@@ -16,6 +16,7 @@ from autotune.core.rules import ConfirmRules
 from autotune.study.confirm import elimination, names, outcomes, schedule, scores
 from autotune.study.confirm.constraints import Constraints
 from autotune.study.confirm.finalists import Finalists
+from autotune.study.confirm.links import Links
 from autotune.study.confirm.names import BASELINE
 from autotune.study.confirm.scores import ScoreTable
 from autotune.study.confirm.standing import Standing
@@ -118,54 +119,26 @@ def _standings(
 ) -> dict[str, Standing]:
     """The standings by name; one with too few runs with the baseline gains by way of another."""
     remaining = elimination.remaining(runs, list(finalists.trials), rules, constraints)
-    direct = {name: tables[0].counts(name, BASELINE)[0] for name in finalists.trials}
-    ways = {name: _by_way(name, direct[name], leads, rules, constraints) for name in finalists.trials}
-    standings = {
+    links = Links(tables[0], leads, rules, several=constraints.multi_objective)
+    indirect = {name: links.indirect(name) for name in finalists.trials}
+    return {
         name: Standing(
             name=name,
             trial=trial,
             gains=tuple(
-                (leads if ways[name] and not place else table).difference(name, BASELINE)
+                (leads if indirect[name] and not place else table).difference(name, BASELINE)
                 for place, table in enumerate(tables)
             ),
-            runs=direct[name],
+            runs=tables[0].counts(name, BASELINE)[0],
             error=outcomes.failure(runs, name),
             violation=constraints.broken(runs, name),
             remains=name in remaining,
-            indirect=ways[name] and (not direct[name] or leads.link(name, BASELINE) is not None),
+            indirect=indirect[name],
+            linked=links.linked(name),
+            stale=name in links.stale,
         )
         for name, trial in finalists.trials.items()
     }
-    claimed = [name for name, one in standings.items() if _may_link(one, rules)]
-    stale = {one for one in claimed if any(_refuted(name, one, leads, rules) for name in standings)}
-    linked = {
-        name
-        for name in standings
-        if direct[name] and ways[name] and any(leads.counts(name, one)[0] >= rules.runs for one in {*claimed} - stale)
-    }
-    return {
-        name: dataclasses.replace(one, linked=name in linked, stale=name in stale) for name, one in standings.items()
-    }
-
-
-def _by_way(name: str, direct: int, leads: ScoreTable, rules: ConfirmRules, constraints: Constraints) -> bool:
-    """True if what all runs say of one counts: it has few with the baseline, and these do not say otherwise."""
-    few = not constraints.multi_objective and direct < rules.runs and leads.agrees(name, BASELINE)
-    return not direct or few
-
-
-def _may_link(one: Standing, rules: ConfirmRules) -> bool:
-    """True for one with a claim of its own, by way of which others may have one."""
-    gains = one.gains[0].low is not None and one.gains[0].low > 0
-    return one.name != BASELINE and len(one.gains) == 1 and gains and one.runs >= one.needed_runs(rules)
-
-
-def _refuted(name: str, link: str, leads: ScoreTable, rules: ConfirmRules) -> bool:
-    """True if later runs of one with the baseline say otherwise than those of the link: the baseline has changed."""
-    if name in (link, BASELINE) or leads.counts(name, link)[0] < rules.runs:
-        return False
-    later, earlier = leads.together(name, BASELINE), leads.together(link, BASELINE)
-    return bool(later) and later[0] > earlier[-1] and not leads.agrees(name, BASELINE)
 
 
 def _leader(standings: dict[str, Standing], rates: ScoreTable, constraints: Constraints) -> Standing:

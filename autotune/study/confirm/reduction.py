@@ -47,7 +47,7 @@ def measure(runner: Runner, winner: Config, ablations: tuple[Ablation, ...], noi
     headline = "measuring the winner without the settings that are not shown to help"
     before = list(runner.all_runs.values())
     rule = UntilAccepted(context.confirm, config, winner, before)
-    runs = runner.compare("whole", headline, candidates, rule, context.left() * SHARE)
+    runs = runner.compare("whole", headline, candidates, rule, context.left() * SHARE, context.left.most())
     runner.measure_more_calls(WINNER, config, runs)
     broken = runner.constraints.broken(runs, WINNER, tried=False)
     refusal = rule.refusal(runs, noise_floor) if broken is None else f"without all such settings {broken.description}"

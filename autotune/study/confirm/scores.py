@@ -57,7 +57,7 @@ class ScoreTable:
     confidence: float
 
     def difference(self, a: str, b: str, confidence: float | None = None) -> Estimate:
-        """The mean difference a − b with its interval, by way of a link, the runs that have both, or a chain of others.
+        """The mean difference a − b with its interval: by way of a link, the runs that have both, or a chain.
 
         The noise of other candidates counts in it, that of the baseline only where it is one of the two: other software
         may suffer far more from what else goes on. NaN where no runs connect them.

@@ -22,8 +22,8 @@ class Standing:
     `gains` are over the baseline by each objective, on `runs` runs by the first one. Where these are few they are
     `indirect`: by way of another. `linked` is true if that has a claim of its own and as many runs with it as a claim
     needs at least, and a run with the baseline does not refute it. `stale` is true if a later run refuted one that was
-    linked to it.
-    `behind` is the leader's lead over it, None for the leader itself. `remains` is true if it may still win.
+    linked to it. `behind` is the leader's lead over it, None for the leader itself. `remains` is true if it may still
+    win.
     """
 
     name: str

@@ -18,7 +18,7 @@ SURE = 0.95
 """The two-sided confidence that few runs must have."""
 
 LIKELY = 0.80
-"""That of more: 0.95 and 0.99 select no better in replayed studies, and take 40 s longer."""
+"""That of more: 0.90 to 0.95, with 0.99 for few runs, select no better in replayed studies, and take 40 s longer."""
 
 LARGE = math.log(1.5)
 """A gain that is shown to be more needs no noise floor: no configuration differs from itself by so much for long."""
@@ -59,9 +59,9 @@ class UntilClaimed:
 class UntilSelected:
     """The rivals without the baseline, until none is likely to be better than the best of them by what matters.
 
-    One that is behind for sure is measured no more: with fewer runs than a claim needs, for 95 %. This is asked after
-    each of them, and few may agree by chance. What has a claim stays until the best of
-    them, unless that was measured with the baseline, is linked to it.
+    One that is probably behind is measured no more: with fewer runs than a claim needs, for 95 %. This is asked after
+    each of them, and few may agree by chance. What has a claim stays until the best of them is linked to it, unless
+    that was measured with the baseline.
     """
 
     confirm: ConfirmRules

@@ -141,14 +141,14 @@ def test_a_confirmed_winner_is_exported_with_its_claim(tmp_path: Path) -> None:
     candidate = Candidate(config=FAST, blocks=numbered((40,), first=1))
     keep_run(tmp_path, folder, {"winner": candidate})
     keep_latencies(tmp_path / folder / "winner", [(0, 0, 90_000_000, 99), (0, 1, 5_000_000, 50)])
-    claimed = made.winner(FAST, folders=(f"{folder}/winner",))
+    claimed = made.winner(FAST, folders=(f"{folder}/winner",), indirect=True)
     other = result(8, config("onnxruntime"), rates=(99, 99))
     best = found(tmp_path, BASE, winner(), other, confirmed=confirmation(claimed))
     writer.write(tmp_path / "best.json", best)
     assert msgspec.json.decode((tmp_path / "best.json").read_bytes(), type=Best) == best
     assert (best.trial, best.confirmed, best.config) == (7, True, FAST)
     measured = best.measured
-    assert measured.speedup == Claim(estimate=4.0, low=3.9, high=4.1, runs=6, rounds=42)
+    assert measured.speedup == Claim(estimate=4.0, low=3.9, high=4.1, runs=6, rounds=42, indirect=True)
     assert (measured.throughput, measured.noise_floor) == (claimed.throughput, 0.012)
     assert (measured.cpu_s_per_sample, measured.peak_rss_bytes, measured.setup_s) == (0.025, 123, 1.5)
     assert (measured.latency_calls, measured.latency_p50_ms, measured.latency_p90_ms) == (50, 5.0, 5.0)

@@ -74,6 +74,11 @@ def test_what_could_not_be_confirmed_says_why(tmp_path: Path) -> None:
     assert lines == [*without[:3], f"          {found.reason}", *without[3:]]
 
 
+def test_a_claim_by_way_of_another_says_so(tmp_path: Path) -> None:
+    lines = said(tmp_path, found=confirmation(winner(FAST, runs=3, rounds=9, indirect=True)))
+    assert lines[2].endswith(", confirmed in 3 interleaved runs, 9 rounds, by way of another configuration")
+
+
 def test_the_runs_so_far_come_before_the_search(tmp_path: Path) -> None:
     """The headline said 6.19x from the search above a confirmation's 4.28x."""
     reason = "the time was enough for 2 of the 3 interleaved runs that a claim needs"

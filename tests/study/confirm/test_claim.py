@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import msgspec
@@ -47,6 +48,23 @@ def test_the_winner_has_the_figures_of_its_runs_and_the_set_up_of_its_trial(stat
     measured = status is Status.OK
     assert (winner.trial, winner.setup_s) == ((3, 1.5) if measured else (None, None))
     assert winner.metrics.get("setup_s") == winner.setup_s
+
+
+def test_a_ratio_by_way_of_another_has_the_runs_of_the_step_with_fewer() -> None:
+    """Two with what has three with the baseline."""
+    log = math.log
+    logs = {
+        "fast": [[log(40.0)] * 2, [log(40.0)] * 3, [], [], []],
+        "other": [[log(20.0)] * 2, [log(20.0)] * 3, [log(20.0)] * 4, [log(20.0)] * 4, [log(20.0)] * 4],
+        "baseline": [[], [], [log(10.0)] * 4, [log(10.0)] * 4, [log(10.0)] * 4],
+    }
+    found = aggregate.merge(Path(), RUNS, "fast", 0.95)
+    assert found is not None
+    winner = claim.winner("fast", found, scores.ScoreTable(logs=logs, confidence=0.95), [], None)
+    assert (winner.indirect, winner.runs, winner.rounds) == (True, 2, 5)
+    assert winner.ratio is not None and winner.ratio.estimate == pytest.approx(4)
+    direct = claim.winner("fast", found, scores.table(RUNS, list(CONFIGS), 0.95), [], None)
+    assert not direct.indirect
 
 
 def test_a_gain_is_above_one_for_sure() -> None:

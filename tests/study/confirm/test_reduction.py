@@ -16,7 +16,7 @@ from autotune.study.confirm.paired_comparison import PairedComparison
 from autotune.study.confirm.reduction import UntilAccepted
 from autotune.study.confirm.schedule import UntilComplete
 from tests.fake_executor import FakeExecutor, speed
-from tests.study.confirm.winners import CONFIRM, HW, LEAN, OTHER, PLAIN, WINNER, config, confirmed
+from tests.study.confirm.winners import CONFIRM, HW, LEAN, OTHER, PLAIN, WINNER, config, confirmed, confirmed_on
 from tests.study.fakes import WORKLOAD
 
 
@@ -82,12 +82,25 @@ def test_without_time_for_a_second_measurement_nothing_is_removed(tmp_path: Path
         found = spec.configs[name]
         return speed(found) / (1.1 if found.knobs["allocator"] == "tcmalloc" else 1)
 
-    found, executor = confirmed(tmp_path, {PLAIN: 10.2, WINNER: 90.0}, behave, minutes=3)
-    assert len([spec for spec in executor.runs if "/whole-" in spec.folder]) < CONFIRM.runs
+    def delay(spec: InterleavedSpec, rules: MeasureRules) -> None:
+        executor.clock.now += 90 if "/whole-" in spec.folder else 0
+
+    executor = FakeExecutor(tmp_path, candidate=behave, before=delay)
+    found = confirmed_on(executor, {PLAIN: 10.2, WINNER: 90.0}, minutes=3)
+    assert 0 < len([spec for spec in executor.runs if "/whole-" in spec.folder]) < CONFIRM.runs
     assert found.winner is not None and found.winner.config == WINNER
     assert not any(one.removed for one in found.ablations)
     (kept,) = [one.kept for one in found.ablations if one.kept is not None]
     assert kept.startswith("the time was enough for ") and kept.endswith(" interleaved runs without all such settings")
+
+
+def test_a_second_measurement_may_have_what_the_search_left(tmp_path: Path) -> None:
+    def behave(name: str, spec: InterleavedSpec) -> float:
+        found = spec.configs[name]
+        return speed(found) / (1.1 if found.knobs["allocator"] == "tcmalloc" else 1)
+
+    found, _ = confirmed(tmp_path, {PLAIN: 10.2, WINNER: 90.0}, behave, minutes=3)
+    assert found.winner is not None and found.winner.config == LEAN
 
 
 def whole_runs(folder: Path, loss: float, noise: float, count: int = 6) -> list[InterleavedRun]:

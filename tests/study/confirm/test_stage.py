@@ -167,6 +167,15 @@ def test_a_claim_whose_winner_fails_now_does_not_stand(tmp_path: Path) -> None:
     assert found is not None and not found.confirmed and found == store.confirmation(tmp_path)
 
 
+def test_a_claim_does_not_stand_where_the_baseline_fails_now(tmp_path: Path) -> None:
+    """It runs no more: the better trial's one run with it says so."""
+    study, claim = challenged(tmp_path)
+    executor = FakeExecutor(tmp_path, fails=lambda name, spec: 0 if spec.configs[name] == PLAIN else None)
+    found = confirmed(study, executor)
+    assert found is not None and not found.confirmed and found == store.confirmation(tmp_path) != claim
+    assert found.reason is not None and found.reason.startswith("baseline failed while it was confirmed")
+
+
 def test_no_gain_stands_only_until_there_is_a_better_trial(tmp_path: Path) -> None:
     study, claim = challenged(tmp_path)
     store.write_confirmation(tmp_path, msgspec.structs.replace(claim, gain=False))

@@ -36,10 +36,14 @@ def confirmed(
     folder: Path, search: dict[Config, float], behave: Callable[[str, InterleavedSpec], float], minutes: float = 60
 ) -> tuple[Confirmation, FakeExecutor]:
     executor = FakeExecutor(folder, candidate=behave)
-    study = searched(folder, search, minutes)
+    return confirmed_on(executor, search, minutes), executor
+
+
+def confirmed_on(executor: FakeExecutor, search: dict[Config, float], minutes: float) -> Confirmation:
+    study = searched(executor.root, search, minutes)
     found = confirm(study, executor, Watcher(), MeasureRules(), CONFIRM, clock=executor.clock)
     assert found is not None and found.winner is not None and found.gain
-    return found, executor
+    return found
 
 
 def steps(*settings: str) -> tuple[Ablation, ...]:

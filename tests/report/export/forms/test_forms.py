@@ -163,16 +163,17 @@ def test_no_form_leaves_the_nodes_open(form: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("confirmed", "runs", "said"),
+    ("confirmed", "runs", "indirect", "said"),
     [
-        (True, 4, "confirmed in 4 interleaved runs"),
-        (False, 2, "from 2 interleaved runs: not confirmed"),
-        (False, 1, "from 1 interleaved run: not confirmed"),
-        (False, None, "from the search alone: not confirmed"),
+        (True, 4, False, "confirmed in 4 interleaved runs"),
+        (True, 3, True, "confirmed in 3 interleaved runs, by way of another configuration"),
+        (False, 2, False, "from 2 interleaved runs: not confirmed"),
+        (False, 1, False, "from 1 interleaved run: not confirmed"),
+        (False, None, False, "from the search alone: not confirmed"),
     ],
 )
-def test_a_gain_says_what_stands_behind_it(confirmed: bool, runs: int | None, said: str) -> None:
-    gain = Claim(estimate=6.7, low=6.09, high=7.37, runs=runs)
+def test_a_gain_says_what_stands_behind_it(confirmed: bool, runs: int | None, indirect: bool, said: str) -> None:
+    gain = Claim(estimate=6.7, low=6.09, high=7.37, runs=runs, indirect=indirect)
     measured = msgspec.structs.replace(best().measured, speedup=gain)
     first = writer.text(best(measured=measured, confirmed=confirmed), "env").splitlines()[0]
     assert first.endswith(f"; 6.70 (6.09 to 7.37) times the baseline, {said}")
