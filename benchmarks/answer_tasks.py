@@ -100,12 +100,16 @@ def encoder(packages: Path, folder: Path) -> Task:
     from transformers import AutoTokenizer
 
     weights = next(packages.glob("*minilm*/model"))
-    first, second = sentences()
-    order = np.random.default_rng(0).permutation(2 * len(first))
-    texts = [(first + second)[place] for place in order]
-    read = AutoTokenizer.from_pretrained(weights)(texts, padding="max_length", truncation=True, max_length=16)
-    rows = tuple(np.array(read[name], np.int64) for name in ("input_ids", "attention_mask"))
-    partner = np.argsort(order)[(order + len(first)) % (2 * len(first))]
+    pairs = np.random.default_rng(0).permutation(list(zip(*sentences(), strict=True)))
+    other, judged = pairs[: CALIBRATION // 2].ravel(), pairs[CALIBRATION // 2 :].ravel()
+    tokenizer = AutoTokenizer.from_pretrained(weights)
+
+    def tokens(texts: Array) -> Arrays:
+        read = tokenizer(texts.tolist(), padding="max_length", truncation=True, max_length=16)
+        return tuple(np.array(read[name], np.int64) for name in ("input_ids", "attention_mask"))
+
+    order = np.random.default_rng(0).permutation(len(judged))
+    partner = np.argsort(order)[order ^ 1]
 
     def score(outputs: Arrays) -> Array:
         unit = outputs[0] / np.maximum(np.linalg.norm(outputs[0], axis=1, keepdims=True), 1e-9)
@@ -119,9 +123,7 @@ def encoder(packages: Path, folder: Path) -> Task:
         "def build():\n"
         f"    return transformers.build({str(weights)!r}, transformers.Options(head='mean', sequence_length=16), 0)\n"
     )
-    return Task(
-        "encoder", f"python:{folder}/encoder.py:build", rows, tuple(array[-CALIBRATION:] for array in rows), score
-    )
+    return Task("encoder", f"python:{folder}/encoder.py:build", tokens(judged[order]), tokens(other), score)
 
 
 def ocr_lines(packages: Path, folder: Path) -> Task:
