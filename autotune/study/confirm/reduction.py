@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -38,11 +38,33 @@ CANDIDATES = (BASELINE, WINNER, UNREDUCED)
 
 
 def measure(runner: Runner, winner: Config, ablations: tuple[Ablation, ...], noise_floor: float | None) -> Reduction:
-    """The winner without the settings not shown to help, if that is measured and accepted, else the winner."""
+    """The winner without the settings not shown to help, if that is measured and accepted, else the winner.
+
+    Where leaving all such out is refused it is tried once more, with the one of them that seems to help most.
+    """
+    unhelpful = [one.setting for one in sorted(ablations, key=_worth, reverse=True) if one.removed]
+    config, runs, refusal = _measured_without(runner, winner, unhelpful, noise_floor)
+    if refusal is None:
+        return Reduction(config, ablations, runs)
+    whole = Reduction(winner, kept(ablations, unhelpful, refusal))
+    if len(unhelpful) < 2:
+        return whole
+    config, runs, again = _measured_without(runner, winner, unhelpful[1:], noise_floor)
+    return whole if again is not None else Reduction(config, kept(ablations, unhelpful[:1], refusal), runs)
+
+
+def _worth(one: Ablation) -> float:
+    return 0.0 if one.ratio is None else one.ratio.estimate
+
+
+def _measured_without(
+    runner: Runner, winner: Config, settings: Collection[str], noise_floor: float | None
+) -> tuple[Config, tuple[InterleavedRun, ...], str | None]:
+    """The winner without these settings, its runs, and the reason why it is not taken, None if it is."""
     context, baseline = runner.context, runner.context.study.space.baseline
-    config = reduced(winner, baseline, ablations, context.study.hardware)
+    config = without(winner, baseline, set(settings), context.study.hardware)
     if (obstacle := obstacle_to(config, winner, baseline, context.study.hardware)) is not None:
-        return Reduction(winner, kept(ablations, obstacle))
+        return config, (), obstacle
     candidates = {BASELINE: baseline, WINNER: config, UNREDUCED: winner}
     headline = "measuring the winner without the settings that are not shown to help"
     before = list(runner.all_runs.values())
@@ -51,12 +73,7 @@ def measure(runner: Runner, winner: Config, ablations: tuple[Ablation, ...], noi
     runner.measure_more_calls(WINNER, config, runs)
     broken = runner.constraints.broken(runs, WINNER, tried=False)
     refusal = rule.refusal(runs, noise_floor) if broken is None else f"without all such settings {broken.description}"
-    return Reduction(config, ablations, tuple(runs)) if refusal is None else Reduction(winner, kept(ablations, refusal))
-
-
-def reduced(winner: Config, baseline: Config, ablations: Sequence[Ablation], hw: Hardware) -> Config:
-    """The winner without the settings not shown to help."""
-    return without(winner, baseline, {one.setting for one in ablations if one.removed}, hw)
+    return config, tuple(runs), refusal
 
 
 def obstacle_to(config: Config, winner: Config, baseline: Config, hw: Hardware) -> str | None:
@@ -123,10 +140,10 @@ class UntilAccepted:
         return None if loss.high <= self.confirm.delta or loss.estimate <= self.confirm.delta / 2 else lost
 
 
-def kept(ablations: Sequence[Ablation], reason: str) -> tuple[Ablation, ...]:
-    """The ablations of a winner that stays whole for this reason."""
+def kept(ablations: Sequence[Ablation], settings: Collection[str], reason: str) -> tuple[Ablation, ...]:
+    """The ablations of a winner that keeps these settings for this reason."""
     return tuple(
-        msgspec.structs.replace(one, removed=False, resolved=False, kept=reason) if one.removed else one
+        msgspec.structs.replace(one, removed=False, resolved=False, kept=reason) if one.setting in settings else one
         for one in ablations
     )
 

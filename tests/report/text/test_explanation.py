@@ -76,6 +76,7 @@ def test_what_each_setting_is_worth(tmp_path: Path) -> None:
         Ablation(setting="affinity", value="close", instead="none", ratio=estimate(0.92, 0.05), runs=2),
         Ablation(setting="block_time", value=1, instead=200, ratio=None),
         Ablation(setting="numa", value="bind", instead="default", ratio=estimate(0.9, 0.05), kept="it was too late"),
+        Ablation(setting="numa", value="bind", instead="default", ratio=estimate(0.9, 0.2), kept="it was too late"),
         Ablation(setting="numa", value="bind", instead="default", ratio=estimate(1.0, 0.05), kept="it was too late"),
     )
     lines = said(tmp_path, found=confirmation(winner(FAST), ablations=ablations))
@@ -90,6 +91,7 @@ def test_what_each_setting_is_worth(tmp_path: Path) -> None:
         "                           numa bind instead of default: not resolved by one interleaved run, kept",
         "                           affinity close instead of none: not shown to help, kept",
         "                           block_time 1 instead of 200: not measured, the time was used up; kept",
+        "                           numa bind instead of default: not shown to help; kept, since it was too late",
         "                           numa bind instead of default: not shown to help; kept, since it was too late",
         "  1.00x (0.95 to 1.05)     numa bind instead of default: not shown to help; kept, since it was too late",
     ]

@@ -1,18 +1,20 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
 
 from autotune.core.config import Config
+from autotune.core.confirmation import Ablation
 from autotune.core.results import InterleavedRun
 from autotune.core.rules import ConfirmRules, MeasureRules
 from autotune.core.specs import InterleavedSpec
-from autotune.study.confirm import ablation, paired_comparison, path, reduction, scores
+from autotune.study.confirm import ablation, paired_comparison, path, scores
 from autotune.study.confirm.ablation import UntilResolved
 from autotune.study.confirm.paired_comparison import PairedComparison
 from autotune.study.confirm.schedule import UntilComplete
+from autotune.study.model.config_diff import without
 from tests.fake_executor import FakeExecutor, at, speed
 from tests.study.confirm.winners import CONFIRM, HW, LEAN, PLAIN, WINNER, config, hinted, steps
 from tests.study.fakes import WORKLOAD
@@ -33,6 +35,11 @@ def left_out(
     return paired_comparison.compare(
         found, executor, UntilComplete(configs, ConfirmRules(runs=count)), 1e6, 1e6, True
     ), variants
+
+
+def reduced(found: Iterable[Ablation]) -> Config:
+    """The winner without what is not shown to help."""
+    return without(WINNER, PLAIN, {one.setting for one in found if one.removed}, HW)
 
 
 def test_each_setting_is_put_back_by_itself_and_a_backend_with_its_options() -> None:
@@ -85,7 +92,7 @@ def test_a_setting_that_is_worth_nothing_is_marked_as_removed(tmp_path: Path) ->
     found = {one.setting: one for one in ablation.ablations(runs, variants, CONFIRM)}
     assert found["allocator"].removed and found["allocator"].resolved
     assert not any(one.removed for name, one in found.items() if name != "allocator")
-    assert reduction.reduced(WINNER, PLAIN, list(found.values()), HW) == LEAN
+    assert reduced(found.values()) == LEAN
 
 
 def test_what_costs_something_is_removed_too(tmp_path: Path) -> None:
@@ -106,7 +113,7 @@ def test_what_the_interval_leaves_open_is_not_resolved_and_left_out(tmp_path: Pa
     found = {one.setting: one for one in ablation.ablations(runs, variants, CONFIRM)}
     assert not found["allocator"].resolved and found["allocator"].removed
     assert found["backend"].resolved and not found["backend"].removed
-    assert reduction.reduced(WINNER, PLAIN, list(found.values()), HW) == LEAN
+    assert reduced(found.values()) == LEAN
     kept = UntilResolved(variants, CONFIRM)
     assert kept(runs[:5]) == {"winner", *variants}
     assert kept(runs) == {"winner", "without-allocator"}
@@ -126,7 +133,7 @@ def test_what_was_measured_once_decides_nothing(tmp_path: Path, worth: float) ->
     found = ablation.ablations(runs, variants, CONFIRM)
     assert all(one.ratio is not None for one in found)
     assert not any(one.removed or one.resolved for one in found)
-    assert reduction.reduced(WINNER, PLAIN, found, HW) == WINNER
+    assert reduced(found) == WINNER
 
 
 def test_two_runs_show_what_a_setting_gains_by_the_noise_of_all(tmp_path: Path) -> None:

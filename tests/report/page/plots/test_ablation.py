@@ -17,7 +17,7 @@ def test_a_bar_a_setting_the_most_worth_first(tmp_path: Path) -> None:
     found = confirmation(
         winner(FAST),
         ablations=(
-            Ablation(setting="batch_size", value=8, instead=1, ratio=estimate(0.75, 0.5)),
+            Ablation(setting="batch_size", value=8, instead=1, ratio=estimate(0.75, 0.5), removed=True),
             Ablation(setting="layout", value="2x1", instead="1x2", ratio=estimate(9.0, 1.0), runs=1),
             Ablation(setting="numa", value="bind", instead="default", ratio=estimate(0.5, 0.1)),
             Ablation(setting="backend", value="onnxruntime", instead="torch_eager", ratio=estimate(4.0, 1.0)),
