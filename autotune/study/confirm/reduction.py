@@ -69,7 +69,9 @@ def _measured_without(
     headline = "measuring the winner without the settings that are not shown to help"
     before = list(runner.all_runs.values())
     rule = UntilAccepted(context.confirm, config, winner, before)
-    runs = runner.compare("whole", headline, candidates, rule, context.left() * SHARE, context.left.most())
+    most_s, run_s = context.left.most(), max((run.wall_s for run in runner.last_runs), default=0.0)
+    seconds = max(context.left() * SHARE, min(context.confirm.runs * run_s, most_s))
+    runs = runner.compare("whole", headline, candidates, rule, seconds, most_s)
     runner.measure_more_calls(WINNER, config, runs)
     broken = runner.constraints.broken(runs, WINNER, tried=False)
     refusal = rule.refusal(runs, noise_floor) if broken is None else f"without all such settings {broken.description}"
