@@ -130,9 +130,16 @@ def test_a_share_is_what_lies_in_the_window() -> None:
 
 def test_a_share_tells_the_growth_of_memory_a_call(monkeypatch: pytest.MonkeyPatch) -> None:
     session = Sleeper()
-    monkeypatch.setattr(loop.process_info, "rss_bytes", lambda: 1000 + 64 * session.calls)
+    monkeypatch.setattr(loop.process_info, "rss_bytes", lambda: 1000 + 4096 * session.calls)
     share, _ = loop.measure(session, None, 4, window(0.01, 0.02))
-    assert share.growth_bytes == 64
+    assert share.growth_bytes == 4096 - loop.KEPT_BYTES
+
+
+def test_what_is_kept_of_calls_here_is_no_growth() -> None:
+    """Of a model that keeps nothing, called very often; the first blocks fill what later ones use again."""
+    for _ in range(5):
+        share, _ = loop.measure(lambda batch: None, None, 1, window(0.0, 0.1))
+        assert share.growth_bytes is not None and share.growth_bytes < 0
 
 
 def test_the_model_runs_before_the_window() -> None:
