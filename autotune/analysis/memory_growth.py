@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from autotune.core.results import Block
 
 LEAST_BYTES = 2**19
-"""The growth within a block that counts: an allocator takes less by itself."""
+"""The growth of all workers within a block that counts: an allocator takes less by itself."""
 
 LEAST_BLOCKS = 2
 
@@ -26,5 +26,7 @@ def per_call(blocks: Sequence[Block]) -> float | None:
 
 
 def words(growth: float) -> str:
-    """A growth in bytes: `1.0 MiB`, `12 KiB`."""
+    """A growth in bytes: `1.0 MiB`, `12 KiB`, `80 bytes`."""
+    if growth < 2**10:
+        return f"{growth:.0f} bytes"
     return f"{growth / 2**20:.1f} MiB" if growth >= 2**20 / 10 else f"{growth / 2**10:.0f} KiB"

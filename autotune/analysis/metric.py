@@ -60,6 +60,11 @@ class Metric:
     column: Literal["always", "needed", "objective"] = "objective"
     unmeasured: str = "it was not measured"
 
+    @property
+    def ideal(self) -> float:
+        """The best possible value."""
+        return self.bounds[1] if self.better == "higher" else self.bounds[0]
+
     def score(self, value: float) -> float:
         """A value as a logarithm of which more is better, so that differences are ratios."""
         log = math.log(max(value, self.smallest))

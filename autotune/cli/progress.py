@@ -111,15 +111,17 @@ class Display(Observer):
     def ended(self, result: TrialResult) -> None:
         """Print the trial's line."""
         position = self._position(result.spec)
+        again = result.spec.config == self.baseline and self.ranking.baseline(self.baseline) is not None
         self.results.append(result)
         self.ranking = ranking = Ranking(self.results, self.goal)
         base = ranking.baseline(self.baseline)
+        speedup = "again" if again else formatting.speedup(ranking, result, base)
         style = "bold green" if ranking.best is result else "red" if not result.blocks else ""
         text = Text.assemble(
             (position, "dim"),
             f"  {formatting.configuration(result.spec.config)}  ",
             (formatting.outcome(ranking, result), style),
-            f"  {formatting.speedup(ranking, result, base)}{formatting.objectives(ranking, result)}"
+            f"  {speedup}{formatting.objectives(ranking, result)}"
             if result.blocks
             else f"  {result.error} (trial {result.spec.id})",
         )

@@ -73,7 +73,8 @@ def tune(
     make_sampler = partial(samplers.make, samplers.SURROGATE if sampler is None else sampler)
     make_sampler(0, DomainPoints(space.domains, hw))  # a name that is none ends here
     opening.check(folder, space, text, hw)  # what a killed run left behind would hold the machine for ever
-    first = transfer.find(folder, space, hw, [_earlier(study, studies, folder) for study in begin_with])
+    named = [_earlier(study, studies, folder) for study in begin_with]
+    transfer.find(folder, space, hw, named)  # one that cannot be read ends here
     settles = sampler in (None, samplers.SURROGATE) and len(space.goal.objectives) == 1
     with (
         Display(console, space, settles=settles) as display,
@@ -81,6 +82,7 @@ def tune(
     ):
         checked = executor.check(space.workload, within(MeasureRules(), space.limits))
         space = int8.settled(space, checked.different_rows)
+        first = transfer.find(folder, space, hw, named)
         with opening.opened(folder, space, text, hw, storage) as study:
             space = study.space
             shown = None if storage is None else databases.public(storage)

@@ -32,8 +32,10 @@ def worst(workers: Sequence[Fidelity | None]) -> Fidelity | None:
 
 
 def broken(limit: ConstraintCheck, answers: Fidelity | None) -> str:
-    """The limit that answers break, and the part of them that is furthest off."""
+    """The limit that answers break, and the part of them that is furthest off; a sample's limit is no channel's."""
     part = answers.part if answers is not None else None
+    if part is not None and limit.limit.metric == "worst_sample_error" and not part.name.startswith("sample "):
+        part = None
     return limit.description if part is None else f"{limit.description}; the worst part: {part.name}"
 
 

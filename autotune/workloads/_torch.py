@@ -67,7 +67,8 @@ def arrays(inputs: Any, name: str) -> tuple[np.ndarray[Any, Any], ...]:
         )
     for index, (place, value) in enumerate(given):
         if not isinstance(value, torch.Tensor | bool | int | float | str | None):
-            raise ModelError(f"example input {place or index} of {name} is a {type(value).__name__}, not a tensor")
+            what = f"example input {place or index} of {name} is a {type(value).__name__}, not a tensor"
+            raise ModelError(f"{what}; let the model take what is in it as arguments of their own")
         if isinstance(value, torch.Tensor) and 0 in value.shape[:1]:
             raise ModelError(
                 f"example input {place or index} of {name} has shape {list(value.shape)}; give it rows: a batch"

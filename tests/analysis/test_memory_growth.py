@@ -41,9 +41,10 @@ def test_of_many_small_calls_the_growth_of_the_block_counts() -> None:
 
 
 def test_growth_in_words() -> None:
-    assert [memory_growth.words(one) for one in (MIB, 2.5 * MIB, 200_000, 12_000)] == [
+    assert [memory_growth.words(one) for one in (MIB, 2.5 * MIB, 200_000, 12_000, 80.2)] == [
         "1.0 MiB",
         "2.5 MiB",
         "0.2 MiB",
         "12 KiB",
+        "80 bytes",
     ]

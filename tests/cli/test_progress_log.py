@@ -132,4 +132,6 @@ def test_a_baseline_that_was_disturbed_is_measured_again_in_its_place(plain: Scr
     plain.display.ended(BASE)
     plain.display.ended(result(1, FAST, rates=(40, 40)))
     plain.display.ended(result(2, rates=(20, 20)))
-    assert [line.split()[0] for line in plain.new().splitlines()] == ["1/12", "2/12", "1/12"]
+    lines = plain.new().splitlines()
+    assert [line.split()[0] for line in lines] == ["1/12", "2/12", "1/12"]
+    assert lines[0].endswith("  1.00x") and lines[2].endswith("  again")

@@ -111,6 +111,17 @@ def test_few_real_rows_leave_int8_out_and_the_study_goes_on_so(harness: TuneHarn
     assert "left out  onnxruntime" not in said and "up to 3 configurations" in said
 
 
+def test_an_earlier_studys_int8_is_not_tried_where_it_is_left_out(harness: TuneHarness) -> None:
+    (harness.folder / "net.py").touch()
+    harness.found = Checked(different_rows=8)
+    harness.behave = lambda config: 90.0 if config.options.get("precision") == "int8" else 10.0
+    harness.tune(INT8, name="eight")
+    harness.found = Checked(different_rows=6)
+    harness.tune(INT8, name="six")
+    assert "int8" in {config.options.get("precision") for config in harness.executors[0].configs}
+    assert {config.options.get("precision") for config in harness.executors[1].configs} == {"float32"}
+
+
 def test_a_space_file_in_another_encoding_is_one_line(harness: TuneHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tune, "find", lambda _: harness.folder / "latin.yaml")
     (harness.folder / "latin.yaml").write_bytes(SPACE.encode() + "# größe\n".encode("latin-1"))

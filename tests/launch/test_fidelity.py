@@ -44,6 +44,14 @@ def test_the_worst_part_of_all_workers_is_named() -> None:
     assert fidelity.broken(limit, workers[2]) == fidelity.broken(limit, None) == said
 
 
+def test_the_limit_of_a_sample_names_no_channel() -> None:
+    limit = ConstraintCheck(Limit(metric="worst_sample_error", max=1.0), "worst_sample_error", 2.0)
+    said = "worst_sample_error is 2, allowed at most 1"
+    for name, end in (("channel 2 no longer varies", ""), ("sample 3", "; the worst part: sample 3")):
+        answers = msgspec.structs.replace(closeness(0.9, 0.1), part=Part(name=name, error=2.0))
+        assert fidelity.broken(limit, answers) == said + end
+
+
 def test_what_is_not_to_be_had_stays_so_and_fewest_samples_count() -> None:
     few = msgspec.structs.replace(closeness(0.99, None), samples=3)
     found = fidelity.worst([closeness(0.99, None), few])

@@ -24,6 +24,12 @@ def test_no_outputs_are_closer_than_equal_ones() -> None:
     assert compare(row, np.concatenate([row, row + 1]), rows=np.array([0])).cosine_similarity == 1
 
 
+def test_a_single_value_has_no_cosine() -> None:
+    """Its sign alone says nothing: -1 stood beside an error of 0.01."""
+    values = np.array([[0.1], [-0.2], [3.0], [4.0]])
+    assert compare(values * [[1], [-1], [1], [1]], values).cosine_similarity == 1
+
+
 def test_the_worst_sample_decides() -> None:
     got = REFERENCE.copy()
     got[2] *= -1

@@ -188,7 +188,7 @@ def test_the_space_file_says_how_arguments_are_given(told: dict[str, Any]) -> No
     ("function", "message"),
     [
         ("build", "returns no example inputs; return (module, inputs), or write workload.inputs"),
-        ("no_tensor", "example input 1 of python:{} is a list, not a tensor"),
+        ("no_tensor", "example input 1 of python:{} is a list, not a tensor; let the model take what is in it as"),
         ("no_rows", "the example inputs of python:{} are single numbers; give at least one of them rows: a batch"),
         ("text_input", "the example inputs of python:{} are 'inputs'; give a tensor, a tuple of tensors, or a dict of"),
         ("other_rows", "the example inputs of python:{} have 2, 4 rows; the first dimension of each is the batch"),

@@ -24,9 +24,10 @@ def lines(
     if accuracy is not None:
         found.append(_accuracy(accuracy))
     unwritten = [one for one in checks if one.limit in goal_section.ANSWERS]
-    # Of the limits that nobody wrote the nearest is enough.
-    nearest = max(unwritten, key=lambda one: one.violation, default=None)
-    shown = [one for one in checks if one not in unwritten or (one is nearest and one.value is not None)]
+    # Of the limits that nobody wrote the nearest is enough, where answers are not the same.
+    off = [one for one in unwritten if one.value is not None and one.value != METRICS[one.limit.metric].ideal]
+    nearest = max(off, key=lambda one: one.violation, default=None)
+    shown = [one for one in checks if one not in unwritten or one is nearest]
     found += [_limit(one, fidelity) for one in shown]
     if goal.price is not None:
         cost = formatting.metric("cost_per_million", values["cost_per_million"], goal.price)
@@ -52,10 +53,10 @@ def answers(found: Fidelity | None) -> str:
         return "answers   not compared"
     if not found.judged:
         return f"answers   unjudged: {_unjudged(found)}"
-    error = "" if found.centred_error is None else f", error {found.centred_error:.2g} of the variation between inputs"
+    error = "" if found.centred_error is None else f"error {found.centred_error:.2g} of the variation between inputs, "
     same = "" if found.top1_agreement is None else f", the same class in {100 * found.top1_agreement:.0f} %"
     return (
-        f"answers   cosine similarity {found.cosine_similarity:.5f} to the float32 model{error}{same} "
+        f"answers   {error}cosine similarity {found.cosine_similarity:.5f} to the float32 model{same} "
         f"({found.samples} samples)"
     )
 

@@ -10,6 +10,7 @@ from autotune.analysis.latency import PERCENTILES, Latencies
 from autotune.analysis.metric import Measured
 from autotune.analysis.number_format import rounded, size
 from autotune.core.confirmation import Finalist, Winner
+from autotune.core.estimate import Estimate
 from autotune.core.finding import Finding
 from autotune.core.results import Status, TrialResult
 from autotune.core.space_types import Space
@@ -37,7 +38,7 @@ def summary(study: Study) -> list[str]:
     """The winner, how much better, what that is worth, and the answers; then the confirmation's tables."""
     results, space, ranking, confirmation = study.results, study.space, study.ranking, study.confirmation
     found = study.evidence
-    lines = _nothing(ranking) if found is None else [*headline.lines(study, found), *_about(study, found)]
+    lines = _nothing(study) if found is None else [*headline.lines(study, found), *_about(study, found)]
     blind = [flag for result in results for flag in result.flags if flag.startswith("no_canary")]
     if blind:
         lines.append(f"warning   the rates of {len(blind)} trials are not corrected for drift: {blind[-1]}")
@@ -94,13 +95,15 @@ def _noise(study: Study) -> list[str]:
     return [f"noise     {floor:.1f} %: by so much one configuration may seem to differ from itself here"]
 
 
-def _nothing(ranking: Ranking) -> list[str]:
+def _nothing(study: Study) -> list[str]:
     """Nothing measured; or nothing that keeps the limits, with what comes nearest and which limit is in the way."""
-    nearest = ranking.nearest
+    ranking, nearest = study.ranking, study.ranking.nearest
     if nearest is None:
         return ["No configuration has been measured."]
     count = sum(result.status is Status.OK for result in ranking.results)
     broken = [one for one in ranking.checks(nearest) if not one.satisfied]
+    finalists = () if study.confirmation is None else study.confirmation.finalists
+    confirmed = [one for one in finalists if one.config == nearest.spec.config and one.broken is not None]
     if nearest.served is not None and nearest.served.rate == 0:
         probes = [probe for result in ranking.results if result.served for probe in result.served.probes]
         least = min(probes, key=lambda probe: probe.latency_ms, default=None)
@@ -110,6 +113,7 @@ def _nothing(ranking: Ranking) -> list[str]:
         f"none      no configuration of {count} keeps the limits",
         f"nearest   {formatting.configuration(nearest.spec.config)} (trial {nearest.spec.id})",
         *(f"limit     {formatting.violated(one)}" for one in broken),
+        *(f"limit     {one.broken}: BROKEN while it was confirmed" for one in confirmed),
     ]
 
 
@@ -145,13 +149,23 @@ def _finalists(finalists: Sequence[Finalist], space: Space) -> list[str]:
     indirect = f" ({INDIRECT} by way of another one)" if any(one.indirect for one in finalists) else ""
     lines = ["", f"finalists, against the baseline{by}{indirect}"]
     best = "fastest" if metrics.rate_decides(space.goal) else "best"
+    leader = next((one.ratio for one in finalists if one.leads), None)
     for one in (one for one in finalists if one.config != space.baseline or one.served is not None):
         standing = _standing(one, best)
         remark = f": {standing}" if standing else ""
         mark = f" {INDIRECT}" if one.indirect else ""
         ratio = "not measured" if one.ratio is None else f"{formatting.ratio(one.ratio)}{mark}"
+        if _contradicts(one, leader):
+            ratio = ""
         lines.append(f"  {ratio:24} {formatting.configuration(one.config)}{remark}")
     return lines
+
+
+def _contradicts(one: Finalist, leader: Estimate | None) -> bool:
+    """True if a gain over the baseline exceeds that of the leader, which is faster by the runs that had both."""
+    if leader is None or one.ratio is None or one.behind is None:
+        return False
+    return one.ratio.estimate > leader.estimate and one.behind.estimate > 1
 
 
 def _standing(one: Finalist, best: str) -> str:

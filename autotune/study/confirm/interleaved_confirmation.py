@@ -49,7 +49,7 @@ class InterleavedConfirmation:
             self._keep(decided, runs)
             found = self._explained(decided, runs)
         met = {name for run in runs for name in run.candidates}
-        missed = [name.replace("-", " ") for name in chosen.trials if name not in met]
+        missed = [name.replace("-", " ") for name in chosen.trials if name not in {*met, BASELINE}]
         if missed:
             other = "the winner" if decided.gain else "the baseline"
             self.context.observer.notice(f"there was no time to compare {', '.join(missed)} with {other}")

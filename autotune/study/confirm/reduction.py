@@ -124,8 +124,8 @@ class UntilAccepted:
     def refusal(self, runs: Sequence[InterleavedRun], noise_floor: float | None) -> str | None:
         """The reason why the reduced winner is not taken; None if it gains for sure, and loses little.
 
-        That is less than `delta` for sure, or what seems to be half of it at most. To take it unless a loss is shown
-        would give away more: few runs show little.
+        That is less than `delta` for sure, or what seems to be a quarter of it at most. To take it unless a loss is
+        shown would give away more: few runs show little.
         """
         if errors := [error for name in CANDIDATES if (error := outcomes.failure(runs, name)) is not None]:
             return f"measuring it without all such settings failed: {errors[0]}"
@@ -139,7 +139,7 @@ class UntilAccepted:
             return f"the time was enough for {count} of {needed} interleaved runs without all such settings"
         if gain.low is None or gain.low <= 0 or gain.estimate <= (noise_floor or 0.0):
             return "without all such settings it is not shown to beat the baseline"
-        return None if loss.high <= self.confirm.delta or loss.estimate <= self.confirm.delta / 2 else lost
+        return None if loss.high <= self.confirm.delta or loss.estimate <= self.confirm.delta / 4 else lost
 
 
 def kept(ablations: Sequence[Ablation], settings: Collection[str], reason: str) -> tuple[Ablation, ...]:

@@ -181,7 +181,9 @@ class _Search:
         """The trials before the sampler's: the baseline, which all is compared with, those cut short, then advice."""
         interrupted = [result.spec.config for result in self.results if result.status is Status.INTERRUPTED]
         baseline, *advised = recipes.first(self.study.space, self.study.hardware)
-        return [baseline, *interrupted, *self.earlier, *advised]
+        domains, hw = self.study.space.domains, self.study.hardware
+        earlier = [config for config in self.earlier if suggest.parameters(config, domains, hw) is not None]
+        return [baseline, *interrupted, *earlier, *advised]
 
     def _used_up(self, done: int) -> Reason | None:
         trials = self.study.space.budget.trials

@@ -77,7 +77,8 @@ def _distance(
         error += squares
         errors.append(float(squares.sum()))
         largest_error = max(largest_error, float(squares.max()) ** 0.5)
-        cosines.append(_cosine(answer.ravel(), expected.ravel()))
+        if expected.size > 1:  # of one value it is the sign alone
+            cosines.append(_cosine(answer.ravel(), expected.ravel()))
         if axis is not None:
             same = _largest(answer, kept, axis) == _largest(expected, kept, axis)
             agreed, decided = agreed + int(same.sum()), decided + same.size

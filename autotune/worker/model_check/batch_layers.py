@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-SEQUENCE_FIRST = "the first dimension must be the batch (batch_first=True), or inputs say where it is: [100, batch, 8]"
+SEQUENCE_FIRST = (
+    "the first dimension must be the batch (batch_first=True), or inputs say where it is: [length, batch, features]"
+)
 
 
 def suspect(module: Any) -> tuple[str, str] | None:

@@ -4,6 +4,7 @@ import msgspec
 import pytest
 
 from autotune.analysis.constraints import ConstraintCheck
+from autotune.analysis.metrics import METRICS
 from autotune.core.answers import Accuracy, Fidelity, Part
 from autotune.core.space_types import Goal, Limit
 from autotune.report.text import answers
@@ -25,7 +26,7 @@ from tests.report.made import CLOSE, estimate
         ),
         (
             CLOSE,
-            "answers   cosine similarity 0.99988 to the float32 model, error 0.012 of the variation between inputs "
+            "answers   error 0.012 of the variation between inputs, cosine similarity 0.99988 to the float32 model "
             "(8 samples)",
         ),
         (
@@ -57,6 +58,8 @@ def test_of_the_limits_that_nobody_wrote_the_nearest_is_shown() -> None:
     assert answers.lines(CLOSE, None, judged, {}, Goal())[1:] == [
         f"limit     {near.description}: kept, 10 % inside",
     ]
+    same = [ConstraintCheck(one, one.metric, METRICS[one.metric].ideal) for one in ANSWERS]
+    assert answers.lines(CLOSE, None, same, {}, Goal())[1:] == []
 
 
 def test_the_headline_doubts_what_is_not_judged() -> None:

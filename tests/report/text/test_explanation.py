@@ -22,6 +22,7 @@ def test_every_finalist_has_its_figure_and_how_it_compares(tmp_path: Path) -> No
         Finalist(trial=1, config=FAST, ratio=estimate(4.0, 0.1)),
         Finalist(trial=2, config=OTHER, ratio=estimate(3.95, 0.1), verdict="tie"),
         Finalist(trial=3, config=OTHER, ratio=estimate(3.9), verdict="undecided", behind=estimate(1.03, 0.05)),
+        Finalist(trial=6, config=OTHER, ratio=estimate(4.2), verdict="undecided", behind=estimate(1.03, 0.05)),
         Finalist(trial=4, config=OTHER, ratio=None, error="it broke"),
         Finalist(trial=5, config=OTHER, ratio=estimate(5.0, 0.1), verdict="slower"),
         Finalist(trial=0, config=PLAIN, ratio=estimate(1.0, 0.0), verdict="faster"),
@@ -32,6 +33,7 @@ def test_every_finalist_has_its_figure_and_how_it_compares(tmp_path: Path) -> No
         "  4.00x (3.90 to 4.10)     onnxruntime float32, batch 8, 1x2: the fastest",
         f"  3.95x (3.85 to 4.05)     {int8}: a tie",
         f"  3.90x                    {int8}: undecided; the fastest is 1.03x (0.98 to 1.08) as fast",
+        f"                           {int8}: undecided; the fastest is 1.03x (0.98 to 1.08) as fast",
         f"  not measured             {int8}: failed: it broke",
         f"  5.00x (4.90 to 5.10)     {int8}: not selected",
     ]

@@ -23,7 +23,7 @@ from tests.report.text.summarised import OTHER, RESULTS, baseline_won, said
 COST = "cost      0.025 CPU seconds a sample, 0 KiB of memory at most"
 WINDOWS = "          a trial's own rate is from one window: it ranks trials, and claims nothing"
 ANSWERS = (
-    "answers   cosine similarity 0.99988 to the float32 model, error 0.012 of the variation between inputs (8 samples)"
+    "answers   error 0.012 of the variation between inputs, cosine similarity 0.99988 to the float32 model (8 samples)"
 )
 
 

@@ -36,6 +36,14 @@ def test_where_nothing_keeps_the_limits_the_nearest_is_named_with_the_limit_in_t
     ]
 
 
+def test_a_limit_that_is_broken_while_confirming_is_the_one_in_the_way(tmp_path: Path) -> None:
+    results = tuple(msgspec.structs.replace(one, feasible=False) for one in RESULTS)
+    finalist = Finalist(trial=0, config=PLAIN, ratio=None, broken="setup_s is 12, allowed at most 10")
+    found = confirmation(None, finalists=(finalist,), reason="no finalist kept the limits")
+    lines = said(tmp_path, results, space=asked(constraints=(Limit(metric="setup_s", max=10.0),)), found=found)
+    assert "limit     setup_s is 12, allowed at most 10: BROKEN while it was confirmed" in lines
+
+
 def test_a_hard_limit_that_cannot_be_judged_is_in_the_way(tmp_path: Path) -> None:
     space = asked(constraints=(Limit(metric="cosine_similarity", min=0.99, unjudged="reject"),))
     results = tuple(msgspec.structs.replace(one, feasible=False) for one in RESULTS)

@@ -147,14 +147,15 @@ def refusal(runs: list[InterleavedRun], noise_floor: float, before: list[Interle
         (0.02, 0.0, True),
         (0.06, 0.0, False),
         (0.06, 0.15, False),
-        (0.005, 0.15, True),
+        (0.001, 0.15, True),
+        (0.012, 0.15, False),
         (-0.06, 0.0, True),
     ],
 )
 def test_a_reduced_winner_is_accepted_if_it_loses_less_than_matters_or_seems_to_lose_little(
     tmp_path: Path, loss: float, noise: float, taken: bool
 ) -> None:
-    """2 % is less than matters; 6 % that might be none seems too large, half a per cent does not."""
+    """2 % is less than matters; 6 % that might be none seems too large, a thousandth does not."""
     assert accepted(whole_runs(tmp_path, loss, noise), 0.0) is taken
 
 

@@ -40,7 +40,7 @@ def test_rows_of_their_own_are_no_finding(places: tuple[int, ...]) -> None:
         (
             recurrent,
             "a row's answer depends on the rows before it (output); the first dimension must be the batch "
-            "(batch_first=True), or inputs say where it is: [100, batch, 8], or tune one batch size",
+            "(batch_first=True), or inputs say where it is: [length, batch, features], or tune one batch size",
         ),
         (
             normalised,
