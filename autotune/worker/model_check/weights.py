@@ -1,4 +1,4 @@
-"""Weights that hold NaN or Inf, or so many denormal numbers that a CPU computes slowly with them."""
+"""Weights that hold NaN or Inf, so many denormal numbers that a CPU computes slowly with them, or a file's in half."""
 
 from __future__ import annotations
 
@@ -21,17 +21,25 @@ LOOKED_AT = 2**22
 def find(subject: Subject, outputs: Outputs, file: Path | None) -> Iterator[Finding]:
     """What is said of the weights of the module, or of an ONNX file; `outputs` are those of a call."""
     denormal, looked, worst = 0, 0, (0.0, "")
+    values = half = 0
     for name, weight in _weights(subject.module, file):
         with np.errstate(over="ignore", invalid="ignore"):
             total = float(weight.sum(dtype=np.float32))
         if not np.isfinite(total) and (found := _not_finite(name, weight, outputs)):
             yield found
+        values += weight.size
         if weight.dtype == np.float16:  # whose denormal numbers are normal ones once they are computed with
+            half += weight.size
             continue
         part = np.abs(weight.reshape(-1)[:LOOKED_AT])
         count = int(((part > 0) & (part < np.finfo(weight.dtype).tiny)).sum())
         denormal, looked = denormal + count, looked + part.size
         worst = max(worst, (count / max(part.size, 1), name))
+    if subject.module is None and half > values / 2:
+        yield Finding(
+            what="the file's weights are float16 and are kept: what is called float32 here is that",
+            instead="give a float32 file to compare with float32",
+        )
     if looked and denormal / looked > SHARE:
         yield Finding(
             what=f"{denormal / looked:.1%} of the weights are denormal numbers, which many CPUs are slow with",

@@ -44,6 +44,8 @@ nan[1, 2] = np.nan
 told["nan"] = said("nan", product, weight=nan)
 told["nan beside"] = said("nan_beside", product, weight=nan, external=True)
 told["denormal"] = said("denormal", product, weight=np.full((3, 3), 1e-39, np.float32))
+cast = helper.make_node("Cast", ["w"], ["v"], to=onnx.TensorProto.FLOAT)
+told["half"] = said("half", cast, helper.make_node("MatMul", ["x", "v"], ["y"]), weight=np.eye(3, dtype=np.float16))
 """
 
 
@@ -69,3 +71,6 @@ def test_weights_are_those_of_the_file(told: dict[str, Any]) -> None:
     ((what, where, severity),) = told["denormal"]
     assert what.startswith("100.0% of the weights are denormal numbers")
     assert (where, severity) == ("most of all w", "notice")
+    ((what, _, severity),) = told["half"]
+    said = "the file's weights are float16 and are kept: what is called float32 here is that"
+    assert (what, severity) == (said, "notice")
