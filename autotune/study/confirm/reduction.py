@@ -139,7 +139,7 @@ class UntilAccepted:
             return f"the time was enough for {count} of {needed} interleaved runs without all such settings"
         if gain.low is None or gain.low <= 0 or gain.estimate <= (noise_floor or 0.0):
             return "without all such settings it is not shown to beat the baseline"
-        return None if loss.high <= self.confirm.delta or loss.estimate <= self.confirm.delta / 4 else lost
+        return None if loss.estimate <= self.confirm.delta / 4 else lost
 
 
 def kept(ablations: Sequence[Ablation], settings: Collection[str], reason: str) -> tuple[Ablation, ...]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autotune.analysis.number_format import size
-from autotune.core.errors import ModelError
+from autotune.core.errors import AutotuneError, ModelError
 from autotune.core.finding import Finding
 from autotune.core.user_function import last_line
 from autotune.models.workload import BuiltWorkload
@@ -36,14 +36,20 @@ class Checkup:
 
 
 def checked(subject: Subject, workload: BuiltWorkload, environ: Mapping[str, str]) -> Checkup:
-    """As `check`, with what is known of the workload; ModelError for the first finding that is an error."""
+    """As `check`, with what is known of the workload; ModelError for the first error, or if it cannot be called."""
     file = workload.file() if workload.form == "onnx" else None
     kept = workload.spec.precision == "as_given"
     try:
         found = check(subject, file, environ)
+    except AutotuneError:
+        raise
     except Exception as error:
         if workload.half is None or kept:
-            raise
+            given = ", ".join(f"{array.dtype} {list(array.shape)}" for array in subject.rows)
+            why = " ".join(str(error).split())[:160].rstrip(".")
+            raise ModelError(
+                f"the model cannot be called with {given}: {type(error).__name__}: {why}; give what it takes"
+            ) from error
         raise ModelError(
             f"the module, {workload.half} and made float32, cannot be called: {last_line(error)}; "
             "write precision: as_given under workload to keep it"
