@@ -98,7 +98,7 @@ class ConfirmRules(Struct):
     first_gain: float = math.log(1.10)
     runs: int = 3
     sure_runs: int = 6
-    narrow: float = 0.05
+    narrow: float = 0.1
     narrowest: float = math.log(1.05)
     most_runs: int = 40
     first_rounds: int = 2

@@ -124,7 +124,7 @@ class UntilAccepted:
     def refusal(self, runs: Sequence[InterleavedRun], noise_floor: float | None) -> str | None:
         """The reason why the reduced winner is not taken; None if it gains for sure, and loses little.
 
-        That is less than `delta` for sure, or what seems to be a quarter of it at most. To take it unless a loss is
+        That is less than `delta` for sure, and what seems to be a quarter of it at most. To take it unless a loss is
         shown would give away more: few runs show little.
         """
         if errors := [error for name in CANDIDATES if (error := outcomes.failure(runs, name)) is not None]:
@@ -139,7 +139,10 @@ class UntilAccepted:
             return f"the time was enough for {count} of {needed} interleaved runs without all such settings"
         if gain.low is None or gain.low <= 0 or gain.estimate <= (noise_floor or 0.0):
             return "without all such settings it is not shown to beat the baseline"
-        return None if loss.estimate <= self.confirm.delta / 4 else lost
+        if loss.estimate > self.confirm.delta / 4:
+            return lost
+        may = f"without all such settings it may lose {100 * -math.expm1(-loss.high):.1f} %"
+        return None if loss.high <= self.confirm.delta else may
 
 
 def kept(ablations: Sequence[Ablation], settings: Collection[str], reason: str) -> tuple[Ablation, ...]:

@@ -144,18 +144,17 @@ def refusal(runs: list[InterleavedRun], noise_floor: float, before: list[Interle
     ("loss", "noise", "taken"),
     [
         (0.0, 0.0, True),
-        (0.02, 0.0, True),
+        (0.02, 0.0, False),
         (0.06, 0.0, False),
         (0.06, 0.15, False),
-        (0.001, 0.15, True),
-        (0.012, 0.15, False),
+        (0.001, 0.15, False),
         (-0.06, 0.0, True),
     ],
 )
-def test_a_reduced_winner_is_accepted_if_it_loses_less_than_matters_or_seems_to_lose_little(
+def test_a_reduced_winner_is_accepted_if_it_loses_less_than_matters_and_seems_to_lose_little(
     tmp_path: Path, loss: float, noise: float, taken: bool
 ) -> None:
-    """2 % is less than matters; 6 % that might be none seems too large, a thousandth does not."""
+    """2 % are less than matters, but not little; what seems a thousandth may be far more where runs differ."""
     assert accepted(whole_runs(tmp_path, loss, noise), 0.0) is taken
 
 
@@ -179,7 +178,7 @@ def test_a_reduced_winner_needs_a_gain_over_the_baseline_and_the_runs_of_a_claim
     assert not accepted(sure, math.log(2.1))  # less than the noise floor
     wide = whole_runs(tmp_path / "wide", 0.0, 0.15)
     assert not accepted(wide[:5], 0.0)
-    assert accepted(wide, 0.0)
+    assert re.fullmatch(r"without all such settings it may lose 1\d\.\d %", refusal(wide, 0.0) or "")
     assert not accepted(whole_runs(tmp_path / "slow", math.log(2), 0.0), 0.0)
 
 
